@@ -1,0 +1,239 @@
+// Package initramfs builds what the guest boots into: u-root's init, our uinit,
+// the test binaries, and the plan. Equal sources make equal archives, byte for
+// byte.
+package initramfs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/u-root/u-root/pkg/cpio"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Packages of u-root. They are tools of our go.mod, so that go.sum pins them.
+const (
+	uroot     = "github.com/u-root/u-root/cmds/core/"
+	initPath  = uroot + "init"
+	shellPath = uroot + "gosh"
+)
+
+// shellCommands are what an interactive shell offers beside its own words.
+var shellCommands = []string{"cat", "date", "dmesg", "grep", "kill", "ls", "mount", "ps", "sleep", "uname"}
+
+// Spec says what goes into an archive.
+type Spec struct {
+	Module  string         // root folder of this module
+	Scratch string         // folder for binaries, kept: what is up to date there is not linked again
+	Tests   []string       // folders of test packages, relative to Module
+	Run     *regexp.Regexp // selects tests by "package.Name"; nil selects all
+	Timeout time.Duration  // of each test, in guest time
+	Shell   bool           // start an interactive shell instead of running the plan
+}
+
+// Archive is a built initramfs.
+type Archive struct {
+	CPIO []byte
+	Plan wire.Plan
+}
+
+// CompileError says that Go code of this project does not compile.
+type CompileError struct {
+	Command string
+	Output  string
+	Err     error
+}
+
+func (e *CompileError) Error() string {
+	return fmt.Sprintf("%s: %v\n%s", e.Command, e.Err, strings.TrimRight(e.Output, "\n"))
+}
+func (e *CompileError) Unwrap() error { return e.Err }
+
+// ErrEmptyPlan is returned when no test is left to run.
+var ErrEmptyPlan = errors.New("the plan is empty")
+
+// Build compiles the guest's programs and packs them.
+func Build(ctx context.Context, s Spec) (Archive, error) {
+	if err := os.MkdirAll(s.Scratch, 0o755); err != nil {
+		return Archive{}, err
+	}
+	unlock, err := lockedfile.MutexAt(filepath.Join(s.Scratch, "lock")).Lock()
+	if err != nil {
+		return Archive{}, err
+	}
+	defer unlock()
+	programs, err := s.compile(ctx)
+	if err != nil {
+		return Archive{}, err
+	}
+	if s.Shell {
+		return s.pack(programs, wire.Plan{})
+	}
+	plan, err := s.plan(ctx)
+	if err != nil {
+		return Archive{}, err
+	}
+	return s.pack(programs, plan)
+}
+
+// program is one file of the archive.
+type program struct {
+	host, guest string
+}
+
+func (s Spec) compile(ctx context.Context) ([]program, error) {
+	bin, tests := filepath.Join(s.Scratch, "bin"), filepath.Join(s.Scratch, "tests")
+	commands := []string{initPath, "./initramfs/uinit"}
+	if s.Shell {
+		commands = append(commands, shellPath)
+		for _, name := range shellCommands {
+			commands = append(commands, uroot+name)
+		}
+	}
+	flags := []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
+	var packages []string
+	for _, dir := range s.Tests {
+		packages = append(packages, "./"+filepath.ToSlash(filepath.Clean(dir)))
+	}
+	var wg sync.WaitGroup
+	var errBin, errTests error
+	wg.Go(func() {
+		errBin = s.goTool(ctx, append(append([]string{"build", "-o", bin + "/"}, flags...), commands...))
+	})
+	wg.Go(func() {
+		errTests = s.goTool(ctx, append(append([]string{"test", "-c", "-o", tests + "/"}, flags...), packages...))
+	})
+	wg.Wait()
+	if err := errors.Join(errBin, errTests); err != nil {
+		return nil, err
+	}
+	var programs []program
+	for _, c := range commands {
+		name := filepath.Base(c)
+		programs = append(programs, program{filepath.Join(bin, name), "bin/" + name})
+	}
+	for _, dir := range s.Tests {
+		name := filepath.Base(dir) + ".test"
+		if _, err := os.Stat(filepath.Join(tests, name)); err != nil {
+			return nil, fmt.Errorf("%s has no tests: %w", dir, err)
+		}
+		programs = append(programs, program{filepath.Join(tests, name), strings.TrimPrefix(wire.TestDir, "/") + "/" + name})
+	}
+	return programs, nil
+}
+
+func (s Spec) goTool(ctx context.Context, args []string) error {
+	for _, dir := range []string{"bin", "tests"} {
+		if err := os.MkdirAll(filepath.Join(s.Scratch, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = s.Module
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return &CompileError{strings.Join(cmd.Args, " "), string(out), err}
+	}
+	return nil
+}
+
+// plan asks every test binary for its tests.
+func (s Spec) plan(ctx context.Context) (wire.Plan, error) {
+	p := wire.Plan{Schema: wire.Schema}
+	for _, dir := range s.Tests {
+		pkg := filepath.Base(dir)
+		names, err := list(ctx, filepath.Join(s.Scratch, "tests", pkg+".test"))
+		if err != nil {
+			return wire.Plan{}, err
+		}
+		if len(names) == 0 {
+			return wire.Plan{}, fmt.Errorf("%w: %s lists no test", ErrEmptyPlan, dir)
+		}
+		for _, name := range names {
+			id := wire.TestID{Package: pkg, Name: name}
+			if s.Run == nil || s.Run.MatchString(id.String()) {
+				p.Tests = append(p.Tests, wire.Test{TestID: id, TimeoutS: s.Timeout.Seconds()})
+			} else {
+				p.Filtered = append(p.Filtered, id)
+			}
+		}
+	}
+	if len(p.Tests) == 0 {
+		return wire.Plan{}, fmt.Errorf("%w: -run %s matches none of the %d tests; \"vmtest initramfs\" lists them", ErrEmptyPlan, s.Run, len(p.Filtered))
+	}
+	return p, nil
+}
+
+// list runs a test binary on the host, to print the names of its tests only.
+func list(ctx context.Context, binary string) ([]string, error) {
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, binary, "-test.list", "^Test")
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the tests of %s: %w\n%s", binary, err, stderr.String())
+	}
+	return strings.Fields(string(out)), nil
+}
+
+// pack writes the archive. The plan's ID is the digest of everything else.
+func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
+	var records []cpio.Record
+	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "tests", "tmp"} {
+		records = append(records, cpio.Directory(dir, 0o755))
+	}
+	records = append(records, cpio.CharDev("dev/console", 0o600, 5, 1), cpio.Symlink("init", "bin/init"))
+	id := sha256.New()
+	for _, p := range programs {
+		text, err := os.ReadFile(p.host)
+		if err != nil {
+			return Archive{}, err
+		}
+		records = append(records, cpio.StaticRecord(text, cpio.Info{Name: p.guest, Mode: cpio.S_IFREG | 0o755}))
+		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
+	}
+	if s.Shell {
+		records = append(records, cpio.StaticFile("etc/uinit.flags", "-shell\n/bin/gosh\n", 0o644))
+	} else {
+		if err := json.NewEncoder(id).Encode(plan); err != nil {
+			return Archive{}, err
+		}
+		plan.ID = hex.EncodeToString(id.Sum(nil)[:16])
+		text, err := json.MarshalIndent(plan, "", "  ")
+		if err != nil {
+			return Archive{}, err
+		}
+		records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.PlanPath, "/"), string(text)+"\n", 0o644))
+	}
+	cpio.MakeAllReproducible(records)
+	var b bytes.Buffer
+	w := cpio.Newc.Writer(&b)
+	if err := cpio.WriteRecordsAndDirs(w, records); err != nil {
+		return Archive{}, err
+	}
+	if err := cpio.WriteTrailer(w); err != nil {
+		return Archive{}, err
+	}
+	return Archive{b.Bytes(), plan}, nil
+}

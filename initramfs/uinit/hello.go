@@ -1,0 +1,95 @@
+package main
+
+import (
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// introduce gathers what the judge compares with the kernel that was built.
+func introduce(p wire.Plan) (wire.Hello, error) {
+	h := wire.Hello{Schema: wire.Schema, PlanID: p.ID}
+	var uname unix.Utsname
+	if err := unix.Uname(&uname); err != nil {
+		return wire.Hello{}, err
+	}
+	h.Release = unix.ByteSliceToString(uname.Release[:])
+	h.Version = unix.ByteSliceToString(uname.Version[:])
+
+	notes, err := os.ReadFile("/sys/kernel/notes")
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	id := wire.GNUBuildID(notes)
+	if id == nil {
+		return wire.Hello{}, errors.New("/sys/kernel/notes has no build ID")
+	}
+	h.BuildID = hex.EncodeToString(id)
+
+	if h.BootID, err = bootParam(wire.BootParam); err != nil {
+		return wire.Hello{}, err
+	}
+	if h.Clocksource, err = settledClocksource(); err != nil {
+		return wire.Hello{}, err
+	}
+	if h.ConfigSHA256, err = configDigest(); err != nil {
+		return wire.Hello{}, err
+	}
+	return h, nil
+}
+
+func bootParam(name string) (string, error) {
+	text, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return "", err
+	}
+	for _, word := range strings.Fields(string(text)) {
+		if value, ok := strings.CutPrefix(word, name+"="); ok {
+			return value, nil
+		}
+	}
+	return "", fmt.Errorf("/proc/cmdline has no %s", name)
+}
+
+// settledClocksource waits for the TSC to replace a clock that the vDSO cannot
+// read: the kernel switches some time after it starts init.
+func settledClocksource() (string, error) {
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		text, err := os.ReadFile("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+		if err != nil {
+			return "", err
+		}
+		name := strings.TrimSpace(string(text))
+		if strings.HasPrefix(name, "tsc") || name == "kvm-clock" || wait > 2*time.Second {
+			return name, nil
+		}
+		time.Sleep(wait)
+	}
+}
+
+func configDigest() (string, error) {
+	f, err := os.Open("/proc/config.gz")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := gzip.NewReader(f)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, text); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,121 @@
+// Uinit is the guest's half of vmtest. u-root's init starts it; it runs the
+// plan, one process a test, and writes records to the second UART. It reports
+// facts and never says whether a test passed. It ends by resetting the machine
+// and does not return.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("uinit: ")
+	shell := flag.String("shell", "", "run this shell on the console instead of the plan")
+	flag.Parse()
+	var err error
+	if *shell != "" {
+		err = runShell(*shell)
+	} else {
+		err = runPlan()
+	}
+	if err != nil {
+		log.Print(err)
+	}
+	unix.Sync()
+	// With reboot=t and QEMU's -no-reboot this ends QEMU.
+	log.Fatal("reset: ", unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART))
+}
+
+func runShell(path string) error {
+	cmd := exec.Command(path)
+	cmd.Dir = wire.TestDir
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+// runPlan writes the whole record stream. An error here is the guest's own
+// trouble, which the stream then ends with.
+func runPlan() error {
+	out, err := openRecords()
+	if err != nil {
+		return err
+	}
+	if err := checkMounts(); err != nil {
+		return out.trouble(err)
+	}
+	plan, err := loadPlan()
+	if err != nil {
+		return out.trouble(err)
+	}
+	hello, err := introduce(plan)
+	if err != nil {
+		return out.trouble(err)
+	}
+	// Orphans of tests become our children, so that none outlives its test.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return out.trouble(err)
+	}
+	if err := out.write(wire.Record{Type: wire.TypeHello, Hello: &hello}); err != nil {
+		return err
+	}
+	for _, t := range plan.Tests {
+		if err := runTest(out, t); err != nil {
+			return out.trouble(fmt.Errorf("run %s: %w", t, err))
+		}
+	}
+	count := len(plan.Tests)
+	return out.write(wire.Record{Type: wire.TypeDone, Count: &count})
+}
+
+func loadPlan() (wire.Plan, error) {
+	text, err := os.ReadFile(wire.PlanPath)
+	if err != nil {
+		return wire.Plan{}, err
+	}
+	var p wire.Plan
+	if err := json.Unmarshal(text, &p); err != nil {
+		return wire.Plan{}, fmt.Errorf("%s: %w", wire.PlanPath, err)
+	}
+	if p.Schema != wire.Schema {
+		return wire.Plan{}, fmt.Errorf("%s has schema %d, this uinit knows %d", wire.PlanPath, p.Schema, wire.Schema)
+	}
+	if len(p.Tests) == 0 {
+		return wire.Plan{}, errors.New("the plan has no tests")
+	}
+	return p, nil
+}
+
+// checkMounts makes sure of what tests rely on: u-root's init only logs a
+// mount that failed.
+func checkMounts() error {
+	for _, m := range []struct {
+		dir   string
+		magic int64
+	}{
+		{"/proc", unix.PROC_SUPER_MAGIC},
+		{"/sys", unix.SYSFS_MAGIC},
+		{"/dev", unix.TMPFS_MAGIC}, // devtmpfs
+		{"/tmp", unix.TMPFS_MAGIC},
+	} {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(m.dir, &fs); err != nil {
+			return fmt.Errorf("statfs %s: %w", m.dir, err)
+		}
+		if fs.Type != m.magic {
+			return fmt.Errorf("%s is not mounted: file system type %#x, want %#x", m.dir, fs.Type, m.magic)
+		}
+	}
+	return os.MkdirAll(filepath.Join("/tmp", "t"), 0o755)
+}

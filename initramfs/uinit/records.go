@@ -1,0 +1,86 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// records is the stream to the host.
+type records struct {
+	tty *os.File
+	seq int
+}
+
+// openRecords opens the second UART and turns off all that a terminal does to
+// bytes.
+func openRecords() (*records, error) {
+	tty, err := os.OpenFile(wire.RecordTTY, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	attr, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", wire.RecordTTY, err)
+	}
+	attr.Iflag, attr.Oflag, attr.Lflag = 0, 0, 0
+	attr.Cflag = unix.CS8 | unix.CREAD | unix.CLOCAL | unix.B115200
+	if err := unix.IoctlSetTermios(int(tty.Fd()), unix.TCSETS, attr); err != nil {
+		return nil, fmt.Errorf("%s: %w", wire.RecordTTY, err)
+	}
+	return &records{tty: tty}, nil
+}
+
+// write numbers and dates r, adds the taint where the host wants it, and
+// returns when the UART has taken the whole line.
+func (o *records) write(r wire.Record) error {
+	r.Seq = o.seq
+	r.UptimeS = uptime()
+	if r.Type != wire.TypeOutput && r.Type != wire.TypeTrouble {
+		taint, err := readTaint()
+		if err != nil {
+			return err
+		}
+		r.Taint = &taint
+	}
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if _, err := o.tty.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	o.seq++
+	if r.Type == wire.TypeOutput {
+		return nil
+	}
+	return unix.IoctlSetInt(int(o.tty.Fd()), unix.TCSBRK, 1) // tcdrain
+}
+
+// trouble reports err and returns it.
+func (o *records) trouble(err error) error {
+	return errors.Join(err, o.write(wire.Record{Type: wire.TypeTrouble, Text: err.Error()}))
+}
+
+func uptime() float64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return -1
+	}
+	return float64(ts.Nano()) / 1e9
+}
+
+func readTaint() (int64, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/tainted")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+}

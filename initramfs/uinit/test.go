@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// dumpGrace is how long a test that timed out has to print its goroutines.
+const dumpGrace = 2 * time.Second
+
+// runTest runs one test in a process of its own and writes its records. An
+// error means that uinit could not do its part, not that the test failed.
+func runTest(out *records, t wire.Test) error {
+	if err := announce("start " + t.String()); err != nil {
+		return err
+	}
+	if err := out.write(wire.Record{Type: wire.TypeStart, TestID: &t.TestID}); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("/tmp/t", t.Name+"-")
+	if err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(filepath.Join(wire.TestDir, t.Package+".test"),
+		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
+	cmd.Dir = dir
+	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}
+	cmd.Stdout, cmd.Stderr = w, w
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	began := uptime()
+	if err := cmd.Start(); err != nil {
+		return errors.Join(err, w.Close(), r.Close())
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	copied := make(chan copyResult, 1)
+	go func() { copied <- copyOutput(out, t.TestID, r) }()
+
+	end := await(cmd, time.Duration(t.TimeoutS*float64(time.Second)))
+	end.DurationS = uptime() - began
+	if err := killStrays(); err != nil {
+		return err
+	}
+	c := <-copied // everything that could write is dead, so this ends
+	if err := errors.Join(c.err, r.Close(), os.RemoveAll(dir)); err != nil {
+		return err
+	}
+	end.Dropped = c.dropped
+	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
+}
+
+// announce marks the kernel log, so that a splat there can be told to a test.
+func announce(text string) error {
+	return os.WriteFile("/dev/kmsg", []byte("<6>vmtest: "+text+"\n"), 0)
+}
+
+// await waits for the process, asks it for a dump when its time is over, and
+// kills it when that does not end it either.
+func await(cmd *exec.Cmd, timeout time.Duration) wire.End {
+	var end wire.End
+	// Errors of Signal and Kill mean that it has just ended by itself.
+	dump := time.AfterFunc(timeout, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
+	kill := time.AfterFunc(timeout+dumpGrace, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait() // the state says all that the error does
+	end.TimedOut = !dump.Stop()
+	kill.Stop()
+	end.Exit = cmd.ProcessState.ExitCode()
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		end.Signal = unix.SignalName(ws.Signal())
+	}
+	return end
+}
+
+// killStrays kills and reaps every process but init and ourselves: what a test
+// left behind must not disturb the next one.
+func killStrays() error {
+	for {
+		if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
+			return fmt.Errorf("kill what the test left behind: %w", err)
+		}
+		var ws unix.WaitStatus
+		switch _, err := unix.Wait4(-1, &ws, 0, nil); err {
+		case nil, unix.EINTR:
+		case unix.ECHILD:
+			return nil
+		default:
+			return fmt.Errorf("reap what the test left behind: %w", err)
+		}
+	}
+}
+
+type copyResult struct {
+	dropped int64
+	err     error
+}
+
+// copyOutput passes on the first OutputLimit and the last OutputTail bytes.
+func copyOutput(out *records, id wire.TestID, r io.Reader) copyResult {
+	var passed int
+	var held []byte
+	var c copyResult
+	pass := func(data []byte) {
+		for len(data) > 0 && c.err == nil {
+			n := min(len(data), 4096)
+			c.err = out.write(wire.Record{Type: wire.TypeOutput, TestID: &id, Data: data[:n]})
+			data = data[n:]
+		}
+	}
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		now := min(n, max(0, wire.OutputLimit-passed))
+		pass(buf[:now])
+		passed += now
+		held = append(held, buf[now:n]...)
+		if extra := len(held) - wire.OutputTail; extra > 0 {
+			held = append(held[:0], held[extra:]...)
+			c.dropped += int64(extra)
+		}
+		if err != nil {
+			pass(held)
+			if c.err == nil && err != io.EOF {
+				c.err = err
+			}
+			return c
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// overlay is what a series makes of a base: the new text of every file that it
+// touches. A nil text says that the file is gone.
+type overlay map[string]*overlaid
+
+type overlaid struct {
+	text       []byte
+	executable bool
+}
+
+// apply applies patches in order to copies of the base's files and returns the
+// files that differ. The first hunk that does not fit ends it. Nothing is
+// written to the base, and no fuzz is allowed; an offset is.
+func apply(ctx context.Context, base Base, patches []Patch) (overlay, error) {
+	dir, err := os.MkdirTemp("", "vmtest-apply-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	touched := make(overlay)
+	for _, p := range patches {
+		for _, path := range p.touches() {
+			if _, ok := touched[path]; ok {
+				continue
+			}
+			if err := copyIn(base.Dir, dir, path); err != nil {
+				return nil, err
+			}
+			touched[path] = nil
+		}
+		if err := applyOne(ctx, base, dir, p); err != nil {
+			return nil, err
+		}
+	}
+	for path := range touched {
+		info, err := os.Lstat(filepath.Join(dir, path))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() {
+			return nil, &BuildError{Stage: "apply", Err: fmt.Errorf("the series makes %s something else than a regular file", path)}
+		}
+		text, err := os.ReadFile(filepath.Join(dir, path))
+		if err != nil {
+			return nil, err
+		}
+		touched[path] = &overlaid{text, info.Mode()&0o100 != 0}
+	}
+	return touched, nil
+}
+
+// copyIn copies one file of the base; a file that the base does not have is
+// for the patch to create or to fail on.
+func copyIn(base, dir, path string) error {
+	info, err := os.Stat(filepath.Join(base, path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(base, path))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, path), text, info.Mode().Perm()|0o600)
+}
+
+func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
+	// Without a ceiling git would look for a repository around the temporary
+	// folder and, finding one, silently leave out paths outside of it.
+	env := []string{
+		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir),
+		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+	}
+	cmd := command(ctx, dir, env, "git", "apply", "-p1", "--whitespace=nowarn", "-")
+	cmd.Stdin = strings.NewReader(string(p.Text))
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	where := ""
+	if hunk := p.failedHunk(string(out)); hunk != "" {
+		where = ": " + hunk
+	}
+	return &BuildError{
+		Stage: "apply",
+		Err:   fmt.Errorf("%s does not apply to linux-%s%s", p.Name, base.Version, where),
+		Shown: tail(out, 20),
+	}
+}
+
+var patchFailed = regexp.MustCompile(`(?m)^error: patch failed: (.+):(\d+)$`)
+
+// failedHunk names the hunk that git apply complained of: it prints the file
+// and the line where the hunk was to begin.
+func (p Patch) failedHunk(out string) string {
+	m := patchFailed.FindStringSubmatch(out)
+	if m == nil {
+		return ""
+	}
+	line, err := strconv.ParseInt(m[2], 10, 64)
+	if err != nil {
+		return ""
+	}
+	for _, f := range p.files {
+		if f.OldName != m[1] && f.NewName != m[1] {
+			continue
+		}
+		for i, hunk := range f.TextFragments {
+			if hunk.OldPosition == line {
+				return fmt.Sprintf("%s, hunk %d of %d, %s", m[1], i+1, len(f.TextFragments), strings.TrimSpace(hunk.Header()))
+			}
+		}
+	}
+	return m[1] + ", line " + m[2]
+}
+
+// digest is equal for series that make equal kernels, whatever their
+// changelogs say.
+func (o overlay) digest() string {
+	var parts []string
+	for _, path := range sortedKeys(o) {
+		parts = append(parts, path, o[path].stamp())
+	}
+	return digest(parts...)
+}
+
+// stamp identifies the state of one file.
+func (f *overlaid) stamp() string {
+	if f == nil {
+		return gone
+	}
+	return fmt.Sprintf("patched %t %s", f.executable, digest(string(f.text)))
+}
+
+// Check applies a series and keeps nothing of it.
+func Check(ctx context.Context, base Base, s Series) error {
+	_, err := apply(ctx, base, s.Patches)
+	return err
+}

@@ -1,0 +1,439 @@
+package kernel
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"timens-vmtest/kconfig"
+	"timens-vmtest/vmtest/wire"
+)
+
+// Spec is everything that a kernel is made of.
+type Spec struct {
+	Base   Base
+	Series Series
+	Config kconfig.Config
+	Log    string // path that the log of make goes to; empty: kept in the cache only
+}
+
+// Image is a built kernel. Its files are in the cache and are not to be
+// changed.
+type Image struct {
+	Vmlinux string `json:"-"` // path; an ELF file that QEMU boots through PVH
+	Config  string `json:"-"` // path of the .config it was built with
+
+	Base          string   `json:"base"`           // version of the base
+	Release       string   `json:"release"`        // what uname -r prints
+	BuildID       string   `json:"build_id"`       // GNU build ID, in hex
+	VmlinuxSHA256 string   `json:"vmlinux_sha256"` // checked on every use
+	ConfigSHA256  string   `json:"config_sha256"`  // checked on every use
+	Warnings      []string `json:"warnings"`       // compiler warnings, as printed
+	Cached        bool     `json:"-"`              // taken from the cache, nothing was built
+}
+
+// Fixed so that equal inputs make equal kernels, byte for byte.
+var buildEnv = []string{
+	"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
+	"KBUILD_BUILD_USER=vmtest",
+	"KBUILD_BUILD_HOST=vmtest",
+	"KBUILD_BUILD_VERSION=1",
+}
+
+// recipe is raised when this package changes what it makes of equal inputs.
+const recipe = "1"
+
+// typicalObjects is how many files a first build of the default configuration
+// compiles; later builds remember their own figure.
+const typicalObjects = 700
+
+// Build makes the kernel, or takes it from the cache when everything that it
+// is made of is the same.
+func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
+	over, err := apply(ctx, s.Base, s.Series.Patches)
+	if err != nil {
+		return Image{}, err
+	}
+	toolchain, err := toolchainVersion(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	var files manifest
+	if s.Base.ID == "" { // a checkout is what its files are now
+		if files, err = survey(ctx, s.Base); err != nil {
+			return Image{}, err
+		}
+		s.Base.ID = files.digest()
+	}
+	key := digest(recipe, s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n"))[:32]
+	unlock, err := c.lock(ctx, "kernel-"+key, r)
+	if err != nil {
+		return Image{}, err
+	}
+	defer unlock()
+	entry := filepath.Join(c.Dir, "kernel", key)
+	image, err := openEntry(entry)
+	switch {
+	case err == nil:
+		image.Cached = true
+		return image, s.saveLog(filepath.Join(entry, "build.log"))
+	case errors.Is(err, fs.ErrNotExist):
+	default:
+		r.Step("the cached kernel is damaged and is built again: %v", err)
+		if err := os.RemoveAll(entry); err != nil {
+			return Image{}, err
+		}
+	}
+	if files == nil {
+		if files, err = survey(ctx, s.Base); err != nil {
+			return Image{}, err
+		}
+	}
+	b := build{Spec: s, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
+	unlockWork, err := c.lock(ctx, "work-"+s.workKey(), r)
+	if err != nil {
+		return Image{}, err
+	}
+	defer unlockWork()
+	err = b.make(ctx, files, over)
+	if err == nil {
+		err = b.store(entry)
+	}
+	if err := errors.Join(err, s.saveLog(b.log())); err != nil {
+		return Image{}, err
+	}
+	return openEntry(entry)
+}
+
+// workKey names the folder in which builds of one series follow each other, so
+// that a changed patch costs what make needs for it and no more.
+func (s Spec) workKey() string {
+	parts := []string{s.Base.Dir, s.Series.Name}
+	for _, o := range s.Config.Options {
+		if !slices.Contains(parts, o.File) {
+			parts = append(parts, o.File)
+		}
+	}
+	return digest(parts...)[:16]
+}
+
+func (s Spec) saveLog(from string) error {
+	if s.Log == "" {
+		return nil
+	}
+	text, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it ended before make began
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.Log, text, 0o644)
+}
+
+func toolchainVersion(ctx context.Context) (string, error) {
+	var all []byte
+	for _, tool := range []string{"gcc", "ld"} {
+		out, err := run(command(ctx, "", nil, tool, "--version"))
+		if err != nil {
+			return "", err
+		}
+		all = append(all, out...)
+	}
+	return string(all), nil
+}
+
+// build is one build under way.
+type build struct {
+	Spec
+	report Reporter
+	dir    string // holds src, the patched tree; out, make's O=; and make.log
+	src    string
+}
+
+func (b *build) out() string { return filepath.Join(b.dir, "out") }
+func (b *build) log() string { return filepath.Join(b.dir, "make.log") }
+
+func (b *build) make(ctx context.Context, files manifest, over overlay) error {
+	if err := os.MkdirAll(b.out(), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(b.log()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var err error
+	if b.src, err = materialise(b.Base, files, over, b.dir, b.report); err != nil {
+		return err
+	}
+	if err := b.configure(ctx); err != nil {
+		return err
+	}
+	return b.compile(ctx)
+}
+
+// configure merges the requests on tinyconfig and insists on getting them.
+func (b *build) configure(ctx context.Context) error {
+	b.report.Step("configure linux-%s", b.Base.Version)
+	config := filepath.Join(b.out(), ".config")
+	steps := []func() error{
+		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
+		func() error { return appendFile(config, b.Config.Bytes()) },
+		func() error { return b.runMake(ctx, io.Discard, "olddefconfig") },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return b.failed(ctx, "configure", err)
+		}
+	}
+	got, err := os.ReadFile(config)
+	if err != nil {
+		return err
+	}
+	err = b.Config.Verify(got)
+	var lost *kconfig.LostError
+	if errors.As(err, &lost) {
+		var hints strings.Builder
+		for _, l := range lost.Lost {
+			if h := kconfig.Hint(b.src, l.Name); h != "" {
+				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
+			}
+		}
+		return &BuildError{Stage: "configure", Err: err, Shown: hints.String()}
+	}
+	return err
+}
+
+func appendFile(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}
+
+// compile builds vmlinux and reports every object.
+func (b *build) compile(ctx context.Context) error {
+	memory := filepath.Join(b.dir, "objects")
+	total, first := typicalObjects, true
+	if _, err := os.Stat(filepath.Join(b.out(), "vmlinux")); err == nil {
+		total, first = 0, false // make alone knows how much is left to do
+	}
+	b.report.Step("build linux-%s with %s on %d cores", b.Base.Version, b.Series.Name, runtime.NumCPU())
+	var last int
+	if text, err := os.ReadFile(memory); err == nil && first {
+		if _, err := fmt.Sscan(string(text), &last); err == nil {
+			total = last
+		}
+	}
+	count := objectCounter{total: total, report: b.report}
+	if err := b.runMake(ctx, &count, "vmlinux"); err != nil {
+		return b.failed(ctx, "build", err)
+	}
+	b.report.Objects(count.done, count.done, "vmlinux")
+	if !first {
+		return nil
+	}
+	return os.WriteFile(memory, fmt.Appendln(nil, count.done), 0o644)
+}
+
+// runMake appends make's output to the log and copies it to watch.
+func (b *build) runMake(ctx context.Context, watch io.Writer, target string) error {
+	log, err := os.OpenFile(b.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	cmd := command(ctx, b.src, buildEnv, "make", "O="+b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), target)
+	fmt.Fprintf(log, "$ %s %s\n", strings.Join(buildEnv, " "), strings.Join(cmd.Args, " "))
+	both := io.MultiWriter(log, watch)
+	cmd.Stdout, cmd.Stderr = both, both
+	return errors.Join(cmd.Run(), log.Close())
+}
+
+// failed makes a BuildError of make's, with the first error in its log.
+func (b *build) failed(ctx context.Context, stage string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	log, rerr := os.ReadFile(b.log())
+	if rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	if b.Log != "" {
+		return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.Log}
+	}
+	return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.log()}
+}
+
+var (
+	compilerError = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: (fatal )?error: |^\S*ld: |undefined reference to |^ERROR: `)
+	nextMessage   = regexp.MustCompile(`^make(\[\d+\])?: |^  [A-Z]+ +\S+$|^\S+:\d+(:\d+)?: (fatal )?(error|warning): `)
+	warningLine   = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: warning: .*$`)
+	objectLine    = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
+)
+
+// firstError is the first message of a compiler or linker in a log of make,
+// with the lines that belong to it; the end of the log if there is none.
+func firstError(log []byte) string {
+	at := compilerError.FindIndex(log)
+	if at == nil {
+		return tail(log, 20)
+	}
+	begin := bytes.LastIndexByte(log[:at[0]], '\n') + 1
+	lines := strings.Split(string(log[begin:]), "\n")
+	for i, line := range lines {
+		if i > 0 && (i == 20 || nextMessage.MatchString(line)) {
+			return strings.Join(lines[:i], "\n")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// objectCounter reads make's output and reports each file that is compiled.
+type objectCounter struct {
+	done, total int
+	report      Reporter
+	rest        []byte
+}
+
+func (o *objectCounter) Write(p []byte) (int, error) {
+	o.rest = append(o.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(o.rest, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		o.rest = rest
+		if m := objectLine.FindSubmatch(line); m != nil {
+			o.done++
+			if o.total > 0 {
+				o.total = max(o.total, o.done)
+			}
+			o.report.Objects(o.done, o.total, string(m[1]))
+		}
+	}
+}
+
+// store copies what make left into the cache, under its final name only when
+// it is whole.
+func (b *build) store(entry string) error {
+	image := Image{Base: b.Base.Version}
+	release, err := os.ReadFile(filepath.Join(b.out(), "include/config/kernel.release"))
+	if err != nil {
+		return err
+	}
+	image.Release = strings.TrimSpace(string(release))
+	if err := os.MkdirAll(filepath.Dir(entry), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(entry), "tmp-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	for from, to := range map[string]string{
+		filepath.Join(b.out(), "vmlinux"): "vmlinux",
+		filepath.Join(b.out(), ".config"): "config",
+		b.log():                           "build.log",
+	} {
+		if err := copyFile(from, filepath.Join(tmp, to)); err != nil {
+			return err
+		}
+	}
+	if image.BuildID, err = buildID(filepath.Join(tmp, "vmlinux")); err != nil {
+		return err
+	}
+	if image.VmlinuxSHA256, err = hashFile(filepath.Join(tmp, "vmlinux")); err != nil {
+		return err
+	}
+	if image.ConfigSHA256, err = hashFile(filepath.Join(tmp, "config")); err != nil {
+		return err
+	}
+	log, err := os.ReadFile(b.log())
+	if err != nil {
+		return err
+	}
+	for _, w := range warningLine.FindAll(log, -1) {
+		image.Warnings = append(image.Warnings, string(w))
+	}
+	if err := writeJSON(filepath.Join(tmp, "image.json"), image); err != nil {
+		return err
+	}
+	return os.Rename(tmp, entry)
+}
+
+// openEntry reads a cache entry and verifies its files.
+func openEntry(entry string) (Image, error) {
+	text, err := os.ReadFile(filepath.Join(entry, "image.json"))
+	if err != nil {
+		if _, serr := os.Stat(entry); serr == nil {
+			return Image{}, fmt.Errorf("%s has no image.json", entry)
+		}
+		return Image{}, err
+	}
+	var image Image
+	if err := json.Unmarshal(text, &image); err != nil {
+		return Image{}, fmt.Errorf("%s: %w", entry, err)
+	}
+	image.Vmlinux = filepath.Join(entry, "vmlinux")
+	image.Config = filepath.Join(entry, "config")
+	for path, want := range map[string]string{image.Vmlinux: image.VmlinuxSHA256, image.Config: image.ConfigSHA256} {
+		got, err := hashFile(path)
+		if err != nil {
+			return Image{}, fmt.Errorf("%s cannot be read", path)
+		}
+		if got != want {
+			return Image{}, fmt.Errorf("%s has SHA-256 %s, not %s", path, got, want)
+		}
+	}
+	return image, nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = bufio.NewReader(in).WriteTo(out)
+	return errors.Join(err, out.Close())
+}
+
+// buildID reads the GNU build ID note of an ELF file.
+func buildID(path string) (string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_NOTE {
+			continue
+		}
+		notes, err := io.ReadAll(p.Open())
+		if err != nil {
+			return "", err
+		}
+		if id := wire.GNUBuildID(notes); id != nil {
+			return hex.EncodeToString(id), nil
+		}
+	}
+	return "", fmt.Errorf("%s has no GNU build ID", path)
+}

@@ -1,0 +1,221 @@
+package kernel
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
+)
+
+// Series is an ordered list of patches and what is expected of the kernel that
+// they make.
+type Series struct {
+	Name    string
+	Patches []Patch // may be empty: the control series is the unpatched kernel
+	Expect  []byte  // text of its expect file; nil if it has none
+}
+
+// Patch is one patch of a series.
+type Patch struct {
+	Name string // file name
+	Text []byte
+
+	files []*gitdiff.File
+}
+
+// LoadSeries reads a series. which is a name below patchesDir, a folder with a
+// file "series", or a mailbox.
+func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
+	if strings.HasSuffix(which, ".mbox") {
+		return loadMailbox(ctx, which)
+	}
+	dir := which
+	if !strings.ContainsRune(which, filepath.Separator) {
+		dir = filepath.Join(patchesDir, which)
+	}
+	s := Series{Name: filepath.Base(dir)}
+	list, err := os.ReadFile(filepath.Join(dir, "series"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Series{}, unknownSeries(patchesDir, which)
+	}
+	if err != nil {
+		return Series{}, &UsageError{fmt.Errorf("series %s: %w", which, err)}
+	}
+	names, err := parseList(filepath.Join(dir, "series"), list)
+	if err != nil {
+		return Series{}, &UsageError{err}
+	}
+	if err := nothingUnlisted(dir, names); err != nil {
+		return Series{}, &UsageError{err}
+	}
+	for _, name := range names {
+		p, err := LoadPatch(filepath.Join(dir, name))
+		if err != nil {
+			return Series{}, err
+		}
+		s.Patches = append(s.Patches, p)
+	}
+	s.Expect, err = os.ReadFile(filepath.Join(dir, "expect"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Series{}, &UsageError{fmt.Errorf("series %s: %w", which, err)}
+	}
+	return s, nil
+}
+
+// Names lists the series below patchesDir.
+func Names(patchesDir string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(patchesDir, "*", "series"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, path := range found {
+		names = append(names, filepath.Base(filepath.Dir(path)))
+	}
+	return names, nil
+}
+
+func unknownSeries(patchesDir, which string) error {
+	names, err := Names(patchesDir)
+	if err != nil || len(names) == 0 {
+		return &UsageError{fmt.Errorf("there is no series %s, nor any other in %s", which, patchesDir)}
+	}
+	return &UsageError{fmt.Errorf("there is no series %s: %s holds %s; a path is taken as it is when it has a slash (./%s)",
+		which, patchesDir, strings.Join(names, ", "), which)}
+}
+
+// parseList reads a quilt-style series file: a patch a line, "#" starts a
+// comment.
+func parseList(path string, text []byte) ([]string, error) {
+	var names []string
+	in := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; in.Scan(); n++ {
+		line, _, _ := strings.Cut(in.Text(), "#")
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case len(strings.Fields(line)) > 1:
+			return nil, fmt.Errorf("%s:%d: %q: patches apply with -p1, options are not supported", path, n, line)
+		case filepath.Base(line) != line || !strings.HasSuffix(line, ".patch"):
+			return nil, fmt.Errorf("%s:%d: %q is not the name of a .patch file beside the series file", path, n, line)
+		case slices.Contains(names, line):
+			return nil, fmt.Errorf("%s:%d: %s is listed twice", path, n, line)
+		default:
+			names = append(names, line)
+		}
+	}
+	if err := in.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return names, nil
+}
+
+// nothingUnlisted holds a folder to its list: a patch that lies there and is
+// not listed would silently not be tested.
+func nothingUnlisted(dir string, listed []string) error {
+	found, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	if err != nil {
+		return err
+	}
+	for _, path := range found {
+		if !slices.Contains(listed, filepath.Base(path)) {
+			return fmt.Errorf("%s is not listed in %s; list it there, or move it away", path, filepath.Join(dir, "series"))
+		}
+	}
+	for _, name := range listed {
+		if !slices.Contains(found, filepath.Join(dir, name)) {
+			return fmt.Errorf("%s lists %s, which is not there", filepath.Join(dir, "series"), name)
+		}
+	}
+	return nil
+}
+
+// LoadPatch reads one patch.
+func LoadPatch(path string) (Patch, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Patch{}, &UsageError{fmt.Errorf("read patch: %w", err)}
+	}
+	return parsePatch(filepath.Base(path), text)
+}
+
+func parsePatch(name string, text []byte) (Patch, error) {
+	files, _, err := gitdiff.Parse(bytes.NewReader(text))
+	if err != nil {
+		return Patch{}, &BuildError{Stage: "apply", Err: fmt.Errorf("%s is damaged: %w", name, err)}
+	}
+	if len(files) == 0 {
+		return Patch{}, &BuildError{Stage: "apply", Err: fmt.Errorf("%s changes no file", name)}
+	}
+	p := Patch{Name: name, Text: text, files: files}
+	for _, file := range p.touches() {
+		if !filepath.IsLocal(file) {
+			return Patch{}, &BuildError{Stage: "apply", Err: fmt.Errorf("%s: %q leaves the tree", name, file)}
+		}
+	}
+	return p, nil
+}
+
+// touches lists the paths that the patch reads or writes.
+func (p Patch) touches() []string {
+	var paths []string
+	for _, f := range p.files {
+		for _, path := range []string{f.OldName, f.NewName} {
+			if path != "" && !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
+// loadMailbox splits a mailbox into patches, in its order. Mails without a
+// diff, such as a cover letter, are left out.
+func loadMailbox(ctx context.Context, path string) (Series, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return Series{}, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return Series{}, &UsageError{fmt.Errorf("series: %w", err)}
+	}
+	tmp, err := os.MkdirTemp("", "vmtest-mbox-")
+	if err != nil {
+		return Series{}, err
+	}
+	defer os.RemoveAll(tmp)
+	if _, err := run(command(ctx, tmp, nil, "git", "mailsplit", "-o"+tmp, path)); err != nil {
+		return Series{}, &UsageError{fmt.Errorf("split %s: %w", path, err)}
+	}
+	mails, err := filepath.Glob(filepath.Join(tmp, "*"))
+	if err != nil {
+		return Series{}, err
+	}
+	s := Series{Name: strings.TrimSuffix(filepath.Base(path), ".mbox")}
+	for _, mail := range mails {
+		text, err := os.ReadFile(mail)
+		if err != nil {
+			return Series{}, err
+		}
+		if !bytes.Contains(text, []byte("\ndiff --git ")) {
+			continue
+		}
+		p, err := parsePatch(filepath.Base(mail)+".patch", text)
+		if err != nil {
+			return Series{}, err
+		}
+		s.Patches = append(s.Patches, p)
+	}
+	if len(s.Patches) == 0 {
+		return Series{}, &UsageError{fmt.Errorf("%s holds no patch", path)}
+	}
+	return s, nil
+}

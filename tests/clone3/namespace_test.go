@@ -1,0 +1,236 @@
+// The tests in this file need the series timens-offset.
+
+package clone3
+
+import (
+	"fmt"
+	"testing"
+
+	"timens-vmtest/tests/internal/capability"
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/osthread"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestOffsetsFileReadBack(t *testing.T) {
+	needSeries(t)
+	for _, ns := range namespaces {
+		t.Run(ns.name, func(t *testing.T) {
+			p := timens.NewProgram(t)
+			file := p.ReadFile(offsetsFile)
+			timens.Run(t, launch(newTime(elements(ns.offsets)...)), p)
+			if got, want := timens.Text(t, file), ns.offsets.String(); got != want {
+				t.Errorf("%s is\n%swant\n%s", offsetsFile, got, want)
+			}
+		})
+	}
+}
+
+// Offsets that clone3() has set are final, for the child and for its parent.
+func TestOffsetsFrozen(t *testing.T) {
+	needSeries(t)
+	p := timens.NewProgram(t)
+	inside := p.WriteFile(offsetsFile, "monotonic 1 0\n")
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	after := p.ReadFile(offsetsFile)
+	child, err := clone.Start(newTime(elements(ahead)...), clone.SizeVer3, p)
+	if err != nil {
+		t.Fatalf("clone3: %v", err)
+	}
+	if err := child.Ready(timens.Patience); err != nil {
+		t.Error(err)
+	}
+	if err := timens.Write(child.PID, "boottime 1 0\n"); err != unix.EACCES {
+		t.Errorf("write to /proc/CHILD/timens_offsets: %v, want %v", err, unix.EACCES)
+	}
+	if err := child.Resume(); err != nil {
+		t.Error(err)
+	}
+	timens.Reap(t, child)
+	if err := inside.Err(); err != unix.EACCES {
+		t.Errorf("write to %s by the child: %v, want %v", offsetsFile, err, unix.EACCES)
+	}
+	if got, want := timens.Text(t, after), ahead.String(); got != want {
+		t.Errorf("after the writes the file is\n%swant\n%s", got, want)
+	}
+}
+
+// The parent keeps its namespace, its clocks, and the namespace it has made for
+// later children, which keeps its offsets and can still be changed.
+func TestOffsetsLeaveParentAlone(t *testing.T) {
+	needSeries(t)
+	p := timens.NewProgram(t)
+	now, next := p.ReadLink(current), p.ReadLink(children)
+	withPending(t, ahead, func() {
+		parentNow, parentNext := threadLink(t, "time"), threadLink(t, "time_for_children")
+		before := timens.Now(t, clock.Boottime)
+		timens.Run(t, launch(newTime(elements(behind)...)), p)
+		if after := timens.Now(t, clock.Boottime); after < before || after > before+timens.Patience {
+			t.Errorf("the parent's boottime went from %v to %v", before, after)
+		}
+		if got := threadLink(t, "time"); got != parentNow {
+			t.Errorf("the parent went from %s to %s", parentNow, got)
+		}
+		if got := threadLink(t, "time_for_children"); got != parentNext {
+			t.Errorf("the parent's children went from %s to %s", parentNext, got)
+		}
+		child := timens.Text(t, now)
+		if child == parentNow || child == parentNext || child != timens.Text(t, next) {
+			t.Errorf("the child is in %s with children in %s, the parent in %s with children in %s: want a third",
+				child, timens.Text(t, next), parentNow, parentNext)
+		}
+		if got, want := pendingOffsets(t), ahead.String(); got != want {
+			t.Errorf("the pending offsets are\n%swant\n%s", got, want)
+		}
+		if err := timens.Write(unix.Gettid(), behind.String()); err != nil {
+			t.Errorf("write to the pending offsets: %v", err)
+		}
+	})
+}
+
+// A child that shares its parent's memory shares the vDSO's page as well. It
+// stays in the parent's namespace until execve(), which enters the new one.
+func TestOffsetsAtExec(t *testing.T) {
+	needSeries(t)
+	for name, flags := range sharedMemory {
+		t.Run(name, func(t *testing.T) {
+			args := newTime(elements(across)...)
+			args.Flags |= flags
+			p := timens.NewProgram(t)
+			link, file := p.ReadLink(current), p.ReadFile(offsetsFile)
+			early := p.ClockGettime(clock.Boottime, clock.VDSO)
+
+			before := timens.Now(t, clock.Boottime)
+			got := timens.MeasureExec(t, launch(args), p, "clocks", nil)
+			after := timens.Now(t, clock.Boottime)
+			for _, via := range clock.Vias {
+				checkShifts(t, got[via], across)
+			}
+			if got, want := timens.Text(t, link), threadLink(t, "time"); got != want {
+				t.Errorf("before execve() the child is in %s, want %s", got, want)
+			}
+			if got := timens.Text(t, file); got != across.String() {
+				t.Errorf("before execve() the pending offsets are\n%swant\n%s", got, across)
+			}
+			if now := timens.Time(t, early); now < before || now > after {
+				t.Errorf("before execve() boottime is %v, want it in [%v, %v]", now, before, after)
+			}
+		})
+	}
+}
+
+// Until that execve() the new offsets can be changed like any pending ones.
+func TestOffsetsPendingUntilExec(t *testing.T) {
+	needSeries(t)
+	for name, flags := range sharedMemory {
+		t.Run(name, func(t *testing.T) {
+			args := newTime(elements(ahead)...)
+			args.Flags |= flags
+			sec, nsec := timens.Split(behind.Monotonic)
+			p := timens.NewProgram(t)
+			write := p.WriteFile(offsetsFile, fmt.Sprintf("monotonic %d %d\n", sec, nsec))
+			got := timens.MeasureExec(t, launch(args), p, "clocks", nil)
+			if err := write.Err(); err != nil {
+				t.Errorf("write to %s before execve(): %v", offsetsFile, err)
+			}
+			for _, via := range clock.Vias {
+				checkShifts(t, got[via], timens.Offsets{Monotonic: behind.Monotonic, Boottime: ahead.Boottime})
+			}
+		})
+	}
+}
+
+var sharedMemory = map[string]uint64{
+	"vm":    unix.CLONE_VM,
+	"vfork": unix.CLONE_VM | unix.CLONE_VFORK,
+}
+
+// CLONE_VFORK alone copies the memory, so that such a child is in from the start.
+func TestOffsetsWithVforkOnly(t *testing.T) {
+	needSeries(t)
+	args := newTime(elements(across)...)
+	args.Flags |= unix.CLONE_VFORK
+	for _, via := range clock.Vias {
+		checkShifts(t, timens.Measure(t, launch(args), via, bothClocks...), across)
+	}
+}
+
+// With a user namespace of its own the child's time namespace belongs to that,
+// in which its creator may do everything, whatever it may do outside.
+func TestOffsetsInNewUserNamespace(t *testing.T) {
+	needSeries(t)
+	args := newTime(elements(across)...)
+	args.Flags |= unix.CLONE_NEWUSER
+	unprivileged := func(p *clone.Program) (child *clone.Child, err error) {
+		err = osthread.Run(func() error {
+			for _, id := range []int{unix.CAP_SYS_TIME, unix.CAP_SYS_ADMIN} {
+				if err := capability.Drop(id); err != nil {
+					return err
+				}
+			}
+			child, err = launch(args)(p)
+			return err
+		})
+		return child, err
+	}
+	for _, via := range clock.Vias {
+		checkShifts(t, timens.Measure(t, unprivileged, via, bothClocks...), across)
+	}
+}
+
+// What CRIU wants in one call: a given PID and given clocks.
+func TestOffsetsWithSetTID(t *testing.T) {
+	needSeries(t)
+	tids := []int32{1}
+	args := newTime(elements(across)...)
+	args.Flags |= unix.CLONE_NEWPID
+	args.SetTID, args.SetTIDSize = &tids[0], uint64(len(tids))
+	p := timens.NewProgram(t)
+	pid := p.Syscall(unix.SYS_GETPID)
+	mono := p.ClockGettime(clock.Monotonic, clock.VDSO)
+	before := timens.Now(t, clock.Monotonic)
+	timens.Run(t, launch(args), p)
+	after := timens.Now(t, clock.Monotonic)
+	if got, err := pid.Value(); err != nil || got != 1 {
+		t.Errorf("getpid is %d, %v, want 1", got, err)
+	}
+	now := timens.Time(t, mono)
+	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(across.Monotonic) {
+		t.Errorf("monotonic is off by %v, want %v", shift, across.Monotonic)
+	}
+}
+
+// Somebody else can join the namespace at once; there is nothing left to set.
+func TestOffsetsNamespaceCanBeJoined(t *testing.T) {
+	needSeries(t)
+	owner := timens.NewProgram(t)
+	if err := owner.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	child, err := clone.Start(newTime(elements(across)...), clone.SizeVer3, owner)
+	if err != nil {
+		t.Fatalf("clone3: %v", err)
+	}
+	guest := timens.NewProgram(t)
+	setns := guest.Setns(fmt.Sprintf("/proc/%d/ns/time", child.PID), unix.CLONE_NEWTIME)
+	mono := guest.ClockGettime(clock.Monotonic, clock.VDSO)
+	before := timens.Now(t, clock.Monotonic)
+	timens.Run(t, timens.Fork, guest)
+	after := timens.Now(t, clock.Monotonic)
+	if err := child.Resume(); err != nil {
+		t.Error(err)
+	}
+	timens.Reap(t, child)
+	if err := setns.Err(); err != nil {
+		t.Fatalf("setns: %v", err)
+	}
+	now := timens.Time(t, mono)
+	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(across.Monotonic) {
+		t.Errorf("monotonic is off by %v, want %v", shift, across.Monotonic)
+	}
+}

@@ -1,0 +1,123 @@
+// The tests in this file pass on kernels with and without the series.
+
+package clone3
+
+import (
+	"testing"
+
+	"timens-vmtest/tests/internal/capability"
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/osthread"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// Without a list of offsets the child has those of its parent's children.
+func TestNewTimeInherits(t *testing.T) {
+	timens.Need(t)
+	for _, pending := range []timens.Offsets{{}, ahead, behind} {
+		for _, via := range clock.Vias {
+			launch := pendingLaunch(t, pending, newTime())
+			checkShifts(t, timens.Measure(t, launch, via, bothClocks...), pending)
+		}
+	}
+}
+
+// It is a namespace of the child's own, not the one that it inherits from.
+func TestNewTimeIsNew(t *testing.T) {
+	timens.Need(t)
+	p := timens.NewProgram(t)
+	now, next := p.ReadLink(current), p.ReadLink(children)
+	withPending(t, ahead, func() {
+		timens.Run(t, launch(newTime()), p)
+		child := timens.Text(t, now)
+		if parent, pending := threadLink(t, "time"), threadLink(t, "time_for_children"); child == parent || child == pending {
+			t.Errorf("the child is in %s, want neither %s nor %s", child, parent, pending)
+		}
+		if got := timens.Text(t, next); got != child {
+			t.Errorf("the child's children will be in %s, want %s", got, child)
+		}
+		if err := timens.Write(unix.Gettid(), behind.String()); err != nil {
+			t.Errorf("write to the pending offsets: %v", err)
+		}
+	})
+}
+
+func TestNewTimeIsFrozen(t *testing.T) {
+	timens.Need(t)
+	p := timens.NewProgram(t)
+	write := p.WriteFile(offsetsFile, "monotonic 1 0\n")
+	timens.Run(t, launch(newTime()), p)
+	if err := write.Err(); err != unix.EACCES {
+		t.Errorf("write to %s: %v, want %v", offsetsFile, err, unix.EACCES)
+	}
+}
+
+// With shared memory the namespace is pending and takes offsets by its file.
+func TestNewTimeAtExec(t *testing.T) {
+	timens.Need(t)
+	for name, flags := range sharedMemory {
+		t.Run(name, func(t *testing.T) {
+			args := newTime()
+			args.Flags |= flags
+			p := timens.NewProgram(t)
+			link := p.ReadLink(current)
+			write := p.WriteFile(offsetsFile, across.String())
+			got := timens.MeasureExec(t, launch(args), p, "clocks", nil)
+			if got, want := timens.Text(t, link), threadLink(t, "time"); got != want {
+				t.Errorf("before execve() the child is in %s, want %s", got, want)
+			}
+			if err := write.Err(); err != nil {
+				t.Errorf("write to %s before execve(): %v", offsetsFile, err)
+			}
+			for _, via := range clock.Vias {
+				checkShifts(t, got[via], across)
+			}
+		})
+	}
+}
+
+func TestNewTimeNeedsCapSysAdmin(t *testing.T) {
+	timens.Need(t)
+	err := osthread.Run(func() error {
+		if err := capability.Drop(unix.CAP_SYS_ADMIN); err != nil {
+			return err
+		}
+		refuse(t, newTime(), clone.SizeVer2, unix.EPERM)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNewTimeOverLimit(t *testing.T) {
+	timens.Need(t)
+	p := timens.NewProgram(t)
+	limitNamespaces(p, "0")
+	create := p.Clone3(newTime(), clone.SizeVer2)
+	timens.Run(t, timens.Fork, p)
+	if err := create.Err(); err != unix.ENOSPC {
+		t.Errorf("clone3 over the limit: %v, want %v", err, unix.ENOSPC)
+	}
+}
+
+// A thread may be created with the flag, for what it is worth: it stays.
+func TestNewTimeThreadStays(t *testing.T) {
+	timens.Need(t)
+	args := newTime()
+	args.Flags |= unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
+	args.ExitSignal = 0
+	p := timens.NewProgram(t)
+	link := p.ReadLink("/proc/thread-self/ns/time")
+	child, err := clone.Start(args, clone.SizeVer2, p)
+	if err != nil {
+		t.Fatalf("clone3: %v", err)
+	}
+	timens.Reap(t, child)
+	if got, want := timens.Text(t, link), threadLink(t, "time"); got != want {
+		t.Errorf("the thread is in %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,40 @@
+// Package capability looks at and drops capabilities of the calling thread.
+package capability
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Has reports whether the capability, a unix.CAP_*, is effective.
+func Has(capability int) (bool, error) {
+	_, data, err := get()
+	if err != nil {
+		return false, err
+	}
+	return data[capability/32].Effective&(1<<(capability%32)) != 0, nil
+}
+
+// Drop makes the capability ineffective for the calling thread, which should
+// be one of osthread.Run.
+func Drop(capability int) error {
+	header, data, err := get()
+	if err != nil {
+		return err
+	}
+	data[capability/32].Effective &^= 1 << (capability % 32)
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("drop capability %d: %w", capability, err)
+	}
+	return nil
+}
+
+func get() (unix.CapUserHeader, [2]unix.CapUserData, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return header, data, fmt.Errorf("read capabilities: %w", err)
+	}
+	return header, data, nil
+}

@@ -1,0 +1,58 @@
+// Package clone is a clone3() for Go programs that want the bare system call.
+//
+// A Go process always has several threads, so the child of a clone3() without
+// CLONE_VM, a copy of one of them, cannot run Go code. What it is to do is
+// written down beforehand as a Program, a list of system calls and vDSO calls;
+// the child's first instruction after clone3() begins to walk it, on a stack of
+// its own, and leaves the results in memory shared with the parent.
+package clone
+
+import "unsafe"
+
+// Args is struct clone_args, as wide as the kernel takes it. Pointers are Go
+// pointers so that what they point at stays alive; they may also point into
+// memory of unix.Mmap, readable or not. Start fills in Stack and StackSize.
+type Args struct {
+	Flags            uint64
+	Pidfd            *int32
+	ChildTID         *int32
+	ParentTID        *int32
+	ExitSignal       uint64
+	Stack            uint64
+	StackSize        uint64
+	TLS              uint64
+	SetTID           *int32
+	SetTIDSize       uint64
+	Cgroup           uint64
+	TimensOffset     *TimensOffset // since the series timens-offset
+	TimensOffsetSize uint64        // since the series timens-offset; elements, not bytes
+	Tail             [(MaxSize - SizeVer3) / 8]uint64
+}
+
+// The sizes that struct clone_args has had, and the largest one that clone3()
+// looks at.
+const (
+	SizeVer0 = 64
+	SizeVer1 = 80  // with SetTID
+	SizeVer2 = 88  // with Cgroup
+	SizeVer3 = 104 // with TimensOffset
+	MaxSize  = 4096
+)
+
+// TimensOffset is one element of the array that Args.TimensOffset points at.
+type TimensOffset struct {
+	Clock int32
+	Pad   uint32
+	Sec   int64
+	Nsec  int64
+}
+
+// The layout is the kernel's or nothing here means anything.
+const (
+	_ = uint(SizeVer3 - unsafe.Offsetof(Args{}.Tail))
+	_ = uint(unsafe.Offsetof(Args{}.Tail) - SizeVer3)
+	_ = uint(MaxSize - unsafe.Sizeof(Args{}))
+	_ = uint(unsafe.Sizeof(Args{}) - MaxSize)
+	_ = uint(24 - unsafe.Sizeof(TimensOffset{}))
+	_ = uint(unsafe.Sizeof(TimensOffset{}) - 24)
+)

@@ -1,0 +1,165 @@
+package clone
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrDeadline says that a child was still running when its time was up.
+var ErrDeadline = errors.New("deadline exceeded")
+
+// Launcher starts a program in a namespace of the launcher's choice.
+type Launcher func(*Program) (*Child, error)
+
+// Child is a started program.
+type Child struct {
+	PID     int
+	program *Program
+	thread  bool
+	pidfd   int // -1 for a thread that is gone
+}
+
+// pidfdThread is PIDFD_THREAD of Linux 6.9: the descriptor is for one thread.
+const pidfdThread = unix.O_EXCL
+
+// Start calls clone3() with the first size bytes of args and lets the child
+// run p. The error is clone3's bare unix.Errno. A child has to be waited for, a
+// thread as well: its stack belongs to p.
+func Start(args *Args, size uintptr, p *Program) (*Child, error) {
+	call := *args
+	call.Stack, call.StackSize = uint64(addr(p.stack)), stackSize
+	for i := range p.steps[:p.n] {
+		p.steps[i].ret, p.steps[i].done = 0, 0
+	}
+	p.steps[p.n] = step{nr: unix.SYS_EXIT}
+
+	pid, err := p.clone3(&call, size)
+	if err != nil {
+		return nil, err
+	}
+	child := &Child{PID: pid, program: p, thread: args.Flags&unix.CLONE_THREAD != 0}
+	flags := 0
+	if child.thread {
+		flags = pidfdThread
+	}
+	child.pidfd, err = unix.PidfdOpen(pid, flags)
+	if err != nil && !(child.thread && err == unix.ESRCH) {
+		return nil, fmt.Errorf("pidfd_open %d: %w", pid, err)
+	}
+	return child, nil
+}
+
+// clone3 keeps signals away from the child, in which the Go runtime's handlers
+// would run without a Go thread under them.
+func (p *Program) clone3(args *Args, size uintptr) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, old unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^uint64(0)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
+		return 0, fmt.Errorf("block signals: %w", err)
+	}
+	binary.NativeEndian.PutUint64(p.mask, old.Val[0])
+	ret := clone3(args, size, &p.steps[0])
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
+		return 0, fmt.Errorf("unblock signals: %w", err)
+	}
+	if ret < 0 {
+		return 0, unix.Errno(-ret)
+	}
+	return int(ret), nil
+}
+
+// clone3 returns like the system call, once: the child walks the steps.
+func clone3(args *Args, size uintptr, steps *step) int64
+
+// Ready waits until the child has come to a Pause.
+func (c *Child) Ready(timeout time.Duration) error {
+	fds := []unix.PollFd{
+		{Fd: int32(c.program.ready), Events: unix.POLLIN},
+		{Fd: int32(c.pidfd), Events: unix.POLLIN},
+	}
+	if err := poll(fds, timeout); err != nil {
+		return fmt.Errorf("child %d is not ready after %d steps: %w", c.PID, c.steps(), err)
+	}
+	if fds[0].Revents == 0 {
+		return fmt.Errorf("child %d ended before its pause, after %d steps", c.PID, c.steps())
+	}
+	var count [8]byte
+	_, err := unix.Read(c.program.ready, count[:])
+	return err
+}
+
+// Resume lets the child go on from a Pause.
+func (c *Child) Resume() error {
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	_, err := unix.Write(c.program.go_, one)
+	return err
+}
+
+// Wait waits for the child's end. A child that is not done in time is reported
+// as ErrDeadline and, unless it is a thread, killed. A thread has no status.
+func (c *Child) Wait(timeout time.Duration) (unix.WaitStatus, error) {
+	if c.pidfd < 0 {
+		return 0, nil
+	}
+	defer unix.Close(c.pidfd)
+	late := poll([]unix.PollFd{{Fd: int32(c.pidfd), Events: unix.POLLIN}}, timeout)
+	if c.thread {
+		return 0, late
+	}
+	if late != nil {
+		if err := unix.PidfdSendSignal(c.pidfd, unix.SIGKILL, nil, 0); err != nil {
+			return 0, fmt.Errorf("kill child %d: %w", c.PID, err)
+		}
+	}
+	var status unix.WaitStatus
+	for {
+		// __WALL: an exit signal other than SIGCHLD hides a child from wait4().
+		_, err := unix.Wait4(c.PID, &status, unix.WALL, nil)
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			return 0, fmt.Errorf("wait for child %d: %w", c.PID, err)
+		}
+	}
+	if late != nil {
+		return status, fmt.Errorf("child %d killed in step %d after %v: %w", c.PID, c.steps()+1, timeout, late)
+	}
+	return status, nil
+}
+
+// steps returns how many steps the child has done.
+func (c *Child) steps() int {
+	n := 0
+	for _, s := range c.program.steps[:c.program.n] {
+		n += int(s.done)
+	}
+	return n
+}
+
+// poll waits for one of fds; ErrDeadline if none became readable.
+func poll(fds []unix.PollFd, timeout time.Duration) error {
+	end := time.Now().Add(timeout)
+	for {
+		left := max(time.Until(end), 0)
+		n, err := unix.Poll(fds, int(left.Milliseconds())+1)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return fmt.Errorf("poll: %w", err)
+		case n > 0:
+			return nil
+		case left == 0:
+			return ErrDeadline
+		}
+	}
+}

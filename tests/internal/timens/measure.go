@@ -1,0 +1,166 @@
+package timens
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/probe"
+)
+
+// Patience is how long a child without waits of its own may take, on an
+// emulated machine that shares its host.
+const Patience = 10 * time.Second
+
+// Interval is what a measurement says of a duration: low <= d <= high.
+type Interval struct{ Low, High time.Duration }
+
+// Contains reports whether d is possible.
+func (i Interval) Contains(d time.Duration) bool { return i.Low <= d && d <= i.High }
+
+func (i Interval) String() string { return fmt.Sprintf("[%v, %v]", i.Low, i.High) }
+
+// NewProgram returns an empty program for one test.
+func NewProgram(t testing.TB) *clone.Program {
+	t.Helper()
+	p, err := clone.NewProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// Run runs a program to its end, which must be exit(0).
+func Run(t testing.TB, launch clone.Launcher, p *clone.Program) {
+	t.Helper()
+	child, err := launch(p)
+	if err != nil {
+		t.Fatalf("start a child: %v", err)
+	}
+	Reap(t, child)
+}
+
+// Reap waits for a child's end, which must be exit(0).
+func Reap(t testing.TB, child *clone.Child) {
+	t.Helper()
+	status, err := child.Wait(Patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !status.Exited() || status.ExitStatus() != 0 {
+		t.Fatalf("the child's wait status is %#x, want exit(0)", int(status))
+	}
+}
+
+// Measure lets a child read clocks with its first instructions and returns by
+// how much each was ahead of the caller's. The interval is as wide as the
+// child's life is long; only an exact offset is sure to lie in it.
+func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID) map[clock.ID]Interval {
+	t.Helper()
+	p := NewProgram(t)
+	readings := make(map[clock.ID]clone.Reading)
+	for _, id := range ids {
+		readings[id] = p.ClockGettime(id, via)
+	}
+	before := all(t, ids)
+	Run(t, launch, p)
+	after := all(t, ids)
+	shifts := make(map[clock.ID]Interval)
+	for _, id := range ids {
+		got := Time(t, readings[id])
+		shifts[id] = Interval{Low: got - after[id], High: got - before[id]}
+	}
+	return shifts
+}
+
+// Readings are the clocks that have an offset as read inside a namespace.
+type Readings map[clock.Via]map[clock.ID]time.Duration
+
+var offsetClocks = []clock.ID{clock.Monotonic, clock.Boottime}
+
+// ReadClocks is a probe for MeasureExec.
+func ReadClocks(any) (Readings, error) {
+	out := make(Readings)
+	for _, via := range clock.Vias {
+		out[via] = make(map[clock.ID]time.Duration)
+		for _, id := range offsetClocks {
+			now, err := clock.Read(id, via)
+			if err != nil {
+				return nil, fmt.Errorf("read %v by %v: %w", id, via, err)
+			}
+			out[via][id] = now
+		}
+	}
+	return out, nil
+}
+
+// MeasureExec is Measure for a child that first does p and then becomes a probe
+// whose result is Readings.
+func MeasureExec(t testing.TB, launch clone.Launcher, p *clone.Program, name string, in any) map[clock.Via]map[clock.ID]Interval {
+	t.Helper()
+	before := all(t, offsetClocks)
+	readings := probe.Finish[Readings](t, launch, p, name, in)
+	after := all(t, offsetClocks)
+	shifts := make(map[clock.Via]map[clock.ID]Interval)
+	for _, via := range clock.Vias {
+		shifts[via] = make(map[clock.ID]Interval)
+		for _, id := range offsetClocks {
+			got := readings[via][id]
+			shifts[via][id] = Interval{Low: got - after[id], High: got - before[id]}
+		}
+	}
+	return shifts
+}
+
+func all(t testing.TB, ids []clock.ID) map[clock.ID]time.Duration {
+	t.Helper()
+	now := make(map[clock.ID]time.Duration)
+	for _, id := range ids {
+		now[id] = Now(t, id)
+	}
+	return now
+}
+
+// Now reads a clock of the calling thread by the system call.
+func Now(t testing.TB, id clock.ID) time.Duration {
+	t.Helper()
+	now, err := clock.Read(id, clock.Syscall)
+	if err != nil {
+		t.Fatalf("read %v: %v", id, err)
+	}
+	return now
+}
+
+// Time returns what a child read from a clock.
+func Time(t testing.TB, r clone.Reading) time.Duration {
+	t.Helper()
+	got, err := r.Time()
+	if err != nil {
+		t.Fatalf("clock_gettime in the child: %v", err)
+	}
+	return got
+}
+
+// Text returns what a child read from a file.
+func Text(t testing.TB, c clone.Contents) string {
+	t.Helper()
+	text, err := c.Text()
+	if err != nil {
+		t.Fatalf("read a file in the child: %v", err)
+	}
+	return text
+}
+
+// ParseUptime returns the first field of /proc/uptime.
+func ParseUptime(text string) (time.Duration, error) {
+	up, _, _ := strings.Cut(text, " ")
+	return time.ParseDuration(up + "s")
+}

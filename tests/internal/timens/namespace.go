@@ -1,0 +1,64 @@
+package timens
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"timens-vmtest/tests/internal/capability"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/osthread"
+
+	"golang.org/x/sys/unix"
+)
+
+// Need skips a test that cannot make time namespaces where it runs.
+func Need(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/ns/time"); err != nil {
+		t.Skipf("the kernel has no time namespaces (%v); `make vmtest` runs this test in a guest", err)
+	}
+	needed := map[string]int{"CAP_SYS_ADMIN": unix.CAP_SYS_ADMIN, "CAP_SYS_TIME": unix.CAP_SYS_TIME}
+	for name, id := range needed {
+		ok, err := capability.Has(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			t.Skipf("needs %s; `make vmtest` runs this test as root in a guest", name)
+		}
+	}
+}
+
+// Unshared returns a launcher whose children are born into a new namespace
+// with the given offsets: a plain fork() enters the namespace that its parent
+// has unshared.
+func Unshared(o Offsets) clone.Launcher {
+	return func(p *clone.Program) (child *clone.Child, err error) {
+		err = osthread.Run(func() error {
+			if err := Unshare(o); err != nil {
+				return err
+			}
+			child, err = Fork(p)
+			return err
+		})
+		return child, err
+	}
+}
+
+// Unshare gives the children to come of the calling thread, which should be
+// one of osthread.Run, a new namespace with the given offsets.
+func Unshare(o Offsets) error {
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	if err := Write(unix.Gettid(), o.String()); err != nil {
+		return fmt.Errorf("write timens_offsets %q: %w", o, err)
+	}
+	return nil
+}
+
+// Fork is a launcher that asks for no namespace.
+func Fork(p *clone.Program) (*clone.Child, error) {
+	return clone.Start(&clone.Args{ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, p)
+}

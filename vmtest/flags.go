@@ -1,0 +1,177 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/vm"
+)
+
+// usageError is a mistake on the command line: exit 2.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// listFlag may be repeated, and each value may hold several by commas.
+type listFlag []string
+
+func (l *listFlag) String() string { return strings.Join(*l, ",") }
+
+func (l *listFlag) Set(value string) error {
+	for part := range strings.SplitSeq(value, ",") {
+		if part == "" {
+			return fmt.Errorf("an empty name in %q", value)
+		}
+		*l = append(*l, part)
+	}
+	return nil
+}
+
+// pathFlag may be repeated; a path may hold commas.
+type pathFlag []string
+
+func (p *pathFlag) String() string { return strings.Join(*p, " ") }
+
+func (p *pathFlag) Set(value string) error {
+	*p = append(*p, value)
+	return nil
+}
+
+// defaultSeries is what "make vmtest" tests.
+const defaultSeries = "timens-offset"
+
+// defaultFragments make the configuration, in this order.
+var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
+
+// lanes that can be run.
+var lanes = []string{"real"}
+
+// flags of all verbs. Each verb registers those that it reads.
+type flags struct {
+	series  listFlag
+	patches pathFlag
+	source  kernel.Source
+	configs pathFlag
+	lane    string
+	accel   string
+	run     string
+	tests   listFlag
+	timeout time.Duration
+	results string
+	out     string
+	bisect  bool
+	verbose bool
+
+	runRE *regexp.Regexp
+}
+
+func (f *flags) registerKernel(set *flag.FlagSet) {
+	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply; repeat it or use commas for several (default "+defaultSeries+")")
+	set.Var(&f.patches, "patch", "`FILE` to apply on top of the series; may be repeated")
+	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
+	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL`; needs -sha256")
+	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
+	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
+}
+
+func (f *flags) registerTests(set *flag.FlagSet) {
+	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
+	set.Var(&f.tests, "tests", "test package `FOLDER`s (default tests/timens,tests/clone3)")
+	set.DurationVar(&f.timeout, "timeout", 30*time.Second, "guest `TIME` after which a test is killed")
+}
+
+func (f *flags) registerBoot(set *flag.FlagSet) {
+	set.StringVar(&f.lane, "lane", "real", "`real`; the only lane so far")
+	set.StringVar(&f.accel, "accel", vm.Auto, "`auto|kvm|tcg`")
+}
+
+func (f *flags) registerRun(set *flag.FlagSet) {
+	set.StringVar(&f.results, "results", "results", "`DIR` that takes one folder a run")
+	set.BoolVar(&f.bisect, "bisect", false, "exit 125 instead of 3 and 4, as git bisect run wants it for a commit that cannot be tested")
+}
+
+func (f *flags) registerVerbose(set *flag.FlagSet) {
+	set.BoolVar(&f.verbose, "v", false, "say more")
+}
+
+// check completes and checks what was given. root is the module's folder.
+func (f *flags) check(root string) error {
+	if len(f.series) == 0 {
+		if f.source.Tree != "" {
+			f.series = listFlag{"control"} // the tree holds what is to be tested
+		} else {
+			f.series = listFlag{defaultSeries}
+		}
+	}
+	if len(f.tests) == 0 {
+		f.tests = listFlag{"tests/timens", "tests/clone3"}
+	}
+	for _, dir := range f.tests {
+		if !filepath.IsLocal(dir) {
+			return usagef("-tests %s is not a folder of this project", dir)
+		}
+		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
+			return usagef("-tests: %w", err)
+		}
+	}
+	if f.lane != "" && !slices.Contains(lanes, f.lane) {
+		return usagef("-lane %s: lanes are %s", f.lane, strings.Join(lanes, ", "))
+	}
+	if f.accel != "" && !slices.Contains([]string{vm.Auto, vm.KVM, vm.TCG}, f.accel) {
+		return usagef("-accel %s is none of auto, kvm, tcg", f.accel)
+	}
+	if f.timeout < 0 || f.timeout > 0 && f.timeout < time.Second {
+		return usagef("-timeout %v is below one second", f.timeout)
+	}
+	if f.source.SHA256 != "" && f.source.URL == "" {
+		return usagef("-sha256 goes with -tarball")
+	}
+	if f.run != "" {
+		re, err := regexp.Compile(f.run)
+		if err != nil {
+			return usagef("-run: %w", err)
+		}
+		f.runRE = re
+	}
+	return nil
+}
+
+// fragments are the paths of all kconfig fragments, in order.
+func (f *flags) fragments(root string) ([]string, error) {
+	var paths []string
+	for _, name := range defaultFragments {
+		paths = append(paths, filepath.Join(root, "kconfig", name+".config"))
+	}
+	for _, given := range f.configs {
+		path := given
+		if !strings.ContainsAny(given, "/.") {
+			path = filepath.Join(root, "kconfig", given+".config")
+		}
+		if _, err := os.Stat(path); err != nil {
+			return nil, usagef("-config %s: %w%s", given, err, knownFragments(root))
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+func knownFragments(root string) string {
+	found, err := fs.Glob(os.DirFS(filepath.Join(root, "kconfig")), "*.config")
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	return "; kconfig/ holds " + strings.Join(found, ", ")
+}

@@ -1,0 +1,211 @@
+// Vmtest applies a series of patches to a kernel, builds it, boots it in QEMU,
+// runs Go selftests in it, and judges.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/report"
+	"timens-vmtest/vmtest/verdict"
+)
+
+// Exit codes that are not verdicts.
+const (
+	exitUsage       = 2
+	exitUnjudged    = 4
+	exitCannotBuild = 3
+	exitBisectSkip  = 125
+)
+
+// verb is one command of vmtest.
+type verb struct {
+	name, args, about string
+
+	register []func(*flags, *flag.FlagSet)
+	run      func(context.Context, *app, []string) (int, error)
+}
+
+var (
+	kernelFlags  = (*flags).registerKernel
+	testFlags    = (*flags).registerTests
+	bootFlags    = (*flags).registerBoot
+	runFlags     = (*flags).registerRun
+	verboseFlags = (*flags).registerVerbose
+)
+
+type registrars = []func(*flags, *flag.FlagSet)
+
+var verbs = []verb{
+	{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, testFlags, bootFlags, runFlags, verboseFlags}, runVerb},
+	{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
+	{"initramfs", "", "build the initramfs only and list its tests", registrars{testFlags, outFlag}, initramfsVerb},
+	{"judge", "DIR", "judge the stored run in DIR again", nil, judgeVerb},
+	{"shell", "", "boot the kernel into an interactive u-root shell", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
+	{"series", "", "list the series and check that each applies", registrars{kernelFlags}, seriesVerb},
+}
+
+// app is what every verb works with.
+type app struct {
+	flags
+	root     string // folder of this module
+	cache    kernel.Cache
+	progress *progress
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	os.Exit(dispatch(ctx, os.Args[1:]))
+}
+
+// dispatch runs a verb and turns whatever comes of it into an exit code.
+func dispatch(ctx context.Context, args []string) int {
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		usage()
+		if len(args) == 0 {
+			return exitUsage
+		}
+		return 0
+	}
+	for _, v := range verbs {
+		if v.name != args[0] {
+			continue
+		}
+		a := &app{progress: newProgress()}
+		code, err := v.start(ctx, a, args[1:])
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		if err != nil {
+			code = exitCode(err)
+			a.progress.clear()
+			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
+		}
+		if a.bisect && (code == exitCannotBuild || code == exitUnjudged) {
+			return exitBisectSkip
+		}
+		return code
+	}
+	fmt.Fprintf(os.Stderr, "vmtest: unknown verb %q\n", args[0])
+	usage()
+	return exitUsage
+}
+
+func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
+	set := flag.NewFlagSet("vmtest "+v.name, flag.ContinueOnError)
+	set.Usage = func() {
+		fmt.Fprintf(set.Output(), "usage: vmtest %s\n\n%s.\n\n", strings.TrimSpace(v.name+" [flags] "+v.args), v.about)
+		set.PrintDefaults()
+	}
+	for _, register := range v.register {
+		register(&a.flags, set)
+	}
+	if err := set.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0, err
+		}
+		return exitUsage, nil // the flag package has said what is wrong
+	}
+	if v.args == "" && set.NArg() > 0 {
+		return 0, usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
+	}
+	var err error
+	if a.cache, err = kernel.DefaultCache(); err != nil {
+		return 0, err
+	}
+	if v.args == "" {
+		if a.root, err = moduleRoot(); err != nil {
+			return 0, err
+		}
+		if err := a.check(a.root); err != nil {
+			return 0, err
+		}
+	}
+	return v.run(ctx, a, set.Args())
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: vmtest VERB [flags]")
+	for _, v := range verbs {
+		fmt.Fprintf(os.Stderr, "  %-12s %s\n", strings.TrimSpace(v.name+" "+v.args), v.about)
+	}
+	fmt.Fprintln(os.Stderr, "\"vmtest VERB -h\" lists the flags of a verb.")
+	fmt.Fprintln(os.Stderr, "exit codes: 0 as expected, 1 not as expected, 2 usage, 3 the kernel did not build, 4 could not be judged")
+}
+
+// exitCode is for errors that are not a judged run's.
+func exitCode(err error) int {
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*kernel.UsageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*kernel.BuildError](err); ok {
+		return exitCannotBuild
+	}
+	return exitUnjudged
+}
+
+// moduleRoot finds this project's folder around the working folder.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for d := dir; ; d = filepath.Dir(d) {
+		text, err := os.ReadFile(filepath.Join(d, "go.mod"))
+		if err == nil && strings.HasPrefix(string(text), "module timens-vmtest\n") {
+			return d, nil
+		}
+		if d == filepath.Dir(d) {
+			return "", usagef("%s is not inside a checkout of timens-vmtest, whose tests and series are needed; cd there first", dir)
+		}
+	}
+}
+
+// judgeVerb judges a stored run, or the runs of several series in one folder.
+func judgeVerb(_ context.Context, _ *app, args []string) (int, error) {
+	if len(args) != 1 {
+		return 0, usagef("give one folder, such as results/latest")
+	}
+	if _, err := os.Stat(args[0]); err != nil {
+		return 0, &usageError{err}
+	}
+	dirs := []string{args[0]}
+	if _, err := os.Stat(filepath.Join(args[0], verdict.RunFile)); err != nil {
+		below, err := filepath.Glob(filepath.Join(args[0], "*", verdict.RunFile))
+		if err != nil {
+			return 0, err
+		}
+		if len(below) > 0 {
+			dirs = nil
+		}
+		for _, path := range below {
+			dirs = append(dirs, filepath.Dir(path))
+		}
+	}
+	var results []verdict.Result
+	for _, dir := range dirs {
+		e, err := verdict.Load(dir)
+		if err != nil {
+			return 0, fmt.Errorf("load %s: %w", dir, err)
+		}
+		r := verdict.Judge(e)
+		report.Text(os.Stdout, dir, r)
+		results = append(results, r)
+	}
+	if len(results) > 1 {
+		report.Combined(os.Stdout, results)
+	}
+	return report.Overall(results).ExitCode(), nil
+}

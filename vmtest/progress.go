@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// progress tells the person at the terminal what happens: a live line on a
+// terminal, plain lines elsewhere. It goes to standard error; verdicts go to
+// standard output.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	bar      *progressbar.ProgressBar
+	barTotal int
+	said     time.Time // when the last plain line about objects was printed
+	saidDone int
+}
+
+func newProgress() *progress {
+	return &progress{w: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+}
+
+// plainEvery is how often a log that nobody watches live gets a line.
+const plainEvery = 15 * time.Second
+
+// Step implements kernel.Reporter.
+func (p *progress) Step(format string, args ...any) {
+	p.clear()
+	fmt.Fprintf(p.w, "vmtest: "+format+"\n", args...)
+	p.said, p.saidDone = time.Now(), 0
+}
+
+// Objects implements kernel.Reporter.
+func (p *progress) Objects(done, total int, name string) {
+	p.count("objects", done, total, name)
+}
+
+// count shows that done of total things are done; total 0 is unknown.
+func (p *progress) count(what string, done, total int, name string) {
+	of := ""
+	if total > 0 {
+		of = fmt.Sprintf(" of %d", total)
+	}
+	if !p.terminal {
+		if time.Since(p.said) >= plainEvery {
+			fmt.Fprintf(p.w, "vmtest:   %d%s %s, %s\n", done, of, what, name)
+			p.said = time.Now()
+		}
+		return
+	}
+	if p.bar == nil || p.barTotal != total {
+		p.clear()
+		p.barTotal = total
+		limit := total
+		if limit == 0 {
+			limit = -1
+		}
+		p.bar = progressbar.NewOptions(limit,
+			progressbar.OptionSetWriter(p.w), progressbar.OptionShowCount(),
+			progressbar.OptionSetWidth(20), progressbar.OptionClearOnFinish(),
+			progressbar.OptionThrottle(50*time.Millisecond), progressbar.OptionSetPredictTime(true))
+	}
+	p.bar.Describe(fmt.Sprintf("%s %-40.40s", what, name))
+	// A progress line that cannot be drawn is no reason to stop a build.
+	_ = p.bar.Set(done)
+}
+
+// clear removes the live line, if there is one.
+func (p *progress) clear() {
+	if p.bar != nil {
+		_ = p.bar.Clear() // as above
+		p.bar = nil
+	}
+}

@@ -1,0 +1,97 @@
+package report
+
+import (
+	"encoding/json"
+
+	"timens-vmtest/vmtest/verdict"
+)
+
+// The types of report.json. Members are only ever added.
+type (
+	jsonRun struct {
+		Verdict       verdict.Verdict   `json:"verdict"`
+		Exit          int               `json:"exit"`
+		Series        string            `json:"series"`
+		Base          string            `json:"base"`
+		KernelRelease string            `json:"kernel_release"`
+		KernelCached  bool              `json:"kernel_cached"`
+		Warnings      []string          `json:"kernel_warnings"`
+		DurationS     float64           `json:"duration_s"`
+		Counts        map[string]int    `json:"counts"`
+		Findings      []verdict.Finding `json:"findings"`
+		Lanes         []jsonLane        `json:"lanes"`
+	}
+	jsonLane struct {
+		Lane      string          `json:"lane"`
+		Accel     string          `json:"accel"`
+		BootS     float64         `json:"boot_s"`
+		DurationS float64         `json:"duration_s"`
+		Splats    []verdict.Splat `json:"splats"`
+		Tests     []jsonTest      `json:"tests"`
+	}
+	jsonTest struct {
+		Package   string         `json:"package"`
+		Name      string         `json:"name"`
+		Status    verdict.Status `json:"status"`
+		Expected  verdict.Status `json:"expected"`
+		DurationS float64        `json:"duration_s"`
+		Note      string         `json:"note,omitempty"`
+	}
+	jsonRuns struct {
+		Verdict verdict.Verdict `json:"verdict"`
+		Exit    int             `json:"exit"`
+		Runs    []jsonRun       `json:"runs"`
+	}
+)
+
+// JSON is report.json of one run.
+func JSON(r verdict.Result) ([]byte, error) { return marshal(toJSON(r)) }
+
+// CombinedJSON is report.json of several runs.
+func CombinedJSON(runs []verdict.Result) ([]byte, error) {
+	all := jsonRuns{Verdict: Overall(runs), Exit: Overall(runs).ExitCode()}
+	for _, r := range runs {
+		all.Runs = append(all.Runs, toJSON(r))
+	}
+	return marshal(all)
+}
+
+func marshal(v any) ([]byte, error) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	return append(text, '\n'), err
+}
+
+func toJSON(r verdict.Result) jsonRun {
+	j := jsonRun{
+		Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
+		Series: r.Run.Series, Base: r.Run.Base, KernelRelease: r.Run.Release,
+		KernelCached: r.Run.KernelCached, Warnings: list(r.Run.KernelWarning),
+		DurationS: r.DurationS(),
+		Counts:    make(map[string]int),
+		Findings:  list(r.Findings),
+		Lanes:     []jsonLane{},
+	}
+	n := r.Counts()
+	for s := verdict.Missing; s <= verdict.Timeout; s++ {
+		j.Counts[s.String()] = n[s]
+	}
+	for _, l := range r.Lanes {
+		lane := jsonLane{
+			Lane: l.Lane, Accel: l.Accel, BootS: l.BootS, DurationS: l.DurationS,
+			Splats: list(l.Splats), Tests: []jsonTest{},
+		}
+		for _, t := range l.Tests {
+			lane.Tests = append(lane.Tests, jsonTest{t.Package, t.Name, t.Status, t.Expected, t.DurationS, t.Note})
+		}
+		j.Lanes = append(j.Lanes, lane)
+	}
+	return j
+}
+
+// list makes an empty list print as [], not null.
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}

@@ -1,0 +1,57 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"timens-vmtest/vmtest/verdict"
+)
+
+// JUnit prints a run for CI systems: a suite a lane, and a case "verdict" that
+// holds what no test can be blamed for.
+func JUnit(r verdict.Result) ([]byte, error) {
+	var suites junit.Testsuites
+	for _, l := range r.Lanes {
+		s := junit.Testsuite{Name: r.Run.Series + "/" + l.Lane, Time: seconds(l.DurationS)}
+		for _, t := range l.Tests {
+			c := junit.Testcase{Classname: t.Package, Name: t.Name, Time: seconds(t.DurationS)}
+			switch {
+			case !t.AsExpected():
+				c.Failure = &junit.Result{Message: t.Status.String() + ", expected " + t.Expected.String(), Data: printable(t.Output)}
+			case t.Status == verdict.Skip:
+				c.Skipped = &junit.Result{Message: "skipped, as expected"}
+			}
+			s.AddTestcase(c)
+		}
+		suites.AddSuite(s)
+	}
+	s := junit.Testsuite{Name: r.Run.Series, Time: seconds(r.DurationS())}
+	c := junit.Testcase{Classname: "vmtest", Name: "verdict", Time: seconds(0)}
+	if r.Verdict != verdict.Passed {
+		var texts []string
+		for _, f := range r.Findings {
+			texts = append(texts, blame(f)+": "+f.Text)
+		}
+		c.Error = &junit.Result{Message: r.Verdict.String(), Data: printable(strings.Join(texts, "\n"))}
+	}
+	s.AddTestcase(c)
+	suites.AddSuite(s)
+	var b bytes.Buffer
+	err := suites.WriteXML(&b)
+	return b.Bytes(), err
+}
+
+func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }
+
+// printable drops what XML 1.0 cannot carry.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+}

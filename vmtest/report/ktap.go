@@ -1,0 +1,52 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"timens-vmtest/vmtest/verdict"
+)
+
+// KTAP prints a run in the kernel's test format, version 1: a subtest a lane,
+// in it a result a test, and one that stands for everything else that the
+// verdict rests on.
+func KTAP(r verdict.Result) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "KTAP version 1\n1..%d\n", len(r.Lanes)+1)
+	for i, l := range r.Lanes {
+		fmt.Fprintf(&b, "  KTAP version 1\n  # Subtest: %s\n  1..%d\n", l.Lane, len(l.Tests))
+		all := true
+		for j, t := range l.Tests {
+			all = all && t.AsExpected()
+			fmt.Fprintf(&b, "  %s %d %s%s\n", ok(t.AsExpected()), j+1, t.TestID, directive(t))
+		}
+		fmt.Fprintf(&b, "%s %d %s\n", ok(all), i+1, l.Lane)
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "# %s: %s\n", blame(f), strings.ReplaceAll(f.Text, "\n", "\n#   "))
+	}
+	fmt.Fprintf(&b, "%s %d verdict # %s\n", ok(r.Verdict == verdict.Passed), len(r.Lanes)+1, r.Verdict)
+	return b.Bytes()
+}
+
+func ok(good bool) string {
+	if good {
+		return "ok"
+	}
+	return "not ok"
+}
+
+func directive(t verdict.TestResult) string {
+	switch {
+	case t.Status == verdict.Skip && t.AsExpected():
+		return " # SKIP"
+	case t.Status == verdict.Timeout:
+		return " # TIMEOUT"
+	case t.Status != verdict.Pass && t.AsExpected():
+		return fmt.Sprintf(" # %s, as expected", t.Status)
+	case !t.AsExpected():
+		return fmt.Sprintf(" # %s, expected %s", t.Status, t.Expected)
+	}
+	return ""
+}

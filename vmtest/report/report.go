@@ -1,0 +1,45 @@
+// Package report prints judged runs: as text for a person, and as KTAP, JSON
+// and JUnit for programs. It is the only place that prints verdicts and it
+// decides nothing.
+package report
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"timens-vmtest/vmtest/verdict"
+)
+
+// Files that Write leaves in a run's folder.
+const (
+	TextFile  = "report.txt"
+	KTAPFile  = "report.ktap"
+	JSONFile  = "report.json"
+	JUnitFile = "report.xml"
+)
+
+// Write writes the reports of one run.
+func Write(dir string, r verdict.Result) error {
+	json, err := JSON(r)
+	if err != nil {
+		return err
+	}
+	junit, err := JUnit(r)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	Text(&text, dir, r)
+	var errs []error
+	for name, content := range map[string][]byte{
+		TextFile:  text.Bytes(),
+		KTAPFile:  KTAP(r),
+		JSONFile:  json,
+		JUnitFile: junit,
+	} {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o644))
+	}
+	return errors.Join(errs...)
+}

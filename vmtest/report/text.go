@@ -1,0 +1,143 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/wire"
+)
+
+// What fits a screen of 24 lines, about.
+const (
+	maxFindings   = 8
+	maxOutput     = 10 // lines of the first test that failed
+	maxSplatLines = 8
+)
+
+// Text prints a summary that fits a screen: what was run, what speaks against
+// it, and the verdict as the last line.
+func Text(w io.Writer, dir string, r verdict.Result) {
+	fmt.Fprintf(w, "series %s on linux-%s", orUnknown(r.Run.Series), orUnknown(r.Run.Base))
+	if n := len(r.Run.KernelWarning); n > 0 {
+		fmt.Fprintf(w, ", %d compiler warnings (first: %s)", n, r.Run.KernelWarning[0])
+	}
+	fmt.Fprintln(w)
+	for _, l := range r.Lanes {
+		lane(w, l)
+	}
+	for i, f := range r.Findings {
+		if i == maxFindings {
+			fmt.Fprintf(w, "  ... and %d more in %s\n", len(r.Findings)-i, filepath.Join(dir, JSONFile))
+			break
+		}
+		fmt.Fprintf(w, "  %s: %s\n", blame(f), strings.ReplaceAll(f.Text, "\n", "\n    "))
+	}
+	firstSplat(w, r)
+	firstOutput(w, dir, r)
+	fmt.Fprintf(w, "evidence %s\n", dir)
+	if r.Verdict != verdict.Passed && len(r.Run.Command) > 0 {
+		fmt.Fprintf(w, "again    %s\n", strings.Join(r.Run.Command, " "))
+	}
+	fmt.Fprintf(w, "verdict  %s (%s, %.1f s)\n", r.Verdict, counts(r), r.DurationS())
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "(unknown)"
+	}
+	return s
+}
+
+// blame says whose fault a finding is, as its first word.
+func blame(f verdict.Finding) string {
+	who := map[verdict.Verdict]string{
+		verdict.Unbuilt:  "kernel",
+		verdict.Unjudged: "harness",
+		verdict.Failed:   "fail",
+	}[f.Verdict]
+	if f.Lane != "" {
+		who += " (" + f.Lane + ")"
+	}
+	return who
+}
+
+func lane(w io.Writer, l verdict.LaneResult) {
+	n := make(map[verdict.Status]int)
+	asExpected := 0
+	for _, t := range l.Tests {
+		n[t.Status]++
+		if t.AsExpected() {
+			asExpected++
+		}
+	}
+	fmt.Fprintf(w, "lane %s (%s): %d of %d tests as expected, booted in %.1f s, ran %.1f s, %d splats\n",
+		l.Lane, l.Accel, asExpected, len(l.Tests), l.BootS, l.DurationS, len(l.Splats))
+}
+
+func firstSplat(w io.Writer, r verdict.Result) {
+	for _, l := range r.Lanes {
+		for _, s := range l.Splats {
+			for i, line := range s.More {
+				if i == maxSplatLines {
+					break
+				}
+				fmt.Fprintf(w, "    | %s\n", line)
+			}
+			return
+		}
+	}
+}
+
+func firstOutput(w io.Writer, dir string, r verdict.Result) {
+	for _, l := range r.Lanes {
+		for _, t := range l.Tests {
+			if t.AsExpected() || t.Output == "" {
+				continue
+			}
+			fmt.Fprintf(w, "  output of %s (end; all of it in %s):\n", t.TestID, filepath.Join(dir, l.Lane, wire.RecordsFile))
+			lines := strings.Split(strings.TrimRight(t.Output, "\n"), "\n")
+			for _, line := range lines[max(0, len(lines)-maxOutput):] {
+				fmt.Fprintf(w, "    | %s\n", line)
+			}
+			return
+		}
+	}
+}
+
+// counts is "21 pass, 2 fail": every status that occurs.
+func counts(r verdict.Result) string {
+	n := r.Counts()
+	var parts []string
+	for s := verdict.Missing; s <= verdict.Timeout; s++ {
+		if n[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
+		}
+	}
+	if parts == nil {
+		return "no tests"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Combined prints the verdict of several runs, one line each.
+func Combined(w io.Writer, runs []verdict.Result) {
+	for _, r := range runs {
+		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, r.Run.Series, counts(r))
+	}
+	fmt.Fprintf(w, "verdict  %s\n", Overall(runs))
+}
+
+// Overall is the verdict of several runs together.
+func Overall(runs []verdict.Result) verdict.Verdict {
+	if len(runs) == 0 {
+		return verdict.Unjudged
+	}
+	all := verdict.Passed
+	for _, r := range runs {
+		all = all.Worse(r.Verdict)
+	}
+	return all
+}

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"timens-vmtest/initramfs"
+	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/report"
+	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/vm"
+	"timens-vmtest/vmtest/wire"
+)
+
+// runVerb is the straight line, once for every series.
+func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
+	in, err := a.loadInputs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	dir, err := newFolder(a.results, in.names())
+	if err != nil {
+		return 0, err
+	}
+	var results []verdict.Result
+	for _, s := range in.series {
+		sub := dir
+		if len(in.series) > 1 {
+			sub = filepath.Join(dir, s.Name)
+			if err := os.Mkdir(sub, 0o755); err != nil {
+				return 0, err
+			}
+			a.progress.Step("series %s", s.Name)
+		}
+		r, err := a.runSeries(ctx, in, s, sub)
+		if err != nil {
+			return 0, err
+		}
+		results = append(results, r)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if len(in.series) > 1 {
+		text, err := report.CombinedJSON(results)
+		if err != nil {
+			return 0, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, report.JSONFile), text, 0o644); err != nil {
+			return 0, err
+		}
+		report.Combined(os.Stdout, results)
+	}
+	return report.Overall(results).ExitCode(), nil
+}
+
+// inputs is what the command line names, read and checked before anything is
+// made of it.
+type inputs struct {
+	series []kernel.Series
+	config kconfig.Config
+}
+
+func (in inputs) names() string {
+	var names []string
+	for _, s := range in.series {
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, "+")
+}
+
+func (a *app) patchesDir() string { return filepath.Join(a.root, "kernel", "patches") }
+
+func (a *app) loadInputs(ctx context.Context) (inputs, error) {
+	fragments, err := a.fragments(a.root)
+	if err != nil {
+		return inputs{}, err
+	}
+	var in inputs
+	if in.config, err = kconfig.Load(fragments...); err != nil {
+		return inputs{}, &usageError{err}
+	}
+	var extra []kernel.Patch
+	for _, path := range a.patches {
+		p, err := kernel.LoadPatch(path)
+		if err != nil {
+			return inputs{}, err
+		}
+		extra = append(extra, p)
+	}
+	seen := make(map[string]bool)
+	for _, which := range a.series {
+		s, err := kernel.LoadSeries(ctx, a.patchesDir(), which)
+		if err != nil {
+			return inputs{}, err
+		}
+		if seen[s.Name] {
+			return inputs{}, usagef("-series: there are two series %s", s.Name)
+		}
+		seen[s.Name] = true
+		if _, err := verdict.ParseExpect(s.Expect); err != nil {
+			return inputs{}, usagef("series %s: %w", which, err)
+		}
+		s.Patches = append(s.Patches, extra...)
+		in.series = append(in.series, s)
+	}
+	return in, nil
+}
+
+// newFolder makes the folder of a run and points "latest" at it.
+func newFolder(results, name string) (string, error) {
+	results, err := filepath.Abs(results)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(results, 0o755); err != nil {
+		return "", err
+	}
+	stem := time.Now().Format("20060102-150405") + "-" + name
+	base := stem
+	for n := 2; ; n++ {
+		err := os.Mkdir(filepath.Join(results, base), 0o755)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
+		base = fmt.Sprintf("%s-%d", stem, n)
+	}
+	// Replaced by a rename, so that there is a latest at every moment.
+	tmp := filepath.Join(results, "."+base)
+	if err := os.Symlink(base, tmp); err != nil {
+		return "", err
+	}
+	return filepath.Join(results, base), os.Rename(tmp, filepath.Join(results, "latest"))
+}
+
+// runSeries runs one series into dir, judges the folder and writes the reports.
+// An error means that not even the folder could be kept.
+func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir string) (verdict.Result, error) {
+	run := verdict.Run{
+		Series: s.Name, Lanes: []string{a.lane},
+		Began: time.Now().Format(time.RFC3339), Command: os.Args,
+	}
+	err := a.gather(ctx, in, s, dir, &run)
+	a.progress.clear()
+	if err != nil {
+		if err := writeJSON(filepath.Join(dir, verdict.TroubleFile), trouble(err)); err != nil {
+			return verdict.Result{}, err
+		}
+	}
+	e, err := verdict.Load(dir)
+	if err != nil {
+		return verdict.Result{}, err
+	}
+	r := verdict.Judge(e)
+	report.Text(os.Stdout, shortPath(dir), r)
+	return r, report.Write(dir, r)
+}
+
+func trouble(err error) verdict.Trouble {
+	t := verdict.Trouble{Blame: verdict.BlameHost, Text: err.Error()}
+	if _, ok := errors.AsType[*kernel.BuildError](err); ok {
+		t.Blame = verdict.BlameKernel
+	}
+	if errors.Is(err, context.Canceled) {
+		t.Text = "interrupted"
+	}
+	return t
+}
+
+// gather does everything up to the judge: the evidence of the run is in dir
+// when it returns, whatever it returns.
+func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string, run *verdict.Run) error {
+	began := time.Now()
+	if err := writeInputs(dir, *run, in, s); err != nil {
+		return err
+	}
+	// What costs seconds goes before what costs minutes: without QEMU, or with
+	// a test that does not compile, there is no point in a kernel.
+	if _, err := vm.Version(ctx); err != nil {
+		return err
+	}
+	archive, err := initramfs.Build(ctx, a.initramfsSpec())
+	if err != nil {
+		return err
+	}
+	base, err := a.source.Fetch(ctx, a.cache, a.progress)
+	if err != nil {
+		return err
+	}
+	run.Base = base.Version
+	image, err := kernel.Build(ctx, a.cache, kernel.Spec{
+		Base: base, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log"),
+	}, a.progress)
+	if err != nil {
+		return errors.Join(err, writeJSON(filepath.Join(dir, verdict.RunFile), run))
+	}
+	a.describe(image)
+	run.Release, run.KernelCached, run.KernelWarning = image.Release, image.Cached, image.Warnings
+	run.PrepareS = time.Since(began).Seconds()
+	if err := writeJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
+		return err
+	}
+	return a.boot(ctx, image, archive, dir)
+}
+
+// writeInputs keeps what the run is made of beside what comes of it.
+func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error {
+	if err := writeJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
+		return err
+	}
+	files := map[string][]byte{"requested.config": in.config.Bytes()}
+	if s.Expect != nil {
+		files[verdict.ExpectFile] = s.Expect
+	}
+	list := ""
+	for _, p := range s.Patches {
+		files[filepath.Join("patches", p.Name)] = p.Text
+		list += p.Name + "\n"
+	}
+	files[filepath.Join("patches", "series")] = []byte(list)
+	if err := os.Mkdir(filepath.Join(dir, "patches"), 0o755); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// initramfsSpec keeps the guest's binaries per checkout, so that what is up to
+// date is not linked again.
+func (a *app) initramfsSpec() initramfs.Spec {
+	sum := sha256.Sum256([]byte(a.root))
+	return initramfs.Spec{
+		Module:  a.root,
+		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
+		Tests:   a.tests, Run: a.runRE, Timeout: a.timeout,
+	}
+}
+
+// boot boots the lane and leaves its evidence.
+func (a *app) boot(ctx context.Context, image kernel.Image, archive initramfs.Archive, dir string) error {
+	lane := filepath.Join(dir, a.lane)
+	if err := os.Mkdir(lane, 0o755); err != nil {
+		return err
+	}
+	g := vm.Guest{
+		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: a.lane,
+		BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
+	}
+	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
+		return err
+	}
+	choice, err := vm.ChooseAccel(ctx, a.accel, g, archive.Plan, filepath.Join(a.cache.Dir, "kvm"), filepath.Join(dir, "kvm-proof"), a.progress.Step)
+	if err != nil {
+		return err
+	}
+	g.Accel = choice.Accel
+	why := ""
+	if choice.Why != "" {
+		why = "; KVM is out: " + choice.Why
+	}
+	a.progress.Step("boot %d tests in QEMU (%s%s); console: %s", len(archive.Plan.Tests), g.Accel, why, shortPath(filepath.Join(lane, wire.ConsoleFile)))
+	exit, err := vm.Boot(ctx, g, archive.Plan, vm.DefaultLimits, lane, a.watch(archive.Plan))
+	if err != nil {
+		return err
+	}
+	// The archive can be built again, byte for byte, and is the largest file by far.
+	return errors.Join(choice.Learn(exit), os.Remove(g.Initramfs))
+}
+
+// watch shows which test runs. What came of it is the judge's to say.
+func (a *app) watch(plan wire.Plan) func(wire.Record) {
+	done := 0
+	return func(r wire.Record) {
+		switch r.Type {
+		case wire.TypeStart:
+			a.progress.count("tests", done, len(plan.Tests), r.TestID.String())
+		case wire.TypeEnd:
+			done++
+			if a.verbose {
+				a.progress.Step("%s ended after %.2f s", r.TestID, r.End.DurationS)
+			}
+		}
+	}
+}
+
+// describe says what kernel there is.
+func (a *app) describe(image kernel.Image) {
+	how := "built"
+	if image.Cached {
+		how = "cached"
+	}
+	a.progress.Step("kernel %s, build ID %.12s (%s)", image.Release, image.BuildID, how)
+	for i, w := range image.Warnings {
+		if i == 3 {
+			a.progress.Step("... and %d more compiler warnings in build.log", len(image.Warnings)-i)
+			break
+		}
+		a.progress.Step("compiler warning: %s", w)
+	}
+}
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// shortPath is path relative to the working folder where that is below it.
+func shortPath(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
+}
+
+func outFlag(f *flags, set *flag.FlagSet) {
+	set.StringVar(&f.out, "o", "initramfs.cpio", "`FILE` to write")
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"timens-vmtest/initramfs"
+	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/vm"
+)
+
+// kernelVerb builds the kernel of one series and prints where it is.
+func kernelVerb(ctx context.Context, a *app, _ []string) (int, error) {
+	image, err := a.buildOne(ctx)
+	if err != nil {
+		return 0, err
+	}
+	a.describe(image)
+	fmt.Println(image.Vmlinux)
+	return 0, nil
+}
+
+// buildOne builds the kernel that the flags name, which may be one only.
+func (a *app) buildOne(ctx context.Context) (kernel.Image, error) {
+	in, err := a.loadInputs(ctx)
+	if err != nil {
+		return kernel.Image{}, err
+	}
+	if len(in.series) != 1 {
+		return kernel.Image{}, usagef("-series: this verb takes one, not %d", len(in.series))
+	}
+	base, err := a.source.Fetch(ctx, a.cache, a.progress)
+	if err != nil {
+		return kernel.Image{}, err
+	}
+	return kernel.Build(ctx, a.cache, kernel.Spec{Base: base, Series: in.series[0], Config: in.config}, a.progress)
+}
+
+// initramfsVerb builds the archive and prints its tests.
+func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
+	archive, err := initramfs.Build(ctx, a.initramfsSpec())
+	if err != nil {
+		return 0, err
+	}
+	if err := os.WriteFile(a.out, archive.CPIO, 0o644); err != nil {
+		return 0, err
+	}
+	for _, t := range archive.Plan.Tests {
+		fmt.Println(t)
+	}
+	a.progress.Step("wrote %s: %d tests, %.1f MB, plan %s", a.out, len(archive.Plan.Tests), float64(len(archive.CPIO))/1e6, archive.Plan.ID)
+	return 0, nil
+}
+
+// shellVerb boots into a shell on this terminal.
+func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
+	if _, err := vm.Version(ctx); err != nil {
+		return 0, err
+	}
+	spec := a.initramfsSpec()
+	spec.Shell = true
+	archive, err := initramfs.Build(ctx, spec)
+	if err != nil {
+		return 0, err
+	}
+	image, err := a.buildOne(ctx)
+	if err != nil {
+		return 0, err
+	}
+	a.describe(image)
+	tmp, err := os.MkdirTemp("", "vmtest-shell-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(tmp)
+	g := vm.Guest{Kernel: image.Vmlinux, Initramfs: filepath.Join(tmp, "initramfs.cpio"), Accel: a.accel}
+	if g.Accel == vm.Auto {
+		g.Accel = vm.Known(ctx, filepath.Join(a.cache.Dir, "kvm"))
+	}
+	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
+		return 0, err
+	}
+	a.progress.Step("boot a shell (%s); tests are in the folder it starts in; \"exit\" or Ctrl-] ends it", g.Accel)
+	return 0, vm.Shell(ctx, g, os.Stdin, os.Stdout)
+}
+
+// seriesVerb lists the series and applies each to its base.
+func seriesVerb(ctx context.Context, a *app, _ []string) (int, error) {
+	names, err := kernel.Names(a.patchesDir())
+	if err != nil {
+		return 0, err
+	}
+	base, err := a.source.Fetch(ctx, a.cache, a.progress)
+	if err != nil {
+		return 0, err
+	}
+	var errs []error
+	for _, name := range names {
+		s, err := kernel.LoadSeries(ctx, a.patchesDir(), name)
+		if err == nil {
+			err = kernel.Check(ctx, base, s)
+		}
+		errs = append(errs, err)
+		how := fmt.Sprintf("applies to linux-%s", base.Version)
+		if err != nil {
+			how = "is broken, see below"
+		}
+		fmt.Printf("%-16s %d patches, %s\n", name, len(s.Patches), how)
+		for _, p := range s.Patches {
+			fmt.Printf("    %s\n", p.Name)
+		}
+	}
+	return 0, errors.Join(errs...)
+}

@@ -1,0 +1,121 @@
+// Package verdict decides. Judge is the only place in the project that turns
+// evidence into a verdict; it is a pure function of the run folder's contents.
+package verdict
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Files of a run's folder beside its lanes, which wire names.
+const (
+	RunFile     = "run.json"     // Run; written first, and again when the kernel is known
+	ExpectFile  = "expect"       // copy of the series' expect file, as it was
+	TroubleFile = "trouble.json" // Trouble; why the run ended before all lanes were booted
+)
+
+// Run is what was to be tested.
+type Run struct {
+	Series        string   `json:"series"`
+	Base          string   `json:"base"`           // version of the unpatched kernel
+	Release       string   `json:"kernel_release"` // uname -r of the built kernel
+	Lanes         []string `json:"lanes"`          // in the order of booting; each is a folder
+	Began         string   `json:"began"`          // RFC 3339
+	PrepareS      float64  `json:"prepare_s"`      // host seconds from the start to the first boot
+	KernelCached  bool     `json:"kernel_cached"`
+	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
+	Command       []string `json:"command"`                   // what reproduces the run
+}
+
+// Trouble is why a run could not be carried to its end.
+type Trouble struct {
+	Blame string `json:"blame"` // "kernel": it did not apply, configure or build; "host": anything else
+	Text  string `json:"text"`
+}
+
+// Who is to blame for a Trouble.
+const (
+	BlameKernel = "kernel"
+	BlameHost   = "host"
+)
+
+// Evidence is the contents of a run's folder. What is not there is the zero
+// value; only Judge knows what that means.
+type Evidence struct {
+	Run     *Run
+	Expect  []byte
+	Trouble *Trouble
+	Lanes   []LaneEvidence // one for each of Run.Lanes
+}
+
+// LaneEvidence is the contents of a lane's folder.
+type LaneEvidence struct {
+	Lane    string
+	Plan    *wire.Plan
+	Boot    *wire.Boot
+	Exit    *wire.Exit
+	Console []byte
+	Records []byte
+}
+
+// Load reads a run's folder. A file that is missing is no error here, one that
+// cannot be read or parsed is.
+func Load(dir string) (Evidence, error) {
+	var e Evidence
+	if _, err := os.Stat(dir); err != nil {
+		return Evidence{}, err
+	}
+	err := errors.Join(
+		loadJSON(filepath.Join(dir, RunFile), &e.Run),
+		loadJSON(filepath.Join(dir, TroubleFile), &e.Trouble),
+		loadBytes(filepath.Join(dir, ExpectFile), &e.Expect))
+	if err != nil || e.Run == nil {
+		return e, err
+	}
+	for _, lane := range e.Run.Lanes {
+		if !filepath.IsLocal(lane) {
+			return Evidence{}, fmt.Errorf("%s: lane %q leaves the folder", dir, lane)
+		}
+		l := LaneEvidence{Lane: lane}
+		sub := filepath.Join(dir, lane)
+		err := errors.Join(
+			loadJSON(filepath.Join(sub, wire.PlanFile), &l.Plan),
+			loadJSON(filepath.Join(sub, wire.BootFile), &l.Boot),
+			loadJSON(filepath.Join(sub, wire.ExitFile), &l.Exit),
+			loadBytes(filepath.Join(sub, wire.ConsoleFile), &l.Console),
+			loadBytes(filepath.Join(sub, wire.RecordsFile), &l.Records))
+		if err != nil {
+			return Evidence{}, err
+		}
+		e.Lanes = append(e.Lanes, l)
+	}
+	return e, nil
+}
+
+func loadBytes(path string, into *[]byte) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	*into = text
+	return err
+}
+
+func loadJSON[T any](path string, into **T) error {
+	var text []byte
+	if err := loadBytes(path, &text); err != nil || text == nil {
+		return err
+	}
+	v := new(T)
+	if err := json.Unmarshal(text, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	*into = v
+	return nil
+}

@@ -1,0 +1,83 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Expectation is one line of an expect file: that a test does not pass, or
+// does, and why.
+type Expectation struct {
+	wire.TestID
+	Status Status
+	Reason string
+	Line   int
+}
+
+// ParseExpect reads an expect file: lines "pass|fail|skip package Test #
+// reason", empty lines, and comments that begin in column one.
+func ParseExpect(text []byte) ([]Expectation, error) {
+	var all []Expectation
+	seen := make(map[wire.TestID]int)
+	for i, line := range strings.Split(string(text), "\n") {
+		n := i + 1
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		what, reason, _ := strings.Cut(line, "#")
+		word := strings.Fields(what)
+		if len(word) != 3 {
+			return nil, fmt.Errorf("expect:%d: %q is not \"pass|fail|skip package Test # reason\"", n, line)
+		}
+		e := Expectation{TestID: wire.TestID{Package: word[1], Name: word[2]}, Reason: strings.TrimSpace(reason), Line: n}
+		switch word[0] {
+		case "pass":
+			e.Status = Pass
+		case "fail":
+			e.Status = Fail
+		case "skip":
+			e.Status = Skip
+		default:
+			return nil, fmt.Errorf("expect:%d: %q is none of pass, fail, skip", n, word[0])
+		}
+		if e.Reason == "" {
+			return nil, fmt.Errorf("expect:%d: %s has no reason; write it behind a #", n, e.TestID)
+		}
+		if first, ok := seen[e.TestID]; ok {
+			return nil, fmt.Errorf("expect:%d: %s stands on line %d already", n, e.TestID, first)
+		}
+		seen[e.TestID] = n
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// expected is the status that a test is to have.
+func expected(all []Expectation, id wire.TestID) Status {
+	for _, e := range all {
+		if e.TestID == id {
+			return e.Status
+		}
+	}
+	return Pass
+}
+
+// useless lists expectations that name no test that exists.
+func useless(all []Expectation, p wire.Plan) []Expectation {
+	exists := make(map[wire.TestID]bool)
+	for _, t := range p.Tests {
+		exists[t.TestID] = true
+	}
+	for _, id := range p.Filtered {
+		exists[id] = true
+	}
+	var none []Expectation
+	for _, e := range all {
+		if !exists[e.TestID] {
+			none = append(none, e)
+		}
+	}
+	return none
+}

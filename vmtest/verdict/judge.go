@@ -1,0 +1,216 @@
+package verdict
+
+import (
+	"slices"
+	"strings"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Judge decides what a run comes to. It reads nothing but its argument, and the
+// same evidence always gets the same result. A run passes only when nothing
+// speaks against it.
+func Judge(e Evidence) Result {
+	var r Result
+	var f findings
+	if e.Run != nil {
+		r.Run = *e.Run
+	}
+	expect, err := ParseExpect(e.Expect)
+	switch {
+	case e.Run == nil:
+		f.add(Unjudged, "there is no %s: this is not the folder of a run, or the run ended before it began", RunFile)
+	case e.Trouble != nil && e.Trouble.Blame == BlameKernel:
+		f.add(Unbuilt, "%s", e.Trouble.Text)
+	case e.Trouble != nil:
+		f.add(Unjudged, "%s", e.Trouble.Text)
+	case err != nil:
+		f.add(Unjudged, "%v", err)
+	case len(e.Lanes) == 0:
+		f.add(Unjudged, "no lane was to be run")
+	}
+	if f.all == nil {
+		for _, l := range e.Lanes {
+			lane, found := judgeLane(l, expect)
+			r.Lanes = append(r.Lanes, lane)
+			f.all = append(f.all, found...)
+		}
+	}
+	r.Findings = f.all
+	r.Verdict = Passed
+	for _, found := range f.all {
+		r.Verdict = r.Verdict.Worse(found.Verdict)
+	}
+	// The headline is a finding that made the verdict.
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		return rank(a.Verdict, r.Verdict) - rank(b.Verdict, r.Verdict)
+	})
+	return r
+}
+
+func rank(v, headline Verdict) int {
+	if v == headline {
+		return 0
+	}
+	return 1
+}
+
+// judgeLane judges one boot.
+func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
+	r := LaneResult{Lane: e.Lane}
+	f := findings{lane: e.Lane}
+	if e.Boot != nil {
+		r.Accel = e.Boot.Accel
+	}
+	switch {
+	case e.Plan == nil || e.Boot == nil:
+		f.add(Unjudged, "it was never booted")
+	case e.Plan.Schema != wire.Schema:
+		f.add(Unjudged, "the plan has schema %d, this judge knows %d", e.Plan.Schema, wire.Schema)
+	case len(e.Plan.Tests) == 0:
+		f.add(Unjudged, "the plan is empty")
+	case e.Exit == nil:
+		f.add(Unjudged, "there is no %s: the run was cut off", wire.ExitFile)
+	}
+	if f.all != nil {
+		return r, f.all
+	}
+	r.BootS, r.DurationS = e.Exit.BootS, e.Exit.DurationS
+	s := readStream(e.Records, *e.Plan, *e.Boot, &f)
+	judgeConsole(e.Console, s, &r, &f)
+	judgeEnd(*e.Exit, s, &f)
+	judgeTaint(s, &f)
+	for _, t := range e.Plan.Tests {
+		result := judgeTest(s.tests[t.TestID], *e.Exit)
+		result.TestID = t.TestID
+		result.Expected = expected(expect, t.TestID)
+		r.Tests = append(r.Tests, result)
+		if !result.AsExpected() {
+			f.add(Failed, "%s: %s, expected %s", t.TestID, result.Status, result.Expected)
+		}
+	}
+	if !slices.ContainsFunc(r.Tests, func(t TestResult) bool { return t.Status != Skip }) {
+		f.add(Failed, "every test was skipped")
+	}
+	for _, x := range useless(expect, *e.Plan) {
+		f.add(Failed, "expect:%d names %s, and there is no such test", x.Line, x.TestID)
+	}
+	return r, f.all
+}
+
+// judgeConsole looks for what the kernel itself complained of.
+func judgeConsole(console []byte, s stream, r *LaneResult, f *findings) {
+	splats, banners, lost := scan(console)
+	r.Splats = splats
+	for _, x := range splats {
+		during := "before the first test"
+		if x.Test != "" {
+			during = "during " + x.Test
+		}
+		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, wire.ConsoleFile, x.Line)
+	}
+	if lost {
+		f.add(Unjudged, "the kernel dropped console messages, so the evidence is incomplete")
+	}
+	switch {
+	case banners > 1:
+		f.add(Failed, "the kernel rebooted unexpectedly: its banner stands %d times in %s", banners, wire.ConsoleFile)
+	case banners == 0 && s.hello != nil:
+		f.add(Unjudged, "the guest reported, but %s lacks the kernel's banner", wire.ConsoleFile)
+	}
+}
+
+// judgeEnd looks at how the boot came to its end.
+func judgeEnd(x wire.Exit, s stream, f *findings) {
+	where := "before the guest reported"
+	switch {
+	case s.done:
+		where = "after the last test"
+	case s.running != nil:
+		where = "in " + s.running.String()
+	case s.hello != nil:
+		where = "between two tests"
+	}
+	switch x.Reason {
+	case wire.Interrupted:
+		f.add(Unjudged, "it was interrupted %s", where)
+	case wire.HostTrouble:
+		f.add(Unjudged, "the evidence could not be written: %s", x.Text)
+	case wire.BootTimeout:
+		f.add(Failed, "the kernel did not come up: nothing was reported within the time for a boot")
+	case wire.TestTimeout:
+		f.add(Failed, "the guest hung %s", where)
+	case wire.RunTimeout:
+		f.add(Failed, "the boot took too long and was ended %s", where)
+	case wire.EndedItself:
+		switch {
+		case x.Signal != "":
+			f.add(Unjudged, "QEMU was ended by %s %s", x.Signal, where)
+		case x.Status != 0:
+			f.add(Unjudged, "QEMU exited with status %d %s; see %s", x.Status, where, wire.QEMUFile)
+		case !s.done && s.trouble == "":
+			f.add(Failed, "the guest reset or powered off %s", where)
+		}
+	default:
+		f.add(Unjudged, "%s has the unknown reason %q", wire.ExitFile, x.Reason)
+	}
+	if s.done && x.Reason != wire.EndedItself {
+		f.add(Failed, "the guest did not reset after its last record")
+	}
+}
+
+// judgeTaint insists on a kernel that is as clean after each test as before the
+// first.
+func judgeTaint(s stream, f *findings) {
+	if s.hello == nil {
+		return
+	}
+	last := int64(0)
+	for _, t := range s.taints {
+		if t.value != last {
+			f.add(Failed, "the kernel's taint went from %#x to %#x %s", last, t.value, t.where)
+		}
+		last = t.value
+	}
+}
+
+// Markers that Go's testing package puts before its own lines with
+// -test.v=test2json, so that a test's output cannot be taken for them by
+// accident.
+const marker = "\x16"
+
+// judgeTest decides from one test's records alone.
+func judgeTest(t *testRecords, x wire.Exit) TestResult {
+	if t == nil || !t.started {
+		return TestResult{Status: Missing}
+	}
+	r := TestResult{Output: strings.ReplaceAll(string(t.output), marker, "")}
+	if t.end == nil {
+		r.Status, r.Note = Crash, "the guest ended under it"
+		if x.Reason == wire.TestTimeout || x.Reason == wire.RunTimeout {
+			r.Status, r.Note = Timeout, "the guest hung"
+		}
+		return r
+	}
+	r.DurationS = t.end.DurationS
+	switch {
+	case t.end.TimedOut:
+		r.Status, r.Note = Timeout, "killed after its timeout"
+		return r
+	case t.end.Signal != "":
+		r.Status, r.Note = Crash, "ended by "+t.end.Signal
+		return r
+	}
+	pass, fail, skip := t.counts("PASS"), t.counts("FAIL"), t.counts("SKIP")
+	switch {
+	case t.end.Exit == 0 && pass == 1 && fail == 0 && skip == 0:
+		r.Status = Pass
+	case t.end.Exit == 0 && skip == 1 && pass == 0 && fail == 0:
+		r.Status = Skip
+	case t.end.Exit == 1 && fail == 1 && pass == 0 && skip == 0:
+		r.Status = Fail
+	default:
+		r.Status, r.Note = Crash, "it ended without one clear result"
+	}
+	return r
+}

@@ -1,0 +1,137 @@
+package verdict
+
+import (
+	"fmt"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Verdict is what a run comes to. The zero value is the bad case.
+type Verdict int
+
+// Verdicts. When several apply, Build goes before Unjudged before Fail.
+const (
+	Unjudged Verdict = iota // there is not enough evidence, or it contradicts itself
+	Passed                  // everything planned ran and was as expected
+	Failed                  // a test or the kernel was not as expected
+	Unbuilt                 // the kernel did not apply, configure or build
+)
+
+var verdictNames = [...]string{Unjudged: "unjudged", Passed: "pass", Failed: "fail", Unbuilt: "build"}
+
+func (v Verdict) String() string { return verdictNames[v] }
+
+// MarshalText is String.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// ExitCode is the exit code of a command that comes to this verdict. 2, for
+// usage, is never a verdict.
+func (v Verdict) ExitCode() int {
+	switch v {
+	case Passed:
+		return 0
+	case Failed:
+		return 1
+	case Unbuilt:
+		return 3
+	}
+	return 4
+}
+
+// Worse is the verdict of two runs together.
+func (v Verdict) Worse(w Verdict) Verdict {
+	for _, bad := range []Verdict{Unbuilt, Unjudged, Failed} {
+		if v == bad || w == bad {
+			return bad
+		}
+	}
+	return Passed
+}
+
+// Status is what became of one test. The zero value is the bad case.
+type Status int
+
+// Statuses.
+const (
+	Missing Status = iota // it was planned and never started
+	Pass                  // its own result line and its exit status say so
+	Fail
+	Skip
+	Crash   // it, or the kernel under it, ended without a result
+	Timeout // it was killed after its time, or the guest hung in it
+)
+
+var statusNames = [...]string{Missing: "missing", Pass: "pass", Fail: "fail", Skip: "skip", Crash: "crash", Timeout: "timeout"}
+
+func (s Status) String() string { return statusNames[s] }
+
+// MarshalText is String.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Result is a judged run.
+type Result struct {
+	Verdict  Verdict
+	Findings []Finding // why it is not Passed; the first is the headline
+	Run      Run       // as it was recorded; zero if it was not
+	Lanes    []LaneResult
+}
+
+// Finding is one reason against a pass.
+type Finding struct {
+	Verdict Verdict `json:"verdict"` // what it makes of the run
+	Lane    string  `json:"lane,omitempty"`
+	Text    string  `json:"text"`
+}
+
+// LaneResult is a judged boot.
+type LaneResult struct {
+	Lane      string
+	Accel     string
+	BootS     float64 // host seconds until hello; 0 without one
+	DurationS float64 // host seconds of the whole boot
+	Splats    []Splat
+	Tests     []TestResult // in the plan's order
+}
+
+// TestResult is a judged test.
+type TestResult struct {
+	wire.TestID
+	Status    Status
+	Expected  Status
+	DurationS float64 // guest seconds
+	Note      string  // how it ended, where the status does not say it all
+	Output    string  // what it printed
+}
+
+// AsExpected says that a test did what it was to do.
+func (t TestResult) AsExpected() bool { return t.Status == t.Expected }
+
+// Counts counts tests by status, over all lanes.
+func (r Result) Counts() map[Status]int {
+	n := make(map[Status]int)
+	for _, l := range r.Lanes {
+		for _, t := range l.Tests {
+			n[t.Status]++
+		}
+	}
+	return n
+}
+
+// DurationS is the host seconds of the preparation and of all boots.
+func (r Result) DurationS() float64 {
+	sum := r.Run.PrepareS
+	for _, l := range r.Lanes {
+		sum += l.DurationS
+	}
+	return sum
+}
+
+// findings collects; its zero value is ready.
+type findings struct {
+	lane string
+	all  []Finding
+}
+
+func (f *findings) add(v Verdict, format string, args ...any) {
+	f.all = append(f.all, Finding{v, f.lane, fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,135 @@
+package verdict
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// Splat is something that a healthy kernel does not print.
+type Splat struct {
+	Line int      `json:"line"` // of the console log, from 1
+	Text string   `json:"text"` // the line that gave it away
+	Test string   `json:"test"` // package.Test that ran then; empty before the first and after the last
+	More []string `json:"more"` // the lines around it, at most splatLines
+}
+
+// splatLines bounds what is quoted of one splat. A splat's other telling lines
+// within the same bound are part of it and not splats of their own.
+const splatLines = 40
+
+// prefix is what printk puts before a message: a timestamp, and with
+// CONFIG_PRINTK_CALLER the caller.
+var prefix = regexp.MustCompile(`^(<\d+>)?\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?`)
+
+// signs give a splat away wherever a message holds them. Each is a format
+// string of the kernel's, without its arguments.
+var signs = []string{
+	"Kernel panic - not syncing",
+	"BUG: ",
+	"kernel BUG at ",
+	"WARNING: ",
+	"------------[ cut here ]------------",
+	"Oops: ",
+	"Oops[#",
+	"general protection fault",
+	"double fault: ",
+	"invalid opcode: ",
+	"divide error: ",
+	"stack segment: ",
+	"unable to handle",
+	"Unable to handle",
+	"traps: PANIC",
+	"UBSAN: ",
+	"KASAN: ",
+	"KCSAN: ",
+	"KFENCE: ",
+	"KMSAN: ",
+	"ODEBUG: ",
+	"refcount_t: ",
+	"INFO: possible recursive locking",
+	"INFO: possible circular locking",
+	"INFO: trying to register non-static key",
+	"INFO: inconsistent lock state",
+	"INFO: suspicious RCU usage",
+	"possible irq lock inversion",
+	"-safe -> ",
+	"-unsafe lock order detected",
+	"INFO: task ",
+	"INFO: rcu",
+	"detected stalls on CPUs",
+	"self-detected stall on CPU",
+	"detected expedited stalls",
+	"soft lockup - CPU",
+	"hard LOCKUP",
+	"scheduling while atomic",
+	"sleeping function called from invalid context",
+	"suspicious memory leak",
+	"new suspected memory leaks",
+	"Out of memory: ",
+	"oom-kill:",
+	"page allocation failure",
+	"bad: scheduling from the idle thread",
+	"Bad page state",
+	"list_add corruption",
+	"list_del corruption",
+	"vvar_page accessed remotely",
+	"nobody cared",
+	"Marking clocksource",
+	"Marking TSC unstable",
+}
+
+// announcement is what uinit writes to the kernel log before each test.
+var announcement = regexp.MustCompile(`^vmtest: start (\S+)$`)
+
+// scan reads a console log from its first byte.
+func scan(console []byte) (splats []Splat, banners int, lost bool) {
+	test := ""
+	var lines []string
+	for line := range bytes.SplitSeq(console, []byte("\n")) {
+		lines = append(lines, strings.TrimRight(prefix.ReplaceAllString(string(line), ""), "\r"))
+	}
+	quietUntil := 0
+	for i, line := range lines {
+		if m := announcement.FindStringSubmatch(line); m != nil {
+			test = m[1]
+			continue
+		}
+		if strings.HasPrefix(line, "Linux version ") {
+			banners++
+		}
+		if strings.Contains(line, "printk messages dropped") {
+			lost = true
+		}
+		if i < quietUntil || !isSplat(line) {
+			continue
+		}
+		quietUntil = min(i+splatLines, len(lines))
+		more := lines[i:quietUntil]
+		for j, l := range more {
+			if announcement.MatchString(l) {
+				more, quietUntil = more[:j], i+j
+				break
+			}
+		}
+		splats = append(splats, Splat{Line: i + 1, Text: headline(more), Test: test, More: more})
+	}
+	return splats, banners, lost
+}
+
+func isSplat(line string) bool {
+	for _, s := range signs {
+		if strings.Contains(line, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// headline is the first line that says what happened: "cut here" does not.
+func headline(lines []string) string {
+	if strings.Contains(lines[0], "[ cut here ]") && len(lines) > 1 {
+		return lines[1]
+	}
+	return lines[0]
+}

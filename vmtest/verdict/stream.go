@@ -1,0 +1,168 @@
+package verdict
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// stream is what the guest's records say, as far as they can be read.
+type stream struct {
+	hello   *wire.Hello
+	tests   map[wire.TestID]*testRecords
+	running *wire.TestID // started and not ended
+	done    bool
+	trouble string
+	taints  []taint
+}
+
+type taint struct {
+	value int64
+	where string
+}
+
+type testRecords struct {
+	started bool
+	output  []byte
+	end     *wire.End
+}
+
+// counts counts the result lines of a kind that name the test itself: those of
+// subtests are indented.
+func (t *testRecords) counts(result string) int {
+	n := 0
+	for line := range strings.SplitSeq(string(t.output), "\n") {
+		if strings.HasPrefix(line, marker+"--- "+result+": ") {
+			n++
+		}
+	}
+	return n
+}
+
+// readStream reads records up to the first that cannot be, and adds a finding
+// for everything that a guest which keeps the contract does not do.
+func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream {
+	s := stream{tests: make(map[wire.TestID]*testRecords)}
+	for _, t := range plan.Tests {
+		if s.tests[t.TestID] != nil {
+			f.add(Unjudged, "the plan has %s twice", t.TestID)
+		}
+		s.tests[t.TestID] = &testRecords{}
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	for i, line := range lines {
+		if len(line) == 0 {
+			break // after the last newline
+		}
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			// A dying guest does this. Without the record that is cut here
+			// the stream lacks its end, so it can never pass.
+			f.add(Failed, "%s ends within a record", wire.RecordsFile)
+			break
+		}
+		r, err := wire.ParseRecord(line)
+		if err == nil {
+			err = s.take(i, r, plan, boot)
+		}
+		if err != nil {
+			f.add(Unjudged, "%s:%d: %v", wire.RecordsFile, i+1, err)
+			break
+		}
+	}
+	if s.trouble != "" {
+		f.add(Unjudged, "the guest could not do its part: %s", s.trouble)
+	}
+	return s
+}
+
+// take adds one record, or says why the contract does not allow it here.
+func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) error {
+	switch {
+	case r.Seq != n:
+		return fmt.Errorf("record %d stands where %d should: one was lost or added", r.Seq, n)
+	case s.done:
+		return fmt.Errorf("a record after %s", wire.TypeDone)
+	case s.trouble != "":
+		return fmt.Errorf("a record after %s", wire.TypeTrouble)
+	case r.Type == wire.TypeTrouble:
+		s.trouble = r.Text
+		return nil
+	case (r.Type == wire.TypeHello) != (n == 0):
+		return fmt.Errorf("%s in place %d: the first record, and no other, is %s", r.Type, n, wire.TypeHello)
+	}
+	switch r.Type {
+	case wire.TypeHello:
+		s.hello = r.Hello
+		s.taints = append(s.taints, taint{*r.Taint, "while booting"})
+		return checkHello(*r.Hello, plan, boot)
+	case wire.TypeDone:
+		return s.takeDone(r, plan)
+	}
+	t := s.tests[*r.TestID]
+	if t == nil {
+		return fmt.Errorf("%s of %s, which was not planned", r.Type, r.TestID)
+	}
+	if r.Type == wire.TypeStart {
+		if s.running != nil {
+			return fmt.Errorf("%s starts while %s runs", r.TestID, s.running)
+		}
+		if t.started {
+			return fmt.Errorf("%s starts again", r.TestID)
+		}
+		t.started, s.running = true, r.TestID
+		s.taints = append(s.taints, taint{*r.Taint, "before " + r.TestID.String()})
+		return nil
+	}
+	if s.running == nil || *s.running != *r.TestID {
+		return fmt.Errorf("%s of %s, which does not run", r.Type, r.TestID)
+	}
+	if r.Type == wire.TypeOutput {
+		t.output = append(t.output, r.Data...)
+		return nil
+	}
+	t.end, s.running = r.End, nil
+	s.taints = append(s.taints, taint{*r.Taint, "during " + r.TestID.String()})
+	return nil
+}
+
+func (s *stream) takeDone(r wire.Record, plan wire.Plan) error {
+	if s.running != nil {
+		return fmt.Errorf("%s while %s runs", r.Type, s.running)
+	}
+	ended := 0
+	for _, t := range s.tests {
+		if t.end != nil {
+			ended++
+		}
+	}
+	if *r.Count != ended || ended != len(plan.Tests) {
+		return fmt.Errorf("%s counts %d tests, %d ended and %d were planned", r.Type, *r.Count, ended, len(plan.Tests))
+	}
+	s.taints = append(s.taints, taint{*r.Taint, "after the last test"})
+	s.done = true
+	return nil
+}
+
+// checkHello makes sure that what reports is what we built and booted.
+func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
+	for _, c := range []struct{ what, got, want string }{
+		{"plan", h.PlanID, plan.ID},
+		{"boot", h.BootID, boot.BootID},
+		{"build ID", h.BuildID, boot.BuildID},
+		{"SHA-256 of the .config", h.ConfigSHA256, boot.ConfigSHA256},
+	} {
+		if c.got != c.want || c.want == "" {
+			return fmt.Errorf("a foreign guest: its %s is %q, ours is %q", c.what, c.got, c.want)
+		}
+	}
+	if h.Schema != wire.Schema {
+		return fmt.Errorf("the guest speaks schema %d, this judge knows %d", h.Schema, wire.Schema)
+	}
+	switch h.Clocksource {
+	case "tsc", "tsc-early", "kvm-clock":
+		return nil
+	}
+	return fmt.Errorf("the guest's clocksource is %s, which the vDSO cannot read: its tests would prove nothing", h.Clocksource)
+}

@@ -1,0 +1,123 @@
+package vm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Auto lets ChooseAccel choose.
+const Auto = "auto"
+
+// proofLimits end a boot that is to prove KVM. Where KVM works, hello comes
+// within a second.
+var proofLimits = Limits{Boot: 15 * time.Second, Test: 15 * time.Second, Run: 30 * time.Second}
+
+// Choice is a chosen accelerator.
+type Choice struct {
+	Accel string
+	Why   string // for the user, where it is not what they would hope for
+
+	memory string // where to remember that KVM does not work, once TCG shows that the guest does
+}
+
+// ChooseAccel decides between KVM and TCG. A /dev/kvm that opens proves
+// nothing: nested and para-virtual ones create a VM and never boot it. So KVM
+// is used only after the guest said hello under it. The answer is remembered in
+// the folder memory for this boot of the host and this QEMU. proofDir takes the
+// evidence of the attempt.
+func ChooseAccel(ctx context.Context, want string, g Guest, plan wire.Plan, memory, proofDir string, step func(string, ...any)) (Choice, error) {
+	if want == TCG {
+		return Choice{Accel: TCG}, nil
+	}
+	dev, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err == nil {
+		err = dev.Close()
+	}
+	if err != nil {
+		return noKVM(want, fmt.Sprintf("%v", err))
+	}
+	memory, err = memoryFile(ctx, memory)
+	if err != nil {
+		return Choice{}, err
+	}
+	var works bool
+	if text, err := os.ReadFile(memory); err == nil && json.Unmarshal(text, &works) == nil {
+		if works {
+			return Choice{Accel: KVM}, nil
+		}
+		return noKVM(want, "/dev/kvm opens, but no guest came up under it since this host booted")
+	}
+	step("prove KVM with a short boot (at most %.0f s)", proofLimits.Boot.Seconds())
+	if works, err = proveKVM(ctx, g, plan, proofDir); err != nil {
+		return Choice{}, err
+	}
+	if works {
+		return Choice{Accel: KVM}, remember(memory, true)
+	}
+	c, err := noKVM(want, "/dev/kvm opens, but this guest does not come up under it")
+	c.memory = memory
+	return c, err
+}
+
+func noKVM(want, why string) (Choice, error) {
+	if want == KVM {
+		return Choice{}, &MissingError{fmt.Errorf("KVM cannot be used: %s; pass -accel tcg", why)}
+	}
+	return Choice{Accel: TCG, Why: why}, nil
+}
+
+// Learn remembers that KVM does not work on this host, when the guest that did
+// not come up under KVM has come up under TCG: only then is KVM to blame.
+func (c Choice) Learn(exit wire.Exit) error {
+	if c.memory == "" || exit.BootS == 0 {
+		return nil
+	}
+	return remember(c.memory, false)
+}
+
+func remember(file string, works bool) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return writeJSON(file, works)
+}
+
+// memoryFile is named for this boot of the host and this QEMU.
+func memoryFile(ctx context.Context, dir string) (string, error) {
+	version, err := Version(ctx)
+	if err != nil {
+		return "", err
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(version))
+	return filepath.Join(dir, strings.TrimSpace(string(boot))+"-"+hex.EncodeToString(sum[:4])+".json"), nil
+}
+
+// proveKVM boots g until it says hello.
+func proveKVM(ctx context.Context, g Guest, plan wire.Plan, dir string) (bool, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return false, err
+	}
+	enough, stop := context.WithCancel(ctx)
+	defer stop()
+	g.Accel = KVM
+	exit, err := Boot(enough, g, plan, proofLimits, dir, func(r wire.Record) {
+		if r.Type == wire.TypeHello {
+			stop()
+		}
+	})
+	return exit.BootS > 0, errors.Join(err, ctx.Err())
+}

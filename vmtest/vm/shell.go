@@ -1,0 +1,81 @@
+package vm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// escape ends a shell whose guest does not: Ctrl-], as in telnet.
+const escape = 0x1d
+
+// Known is the accelerator that ChooseAccel has found to work on this host
+// before, else TCG: an interactive shell has no hello to prove KVM with.
+func Known(ctx context.Context, memory string) string {
+	file, err := memoryFile(ctx, memory)
+	if err != nil {
+		return TCG
+	}
+	var works bool
+	text, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(text, &works) != nil || !works {
+		return TCG
+	}
+	return KVM
+}
+
+// Shell boots g with its console on in and out, and returns when it has ended.
+func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
+	opts, err := g.options("shell")
+	if err != nil {
+		return err
+	}
+	console, err := newPort(opts, "console")
+	if err != nil {
+		return err
+	}
+	ctx, kill := context.WithCancel(ctx)
+	defer kill()
+	vm, err := opts.Start(ctx)
+	if err != nil {
+		return errors.Join(err, console.Close())
+	}
+	if err := console.theirs.Close(); err != nil {
+		return err
+	}
+	if fd := int(in.Fd()); term.IsTerminal(fd) {
+		saved, err := term.MakeRaw(fd)
+		if err != nil {
+			return err
+		}
+		defer term.Restore(fd, saved)
+	}
+	go func() { // ends with the process: a terminal's Read cannot be ended
+		buf := make([]byte, 256)
+		for {
+			n, err := in.Read(buf)
+			for _, b := range buf[:n] {
+				if b == escape {
+					kill()
+				}
+			}
+			if _, werr := console.Write(buf[:n]); err != nil || werr != nil {
+				return
+			}
+		}
+	}()
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(out, console.File)
+		copied <- err
+	}()
+	werr := vm.Wait()
+	if ctx.Err() != nil {
+		werr = nil // ended by the user
+	}
+	return errors.Join(werr, <-copied, console.File.Close())
+}

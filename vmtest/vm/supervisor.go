@@ -1,0 +1,161 @@
+package vm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hugelgupf/vmtest/qemu"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// maxLine is longer than any record: it bounds our memory, not the file.
+const maxLine = 1 << 20
+
+// supervisor follows one boot: it copies the ports into files, reads along, and
+// ends the boot when a limit passes.
+type supervisor struct {
+	plan   wire.Plan
+	limits Limits
+	watch  func(wire.Record)
+}
+
+// run starts QEMU and returns when it has ended and all that it said is on
+// disk.
+func (s supervisor) run(ctx context.Context, opts *qemu.Options, console, records port, dir string) (wire.Exit, error) {
+	// QEMU's life is ours to end, so that every end leaves an exit.json.
+	qctx, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	began := time.Now()
+	vm, err := opts.Start(qctx)
+	if err != nil {
+		return wire.Exit{}, errors.Join(err, console.Close(), records.Close())
+	}
+	if err := errors.Join(console.theirs.Close(), records.theirs.Close()); err != nil {
+		return wire.Exit{}, err
+	}
+	lines := make(chan wire.Record)
+	consoleDone := make(chan error, 1)
+	recordsDone := make(chan error, 1)
+	go func() { consoleDone <- save(console, filepath.Join(dir, wire.ConsoleFile), nil) }()
+	go func() {
+		recordsDone <- save(records, filepath.Join(dir, wire.RecordsFile), lines)
+		close(lines)
+	}()
+	exited := make(chan error, 1)
+	go func() { exited <- vm.Wait() }()
+
+	exit := wire.Exit{Reason: wire.EndedItself}
+	total := time.NewTimer(s.limits.Run)
+	step := time.NewTimer(s.limits.Boot)
+	stepReason := wire.BootTimeout
+	defer total.Stop()
+	defer step.Stop()
+	interrupt := ctx.Done()
+	stop := func(reason, text string) {
+		if exit.Reason == wire.EndedItself {
+			exit.Reason, exit.Text = reason, text
+			kill()
+		}
+	}
+	for running := true; running; {
+		select {
+		case r, ok := <-lines:
+			if !ok {
+				lines = nil
+				break
+			}
+			switch r.Type {
+			case wire.TypeHello:
+				exit.BootS = time.Since(began).Seconds()
+				step.Reset(s.limits.Test)
+				stepReason = wire.TestTimeout
+			case wire.TypeStart:
+				step.Reset(s.timeout(*r.TestID) + s.limits.Test)
+			case wire.TypeEnd, wire.TypeDone, wire.TypeTrouble:
+				step.Reset(s.limits.Test)
+			}
+			s.watch(r)
+		case <-step.C:
+			stop(stepReason, "")
+		case <-total.C:
+			stop(wire.RunTimeout, "")
+		case <-interrupt:
+			stop(wire.Interrupted, "")
+			interrupt = nil
+		case err := <-consoleDone:
+			consoleDone = nil
+			if err != nil {
+				stop(wire.HostTrouble, err.Error())
+			}
+		case err := <-recordsDone:
+			recordsDone = nil
+			if err != nil {
+				stop(wire.HostTrouble, err.Error())
+			}
+		case err := <-exited:
+			exit.Status, exit.Signal = ended(err)
+			exited = nil
+		}
+		running = exited != nil || lines != nil || consoleDone != nil || recordsDone != nil
+	}
+	if exit.Reason == wire.EndedItself && ctx.Err() != nil {
+		exit.Reason = wire.Interrupted // the terminal's Ctrl-C reached QEMU before us
+	}
+	exit.DurationS = time.Since(began).Seconds()
+	return exit, errors.Join(console.File.Close(), records.File.Close())
+}
+
+// timeout is the plan's for a test; 0 for one that is not planned.
+func (s supervisor) timeout(id wire.TestID) time.Duration {
+	for _, t := range s.plan.Tests {
+		if t.TestID == id {
+			return time.Duration(t.TimeoutS * float64(time.Second))
+		}
+	}
+	return 0
+}
+
+// save copies a port to a file until QEMU closes it, and sends what parses as
+// a record to lines. What does not parse is for the judge to see.
+func save(from io.Reader, path string, lines chan<- wire.Record) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	var partial []byte
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if _, werr := f.Write(buf[:n]); werr != nil {
+			return errors.Join(werr, f.Close())
+		}
+		if lines != nil {
+			partial = append(partial, buf[:n]...)
+			for {
+				line, rest, ok := bytes.Cut(partial, []byte("\n"))
+				if !ok {
+					break
+				}
+				partial = rest
+				if r, err := wire.ParseRecord(line); err == nil {
+					lines <- r
+				}
+			}
+			if len(partial) > maxLine {
+				partial = nil // no record; the judge sees it in the file
+			}
+		}
+		if err == io.EOF {
+			return f.Close()
+		}
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+}

@@ -1,0 +1,216 @@
+// Package vm boots a kernel and an initramfs in QEMU and leaves the evidence in
+// a folder. It does not judge.
+package vm
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hugelgupf/vmtest/qemu"
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+const binary = "qemu-system-x86_64"
+
+// Accelerators.
+const (
+	KVM = "kvm"
+	TCG = "tcg"
+)
+
+// Guest is what to boot and in what.
+type Guest struct {
+	Kernel    string // path of vmlinux
+	Initramfs string // path of the cpio archive
+	Accel     string // KVM or TCG
+	Lane      string // recorded only
+
+	BuildID      string // of the kernel; recorded for the judge
+	ConfigSHA256 string // likewise
+}
+
+// Limits end a boot that does not end by itself. All are host time.
+type Limits struct {
+	Boot time.Duration // from QEMU's start to hello
+	Test time.Duration // beyond a test's own timeout, from its start to its end
+	Run  time.Duration // from QEMU's start to its end
+}
+
+// DefaultLimits leave a slow host room: a boot takes some two seconds under
+// TCG, and the guest itself ends a test that is over its time.
+var DefaultLimits = Limits{Boot: 90 * time.Second, Test: 20 * time.Second, Run: 15 * time.Minute}
+
+const (
+	cpus     = 2
+	memoryMB = 512
+)
+
+// MissingError says that QEMU cannot be used here.
+type MissingError struct{ Err error }
+
+func (e *MissingError) Error() string { return e.Err.Error() }
+func (e *MissingError) Unwrap() error { return e.Err }
+
+// Version checks that QEMU is there and that nothing in the environment changes
+// its command line behind our back, and returns its version line.
+func Version(ctx context.Context) (string, error) {
+	for _, kv := range os.Environ() {
+		if strings.HasPrefix(kv, "VMTEST_") {
+			name, _, _ := strings.Cut(kv, "=")
+			return "", &MissingError{fmt.Errorf("%s is set and would change QEMU's command line; type \"unset %s\"", name, name)}
+		}
+	}
+	out, err := exec.CommandContext(ctx, binary, "--version").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", &MissingError{fmt.Errorf("%s is not on PATH; type \"make deps\"", binary)}
+	}
+	if err != nil {
+		return "", &MissingError{fmt.Errorf("%s --version: %w", binary, err)}
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line, nil
+}
+
+// Boot boots g, passes every record to watch, and returns when QEMU has ended.
+// dir, which must exist, then holds all the evidence. An error means that there
+// is no complete evidence, not that the guest did badly.
+func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch func(wire.Record)) (wire.Exit, error) {
+	version, err := Version(ctx)
+	if err != nil {
+		return wire.Exit{}, err
+	}
+	bootID := rand.Text()
+	opts, err := g.options(bootID)
+	if err != nil {
+		return wire.Exit{}, err
+	}
+	console, err := newPort(opts, "console")
+	if err != nil {
+		return wire.Exit{}, err
+	}
+	records, err := newPort(opts, "records")
+	if err != nil {
+		return wire.Exit{}, errors.Join(err, console.Close())
+	}
+	qemuLog, err := os.Create(filepath.Join(dir, wire.QEMUFile))
+	if err != nil {
+		return wire.Exit{}, errors.Join(err, console.Close(), records.Close())
+	}
+	opts.SerialOutput = append(opts.SerialOutput, qemuLog) // closed by Wait
+	cmdline, err := opts.Cmdline()
+	if err != nil {
+		return wire.Exit{}, err
+	}
+	err = errors.Join(
+		writeJSON(filepath.Join(dir, wire.PlanFile), plan),
+		writeJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
+			Lane: g.Lane, Accel: g.Accel, BootID: bootID, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
+			QEMU: version, Cmdline: cmdline,
+		}))
+	if err != nil {
+		return wire.Exit{}, errors.Join(err, console.Close(), records.Close())
+	}
+	s := supervisor{plan: plan, limits: lim, watch: watch}
+	exit, err := s.run(ctx, opts, console, records, dir)
+	if err != nil {
+		return wire.Exit{}, err
+	}
+	return exit, writeJSON(filepath.Join(dir, wire.ExitFile), exit)
+}
+
+// options is QEMU's command line but for the ports. The machine is a pc without
+// anything that the kernel has no driver for.
+func (g Guest) options(bootID string) (*qemu.Options, error) {
+	kernelArgs := []string{
+		"console=ttyS0", "ignore_loglevel", // u-root's init lowers the level
+		"panic=-1", "reboot=t", // with -no-reboot both end QEMU
+		wire.BootParam + "=" + bootID,
+	}
+	cpu := "host"
+	if g.Accel == TCG {
+		cpu = "max"
+		khz := tscKHz()
+		kernelArgs = append(kernelArgs, "tsc=reliable",
+			fmt.Sprintf("tsc_early_khz=%d", khz),
+			fmt.Sprintf("lpj=%d", khz*1000/hz)) // spares each CPU a delay loop
+	}
+	accel := g.Accel
+	if accel == TCG {
+		accel = "tcg,thread=multi"
+	}
+	return qemu.OptionsFor(qemu.ArchAMD64,
+		qemu.WithQEMUCommand(binary),
+		qemu.WithKernel(g.Kernel),
+		qemu.WithInitramfs(g.Initramfs),
+		qemu.WithAppendKernel(kernelArgs...),
+		qemu.ArbitraryArgs(
+			"-accel", accel,
+			"-machine", "pc,i8042=off,usb=off,vmport=off",
+			"-cpu", cpu,
+			// QEMU's MP table names one CPU a socket, and without ACPI it is all
+			// that the kernel knows.
+			"-smp", fmt.Sprintf("%d,sockets=%d", cpus, cpus),
+			"-m", strconv.Itoa(memoryMB),
+			"-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none",
+		))
+}
+
+// hz is CONFIG_HZ of kconfig/base.config.
+const hz = 250
+
+// port is our end of one of the guest's UARTs.
+type port struct {
+	*os.File
+	theirs *os.File // QEMU's end, to be closed once QEMU has it
+}
+
+// newPort adds a UART to the machine; the first is ttyS0.
+func newPort(opts *qemu.Options, name string) (port, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return port{}, fmt.Errorf("make the %s port: %w", name, err)
+	}
+	// Non-blocking, so that the runtime polls it and Close ends a Read.
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return port{}, err
+	}
+	p := port{os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of QEMU")}
+	opts.AppendQEMU(
+		"-chardev", fmt.Sprintf("socket,id=%s,fd=%d", name, opts.AddFile(p.theirs)),
+		"-serial", "chardev:"+name)
+	return p, nil
+}
+
+func (p port) Close() error { return errors.Join(p.File.Close(), p.theirs.Close()) }
+
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// ended reads how QEMU ended off Wait's error.
+func ended(err error) (status int, signal string) {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return 0, ""
+	}
+	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return -1, unix.SignalName(ws.Signal())
+	}
+	return exit.ExitCode(), ""
+}

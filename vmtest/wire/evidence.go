@@ -1,0 +1,43 @@
+package wire
+
+// A lane's folder holds the evidence of one boot. Each file is written by one
+// party, and inputs are written before they are used.
+const (
+	PlanFile    = "plan.json"     // Plan; host, before the boot
+	BootFile    = "boot.json"     // Boot; host, before the boot
+	ConsoleFile = "console.log"   // all bytes of the first UART; QEMU
+	RecordsFile = "records.jsonl" // all bytes of the second UART; QEMU
+	ExitFile    = "exit.json"     // Exit; host, last
+	QEMUFile    = "qemu.log"      // what QEMU itself printed
+)
+
+// Boot is what the host is about to boot. The judge compares hello with it.
+type Boot struct {
+	Lane         string   `json:"lane"`
+	Accel        string   `json:"accel"` // "kvm" or "tcg"
+	BootID       string   `json:"boot_id"`
+	BuildID      string   `json:"build_id"`
+	ConfigSHA256 string   `json:"config_sha256"`
+	QEMU         string   `json:"qemu"`    // version line
+	Cmdline      []string `json:"cmdline"` // of QEMU
+}
+
+// Reasons why a boot ended.
+const (
+	EndedItself = "ended"        // QEMU exited: the guest reset or QEMU died, see Status and Signal
+	BootTimeout = "boot-timeout" // no hello in time
+	TestTimeout = "test-timeout" // a test's end did not come, long after the guest should have killed it
+	RunTimeout  = "run-timeout"  // the boot as a whole took too long
+	Interrupted = "interrupted"  // by the user
+	HostTrouble = "host-trouble" // evidence could not be written
+)
+
+// Exit is how a boot ended. A folder without it is of a run that was cut off.
+type Exit struct {
+	Reason    string  `json:"reason"`
+	Text      string  `json:"text,omitempty"`   // detail for host-trouble
+	Status    int     `json:"status"`           // of QEMU; -1 when a signal ended it
+	Signal    string  `json:"signal,omitempty"` // that ended QEMU, unless we sent it
+	BootS     float64 `json:"boot_s"`           // host seconds from QEMU's start to hello; 0 without one
+	DurationS float64 `json:"duration_s"`       // host seconds from QEMU's start to its end
+}

@@ -1,0 +1,160 @@
+// Package wire is the contract between the host and the guest: the plan that
+// the host puts into the initramfs, and the records that the guest writes to
+// its second UART. It holds data types and nothing that acts.
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Schema is the version of Plan and Record. The guest refuses a plan, and the
+// judge a record stream, of another version.
+const Schema = 1
+
+// PlanPath is where the guest finds its plan.
+const PlanPath = "/etc/plan.json"
+
+// TestDir is the guest's folder of test binaries, one "<package>.test" each.
+const TestDir = "/tests"
+
+// BootParam is the kernel parameter with a random value for every boot, which
+// hello repeats: records of another boot of the same plan are not evidence.
+const BootParam = "vmtest.boot"
+
+// RecordTTY is the guest's end of the UART that carries records.
+const RecordTTY = "/dev/ttyS1"
+
+// OutputLimit is how many bytes of a test's output the guest passes on before
+// it begins to drop; OutputTail is how many of the last bytes it passes on
+// then, so that the test's own result line is not lost.
+const (
+	OutputLimit = 256 << 10
+	OutputTail  = 4 << 10
+)
+
+// Plan says what must happen in one boot.
+type Plan struct {
+	Schema int    `json:"schema"`
+	ID     string `json:"id"` // digest of the tests and of their binaries; hello repeats it
+
+	// Tests are run in this order, each in a process of its own. An empty
+	// list is an error everywhere.
+	Tests []Test `json:"tests"`
+
+	// Filtered are the tests that exist but that -run left out. They are not
+	// run; an expectation may name them without being called useless.
+	Filtered []TestID `json:"filtered,omitempty"`
+}
+
+// TestID names a top-level Go test.
+type TestID struct {
+	Package string `json:"package"` // last element of the import path
+	Name    string `json:"name"`
+}
+
+func (t TestID) String() string { return t.Package + "." + t.Name }
+
+// Test is one planned test.
+type Test struct {
+	TestID
+	TimeoutS float64 `json:"timeout_s"` // seconds; the guest kills the test after it
+}
+
+// Record types, in the order in which a stream has them: hello, then for every
+// planned test start, output..., end, and at last done. Trouble may come at any
+// point and means that the guest could not do its part.
+const (
+	TypeHello   = "hello"
+	TypeStart   = "start"
+	TypeOutput  = "output"
+	TypeEnd     = "end"
+	TypeDone    = "done"
+	TypeTrouble = "trouble"
+)
+
+// Record is one line of the stream: a fact, never an opinion.
+type Record struct {
+	Seq  int    `json:"seq"` // 0, 1, 2, ...: a lost line shows
+	Type string `json:"type"`
+
+	*Hello         // type hello
+	*TestID        // types start, output, end
+	*End           // type end
+	Data    []byte `json:"data,omitempty"`  // type output: bytes the test printed, in base64
+	Count   *int   `json:"count,omitempty"` // type done: tests that were ended
+	Text    string `json:"text,omitempty"`  // type trouble
+	Taint   *int64 `json:"taint,omitempty"` // types hello, start, end, done: /proc/sys/kernel/tainted
+
+	// UptimeS is CLOCK_MONOTONIC in seconds when the record was written.
+	UptimeS float64 `json:"uptime_s"`
+}
+
+// Hello is what the guest says of itself before the first test.
+type Hello struct {
+	Schema       int    `json:"schema"`
+	PlanID       string `json:"plan_id"`
+	BootID       string `json:"boot_id"`  // value of BootParam
+	Release      string `json:"release"`  // uname -r
+	Version      string `json:"version"`  // uname -v
+	BuildID      string `json:"build_id"` // of the running kernel, from /sys/kernel/notes
+	Clocksource  string `json:"clocksource"`
+	ConfigSHA256 string `json:"config_sha256"` // of /proc/config.gz, unpacked
+}
+
+// End is how a test's process ended.
+type End struct {
+	Exit      int     `json:"exit"`             // exit status; -1 when a signal ended it
+	Signal    string  `json:"signal,omitempty"` // name of that signal, such as "SIGSEGV"
+	TimedOut  bool    `json:"timed_out,omitempty"`
+	DurationS float64 `json:"duration_s"`              // guest seconds, CLOCK_MONOTONIC
+	Dropped   int64   `json:"dropped_bytes,omitempty"` // output beyond OutputLimit, cut out of its middle
+}
+
+// ParseRecord decodes one line, without its newline. Unknown members are an
+// error: a record that says more than we read is not ours.
+func ParseRecord(line []byte) (Record, error) {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	var r Record
+	if err := d.Decode(&r); err != nil {
+		return Record{}, fmt.Errorf("record: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Record{}, fmt.Errorf("record: text after the JSON value")
+	}
+	missing := func(what string) (Record, error) {
+		return Record{}, fmt.Errorf("record %d: %s without its %s", r.Seq, r.Type, what)
+	}
+	switch r.Type {
+	case TypeHello:
+		if r.Hello == nil || r.Taint == nil {
+			return missing("facts")
+		}
+	case TypeStart:
+		if r.TestID == nil || r.Taint == nil {
+			return missing("test or taint")
+		}
+	case TypeOutput:
+		if r.TestID == nil {
+			return missing("test")
+		}
+	case TypeEnd:
+		if r.TestID == nil || r.End == nil || r.Taint == nil {
+			return missing("test, exit or taint")
+		}
+	case TypeDone:
+		if r.Count == nil || r.Taint == nil {
+			return missing("count or taint")
+		}
+	case TypeTrouble:
+		if r.Text == "" {
+			return missing("text")
+		}
+	default:
+		return Record{}, fmt.Errorf("record %d: unknown type %q", r.Seq, r.Type)
+	}
+	return r, nil
+}
