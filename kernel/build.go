@@ -239,7 +239,7 @@ func (b *build) compile(ctx context.Context) error {
 			total = last
 		}
 	}
-	count := objectCounter{total: total, report: b.report}
+	count := objectCounter{total: total, report: b.report, out: b.out() + "/"}
 	if err := b.runMake(ctx, &count, "vmlinux"); err != nil {
 		return b.failed(ctx, "build", err)
 	}
@@ -306,6 +306,7 @@ func firstError(log []byte) string {
 type objectCounter struct {
 	done, total int
 	report      Reporter
+	out         string // cut off the names of objects
 	rest        []byte
 }
 
@@ -322,7 +323,7 @@ func (o *objectCounter) Write(p []byte) (int, error) {
 			if o.total > 0 {
 				o.total = max(o.total, o.done)
 			}
-			o.report.Objects(o.done, o.total, string(m[1]))
+			o.report.Objects(o.done, o.total, strings.TrimPrefix(string(m[1]), o.out))
 		}
 	}
 }

@@ -74,7 +74,8 @@ func needSeries(t *testing.T) {
 	}
 }
 
-// inGuest reports whether this is the binary that the guest's init runs.
+// inGuest reports whether this is the binary that the guest's init runs, which
+// is in wire.TestDir.
 func inGuest() bool {
 	exe, err := os.Executable()
 	return err == nil && filepath.Dir(exe) == "/tests"

@@ -168,6 +168,17 @@ func TestOffsetsAtLimits(t *testing.T) {
 	}
 }
 
+// A 32-bit program hands over the same structures, without any translation.
+func TestOffsetsFromI386(t *testing.T) {
+	needSeries(t)
+	launch := func(p *clone.Program) (*clone.Child, error) {
+		return clone.StartI386(newTime(elements(across)...), clone.SizeVer3, p)
+	}
+	for _, via := range clock.Vias {
+		checkShifts(t, timens.Measure(t, launch, via, bothClocks...), across)
+	}
+}
+
 func TestOffsetsShowInUptime(t *testing.T) {
 	needSeries(t)
 	for _, ns := range namespaces {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,31 +33,59 @@ const pidfdThread = unix.O_EXCL
 // thread as well: its stack belongs to p.
 func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 	call := *args
-	call.Stack, call.StackSize = uint64(addr(p.stack)), stackSize
+	return p.start(&call, size, clone3)
+}
+
+// StartI386 is Start by the system call table of 32-bit programs. On a machine
+// whose kernel has none it kills the process.
+func StartI386(args *Args, size uintptr, p *Program) (*Child, error) {
+	mem, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(*args)), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_32BIT)
+	if err != nil {
+		return nil, fmt.Errorf("map arguments below 4 GiB: %w", err)
+	}
+	defer unix.Munmap(mem) // only memory
+	call := (*Args)(unsafe.Pointer(&mem[0]))
+	*call = *args
+	child, err := p.start(call, size, clone3I386)
+	runtime.KeepAlive(args) // the collector does not see into mem
+	return child, err
+}
+
+func (p *Program) start(args *Args, size uintptr, clone3 func(*Args, uintptr, *step) int64) (*Child, error) {
+	args.Stack, args.StackSize = uint64(addr(p.stack)), stackSize
 	for i := range p.steps[:p.n] {
 		p.steps[i].ret, p.steps[i].done = 0, 0
 	}
 	p.steps[p.n] = step{nr: unix.SYS_EXIT}
 
-	pid, err := p.clone3(&call, size)
+	var ret int64
+	err := withoutSignals(func(old unix.Sigset_t) {
+		binary.NativeEndian.PutUint64(p.mask, old.Val[0])
+		ret = clone3(args, size, &p.steps[0])
+	})
 	if err != nil {
 		return nil, err
 	}
-	child := &Child{PID: pid, program: p, thread: args.Flags&unix.CLONE_THREAD != 0}
+	if ret < 0 {
+		return nil, unix.Errno(-ret)
+	}
+	child := &Child{PID: int(ret), program: p, thread: args.Flags&unix.CLONE_THREAD != 0}
 	flags := 0
 	if child.thread {
 		flags = pidfdThread
 	}
-	child.pidfd, err = unix.PidfdOpen(pid, flags)
+	child.pidfd, err = unix.PidfdOpen(child.PID, flags)
 	if err != nil && !(child.thread && err == unix.ESRCH) {
-		return nil, fmt.Errorf("pidfd_open %d: %w", pid, err)
+		return nil, fmt.Errorf("pidfd_open %d: %w", child.PID, err)
 	}
 	return child, nil
 }
 
-// clone3 keeps signals away from the child, in which the Go runtime's handlers
-// would run without a Go thread under them.
-func (p *Program) clone3(args *Args, size uintptr) (int, error) {
+// withoutSignals calls fn with all signals blocked, and with the mask that
+// is to be restored. A child would otherwise run the Go runtime's handlers
+// without a Go thread under them.
+func withoutSignals(fn func(old unix.Sigset_t)) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var all, old unix.Sigset_t
@@ -64,21 +93,20 @@ func (p *Program) clone3(args *Args, size uintptr) (int, error) {
 		all.Val[i] = ^uint64(0)
 	}
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
-		return 0, fmt.Errorf("block signals: %w", err)
+		return fmt.Errorf("block signals: %w", err)
 	}
-	binary.NativeEndian.PutUint64(p.mask, old.Val[0])
-	ret := clone3(args, size, &p.steps[0])
+	fn(old)
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil); err != nil {
-		return 0, fmt.Errorf("unblock signals: %w", err)
+		return fmt.Errorf("unblock signals: %w", err)
 	}
-	if ret < 0 {
-		return 0, unix.Errno(-ret)
-	}
-	return int(ret), nil
+	return nil
 }
 
 // clone3 returns like the system call, once: the child walks the steps.
 func clone3(args *Args, size uintptr, steps *step) int64
+
+// clone3I386 is clone3 by int $0x80; args have to be below 4 GiB.
+func clone3I386(args *Args, size uintptr, steps *step) int64
 
 // Ready waits until the child has come to a Pause.
 func (c *Child) Ready(timeout time.Duration) error {

@@ -13,10 +13,32 @@ TEXT ·clone3(SB), NOSPLIT|NOFRAME, $0-32
 	MOVL	$const_sysClone3, AX
 	SYSCALL
 	TESTQ	AX, AX
-	JZ	next
+	JZ	child
 	MOVQ	AX, ret+24(FP)
 	RET
+child:
+	JMP	walk<>(SB)
 
+// func clone3I386(args *Args, size uintptr, steps *step) int64
+//
+// The child comes back to 64-bit code: only the system call is a 32-bit one. It
+// has the same number in both tables.
+TEXT ·clone3I386(SB), NOSPLIT|NOFRAME, $0-32
+	MOVQ	args+0(FP), BX
+	MOVQ	size+8(FP), CX
+	MOVQ	steps+16(FP), R12
+	MOVL	$const_sysClone3, AX
+	INT	$0x80
+	MOVLQSX	AX, AX
+	TESTQ	AX, AX
+	JZ	child
+	MOVQ	AX, ret+24(FP)
+	RET
+child:
+	JMP	walk<>(SB)
+
+// walk does the steps at R12.
+TEXT walk<>(SB), NOSPLIT|NOFRAME, $0
 next:
 	MOVQ	(step_args+0)(R12), DI
 	MOVQ	(step_args+8)(R12), SI

@@ -1,0 +1,49 @@
+# Make orders the commands; bin/vmtest does the work ("bin/vmtest -h").
+#
+#   make vmtest                      test the default series
+#   make vmtest SERIES=control       another one, or several: SERIES=a,b
+#   make vmtest RUN=Timerfd          only tests whose package.Name matches
+#   make vmtest ARGS='-tree ~/linux -v'
+
+SERIES :=
+LANE   :=
+RUN    :=
+ARGS   :=
+
+CHOICES = $(if $(SERIES),-series '$(SERIES)') $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)') $(ARGS)
+
+# Packages whose code runs on the host. Those of tests/timens and tests/clone3
+# run in the guest; the host only vets them.
+HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/...
+
+# Every target is phony: vmtest and kernel are folders too, and make would call
+# them up to date.
+.PHONY: vmtest test build deps bench shell kernel initramfs series clean
+
+vmtest: deps build
+	@bin/vmtest run $(CHOICES)
+
+test: deps build
+	go vet ./...
+	@fmt=$$(gofmt -l .); test -z "$$fmt" || { echo "not gofmt-clean: $$fmt"; exit 1; }
+	go mod tidy -diff
+	go test -race $(HOST_PACKAGES)
+
+build:
+	@go build -o bin/vmtest ./vmtest
+
+shell kernel initramfs series: deps build
+	@bin/vmtest $@ $(CHOICES)
+
+# Prints how many times slower than the floor we are: see README.
+bench: deps build
+	go test -run '^$$' -bench . -benchtime 1x -timeout 2h ./vmtest/bench
+
+clean:
+	rm -rf bin results
+
+# What a kernel build and a virtual machine need. Go itself is not among them.
+PACKAGES := bc bison flex gcc git libc6-dev libelf-dev make perl-base qemu-system-x86 xz-utils
+
+deps:
+	@.ci/deps $(PACKAGES)

@@ -1,0 +1,165 @@
+package kconfig
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	c, err := Parse("f", []byte("# a comment\n\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_S=\"a b\"\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_S=\"a b\"\n"
+	if got := string(c.Bytes()); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := c.Options[2].Line; got != 5 {
+		t.Errorf("line of CONFIG_S is %d, want 5", got)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, text := range []string{
+		"CONFIG_A",
+		"CONFIG_A=",
+		"A=y",
+		"# CONFIG_A is not  set",
+		"# CONFIG_A=y",
+		" CONFIG_A=y",
+		"CONFIG_A=y\nCONFIG_A=y",
+		"CONFIG_A=y\n# CONFIG_A is not set",
+	} {
+		if c, err := Parse("f", []byte(text)); err == nil {
+			t.Errorf("%q was taken for %v", text, c.Options)
+		}
+	}
+	_, err := Parse("f", []byte("\nCONFIG_A"))
+	var syntax *SyntaxError
+	if !errors.As(err, &syntax) || syntax.Line != 2 {
+		t.Errorf("got %v, want a SyntaxError of line 2", err)
+	}
+}
+
+func TestMergeLaterWins(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	write(t, a, "CONFIG_X=y\nCONFIG_Y=y\n")
+	write(t, b, "# CONFIG_X is not set\nCONFIG_Z=3\n")
+	c, err := Load(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "# CONFIG_X is not set\nCONFIG_Y=y\nCONFIG_Z=3\n"
+	if got := string(c.Bytes()); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if c.Options[0].File != b {
+		t.Errorf("CONFIG_X is blamed on %s, want %s", c.Options[0].File, b)
+	}
+}
+
+func TestLoadEmptyIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "empty")
+	write(t, path, "# nothing\n")
+	if _, err := Load(path); !errors.Is(err, ErrEmpty) {
+		t.Errorf("got %v, want %v", err, ErrEmpty)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	c, err := Parse("f", []byte("CONFIG_A=y\nCONFIG_N=8\n# CONFIG_OFF is not set\n# CONFIG_ABSENT is not set\nCONFIG_S=\"\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := "CONFIG_A=y\nCONFIG_N=8\n# CONFIG_OFF is not set\nCONFIG_S=\"\"\nCONFIG_MORE=y\n"
+	if err := c.Verify([]byte(good)); err != nil {
+		t.Errorf("a .config with everything: %v", err)
+	}
+	for _, tc := range []struct{ from, to, lost string }{
+		{"CONFIG_A=y\n", "", "CONFIG_A"},
+		{"CONFIG_A=y\n", "CONFIG_A=m\n", "CONFIG_A"},
+		{"CONFIG_A=y\n", "CONFIG_AA=y\n", "CONFIG_A"},
+		{"CONFIG_A=y\n", "#CONFIG_A=y\n", "CONFIG_A"},
+		{"CONFIG_N=8\n", "CONFIG_N=80\n", "CONFIG_N"},
+		{"# CONFIG_OFF is not set\n", "CONFIG_OFF=y\n", "CONFIG_OFF"},
+		{"CONFIG_MORE=y\n", "CONFIG_ABSENT=m\n", "CONFIG_ABSENT"},
+	} {
+		err := c.Verify([]byte(strings.Replace(good, tc.from, tc.to, 1)))
+		var lost *LostError
+		if !errors.As(err, &lost) || len(lost.Lost) != 1 || lost.Lost[0].Name != tc.lost {
+			t.Errorf("%q instead of %q: got %v, want %s lost", tc.to, tc.from, err, tc.lost)
+		}
+	}
+}
+
+func TestHint(t *testing.T) {
+	tree := t.TempDir()
+	write(t, filepath.Join(tree, "Kconfig"), `config PLAIN
+	bool "Plain"
+	depends on NET && INET
+	help
+	  This depends on nothing that matters.
+config HIDDEN
+	bool
+	default y
+config EXPERTS
+	bool "For experts" if EXPERT
+	default y
+menuconfig CHOOSER
+	bool "Chooser"
+	select EXPERTS if PLAIN
+`)
+	for _, tc := range []struct{ name, want string }{
+		{"CONFIG_PLAIN", "depends on NET && INET (Kconfig:3)"},
+		{"CONFIG_HIDDEN", "it has no prompt, so only a select or its default sets it"},
+		{"CONFIG_EXPERTS", "can be chosen only if EXPERT (Kconfig:10); CHOOSER selects it (Kconfig:14)"},
+		{"CONFIG_CHOOSER", ""},
+		{"CONFIG_CHOSER", "no Kconfig file of this tree defines it: is it misspelt, renamed, or added by a patch that is missing?"},
+	} {
+		if got := Hint(tree, tc.name); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// The project's own fragments must parse and not contradict themselves.
+func TestOwnFragments(t *testing.T) {
+	files, err := filepath.Glob("*.config")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fragments: %v", err)
+	}
+	if _, err := Load(files...); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("CONFIG_A=y\n# CONFIG_B is not set\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("f", text)
+		if err != nil {
+			return
+		}
+		again, err := Parse("f", c.Bytes())
+		if err != nil {
+			t.Fatalf("what Bytes prints does not parse: %v", err)
+		}
+		if string(again.Bytes()) != string(c.Bytes()) {
+			t.Errorf("%q became %q", c.Bytes(), again.Bytes())
+		}
+		if err := c.Verify(c.Bytes()); err != nil {
+			t.Errorf("a fragment does not verify against itself: %v", err)
+		}
+	})
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

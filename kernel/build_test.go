@@ -1,0 +1,265 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"timens-vmtest/kconfig"
+)
+
+// fakeTree is enough of a kernel for Build: a Makefile with the targets that
+// it asks for, one C file, and one option that can be set.
+var fakeTree = map[string]string{
+	"Makefile": `VERSION = 6
+PATCHLEVEL = 12
+SUBLEVEL = 1
+EXTRAVERSION =
+tinyconfig:
+	@: > $(O)/.config
+olddefconfig:
+	@sed -i '/CONFIG_IMPOSSIBLE=/d' $(O)/.config
+vmlinux: $(O)/main.o
+	@echo run >> $(O)/runs
+	@gcc -static -nostdlib -Wl,--build-id=sha1 -Wl,-e,main -o $(O)/vmlinux $(O)/main.o
+	@mkdir -p $(O)/include/config
+	@echo 6.12.1-fake > $(O)/include/config/kernel.release
+$(O)/main.o: main.c
+	@echo "  CC      main.o"
+	@gcc -c -Wall -o $@ $<
+`,
+	"main.c":         "int main(void)\n{\n\treturn 0;\n}\n",
+	"Kconfig":        "config GOOD\n\tbool \"Good\"\nconfig IMPOSSIBLE\n\tbool \"No\"\n\tdepends on MOON\n",
+	"unrelated/file": "text\n",
+}
+
+func patchOf(file, from, to string) string {
+	return fmt.Sprintf("diff --git a/%[1]s b/%[1]s\n--- a/%[1]s\n+++ b/%[1]s\n@@ -1,4 +1,4 @@\n int main(void)\n {\n-\t%[2]s\n+\t%[3]s\n }\n", file, from, to)
+}
+
+type quiet struct{ t *testing.T }
+
+func (q quiet) Step(format string, args ...any) { q.t.Logf(format, args...) }
+func (q quiet) Objects(int, int, string)        {}
+
+type world struct {
+	t     *testing.T
+	cache Cache
+	base  Base
+}
+
+func newWorld(t *testing.T) world {
+	w := world{t, Cache{t.TempDir()}, Base{}}
+	base, err := openTree(folder(t, fakeTree))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.base = base
+	return w
+}
+
+func (w world) build(config string, patches ...string) (Image, error) {
+	w.t.Helper()
+	c, err := kconfig.Parse("frag", []byte(config))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s := Series{Name: "s"}
+	for i, text := range patches {
+		p, err := parsePatch(fmt.Sprintf("%04d.patch", i+1), []byte(text))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		s.Patches = append(s.Patches, p)
+	}
+	return Build(w.t.Context(), w.cache, Spec{Base: w.base, Series: s, Config: c, Log: filepath.Join(w.cache.Dir, "log")}, quiet{w.t})
+}
+
+func (w world) mustBuild(config string, patches ...string) Image {
+	w.t.Helper()
+	image, err := w.build(config, patches...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return image
+}
+
+const good = "CONFIG_GOOD=y\n"
+
+func TestBuildCaches(t *testing.T) {
+	w := newWorld(t)
+	first := w.mustBuild(good)
+	if first.Cached || first.Release != "6.12.1-fake" || first.Base != "6.12.1" || len(first.BuildID) != 40 {
+		t.Errorf("first build: %+v", first)
+	}
+	if again := w.mustBuild(good); !again.Cached || again.Vmlinux != first.Vmlinux {
+		t.Errorf("second build: cached %t at %s, want the first one", again.Cached, again.Vmlinux)
+	}
+	patched := w.mustBuild(good, patchOf("main.c", "return 0;", "return 1;"))
+	if patched.Cached || patched.BuildID == first.BuildID {
+		t.Errorf("a patched kernel: cached %t, build ID as the unpatched one's: %t", patched.Cached, patched.BuildID == first.BuildID)
+	}
+	if other := w.mustBuild(good + "CONFIG_MORE=y\n"); other.Cached {
+		t.Error("another configuration was taken from the cache")
+	}
+	text, err := os.ReadFile(filepath.Join(w.base.Dir, "main.c"))
+	if err != nil || string(text) != fakeTree["main.c"] {
+		t.Errorf("the base was written to: %q, %v", text, err)
+	}
+}
+
+// A series that is taken back must leave the kernel that was there before,
+// although the work folder still holds the objects of the patched one.
+func TestBuildAfterPatchTakenBack(t *testing.T) {
+	w := newWorld(t)
+	first := w.mustBuild(good)
+	w.mustBuild(good, patchOf("main.c", "return 0;", "return 1;"))
+	if err := os.RemoveAll(filepath.Join(w.cache.Dir, "kernel")); err != nil {
+		t.Fatal(err)
+	}
+	again := w.mustBuild(good)
+	if again.Cached || again.VmlinuxSHA256 != first.VmlinuxSHA256 {
+		t.Errorf("cached %t, same vmlinux %t; want a rebuilt and equal one", again.Cached, again.VmlinuxSHA256 == first.VmlinuxSHA256)
+	}
+}
+
+// An edit of a checkout must be seen even when size and name stay the same.
+func TestBuildSeesEditedTree(t *testing.T) {
+	w := newWorld(t)
+	first := w.mustBuild(good)
+	path := filepath.Join(w.base.Dir, "main.c")
+	if err := os.WriteFile(path, []byte(strings.Replace(fakeTree["main.c"], "0", "7", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Second)
+	if err := os.Chtimes(path, later, later); err != nil {
+		t.Fatal(err)
+	}
+	if edited := w.mustBuild(good); edited.Cached || edited.BuildID == first.BuildID {
+		t.Error("the edited tree built the kernel of before")
+	}
+}
+
+func TestBuildRepairsDamagedEntry(t *testing.T) {
+	for _, file := range []string{"vmlinux", "config", "image.json"} {
+		t.Run(file, func(t *testing.T) {
+			w := newWorld(t)
+			first := w.mustBuild(good)
+			path := filepath.Join(filepath.Dir(first.Vmlinux), file)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text[len(text)/2] ^= 1
+			if err := os.WriteFile(path, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if again := w.mustBuild(good); again.Cached || again.VmlinuxSHA256 != first.VmlinuxSHA256 {
+				t.Error("a damaged entry was used")
+			}
+		})
+	}
+}
+
+func TestBuildFaults(t *testing.T) {
+	for name, tc := range map[string]struct {
+		config  string
+		patches []string
+		stage   string
+		want    []string // in the message
+	}{
+		"does not apply": {
+			good, []string{patchOf("main.c", "return 0;", "return 1;"), patchOf("main.c", "return 0;", "return 2;")},
+			"apply", []string{"0002.patch does not apply", "main.c, hunk 1 of 1", "@@ -1,4 +1,4 @@"},
+		},
+		"no such file": {
+			good, []string{patchOf("absent.c", "return 0;", "return 1;")},
+			"apply", []string{"0001.patch does not apply", "absent.c"},
+		},
+		"lost option": {
+			good + "CONFIG_IMPOSSIBLE=y\n", nil,
+			"configure", []string{"frag:2: wanted CONFIG_IMPOSSIBLE=y, got n", "depends on MOON (Kconfig:5)"},
+		},
+		"C error": {
+			good, []string{patchOf("main.c", "return 0;", "return nothing;")},
+			"build", []string{"main.c:3:16: error: ", "nothing", "whole log"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newWorld(t).build(tc.config, tc.patches...)
+			var build *BuildError
+			if !errors.As(err, &build) || build.Stage != tc.stage {
+				t.Fatalf("got %v, want a BuildError of %s", err, tc.stage)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestBuildReportsWarnings(t *testing.T) {
+	w := newWorld(t)
+	image := w.mustBuild(good, patchOf("main.c", "return 0;", "int unused; return 0;"))
+	if len(image.Warnings) != 1 || !strings.Contains(image.Warnings[0], "unused") {
+		t.Errorf("got warnings %q, want one of unused", image.Warnings)
+	}
+}
+
+// A git tree is taken as it stands: with what is changed and what is new, and
+// without what git ignores.
+func TestSurveyOfGitTree(t *testing.T) {
+	dir := folder(t, map[string]string{".gitignore": "*.o\n", "tracked": "x", "new": "x", "ignored.o": "x"})
+	for _, args := range [][]string{{"init", "-q"}, {"add", "tracked", ".gitignore"}} {
+		if _, err := run(command(t.Context(), dir, nil, "git", args...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := survey(t.Context(), Base{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(sortedKeys(files), " ")
+	if want := ".gitignore new tracked"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestFirstError(t *testing.T) {
+	for name, tc := range map[string]struct{ log, want string }{
+		"compiler": {
+			"  CC      a.o\na.c:1:2: warning: w\na.c:3:4: error: no\n   3 | x\n     | ^\n  CC      b.o\nmake: *** [a.o] Error 1\n",
+			"a.c:3:4: error: no\n   3 | x\n     | ^",
+		},
+		"linker": {
+			"  LD      vmlinux\nld: kernel/fork.o: in function `f':\nfork.c:(.text+0x1): undefined reference to `g'\nmake: *** [vmlinux] Error 1\n",
+			"ld: kernel/fork.o: in function `f':\nfork.c:(.text+0x1): undefined reference to `g'",
+		},
+		"nothing known": {"a\nb\nmake: *** no rule\n", "a\nb\nmake: *** no rule"},
+	} {
+		if got := firstError([]byte(tc.log)); got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func TestLockWaitEndsWithContext(t *testing.T) {
+	c := Cache{t.TempDir()}
+	unlock, err := c.lock(t.Context(), "x", quiet{t})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := c.lock(ctx, "x", quiet{t}); !errors.Is(err, ctx.Err()) || err == nil {
+		t.Errorf("got %v, want %v", err, ctx.Err())
+	}
+}

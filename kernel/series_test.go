@@ -1,0 +1,158 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const change = `diff --git a/a.c b/a.c
+--- a/a.c
++++ b/a.c
+@@ -1,3 +1,3 @@ int main(void)
+ one
+-two
++TWO
+ three
+`
+
+func TestLoadSeriesKeepsOrder(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"s/series":  "# in this order\nb.patch\n\na.patch # the second\n",
+		"s/a.patch": change,
+		"s/b.patch": change,
+		"s/expect":  "fail p T # why\n",
+	})
+	s, err := LoadSeries(t.Context(), dir, "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range s.Patches {
+		names = append(names, p.Name)
+	}
+	if want := []string{"b.patch", "a.patch"}; !slices.Equal(names, want) {
+		t.Errorf("order %v, want %v", names, want)
+	}
+	if string(s.Expect) != "fail p T # why\n" || s.Name != "s" {
+		t.Errorf("name %q, expect %q", s.Name, s.Expect)
+	}
+	if _, err := LoadSeries(t.Context(), "nowhere", filepath.Join(dir, "s")); err != nil {
+		t.Errorf("a folder in place of a name: %v", err)
+	}
+}
+
+func TestLoadSeriesRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  string // in the message
+	}{
+		"unknown":   {map[string]string{"other/series": ""}, "other"},
+		"unlisted":  {map[string]string{"s/series": "", "s/a.patch": change}, "a.patch is not listed"},
+		"missing":   {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
+		"twice":     {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
+		"options":   {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
+		"elsewhere": {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := LoadSeries(t.Context(), folder(t, tc.files), "s")
+			var usage *UsageError
+			if !errors.As(err, &usage) {
+				t.Fatalf("got %v, want a UsageError", err)
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%q does not say %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoadPatchRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"no diff":         "just a mail\n",
+		"leaves the tree": strings.ReplaceAll(change, "a.c", "../../a.c"),
+		"cut":             change[:len(change)-len(" three\n")],
+	} {
+		dir := folder(t, map[string]string{"x.patch": text})
+		_, err := LoadPatch(filepath.Join(dir, "x.patch"))
+		var build *BuildError
+		if !errors.As(err, &build) || build.Stage != "apply" {
+			t.Errorf("%s: got %v, want a BuildError of apply", name, err)
+		}
+	}
+}
+
+func TestLoadMailbox(t *testing.T) {
+	mail := func(subject, body string) string {
+		return "From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: A <a@example.org>\nSubject: " + subject + "\n\ntext\n---\n" + body + "\n"
+	}
+	dir := folder(t, map[string]string{
+		"x.mbox":     mail("[PATCH 0/2] cover", "") + mail("[PATCH 1/2] one", change) + mail("[PATCH 2/2] two", strings.ReplaceAll(change, "a.c", "b.c")),
+		"empty.mbox": mail("[PATCH 0/2] cover", ""),
+	})
+	s, err := LoadSeries(t.Context(), dir, filepath.Join(dir, "x.mbox"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Patches) != 2 || s.Patches[0].touches()[0] != "a.c" || s.Patches[1].touches()[0] != "b.c" {
+		t.Errorf("got %d patches, want those of a.c and b.c", len(s.Patches))
+	}
+	for _, file := range []string{"empty.mbox", "absent.mbox"} {
+		var usage *UsageError
+		if _, err := LoadSeries(t.Context(), dir, filepath.Join(dir, file)); !errors.As(err, &usage) {
+			t.Errorf("%s: got %v, want a UsageError", file, err)
+		}
+	}
+}
+
+// The series that the project carries must load.
+func TestOwnSeries(t *testing.T) {
+	names, err := Names("patches")
+	if err != nil || !slices.Contains(names, "control") {
+		t.Fatalf("got %v, %v, want control among them", names, err)
+	}
+	for _, name := range names {
+		s, err := LoadSeries(context.Background(), "patches", name)
+		if err != nil {
+			t.Error(err)
+		}
+		if name == "control" && len(s.Patches) != 0 {
+			t.Errorf("control has %d patches; it is the unpatched kernel", len(s.Patches))
+		}
+	}
+}
+
+func FuzzParseList(f *testing.F) {
+	f.Add("a.patch\n# c\nb.patch # d\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		names, err := parseList("series", []byte(text))
+		if err != nil {
+			return
+		}
+		for _, name := range names {
+			if filepath.Base(name) != name || name == ".." {
+				t.Errorf("%q leaves the folder", name)
+			}
+		}
+	})
+}
+
+// folder makes a temporary folder with these files.
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

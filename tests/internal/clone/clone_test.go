@@ -1,0 +1,170 @@
+package clone
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+
+	"golang.org/x/sys/unix"
+)
+
+const patience = 10 * time.Second
+
+var fork = Args{ExitSignal: uint64(unix.SIGCHLD)}
+
+func newProgram(t *testing.T) *Program {
+	t.Helper()
+	p, err := NewProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func run(t *testing.T, args *Args, p *Program) unix.WaitStatus {
+	t.Helper()
+	child, err := Start(args, SizeVer0, p)
+	if err != nil {
+		t.Fatalf("clone3: %v", err)
+	}
+	status, err := child.Wait(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+func TestChildReadsClocksInOrder(t *testing.T) {
+	p := newProgram(t)
+	var steps []Reading
+	for range 8 {
+		steps = append(steps, p.ClockGettime(clock.Monotonic, clock.VDSO), p.ClockGettime(clock.Monotonic, clock.Syscall))
+	}
+	last, err := clock.Read(clock.Monotonic, clock.VDSO)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, &fork, p)
+	for i, step := range steps {
+		now, err := step.Time()
+		if err != nil {
+			t.Fatalf("step %d: %v", i, err)
+		}
+		if now < last {
+			t.Errorf("step %d read %v after %v", i, now, last)
+		}
+		last = now
+	}
+}
+
+func TestKindsOfChildren(t *testing.T) {
+	for name, args := range map[string]Args{
+		"fork":   fork,
+		"vfork":  {Flags: unix.CLONE_VM | unix.CLONE_VFORK, ExitSignal: uint64(unix.SIGCHLD)},
+		"silent": {},
+		"thread": {Flags: unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProgram(t)
+			pid := p.Syscall(unix.SYS_GETPID)
+			run(t, &args, p)
+			got, err := pid.Value()
+			if thread := args.Flags&unix.CLONE_THREAD != 0; err != nil || (got == os.Getpid()) != thread {
+				t.Errorf("getpid is %d, %v in the child and %d in the parent", got, err, os.Getpid())
+			}
+		})
+	}
+}
+
+func TestFilesAndErrors(t *testing.T) {
+	p := newProgram(t)
+	good := p.ReadFile("/proc/self/comm")
+	missing := p.ReadFile("/proc/self/nothing")
+	forbidden := p.WriteFile("/proc/self/stat", "x")
+	p.Exit(3)
+	late := p.Syscall(unix.SYS_GETPID)
+	if status := run(t, &fork, p); status.ExitStatus() != 3 {
+		t.Errorf("exit status %d, want 3", status.ExitStatus())
+	}
+	if text, err := good.Text(); err != nil || text == "" {
+		t.Errorf("comm is %q, %v", text, err)
+	}
+	if _, err := missing.Text(); err != unix.ENOENT {
+		t.Errorf("missing file: %v, want %v", err, unix.ENOENT)
+	}
+	if err := forbidden.Err(); err == nil {
+		t.Error("write to /proc/self/stat succeeded")
+	}
+	if err := late.Err(); err != ErrNotReached {
+		t.Errorf("step after exit: %v, want %v", err, ErrNotReached)
+	}
+}
+
+func TestPause(t *testing.T) {
+	p := newProgram(t)
+	before := p.Syscall(unix.SYS_GETPID)
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	after := p.Syscall(unix.SYS_GETPID)
+	child, err := Start(&fork, SizeVer0, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Ready(patience); err != nil {
+		t.Error(err)
+	}
+	if err := before.Err(); err != nil {
+		t.Errorf("step before the pause: %v", err)
+	}
+	if err := after.Err(); err != ErrNotReached {
+		t.Errorf("step after the pause: %v, want %v", err, ErrNotReached)
+	}
+	if err := child.Resume(); err != nil {
+		t.Error(err)
+	}
+	if _, err := child.Wait(patience); err != nil {
+		t.Error(err)
+	}
+	if err := after.Err(); err != nil {
+		t.Errorf("step after the pause, resumed: %v", err)
+	}
+}
+
+func TestWaitKillsLateChild(t *testing.T) {
+	p := newProgram(t)
+	if err := p.Pause(); err != nil { // for ever
+		t.Fatal(err)
+	}
+	child, err := Start(&fork, SizeVer0, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := child.Wait(20 * time.Millisecond)
+	if !errors.Is(err, ErrDeadline) || status.Signal() != unix.SIGKILL {
+		t.Errorf("Wait: status %#x, %v, want SIGKILL, %v", int(status), err, ErrDeadline)
+	}
+}
+
+func TestStartRefused(t *testing.T) {
+	p := newProgram(t)
+	if _, err := Start(&fork, SizeVer0-1, p); err != unix.EINVAL {
+		t.Errorf("Start: %v, want %v", err, unix.EINVAL)
+	}
+}
+
+func TestExec(t *testing.T) {
+	p := newProgram(t)
+	missing := p.Exec("/nothing", []string{"nothing"}, nil)
+	if status := run(t, &fork, p); status.ExitStatus() != 127 || missing.Err() != unix.ENOENT {
+		t.Errorf("exit status %d, execve: %v", status.ExitStatus(), missing.Err())
+	}
+}

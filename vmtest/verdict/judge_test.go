@@ -1,0 +1,325 @@
+package verdict
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+var (
+	testA = wire.TestID{Package: "p", Name: "TestA"}
+	testB = wire.TestID{Package: "p", Name: "TestB"}
+)
+
+const greenConsole = `[    0.000000] Linux version 6.12.117
+[    1.000000] vmtest: start p.TestA
+[    1.500000] vmtest: start p.TestB
+[    2.000000] reboot: Restarting system
+`
+
+// script is a record stream to be: the tests change it before it is written.
+type script []wire.Record
+
+func greenScript() script {
+	result := func(id wire.TestID, output string) []wire.Record {
+		return []wire.Record{
+			{Type: wire.TypeStart, TestID: &id},
+			{Type: wire.TypeOutput, TestID: &id, Data: []byte(marker + "=== RUN   " + id.Name + "\n")},
+			{Type: wire.TypeOutput, TestID: &id, Data: []byte(output)},
+			{Type: wire.TypeEnd, TestID: &id, End: &wire.End{DurationS: 0.25}},
+		}
+	}
+	hello := wire.Hello{Schema: wire.Schema, PlanID: "plan", BootID: "boot", BuildID: "build", ConfigSHA256: "config", Clocksource: "tsc"}
+	s := script{{Type: wire.TypeHello, Hello: &hello}}
+	s = append(s, result(testA, passLine(testA))...)
+	s = append(s, result(testB, passLine(testB))...)
+	count := 2
+	return append(s, wire.Record{Type: wire.TypeDone, Count: &count})
+}
+
+func passLine(id wire.TestID) string {
+	return fmt.Sprintf("%[1]s--- PASS: %[2]s (0.00s)\n%[1]sPASS\n", marker, id.Name)
+}
+
+// bytes numbers the records and gives them the taint that they lack.
+func (s script) bytes() []byte {
+	var text []byte
+	for i, r := range s {
+		if r.Seq == 0 {
+			r.Seq = i
+		}
+		if r.Taint == nil && r.Type != wire.TypeOutput && r.Type != wire.TypeTrouble {
+			r.Taint = new(int64)
+		}
+		line, err := json.Marshal(r)
+		if err != nil {
+			panic(err)
+		}
+		text = append(append(text, line...), '\n')
+	}
+	return text
+}
+
+// greenRun is evidence that nothing speaks against.
+func greenRun() Evidence {
+	return Evidence{
+		Run: &Run{Series: "s", Base: "6.12.117", Lanes: []string{"real"}, PrepareS: 1},
+		Lanes: []LaneEvidence{{
+			Lane: "real",
+			Plan: &wire.Plan{Schema: wire.Schema, ID: "plan", Tests: []wire.Test{{TestID: testA, TimeoutS: 1}, {TestID: testB, TimeoutS: 1}}},
+			Boot: &wire.Boot{Accel: "tcg", BootID: "boot", BuildID: "build", ConfigSHA256: "config"},
+			Exit: &wire.Exit{Reason: wire.EndedItself, BootS: 1, DurationS: 3},
+
+			Console: []byte(greenConsole),
+			Records: greenScript().bytes(),
+		}},
+	}
+}
+
+func TestJudgeGreen(t *testing.T) {
+	r := Judge(greenRun())
+	if r.Verdict != Passed || len(r.Findings) != 0 {
+		t.Fatalf("got %v %v, want a pass without findings", r.Verdict, r.Findings)
+	}
+	if n := r.Counts()[Pass]; n != 2 || r.DurationS() != 4 || r.Lanes[0].Tests[0].DurationS != 0.25 {
+		t.Errorf("got %d passes, %v s, want 2 and 4 s", n, r.DurationS())
+	}
+}
+
+// Every way to be not green, one a line: what is done to the green run, what
+// the verdict must be, and what its headline must say.
+func TestJudge(t *testing.T) {
+	records := func(change func(s script) script) func(*Evidence) {
+		return func(e *Evidence) { e.Lanes[0].Records = change(greenScript()).bytes() }
+	}
+	edit := func(i int, change func(r *wire.Record)) func(*Evidence) {
+		return records(func(s script) script { change(&s[i]); return s })
+	}
+	const start, output, end, startB, done = 1, 3, 4, 5, 9
+	for name, tc := range map[string]struct {
+		change func(*Evidence)
+		want   Verdict
+		says   string
+	}{
+		"nothing there":        {func(e *Evidence) { *e = Evidence{} }, Unjudged, "run.json"},
+		"no lanes":             {func(e *Evidence) { e.Lanes = nil }, Unjudged, "no lane"},
+		"kernel did not build": {func(e *Evidence) { e.Trouble = &Trouble{BlameKernel, "x.patch"} }, Unbuilt, "x.patch"},
+		"host trouble":         {func(e *Evidence) { e.Trouble = &Trouble{BlameHost, "no QEMU"} }, Unjudged, "no QEMU"},
+		"trouble of nobody":    {func(e *Evidence) { e.Trouble = &Trouble{} }, Unjudged, ""},
+		"never booted":         {func(e *Evidence) { e.Lanes[0] = LaneEvidence{Lane: "real"} }, Unjudged, "never booted"},
+		"cut off":              {func(e *Evidence) { e.Lanes[0].Exit = nil }, Unjudged, "cut off"},
+		"empty plan": {func(e *Evidence) {
+			e.Lanes[0].Plan.Tests = nil
+			e.Lanes[0].Records = nil
+		}, Unjudged, "the plan is empty"},
+		"plan of the future": {func(e *Evidence) { e.Lanes[0].Plan.Schema++ }, Unjudged, "schema"},
+
+		"no records":          {func(e *Evidence) { e.Lanes[0].Records = nil }, Failed, "before the guest reported"},
+		"hello missing":       {records(func(s script) script { return s[1:] }), Unjudged, "hello"},
+		"hello twice":         {records(func(s script) script { return slices.Insert(s, 1, s[0]) }), Unjudged, "hello"},
+		"foreign plan":        {edit(0, func(r *wire.Record) { r.Hello.PlanID = "other" }), Unjudged, "a foreign guest: its plan"},
+		"foreign boot":        {edit(0, func(r *wire.Record) { r.Hello.BootID = "other" }), Unjudged, "a foreign guest: its boot"},
+		"foreign kernel":      {edit(0, func(r *wire.Record) { r.Hello.BuildID = "other" }), Unjudged, "a foreign guest: its build ID"},
+		"foreign config":      {edit(0, func(r *wire.Record) { r.Hello.ConfigSHA256 = "other" }), Unjudged, "a foreign guest: its SHA-256"},
+		"we know no build ID": {func(e *Evidence) { e.Lanes[0].Boot.BuildID = "" }, Unjudged, "build ID"},
+		"clock without vDSO":  {edit(0, func(r *wire.Record) { r.Hello.Clocksource = "hpet" }), Unjudged, "hpet"},
+
+		"line lost":            {records(func(s script) script { s[output].Seq = 9; return s }), Unjudged, "lost or added"},
+		"record cut out":       {func(e *Evidence) { e.Lanes[0].Records = cutLine(e.Lanes[0].Records, output) }, Unjudged, "lost or added"},
+		"printk among records": {func(e *Evidence) { e.Lanes[0].Records = insertLine(e.Lanes[0].Records, 3, "[    1.2] hi") }, Unjudged, "records.jsonl:4"},
+		"unknown type":         {edit(output, func(r *wire.Record) { r.Type = "pass" }), Unjudged, `"pass"`},
+		"unplanned test":       {edit(start, func(r *wire.Record) { r.TestID = &wire.TestID{Package: "p", Name: "TestC"} }), Unjudged, "not planned"},
+		"start missing":        {records(func(s script) script { return slices.Delete(s, start, start+1) }), Unjudged, "does not run"},
+		"start twice":          {records(func(s script) script { return slices.Insert(s, start, s[start]) }), Unjudged, "starts while"},
+		"test twice":           {records(func(s script) script { return slices.Insert(s, startB, s[start:startB]...) }), Unjudged, "starts again"},
+		"end missing":          {records(func(s script) script { return slices.Delete(s, end, end+1) }), Unjudged, "starts while"},
+		"end twice":            {records(func(s script) script { return slices.Insert(s, end, s[end]) }), Unjudged, "does not run"},
+		"two starts, one end":  {edit(output, func(r *wire.Record) { r.TestID = &testB }), Unjudged, "does not run"},
+		"done missing":         {records(func(s script) script { return s[:done] }), Failed, "reset or powered off between two tests"},
+		"done early":           {records(func(s script) script { return append(s[:startB:startB], s[done]) }), Unjudged, "done counts 2"},
+		"done miscounts":       {edit(done, func(r *wire.Record) { *r.Count = 3 }), Unjudged, "done counts 3"},
+		"more after done":      {records(func(s script) script { return append(s, s[done]) }), Unjudged, "after done"},
+		"done while running":   {records(func(s script) script { return slices.Delete(s, done-1, done) }), Unjudged, "done while"},
+		"guest in trouble": {records(func(s script) script {
+			return append(s[:startB:startB], wire.Record{Type: wire.TypeTrouble, Text: "no /proc"})
+		}), Unjudged, "no /proc"},
+
+		"killed from outside": {func(e *Evidence) { e.Lanes[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
+		"QEMU unhappy":        {func(e *Evidence) { e.Lanes[0].Exit.Status = 1 }, Unjudged, "status 1"},
+		"interrupted":         {func(e *Evidence) { e.Lanes[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
+		"disk full":           {func(e *Evidence) { e.Lanes[0].Exit.Reason = wire.HostTrouble }, Unjudged, "could not be written"},
+		"exit says nothing":   {func(e *Evidence) { *e.Lanes[0].Exit = wire.Exit{} }, Unjudged, "unknown reason"},
+		"no reset at the end": {func(e *Evidence) { e.Lanes[0].Exit.Reason = wire.TestTimeout }, Failed, "hung after the last test"},
+		"boot hung": {func(e *Evidence) {
+			e.Lanes[0].Exit.Reason, e.Lanes[0].Records = wire.BootTimeout, nil
+		}, Failed, "did not come up"},
+
+		"splat":             {console("[    1.2] ------------[ cut here ]------------\n[    1.2] WARNING: CPU: 0 at x\n"), Failed, "splat during p.TestA: WARNING: CPU: 0 at x"},
+		"splat with caller": {console("[    1.2][   T12] BUG: KASAN: slab-use-after-free in x\n"), Failed, "during p.TestA: BUG: KASAN"},
+		"messages dropped":  {console("[    1.2] ** 12 printk messages dropped **\n"), Unjudged, "dropped"},
+		"reboot":            {console("[    0.0] Linux version 6.12.117\n"), Failed, "rebooted"},
+		"console lost":      {func(e *Evidence) { e.Lanes[0].Console = nil }, Unjudged, "lacks the kernel's banner"},
+		"taint":             {edit(end, func(r *wire.Record) { r.Taint = ptr(512) }), Failed, "0x0 to 0x200 during p.TestA"},
+		"tainted at boot":   {edit(0, func(r *wire.Record) { r.Taint = ptr(1) }), Failed, "0x0 to 0x1 while booting"},
+
+		"expect unreadable":   {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
+		"expect of nothing":   {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},
+		"unexpected pass":     {func(e *Evidence) { e.Expect = []byte("fail p TestA # why\n") }, Failed, "p.TestA: pass, expected fail"},
+		"skip nobody expects": {edit(output, func(r *wire.Record) { r.Data = resultLine("SKIP", testA) }), Failed, "p.TestA: skip, expected pass"},
+		"all skipped as expected": {func(e *Evidence) {
+			s := greenScript()
+			s[output].Data, s[7].Data = resultLine("SKIP", testA), resultLine("SKIP", testB)
+			e.Lanes[0].Records = s.bytes()
+			e.Expect = []byte("skip p TestA # a\nskip p TestB # b\n")
+		}, Failed, "every test was skipped"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := greenRun()
+			tc.change(&e)
+			r := Judge(e)
+			if r.Verdict != tc.want {
+				t.Fatalf("got %v %v, want %v", r.Verdict, r.Findings, tc.want)
+			}
+			if r.Findings[0].Verdict != tc.want || !slices.ContainsFunc(r.Findings, func(f Finding) bool {
+				return f.Verdict == tc.want && strings.Contains(f.Text, tc.says)
+			}) {
+				t.Errorf("got %v, want one of %v that says %q", r.Findings, tc.want, tc.says)
+			}
+		})
+	}
+}
+
+func TestJudgeStatus(t *testing.T) {
+	for name, tc := range map[string]struct {
+		output string
+		end    *wire.End
+		exit   wire.Exit
+		want   Status
+	}{
+		"pass":                     {passLine(testA), &wire.End{}, wire.Exit{}, Pass},
+		"fail":                     {string(resultLine("FAIL", testA)), &wire.End{Exit: 1}, wire.Exit{}, Fail},
+		"skip":                     {string(resultLine("SKIP", testA)), &wire.End{}, wire.Exit{}, Skip},
+		"fail that exits 0":        {string(resultLine("FAIL", testA)), &wire.End{}, wire.Exit{}, Crash},
+		"pass that exits 1":        {passLine(testA), &wire.End{Exit: 1}, wire.Exit{}, Crash},
+		"os.Exit(0) in mid-test":   {"", &wire.End{}, wire.Exit{}, Crash},
+		"says pass, no marker":     {"--- PASS: TestA (0.00s)\nPASS\n", &wire.End{}, wire.Exit{}, Crash},
+		"pass and fail":            {passLine(testA) + string(resultLine("FAIL", testA)), &wire.End{}, wire.Exit{}, Crash},
+		"pass twice":               {passLine(testA) + passLine(testA), &wire.End{}, wire.Exit{}, Crash},
+		"only a subtest passes":    {"    " + passLine(testA), &wire.End{}, wire.Exit{}, Crash},
+		"no test of that name":     {marker + "testing: warning: no tests to run\nPASS\n", &wire.End{}, wire.Exit{}, Crash},
+		"panic":                    {"panic: x\n", &wire.End{Exit: 2}, wire.Exit{}, Crash},
+		"signal":                   {passLine(testA), &wire.End{Exit: -1, Signal: "SIGSEGV"}, wire.Exit{}, Crash},
+		"timeout":                  {passLine(testA), &wire.End{Exit: 2, TimedOut: true}, wire.Exit{}, Timeout},
+		"guest died":               {"", nil, wire.Exit{Reason: wire.EndedItself}, Crash},
+		"guest hung":               {"", nil, wire.Exit{Reason: wire.TestTimeout}, Timeout},
+		"guest hung for very long": {passLine(testA), nil, wire.Exit{Reason: wire.RunTimeout}, Timeout},
+	} {
+		got := judgeTest(&testRecords{started: true, output: []byte(tc.output), end: tc.end}, tc.exit)
+		if got.Status != tc.want {
+			t.Errorf("%s: got %v, want %v", name, got.Status, tc.want)
+		}
+	}
+	if got := judgeTest(&testRecords{}, wire.Exit{}); got.Status != Missing {
+		t.Errorf("never started: got %v, want %v", got.Status, Missing)
+	}
+}
+
+// Cut a green run's records anywhere: only the whole is green.
+func TestJudgeCutRecords(t *testing.T) {
+	whole := greenScript().bytes()
+	for n := range whole {
+		e := greenRun()
+		e.Lanes[0].Records = whole[:n]
+		if r := Judge(e); r.Verdict == Passed {
+			t.Fatalf("green with %d of %d bytes", n, len(whole))
+		}
+	}
+}
+
+func TestVerdictExitCodes(t *testing.T) {
+	for v, want := range map[Verdict]int{Passed: 0, Failed: 1, Unbuilt: 3, Unjudged: 4} {
+		if got := v.ExitCode(); got != want {
+			t.Errorf("%v: got %d, want %d", v, got, want)
+		}
+		if got := v.Worse(Passed); got != v {
+			t.Errorf("%v with a pass is %v", v, got)
+		}
+	}
+	if got := Failed.Worse(Unjudged).Worse(Unbuilt); got != Unbuilt {
+		t.Errorf("got %v, want %v", got, Unbuilt)
+	}
+}
+
+func TestParseExpect(t *testing.T) {
+	got, err := ParseExpect([]byte("# comment\n\nfail p TestA # because\nskip  p\tTestB #why\n"))
+	want := []Expectation{{testA, Fail, "because", 3}, {testB, Skip, "why", 4}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	for _, text := range []string{
+		"fail p TestA", "fail p TestA #", "fail TestA # x", "crash p TestA # x", "fail p TestA extra # x",
+		" # x", "fail p TestA # x\npass p TestA # y",
+	} {
+		if got, err := ParseExpect([]byte(text)); err == nil {
+			t.Errorf("%q was taken for %v", text, got)
+		}
+	}
+}
+
+func FuzzParseExpect(f *testing.F) {
+	f.Add([]byte("fail p TestA # because\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := ParseExpect(text)
+		for _, e := range all {
+			if err != nil || e.Reason == "" || e.Name == "" || e.Package == "" || e.Status == Missing {
+				t.Errorf("%+v with error %v", e, err)
+			}
+		}
+	})
+}
+
+// Whatever stands in the records, the judge neither panics nor passes a run in
+// which a planned test did not end.
+func FuzzJudgeRecords(f *testing.F) {
+	f.Add(greenScript().bytes())
+	f.Fuzz(func(t *testing.T, records []byte) {
+		e := greenRun()
+		e.Lanes[0].Records = records
+		r := Judge(e)
+		if r.Verdict == Passed && r.Counts()[Pass] != 2 {
+			t.Errorf("passed with %v", r.Counts())
+		}
+	})
+}
+
+func FuzzScan(f *testing.F) {
+	f.Add([]byte(greenConsole))
+	f.Fuzz(func(t *testing.T, console []byte) { scan(console) })
+}
+
+// console puts text into the green console, within TestA.
+func console(text string) func(*Evidence) {
+	return func(e *Evidence) {
+		e.Lanes[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", text+"[    1.5", 1))
+	}
+}
+
+func resultLine(result string, id wire.TestID) []byte {
+	return fmt.Appendf(nil, "%s--- %s: %s (0.00s)\n", marker, result, id.Name)
+}
+
+func cutLine(text []byte, n int) []byte {
+	lines := strings.SplitAfter(string(text), "\n")
+	return []byte(strings.Join(slices.Delete(lines, n, n+1), ""))
+}
+
+func insertLine(text []byte, n int, line string) []byte {
+	lines := strings.SplitAfter(string(text), "\n")
+	return []byte(strings.Join(slices.Insert(lines, n, line+"\n"), ""))
+}
+
+func ptr(n int64) *int64 { return &n }
