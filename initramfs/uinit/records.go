@@ -61,7 +61,11 @@ func (o *records) write(r wire.Record) error {
 	if r.Type == wire.TypeOutput {
 		return nil
 	}
-	return unix.IoctlSetInt(int(o.tty.Fd()), unix.TCSBRK, 1) // tcdrain
+	for { // tcdrain, which the runtime's preemption signals interrupt
+		if err := unix.IoctlSetInt(int(o.tty.Fd()), unix.TCSBRK, 1); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // trouble reports err and returns it.

@@ -81,7 +81,7 @@ func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
 	judgeEnd(*e.Exit, s, &f)
 	judgeTaint(s, &f)
 	for _, t := range e.Plan.Tests {
-		result := judgeTest(s.tests[t.TestID], *e.Exit)
+		result := judgeTest(t.Name, s.tests[t.TestID], *e.Exit)
 		result.TestID = t.TestID
 		result.Expected = expected(expect, t.TestID)
 		r.Tests = append(r.Tests, result)
@@ -180,11 +180,11 @@ func judgeTaint(s stream, f *findings) {
 const marker = "\x16"
 
 // judgeTest decides from one test's records alone.
-func judgeTest(t *testRecords, x wire.Exit) TestResult {
+func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
 	if t == nil || !t.started {
 		return TestResult{Status: Missing}
 	}
-	r := TestResult{Output: strings.ReplaceAll(string(t.output), marker, "")}
+	r := TestResult{Output: readable(t.output)}
 	if t.end == nil {
 		r.Status, r.Note = Crash, "the guest ended under it"
 		if x.Reason == wire.TestTimeout || x.Reason == wire.RunTimeout {
@@ -201,7 +201,7 @@ func judgeTest(t *testRecords, x wire.Exit) TestResult {
 		r.Status, r.Note = Crash, "ended by "+t.end.Signal
 		return r
 	}
-	pass, fail, skip := t.counts("PASS"), t.counts("FAIL"), t.counts("SKIP")
+	pass, fail, skip := t.counts("PASS", name), t.counts("FAIL", name), t.counts("SKIP", name)
 	switch {
 	case t.end.Exit == 0 && pass == 1 && fail == 0 && skip == 0:
 		r.Status = Pass
@@ -213,4 +213,15 @@ func judgeTest(t *testRecords, x wire.Exit) TestResult {
 		r.Status, r.Note = Crash, "it ended without one clear result"
 	}
 	return r
+}
+
+// readable is a test's output as "go test -v" would have shown it.
+func readable(output []byte) string {
+	var b strings.Builder
+	for line := range strings.Lines(string(output)) {
+		if !strings.HasPrefix(line, marker+"=== NAME ") {
+			b.WriteString(strings.TrimPrefix(line, marker))
+		}
+	}
+	return b.String()
 }

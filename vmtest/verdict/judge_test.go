@@ -209,7 +209,9 @@ func TestJudgeStatus(t *testing.T) {
 		"says pass, no marker":     {"--- PASS: TestA (0.00s)\nPASS\n", &wire.End{}, wire.Exit{}, Crash},
 		"pass and fail":            {passLine(testA) + string(resultLine("FAIL", testA)), &wire.End{}, wire.Exit{}, Crash},
 		"pass twice":               {passLine(testA) + passLine(testA), &wire.End{}, wire.Exit{}, Crash},
-		"only a subtest passes":    {"    " + passLine(testA), &wire.End{}, wire.Exit{}, Crash},
+		"only a subtest passes":    {marker + "--- PASS: TestA/sub (0.00s)\n", &wire.End{}, wire.Exit{}, Crash},
+		"subtests too":             {marker + "--- PASS: TestA/sub (0.00s)\n" + passLine(testA), &wire.End{}, wire.Exit{}, Pass},
+		"another with that prefix": {marker + "--- PASS: TestAB (0.00s)\n", &wire.End{}, wire.Exit{}, Crash},
 		"no test of that name":     {marker + "testing: warning: no tests to run\nPASS\n", &wire.End{}, wire.Exit{}, Crash},
 		"panic":                    {"panic: x\n", &wire.End{Exit: 2}, wire.Exit{}, Crash},
 		"signal":                   {passLine(testA), &wire.End{Exit: -1, Signal: "SIGSEGV"}, wire.Exit{}, Crash},
@@ -218,12 +220,12 @@ func TestJudgeStatus(t *testing.T) {
 		"guest hung":               {"", nil, wire.Exit{Reason: wire.TestTimeout}, Timeout},
 		"guest hung for very long": {passLine(testA), nil, wire.Exit{Reason: wire.RunTimeout}, Timeout},
 	} {
-		got := judgeTest(&testRecords{started: true, output: []byte(tc.output), end: tc.end}, tc.exit)
+		got := judgeTest(testA.Name, &testRecords{started: true, output: []byte(tc.output), end: tc.end}, tc.exit)
 		if got.Status != tc.want {
 			t.Errorf("%s: got %v, want %v", name, got.Status, tc.want)
 		}
 	}
-	if got := judgeTest(&testRecords{}, wire.Exit{}); got.Status != Missing {
+	if got := judgeTest(testA.Name, &testRecords{}, wire.Exit{}); got.Status != Missing {
 		t.Errorf("never started: got %v, want %v", got.Status, Missing)
 	}
 }

@@ -29,12 +29,12 @@ type testRecords struct {
 	end     *wire.End
 }
 
-// counts counts the result lines of a kind that name the test itself: those of
-// subtests are indented.
-func (t *testRecords) counts(result string) int {
+// counts counts the result lines of a kind that name the test itself, and not
+// one of its subtests.
+func (t *testRecords) counts(result, name string) int {
 	n := 0
 	for line := range strings.SplitSeq(string(t.output), "\n") {
-		if strings.HasPrefix(line, marker+"--- "+result+": ") {
+		if strings.HasPrefix(line, marker+"--- "+result+": "+name+" (") {
 			n++
 		}
 	}

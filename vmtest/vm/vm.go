@@ -155,6 +155,12 @@ func (g Guest) options(bootID string) (*qemu.Options, error) {
 		qemu.WithKernel(g.Kernel),
 		qemu.WithInitramfs(g.Initramfs),
 		qemu.WithAppendKernel(kernelArgs...),
+		func(_ *qemu.IDAllocator, opts *qemu.Options) error {
+			// Not the package's -nographic, with which the BIOS writes to the
+			// console too, before the kernel and into its first line.
+			opts.QEMUArgs = []string{"-display", "none"}
+			return nil
+		},
 		qemu.ArbitraryArgs(
 			"-accel", accel,
 			"-machine", "pc,i8042=off,usb=off,vmport=off",

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/u-root/u-root/pkg/cpio"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"vmtest":             main,
+		"qemu-system-x86_64": fakeQEMU,
+	})
+}
+
+// The scripts run the real program on a fake kernel tree, which gcc builds in
+// no time, and in a fake QEMU, which plays the guest that FAKE_GUEST names.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := make(map[string]string)
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOTOOLCHAIN", "GOROOT"} {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		env[name] = strings.TrimSpace(string(out))
+	}
+	cache := t.TempDir() // shared by the scripts, as by checkouts
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			for name, value := range env {
+				e.Setenv(name, value)
+			}
+			e.Setenv("ROOT", root)
+			self, err := exec.LookPath("vmtest")
+			if err != nil {
+				return err
+			}
+			e.Setenv("VMTEST", self)
+			e.Setenv("XDG_CACHE_HOME", cache)
+			return copyTree(filepath.Join(root, "vmtest", "testdata", "tree"), filepath.Join(e.WorkDir, "tree"))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits runs a command and demands its exit code: "exits 3 vmtest run".
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE command...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func copyTree(from, to string) error { return os.CopyFS(to, os.DirFS(from)) }
+
+// fakeQEMU takes the arguments that vm gives QEMU and plays a guest.
+func fakeQEMU() {
+	log.SetFlags(0)
+	log.SetPrefix("fake QEMU: ")
+	if slices.Equal(os.Args[1:], []string{"--version"}) {
+		fmt.Println("QEMU emulator version 0.0 (fake)")
+		return
+	}
+	g, err := newFakeGuest(os.Args[1:])
+	if err == nil {
+		err = g.play(os.Getenv("FAKE_GUEST"))
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+type fakeGuest struct {
+	console, records io.Writer
+	plan             wire.Plan
+	hello            wire.Hello
+	seq              int
+}
+
+func newFakeGuest(args []string) (*fakeGuest, error) {
+	value := make(map[string]string)
+	for i := 0; i+1 < len(args); i++ {
+		value[args[i]] += args[i+1] + "\n"
+	}
+	g := new(fakeGuest)
+	for line := range strings.Lines(value["-chardev"]) {
+		var fd int
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "socket,id="), ",")
+		if _, err := fmt.Sscanf(line, "socket,id="+name+",fd=%d", &fd); err != nil {
+			return nil, fmt.Errorf("-chardev %s: %w", line, err)
+		}
+		port := os.NewFile(uintptr(fd), name)
+		switch name {
+		case "console":
+			g.console = port
+		case "records":
+			g.records = port
+		}
+	}
+	kernel := strings.TrimSpace(value["-kernel"])
+	if err := g.readPlan(strings.TrimSpace(value["-initrd"])); err != nil {
+		return nil, err
+	}
+	config, err := os.ReadFile(filepath.Join(filepath.Dir(kernel), "config"))
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(config)
+	g.hello = wire.Hello{Schema: wire.Schema, PlanID: g.plan.ID, Clocksource: "tsc", ConfigSHA256: hex.EncodeToString(sum[:])}
+	if g.hello.BuildID, err = elfBuildID(kernel); err != nil {
+		return nil, err
+	}
+	for word := range strings.FieldsSeq(value["-append"]) {
+		if id, ok := strings.CutPrefix(word, wire.BootParam+"="); ok {
+			g.hello.BootID = id
+		}
+	}
+	return g, nil
+}
+
+func (g *fakeGuest) readPlan(archive string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	a, err := cpio.ArchiveFromReader(cpio.Newc.Reader(f))
+	if err != nil {
+		return err
+	}
+	r, ok := a.Get(strings.TrimPrefix(wire.PlanPath, "/"))
+	if !ok {
+		return errors.New("the archive has no plan")
+	}
+	return json.NewDecoder(io.NewSectionReader(r, 0, int64(r.FileSize))).Decode(&g.plan)
+}
+
+func elfBuildID(path string) (string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	s := f.Section(".note.gnu.build-id")
+	if s == nil {
+		return "", errors.New("no build ID")
+	}
+	notes, err := s.Data()
+	return hex.EncodeToString(wire.GNUBuildID(notes)), err
+}
+
+func (g *fakeGuest) write(r wire.Record) error {
+	r.Seq = g.seq
+	g.seq++
+	r.Taint = new(int64)
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = g.records.Write(append(line, '\n'))
+	return err
+}
+
+// play plays a guest whose first test does what the guest is named for.
+func (g *fakeGuest) play(what string) error {
+	if what == "silent" {
+		return nil
+	}
+	fmt.Fprintln(g.console, "[    0.000000] Linux version 6.12.1-fake")
+	if what == "foreign" {
+		g.hello.BuildID = strings.Repeat("0", 40)
+	}
+	if err := g.write(wire.Record{Type: wire.TypeHello, Hello: &g.hello}); err != nil {
+		return err
+	}
+	for _, t := range g.plan.Tests {
+		if err := g.test(t.TestID, what); err != nil {
+			return err
+		}
+		what = "green"
+	}
+	count := len(g.plan.Tests)
+	return g.write(wire.Record{Type: wire.TypeDone, Count: &count})
+}
+
+func (g *fakeGuest) test(id wire.TestID, what string) error {
+	fmt.Fprintf(g.console, "[    1.000000] vmtest: start %s\n", id)
+	if err := g.write(wire.Record{Type: wire.TypeStart, TestID: &id}); err != nil {
+		return err
+	}
+	result, end := "PASS", wire.End{DurationS: 0.01}
+	switch what {
+	case "fail":
+		result, end.Exit = "FAIL", 1
+	case "warn":
+		fmt.Fprintln(g.console, "[    1.100000] ------------[ cut here ]------------\n[    1.100000] WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 x+0x1/0x2")
+	case "panic":
+		fmt.Fprintln(g.console, "[    1.100000] Kernel panic - not syncing: on purpose")
+		os.Exit(0)
+	case "killed":
+		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+			return err
+		}
+		select {}
+	case "hang":
+		time.Sleep(time.Hour)
+	case "green":
+	default:
+		return fmt.Errorf("FAKE_GUEST=%q is none that I know", what)
+	}
+	output := fmt.Sprintf("\x16=== RUN   %[1]s\n\x16--- %[2]s: %[1]s (0.01s)\n\x16%[2]s\n", id.Name, result)
+	if err := g.write(wire.Record{Type: wire.TypeOutput, TestID: &id, Data: []byte(output)}); err != nil {
+		return err
+	}
+	return g.write(wire.Record{Type: wire.TypeEnd, TestID: &id, End: &end})
+}
+
+// Every flag that other tools rely on must exist.
+func TestContractFlags(t *testing.T) {
+	set := flag.NewFlagSet("run", flag.ContinueOnError)
+	var f flags
+	for _, v := range verbs {
+		if v.name == "run" {
+			for _, register := range v.register {
+				register(&f, set)
+			}
+		}
+	}
+	for _, name := range []string{"series", "patch", "tree", "config", "lane", "accel", "run", "results", "v", "bisect"} {
+		if set.Lookup(name) == nil {
+			t.Errorf("run has no flag -%s", name)
+		}
+	}
+}
