@@ -79,7 +79,7 @@ type flags struct {
 }
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
-	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply; repeat it or use commas for several (default "+defaultSeries+")")
+	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` to apply on top of the series; may be repeated")
 	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
 	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL`; needs -sha256")
@@ -99,7 +99,7 @@ func (f *flags) registerBoot(set *flag.FlagSet) {
 }
 
 func (f *flags) registerRun(set *flag.FlagSet) {
-	set.StringVar(&f.results, "results", "results", "`DIR` that takes one folder a run")
+	set.StringVar(&f.results, "results", "", "`DIR` that takes one folder a run (default results/ of the checkout)")
 	set.BoolVar(&f.bisect, "bisect", false, "exit 125 instead of 3 and 4, as git bisect run wants it for a commit that cannot be tested")
 }
 
@@ -109,12 +109,11 @@ func (f *flags) registerVerbose(set *flag.FlagSet) {
 
 // check completes and checks what was given. root is the module's folder.
 func (f *flags) check(root string) error {
-	if len(f.series) == 0 {
-		if f.source.Tree != "" {
-			f.series = listFlag{"control"} // the tree holds what is to be tested
-		} else {
-			f.series = listFlag{defaultSeries}
-		}
+	if len(f.series) == 0 && f.source.Tree == "" {
+		f.series = listFlag{defaultSeries}
+	}
+	if f.results == "" {
+		f.results = filepath.Join(root, "results")
 	}
 	if len(f.tests) == 0 {
 		f.tests = listFlag{"tests/timens", "tests/clone3"}

@@ -156,21 +156,29 @@ func exitCode(err error) int {
 	return exitUnjudged
 }
 
-// moduleRoot finds this project's folder around the working folder.
+// moduleRoot finds this project's folder: around the working folder, else
+// around the program itself, so that it can be run from within a kernel tree.
 func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
+	wd, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	for d := dir; ; d = filepath.Dir(d) {
-		text, err := os.ReadFile(filepath.Join(d, "go.mod"))
-		if err == nil && strings.HasPrefix(string(text), "module timens-vmtest\n") {
-			return d, nil
-		}
-		if d == filepath.Dir(d) {
-			return "", usagef("%s is not inside a checkout of timens-vmtest, whose tests and series are needed; cd there first", dir)
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range []string{wd, filepath.Dir(self)} {
+		for d := dir; ; d = filepath.Dir(d) {
+			text, err := os.ReadFile(filepath.Join(d, "go.mod"))
+			if err == nil && strings.HasPrefix(string(text), "module timens-vmtest\n") {
+				return d, nil
+			}
+			if d == filepath.Dir(d) {
+				break
+			}
 		}
 	}
+	return "", usagef("neither %s nor %s is inside a checkout of timens-vmtest, whose tests and series are needed; cd there first", wd, self)
 }
 
 // judgeVerb judges a stored run, or the runs of several series in one folder.

@@ -99,6 +99,9 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		}
 		extra = append(extra, p)
 	}
+	if len(a.series) == 0 { // a tree that is to be tested as it stands
+		in.series = []kernel.Series{{Name: "tree", Patches: extra}}
+	}
 	seen := make(map[string]bool)
 	for _, which := range a.series {
 		s, err := kernel.LoadSeries(ctx, a.patchesDir(), which)

@@ -128,7 +128,7 @@ func (c *Child) Ready(timeout time.Duration) error {
 // Resume lets the child go on from a Pause.
 func (c *Child) Resume() error {
 	one := binary.NativeEndian.AppendUint64(nil, 1)
-	_, err := unix.Write(c.program.go_, one)
+	_, err := unix.Write(c.program.resume, one)
 	return err
 }
 

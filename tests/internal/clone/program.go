@@ -32,15 +32,15 @@ type step struct {
 // does not stop it. The results become readable as the child gets on; a Program
 // may be started again once its child is gone.
 type Program struct {
-	arena []byte // MAP_SHARED: steps first, then everything they point at
-	steps []step
-	n     int
-	used  int
-	stack []byte
-	mask  []byte // signal mask for Exec, filled in by Start
-	ready int    // eventfds of Pause, or -1
-	go_   int
-	keep  []*Args
+	arena  []byte // MAP_SHARED: steps first, then everything they point at
+	steps  []step
+	n      int
+	used   int
+	stack  []byte
+	mask   []byte // signal mask for Exec, filled in by Start
+	ready  int    // eventfds of Pause, or -1
+	resume int
+	keep   []*Args
 }
 
 // NewProgram returns an empty program. Close frees it.
@@ -54,12 +54,12 @@ func NewProgram() (*Program, error) {
 		return nil, fmt.Errorf("map a stack: %w", err)
 	}
 	p := &Program{
-		arena: arena,
-		steps: unsafe.Slice((*step)(unsafe.Pointer(&arena[0])), maxSteps),
-		used:  maxSteps * int(unsafe.Sizeof(step{})),
-		stack: stack,
-		ready: -1,
-		go_:   -1,
+		arena:  arena,
+		steps:  unsafe.Slice((*step)(unsafe.Pointer(&arena[0])), maxSteps),
+		used:   maxSteps * int(unsafe.Sizeof(step{})),
+		stack:  stack,
+		ready:  -1,
+		resume: -1,
 	}
 	p.mask = p.alloc(8)
 	return p, nil
@@ -67,7 +67,7 @@ func NewProgram() (*Program, error) {
 
 // Close frees the program and its results.
 func (p *Program) Close() error {
-	for _, fd := range []int{p.ready, p.go_} {
+	for _, fd := range []int{p.ready, p.resume} {
 		if fd >= 0 {
 			unix.Close(fd) // an eventfd has nothing left to lose
 		}
@@ -157,14 +157,14 @@ func (p *Program) Pause() error {
 		if p.ready, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 			return fmt.Errorf("eventfd: %w", err)
 		}
-		if p.go_, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
+		if p.resume, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 			return fmt.Errorf("eventfd: %w", err)
 		}
 	}
 	one := p.alloc(8)
 	one[0] = 1
 	p.Syscall(unix.SYS_WRITE, uintptr(p.ready), addr(one), 8)
-	p.Syscall(unix.SYS_READ, uintptr(p.go_), addr(p.alloc(8)), 8)
+	p.Syscall(unix.SYS_READ, uintptr(p.resume), addr(p.alloc(8)), 8)
 	return nil
 }
 

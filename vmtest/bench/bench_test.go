@@ -1,0 +1,304 @@
+// Package bench measures what vmtest costs beside the floor: the same work
+// done by hand. Each benchmark runs both in turns and prints the median of the
+// ratios, so a busy machine slows both. Run it by "make bench".
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Rounds of each benchmark. A cold build takes minutes, a boot seconds.
+const (
+	warmRounds    = 7
+	coldRounds    = 3
+	changedRounds = 5
+)
+
+// BenchmarkWarmRun compares a run of one test that does nothing with a bare
+// QEMU that boots the same kernel into an init that resets at once.
+func BenchmarkWarmRun(b *testing.B) {
+	w := newWorld(b)
+	dir := filepath.Join(w.tmp, "warm")
+	run := func() *exec.Cmd {
+		return w.vmtest(w.userCache, "run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-accel", "tcg", "-results", dir)
+	}
+	w.do(run()) // builds what is not there
+	boot := w.bareBoot(filepath.Join(dir, "latest", "real"))
+	w.compare(warmRounds, func() time.Duration { return w.do(run()) }, func() time.Duration { return w.do(boot()) })
+	b.ReportMetric(w.peakMB(run()), "MB/peak")
+}
+
+// BenchmarkColdBuild compares our build of an empty cache, laying out the tree
+// and configuring it included, with make alone on the same .config.
+func BenchmarkColdBuild(b *testing.B) {
+	w := newWorld(b)
+	n := 0
+	w.compare(coldRounds, func() time.Duration {
+		n++
+		return w.do(w.vmtest(w.newCache(fmt.Sprintf("cold%d", n)), "kernel", "-series", "control"))
+	}, func() time.Duration {
+		out := filepath.Join(w.tmp, fmt.Sprintf("make%d", n))
+		w.copyConfig(out)
+		return w.do(w.make(w.base, out))
+	})
+}
+
+// BenchmarkChangedPatch compares a run after one .c file of a patch changed
+// with make after the same change, and one bare boot.
+func BenchmarkChangedPatch(b *testing.B) {
+	w := newWorld(b)
+	dir := filepath.Join(w.tmp, "changed")
+	cache := w.newCache("changed-cache")
+	run := func(args ...string) *exec.Cmd {
+		return w.vmtest(cache, append([]string{"run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-accel", "tcg", "-results", dir}, args...)...)
+	}
+	const file = "kernel/time/namespace.c"
+	original, err := os.ReadFile(filepath.Join(w.base, file))
+	if err != nil {
+		b.Fatal(err)
+	}
+	src, out := filepath.Join(w.tmp, "src"), filepath.Join(w.tmp, "out")
+	w.do(exec.Command("cp", "-al", w.base, src))
+	w.copyConfig(out)
+	w.do(w.make(src, out))
+	w.do(run())
+	n := 0
+	var change []byte
+	w.compare(changedRounds, func() time.Duration {
+		n++
+		change = fmt.Appendf(slices.Clone(original), "\nint timens_bench_%d(void);\nint timens_bench_%[1]d(void)\n{\n\treturn %[1]d;\n}\n", n)
+		return w.do(run("-patch", w.patch(file, change)))
+	}, func() time.Duration {
+		path := filepath.Join(src, file)
+		if err := os.Remove(path); err != nil { // it is shared with the base
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(path, change, 0o644); err != nil {
+			b.Fatal(err)
+		}
+		boot := w.bareBoot(filepath.Join(dir, "latest", "real"))
+		return w.do(w.make(src, out)) + w.do(boot())
+	})
+}
+
+// world is what the benchmarks share: our binary, the unpatched base and its
+// .config, and a temporary folder.
+type world struct {
+	b         *testing.B
+	root      string
+	tmp       string
+	userCache string // $XDG_CACHE_HOME of the user, with the base in it
+	base      string
+	config    string
+}
+
+func newWorld(b *testing.B) *world {
+	b.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		b.Fatal(err)
+	}
+	userCache, err := os.UserCacheDir()
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := &world{b: b, root: root, userCache: userCache}
+	// Beside the cache, so that files can be hard-linked as in real life.
+	w.tmp, err = os.MkdirTemp(userCache, "timens-vmtest-bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := os.RemoveAll(w.tmp); err != nil {
+			b.Error(err)
+		}
+	})
+	var stdout bytes.Buffer
+	cmd := w.vmtest(userCache, "kernel", "-series", "control")
+	cmd.Stdout = &stdout
+	w.do(cmd)
+	w.config = filepath.Join(filepath.Dir(strings.TrimSpace(stdout.String())), "config")
+	makefiles, err := filepath.Glob(filepath.Join(userCache, "timens-vmtest", "base", "*", "Makefile"))
+	if err != nil || len(makefiles) != 1 {
+		b.Fatalf("want one unpacked base in the cache, got %v, %v", makefiles, err)
+	}
+	w.base = filepath.Dir(makefiles[0])
+	return w
+}
+
+func (w *world) vmtest(cache string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(w.root, "bin", "vmtest"), args...)
+	cmd.Dir = w.root
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache)
+	return cmd
+}
+
+// newCache is an empty cache but for the base: unpacking is not what is
+// measured.
+func (w *world) newCache(name string) string {
+	dir := filepath.Join(w.tmp, name, "timens-vmtest")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		w.b.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Dir(w.base), filepath.Join(dir, "base")); err != nil {
+		w.b.Fatal(err)
+	}
+	return filepath.Dir(dir)
+}
+
+func (w *world) copyConfig(out string) {
+	text, err := os.ReadFile(w.config)
+	if err == nil {
+		err = os.MkdirAll(out, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(out, ".config"), text, 0o644)
+	}
+	if err != nil {
+		w.b.Fatal(err)
+	}
+}
+
+func (w *world) make(src, out string) *exec.Cmd {
+	return exec.Command("make", "-C", src, "O="+out, "-j"+strconv.Itoa(runtime.NumCPU()), "vmlinux")
+}
+
+// patch writes a patch that makes file of the base read text.
+func (w *world) patch(file string, text []byte) string {
+	changed := filepath.Join(w.tmp, "changed.c")
+	if err := os.WriteFile(changed, text, 0o644); err != nil {
+		w.b.Fatal(err)
+	}
+	cmd := exec.Command("diff", "-u", "--label", "a/"+file, "--label", "b/"+file, filepath.Join(w.base, file), changed)
+	out, err := cmd.Output()
+	if cmd.ProcessState.ExitCode() != 1 { // 1 says that they differ
+		w.b.Fatalf("diff: %v", err)
+	}
+	path := filepath.Join(w.tmp, "bench.patch")
+	if err := os.WriteFile(path, out, 0o644); err != nil {
+		w.b.Fatal(err)
+	}
+	return path
+}
+
+// bareBoot is QEMU as a finished run in lane started it, but with an init that
+// resets at once and with the UARTs in files.
+func (w *world) bareBoot(lane string) func() *exec.Cmd {
+	text, err := os.ReadFile(filepath.Join(lane, "boot.json"))
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	var boot struct{ Cmdline []string }
+	if err := json.Unmarshal(text, &boot); err != nil {
+		w.b.Fatal(err)
+	}
+	var args []string
+	for i := 0; i < len(boot.Cmdline); i++ {
+		switch boot.Cmdline[i] {
+		case "-chardev":
+			i++
+		case "-serial":
+			i++
+			args = append(args, "-serial", "file:"+filepath.Join(w.tmp, "uart"))
+		case "-initrd":
+			i++
+			args = append(args, "-initrd", w.tinyInit())
+		default:
+			args = append(args, boot.Cmdline[i])
+		}
+	}
+	return func() *exec.Cmd { return exec.Command(args[0], args[1:]...) }
+}
+
+// tinyInit is an archive with an init of a dozen instructions.
+func (w *world) tinyInit() string {
+	dir := filepath.Join(w.tmp, "init")
+	archive := filepath.Join(w.tmp, "init.cpio")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		w.b.Fatal(err)
+	}
+	const source = `void _start(void) { long r; __asm__ volatile("syscall" : "=a"(r) : "a"(169L), "D"(0xfee1deadL), "S"(672274793L), "d"(0x01234567L) : "rcx", "r11", "memory"); for (;;); }`
+	if err := os.WriteFile(filepath.Join(w.tmp, "init.c"), []byte(source), 0o644); err != nil {
+		w.b.Fatal(err)
+	}
+	w.do(exec.Command("gcc", "-static", "-nostdlib", "-o", filepath.Join(dir, "init"), filepath.Join(w.tmp, "init.c")))
+	w.do(exec.Command("sh", "-c", fmt.Sprintf("cd %q && echo init | cpio -o -H newc --quiet > %q", dir, archive)))
+	return archive
+}
+
+// do runs a command to its end and returns how long it took.
+func (w *world) do(cmd *exec.Cmd) time.Duration {
+	w.b.Helper()
+	var out bytes.Buffer
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	cmd.Stderr = &out
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		w.b.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out.Bytes())
+	}
+	return time.Since(began)
+}
+
+// peakMB runs a command and returns the most memory that it held itself,
+// without its children, as /proc has it until just before its end.
+func (w *world) peakMB(cmd *exec.Cmd) float64 {
+	if err := cmd.Start(); err != nil {
+		w.b.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	peak := 0.0
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				w.b.Fatal(err)
+			}
+			return peak
+		case <-tick.C:
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+			if err != nil {
+				continue // it has just ended
+			}
+			if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
+				var kB float64
+				if _, err := fmt.Sscan(rest, &kB); err == nil {
+					peak = max(peak, kB/1000)
+				}
+			}
+		}
+	}
+}
+
+// compare runs both in turns and reports the medians and the median ratio.
+func (w *world) compare(rounds int, ours, floor func() time.Duration) {
+	var o, f, ratio []float64
+	for range rounds {
+		a, b := ours().Seconds(), floor().Seconds()
+		o, f, ratio = append(o, a), append(f, b), append(ratio, a/b)
+	}
+	w.b.ReportMetric(median(o), "s/ours")
+	w.b.ReportMetric(median(f), "s/floor")
+	w.b.ReportMetric(median(ratio), "x/floor")
+	w.b.ReportMetric(0, "ns/op") // hides the time of all rounds together
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
