@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"vmtest/verdict":  {"vmtest/wire"},
 	"vmtest/report":   {"vmtest/verdict", "vmtest/wire"},
 	"vmtest/bench":    {},
+	"tests/canary":    {},
 	"tests/timens":    {"tests/internal"},
 	"tests/clone3":    {"tests/internal"},
 	"tests/internal":  {"tests/internal"},

@@ -65,10 +65,8 @@ func blame(f verdict.Finding) string {
 }
 
 func lane(w io.Writer, l verdict.LaneResult) {
-	n := make(map[verdict.Status]int)
 	asExpected := 0
 	for _, t := range l.Tests {
-		n[t.Status]++
 		if t.AsExpected() {
 			asExpected++
 		}
@@ -97,9 +95,8 @@ func firstOutput(w io.Writer, dir string, r verdict.Result) {
 			if t.AsExpected() || t.Output == "" {
 				continue
 			}
-			fmt.Fprintf(w, "  output of %s (end; all of it in %s):\n", t.TestID, filepath.Join(dir, l.Lane, wire.RecordsFile))
-			lines := strings.Split(strings.TrimRight(t.Output, "\n"), "\n")
-			for _, line := range lines[max(0, len(lines)-maxOutput):] {
+			fmt.Fprintf(w, "  output of %s (all of it is in %s):\n", t.TestID, filepath.Join(dir, l.Lane, wire.RecordsFile))
+			for _, line := range excerpt(t.Output) {
 				fmt.Fprintf(w, "    | %s\n", line)
 			}
 			return
@@ -107,13 +104,46 @@ func firstOutput(w io.Writer, dir string, r verdict.Result) {
 	}
 }
 
-// counts is "21 pass, 2 fail": every status that occurs.
+// excerpt is what tells most of an output: the beginning of a Go panic, else
+// the end.
+func excerpt(output string) []string {
+	lines := strings.Split(strings.TrimRight(output, "\n"), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "SIGQUIT: ") {
+			return lines[i:min(len(lines), i+maxOutput)]
+		}
+	}
+	return lines[max(0, len(lines)-maxOutput):]
+}
+
+// counts is "21 pass, 2 fail": every status that occurs, those that were
+// expected apart from those that were not.
 func counts(r verdict.Result) string {
-	n := r.Counts()
+	type kind struct {
+		status     verdict.Status
+		asExpected bool
+	}
+	n := make(map[kind]int)
+	for _, l := range r.Lanes {
+		for _, t := range l.Tests {
+			n[kind{t.Status, t.AsExpected()}]++
+		}
+	}
 	var parts []string
 	for s := verdict.Missing; s <= verdict.Timeout; s++ {
-		if n[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
+		expected, note := n[kind{s, true}], " as expected"
+		if s == verdict.Pass {
+			note = ""
+		}
+		if expected > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s%s", expected, s, note))
+		}
+		if unexpected := n[kind{s, false}]; unexpected > 0 {
+			note = ""
+			if s == verdict.Pass {
+				note = " unexpectedly"
+			}
+			parts = append(parts, fmt.Sprintf("%d %s%s", unexpected, s, note))
 		}
 	}
 	if parts == nil {

@@ -86,7 +86,7 @@ func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
 		result.Expected = expected(expect, t.TestID)
 		r.Tests = append(r.Tests, result)
 		if !result.AsExpected() {
-			f.add(Failed, "%s: %s, expected %s", t.TestID, result.Status, result.Expected)
+			f.add(Failed, "%s: %s, expected %s", t.TestID, result.how(), result.Expected)
 		}
 	}
 	if !slices.ContainsFunc(r.Tests, func(t TestResult) bool { return t.Status != Skip }) {

@@ -106,6 +106,14 @@ type TestResult struct {
 // AsExpected says that a test did what it was to do.
 func (t TestResult) AsExpected() bool { return t.Status == t.Expected }
 
+// how is the status, and the note that explains it.
+func (t TestResult) how() string {
+	if t.Note == "" {
+		return t.Status.String()
+	}
+	return t.Status.String() + " (" + t.Note + ")"
+}
+
 // Counts counts tests by status, over all lanes.
 func (r Result) Counts() map[Status]int {
 	n := make(map[Status]int)
