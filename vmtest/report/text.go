@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/wire"
@@ -39,9 +40,25 @@ func Text(w io.Writer, dir string, r verdict.Result) {
 	firstOutput(w, dir, r)
 	fmt.Fprintf(w, "evidence %s\n", dir)
 	if r.Verdict != verdict.Passed && len(r.Run.Command) > 0 {
-		fmt.Fprintf(w, "again    %s\n", strings.Join(r.Run.Command, " "))
+		fmt.Fprintf(w, "again    %s\n", shellQuote(r.Run.Command))
 	}
 	fmt.Fprintf(w, "verdict  %s (%s, %.1f s)\n", r.Verdict, counts(r), r.DurationS())
+}
+
+// shellQuote makes a command that a shell reads back as args.
+func shellQuote(args []string) string {
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = arg
+		if arg == "" || strings.ContainsFunc(arg, needsQuote) {
+			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+func needsQuote(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
 }
 
 func orUnknown(s string) string {
