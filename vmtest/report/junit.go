@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/xml"
 	"fmt"
 	"strings"
 
@@ -39,19 +40,9 @@ func JUnit(r verdict.Result) ([]byte, error) {
 	}
 	s.AddTestcase(c)
 	suites.AddSuite(s)
-	var b bytes.Buffer
-	err := suites.WriteXML(&b)
+	b := bytes.NewBufferString(xml.Header)
+	err := suites.WriteXML(b)
 	return b.Bytes(), err
 }
 
 func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }
-
-// printable drops what XML 1.0 cannot carry.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, s)
-}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode"
 
 	"timens-vmtest/vmtest/verdict"
 )
@@ -42,4 +44,15 @@ func Write(dir string, r verdict.Result) error {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 	}
 	return errors.Join(errs...)
+}
+
+// printable drops what XML 1.0 cannot carry and what a terminal would obey: a
+// test's output and a kernel's console may hold any byte.
+func printable(s string) string {
+	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s), "?")
 }

@@ -34,7 +34,7 @@ func Text(w io.Writer, dir string, r verdict.Result) {
 			fmt.Fprintf(w, "  ... and %d more in %s\n", len(r.Findings)-i, filepath.Join(dir, JSONFile))
 			break
 		}
-		fmt.Fprintf(w, "  %s: %s\n", blame(f), strings.ReplaceAll(f.Text, "\n", "\n    "))
+		fmt.Fprintf(w, "  %s: %s\n", blame(f), strings.ReplaceAll(printable(f.Text), "\n", "\n    "))
 	}
 	firstSplat(w, r)
 	firstOutput(w, dir, r)
@@ -99,7 +99,7 @@ func firstSplat(w io.Writer, r verdict.Result) {
 				if i == maxSplatLines {
 					break
 				}
-				fmt.Fprintf(w, "    | %s\n", line)
+				fmt.Fprintf(w, "    | %s\n", printable(line))
 			}
 			return
 		}
@@ -114,7 +114,7 @@ func firstOutput(w io.Writer, dir string, r verdict.Result) {
 			}
 			fmt.Fprintf(w, "  output of %s (all of it is in %s):\n", t.TestID, filepath.Join(dir, l.Lane, wire.RecordsFile))
 			for _, line := range excerpt(t.Output) {
-				fmt.Fprintf(w, "    | %s\n", line)
+				fmt.Fprintf(w, "    | %s\n", printable(line))
 			}
 			return
 		}

@@ -1,0 +1,115 @@
+package initramfs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/u-root/u-root/pkg/cpio"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+func spec(t *testing.T, run string) Spec {
+	return Spec{
+		Module: "..", Scratch: t.TempDir(), Tests: []string{"tests/timens", "tests/clone3"},
+		Run: regexp.MustCompile(run), Timeout: 3 * time.Second,
+	}
+}
+
+// Two builds that share nothing but the sources must agree in every byte, and
+// the archive must hold what the guest needs.
+func TestBuildIsReproducible(t *testing.T) {
+	a, err := Build(t.Context(), spec(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Build(t.Context(), spec(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(a.CPIO, b.CPIO) {
+		t.Error("two builds of the same sources differ")
+	}
+	archive, err := cpio.ArchiveFromReader(cpio.Newc.Reader(bytes.NewReader(a.CPIO)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"init", "bin/init", "bin/uinit", "tests/timens.test", "tests/clone3.test", "dev/console", "etc/plan.json", "proc", "sys", "tmp"} {
+		if _, ok := archive.Get(name); !ok {
+			t.Errorf("the archive has no %s", name)
+		}
+	}
+	r, _ := archive.Get("etc/plan.json")
+	text := make([]byte, r.FileSize)
+	if _, err := r.ReadAt(text, 0); err != nil {
+		t.Fatal(err)
+	}
+	var p wire.Plan
+	if err := json.Unmarshal(text, &p); err != nil || p.ID != a.Plan.ID || len(p.Tests) != len(a.Plan.Tests) {
+		t.Errorf("the archive's plan is %s with %d tests, %v; want %s with %d", p.ID, len(p.Tests), err, a.Plan.ID, len(a.Plan.Tests))
+	}
+}
+
+func TestPlan(t *testing.T) {
+	all, err := Build(t.Context(), spec(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, err := Build(t.Context(), spec(t, `^timens\.TestTimerfd`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, test := range some.Plan.Tests {
+		names = append(names, test.String())
+		if test.TimeoutS != 3 {
+			t.Errorf("%s has a timeout of %v s, want 3", test, test.TimeoutS)
+		}
+	}
+	slices.Sort(names)
+	if want := []string{"timens.TestTimerfdAbsolute", "timens.TestTimerfdRelative"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
+	if got, want := len(some.Plan.Tests)+len(some.Plan.Filtered), len(all.Plan.Tests); got != want {
+		t.Errorf("%d tests are planned or filtered, %d exist", got, want)
+	}
+	if some.Plan.ID == all.Plan.ID {
+		t.Error("two plans share an ID")
+	}
+}
+
+func TestEmptyPlanIsAnError(t *testing.T) {
+	if _, err := Build(t.Context(), spec(t, "^NoSuchTest$")); !errors.Is(err, ErrEmptyPlan) {
+		t.Errorf("got %v, want %v", err, ErrEmptyPlan)
+	}
+}
+
+func TestCompileErrorIsShown(t *testing.T) {
+	module := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":               "module x\n",
+		"tests/p/p_test.go":    "package p\n\nfunc oops( {\n",
+		"initramfs/uinit/m.go": "package main\n\nfunc main() {}\n",
+	} {
+		path := filepath.Join(module, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := Build(t.Context(), Spec{Module: module, Scratch: t.TempDir(), Tests: []string{"tests/p"}})
+	var compile *CompileError
+	if !errors.As(err, &compile) || !strings.Contains(err.Error(), "p_test.go:3") {
+		t.Errorf("got %v, want a CompileError that names the line", err)
+	}
+}

@@ -1,0 +1,105 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"testing"
+)
+
+func TestParseRecord(t *testing.T) {
+	for _, line := range []string{
+		`{"seq":0,"type":"hello","schema":1,"plan_id":"p","taint":0}`,
+		`{"seq":1,"type":"start","package":"p","name":"T","taint":0,"uptime_s":1.5}`,
+		`{"seq":2,"type":"output","package":"p","name":"T","data":"aGk="}`,
+		`{"seq":3,"type":"end","package":"p","name":"T","exit":1,"duration_s":0.5,"taint":0}`,
+		`{"seq":4,"type":"done","count":1,"taint":0}`,
+		`{"seq":5,"type":"trouble","text":"no"}`,
+	} {
+		r, err := ParseRecord([]byte(line))
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		again, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, err := ParseRecord(again); err != nil || !reflect.DeepEqual(same, r) {
+			t.Errorf("%s became %s: %v", line, again, err)
+		}
+	}
+}
+
+func TestParseRecordRefuses(t *testing.T) {
+	for _, line := range []string{
+		``, `{}`, `null`, `[]`, `"start"`,
+		`{"seq":0,"type":"pass"}`,
+		`{"seq":0,"type":"hello","taint":0}`,
+		`{"seq":0,"type":"hello","schema":1}`,
+		`{"seq":0,"type":"start","taint":0}`,
+		`{"seq":0,"type":"start","package":"p","name":"T"}`,
+		`{"seq":0,"type":"output","data":"aGk="}`,
+		`{"seq":0,"type":"end","package":"p","name":"T","taint":0}`,
+		`{"seq":0,"type":"done","taint":0}`,
+		`{"seq":0,"type":"trouble"}`,
+		`{"seq":0,"type":"trouble","text":"x","verdict":"pass"}`,
+		`{"seq":0,"type":"trouble","text":"x"} {}`,
+		`{"seq":0,"type":"trouble","text":"x"`,
+	} {
+		if r, err := ParseRecord([]byte(line)); err == nil {
+			t.Errorf("%s was taken for %+v", line, r)
+		}
+	}
+}
+
+func TestGNUBuildID(t *testing.T) {
+	note := func(name string, kind byte, desc ...byte) []byte {
+		b := []byte{byte(len(name)), 0, 0, 0, byte(len(desc)), 0, 0, 0, kind, 0, 0, 0}
+		for _, part := range [][]byte{[]byte(name), desc} {
+			b = append(b, part...)
+			for len(b)%4 != 0 {
+				b = append(b, 0)
+			}
+		}
+		return b
+	}
+	id := []byte{1, 2, 3, 4, 5}
+	mine := note("GNU\x00", 3, id...)
+	for name, tc := range map[string]struct{ notes, want []byte }{
+		"alone":          {mine, id},
+		"behind another": {append(note("Xen\x00", 3, 9, 9), mine...), id},
+		"other kind":     {note("GNU\x00", 1, id...), nil},
+		"none":           {nil, nil},
+		"cut":            {mine[:len(mine)-4], nil},
+	} {
+		if got := GNUBuildID(tc.notes); !bytes.Equal(got, tc.want) {
+			t.Errorf("%s: got %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(`{"seq":3,"type":"end","package":"p","name":"T","exit":1,"duration_s":0.5,"taint":0}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		r, err := ParseRecord(line)
+		if err != nil {
+			return
+		}
+		switch r.Type { // what the judge dereferences must be there
+		case TypeHello:
+			_ = r.Hello.PlanID
+		case TypeStart, TypeOutput:
+			_ = r.TestID.Name
+		case TypeEnd:
+			_, _ = r.TestID.Name, r.End.Exit
+		case TypeDone:
+			_ = *r.Count
+		}
+	})
+}
+
+func FuzzGNUBuildID(f *testing.F) {
+	f.Add([]byte("\x04\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00GNU\x00ab\x00\x00"))
+	f.Fuzz(func(t *testing.T, notes []byte) { GNUBuildID(notes) })
+}
