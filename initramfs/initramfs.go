@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 	"github.com/u-root/u-root/pkg/cpio"
+	"github.com/u-root/u-root/pkg/uflag"
 
 	"timens-vmtest/vmtest/wire"
 )
@@ -214,7 +215,7 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
 	}
 	if s.Shell {
-		records = append(records, cpio.StaticFile("etc/uinit.flags", "-shell\n/bin/gosh\n", 0o644))
+		records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "/bin/gosh"}), 0o644))
 	} else {
 		if err := json.NewEncoder(id).Encode(plan); err != nil {
 			return Archive{}, err

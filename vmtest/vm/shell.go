@@ -30,7 +30,7 @@ func Known(ctx context.Context, memory string) string {
 
 // Shell boots g with its console on in and out, and returns when it has ended.
 func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
-	opts, err := g.options("shell")
+	opts, err := g.options("shell", "loglevel=4")
 	if err != nil {
 		return err
 	}

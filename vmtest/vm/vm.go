@@ -92,7 +92,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		return wire.Exit{}, err
 	}
 	bootID := rand.Text()
-	opts, err := g.options(bootID)
+	opts, err := g.options(bootID, "ignore_loglevel") // u-root's init lowers the level
 	if err != nil {
 		return wire.Exit{}, err
 	}
@@ -132,9 +132,9 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 
 // options is QEMU's command line but for the ports. The machine is a pc without
 // anything that the kernel has no driver for.
-func (g Guest) options(bootID string) (*qemu.Options, error) {
+func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 	kernelArgs := []string{
-		"console=ttyS0", "ignore_loglevel", // u-root's init lowers the level
+		"console=ttyS0", logLevel,
 		"panic=-1", "reboot=t", // with -no-reboot both end QEMU
 		wire.BootParam + "=" + bootID,
 	}
