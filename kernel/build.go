@@ -53,8 +53,13 @@ var buildEnv = []string{
 	"KBUILD_BUILD_VERSION=1",
 }
 
+// Tools that Kconfig looks for and writes into the .config although no object
+// is built with them. Names that do not exist keep the .config, and with it the
+// kernel, the same on machines that have them and machines that do not.
+var unusedTools = []string{"RUSTC=no-rustc", "BINDGEN=no-bindgen", "PAHOLE=no-pahole"}
+
 // recipe is raised when this package changes what it makes of equal inputs.
-const recipe = "1"
+const recipe = "2"
 
 // typicalObjects is how many files a first build of the default configuration
 // compiles; later builds remember their own figure.
@@ -256,7 +261,8 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, target string) err
 	if err != nil {
 		return err
 	}
-	cmd := command(ctx, b.src, buildEnv, "make", "O="+b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), target)
+	args := append([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU())}, unusedTools...)
+	cmd := command(ctx, b.src, buildEnv, "make", append(args, target)...)
 	fmt.Fprintf(log, "$ %s %s\n", strings.Join(buildEnv, " "), strings.Join(cmd.Args, " "))
 	both := io.MultiWriter(log, watch)
 	cmd.Stdout, cmd.Stderr = both, both
