@@ -148,6 +148,24 @@ func TestJudge(t *testing.T) {
 			return append(s[:startB:startB], wire.Record{Type: wire.TypeTrouble, Text: "no /proc"})
 		}), Unjudged, "no /proc"},
 
+		"more after trouble": {records(func(s script) script {
+			return append(s[:startB:startB], wire.Record{Type: wire.TypeTrouble, Text: "no /proc"}, s[startB])
+		}), Unjudged, "a record after trouble"},
+		"guest of the future": {edit(0, func(r *wire.Record) { r.Hello.Schema++ }), Unjudged, "the guest speaks schema"},
+		"cut within a record": {func(e *Evidence) {
+			l := &e.Lanes[0]
+			l.Records = l.Records[:len(l.Records)-9]
+		}, Failed, "ends within a record"},
+		"test planned twice": {func(e *Evidence) {
+			p := e.Lanes[0].Plan
+			p.Tests = append(p.Tests, p.Tests[0])
+		}, Unjudged, "the plan has p.TestA twice"},
+		"boot too long": {func(e *Evidence) {
+			l := &e.Lanes[0]
+			l.Exit.Reason = wire.RunTimeout
+			l.Records = greenScript()[:end].bytes()
+		}, Failed, "took too long and was ended in p.TestA"},
+
 		"killed from outside": {func(e *Evidence) { e.Lanes[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
 		"QEMU unhappy":        {func(e *Evidence) { e.Lanes[0].Exit.Status = 1 }, Unjudged, "status 1"},
 		"interrupted":         {func(e *Evidence) { e.Lanes[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
