@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -257,12 +258,13 @@ func (a *app) initramfsSpec() initramfs.Spec {
 	}
 }
 
-// boot boots the lane and leaves its evidence.
+// maxBoots bounds how often a lane goes on after its guest died in a test.
+const maxBoots = 20
+
+// boot boots the lane and leaves its evidence. A guest that dies in a test
+// costs that test only: another boot goes on with the next one.
 func (a *app) boot(ctx context.Context, image kernel.Image, archive initramfs.Archive, dir string) error {
 	lane := filepath.Join(dir, a.lane)
-	if err := os.Mkdir(lane, 0o755); err != nil {
-		return err
-	}
 	g := vm.Guest{
 		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: a.lane,
 		BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
@@ -279,27 +281,46 @@ func (a *app) boot(ctx context.Context, image kernel.Image, archive initramfs.Ar
 	if choice.Why != "" {
 		why = "; KVM is out: " + choice.Why
 	}
-	a.progress.Step("boot %d tests in QEMU (%s%s); console: %s", len(archive.Plan.Tests), g.Accel, why, shortPath(filepath.Join(lane, wire.ConsoleFile)))
-	exit, err := vm.Boot(ctx, g, archive.Plan, vm.DefaultLimits, lane, a.watch(archive.Plan))
-	if err != nil {
-		return err
+	tests := archive.Plan.Tests
+	a.progress.Step("boot %d tests in QEMU (%s%s); console: %s", len(tests), g.Accel, why, shortPath(filepath.Join(lane, wire.ConsoleFile)))
+	for n := 1; ; n++ {
+		sub := filepath.Join(lane, wire.BootDir(n))
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			return err
+		}
+		w := watcher{app: a, plan: archive.Plan, running: -1}
+		exit, err := vm.Boot(ctx, g, archive.Plan, vm.DefaultLimits, sub, w.watch)
+		if err := errors.Join(err, choice.Learn(exit)); err != nil {
+			return err
+		}
+		died := exit.Reason == wire.EndedItself || exit.Reason == wire.TestTimeout
+		if !died || w.running < 0 || w.running+1 == len(tests) || n == maxBoots {
+			break
+		}
+		g.From = w.running + 1
+		a.progress.Step("the guest died in %s; boot %d goes on with %s", tests[w.running].TestID, n+1, tests[g.From].TestID)
 	}
 	// The archive can be built again, byte for byte, and is the largest file by far.
-	return errors.Join(choice.Learn(exit), os.Remove(g.Initramfs))
+	return os.Remove(g.Initramfs)
 }
 
-// watch shows which test runs. What came of it is the judge's to say.
-func (a *app) watch(plan wire.Plan) func(wire.Record) {
-	done := 0
-	return func(r wire.Record) {
-		switch r.Type {
-		case wire.TypeStart:
-			a.progress.count("tests", done, len(plan.Tests), r.TestID.String())
-		case wire.TypeEnd:
-			done++
-			if a.verbose {
-				a.progress.Step("%s ended after %.2f s", r.TestID, r.End.DurationS)
-			}
+// watcher follows one boot. It shows which test runs; what came of it is the
+// judge's to say.
+type watcher struct {
+	*app
+	plan    wire.Plan
+	running int // index into the plan; -1 between tests
+}
+
+func (w *watcher) watch(r wire.Record) {
+	switch r.Type {
+	case wire.TypeStart:
+		w.running = slices.IndexFunc(w.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
+		w.progress.count("tests", w.running, len(w.plan.Tests), r.TestID.String())
+	case wire.TypeEnd:
+		w.running = -1
+		if w.verbose {
+			w.progress.Step("%s ended after %.2f s", r.TestID, r.End.DurationS)
 		}
 	}
 }

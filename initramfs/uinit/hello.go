@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +39,13 @@ func introduce(p wire.Plan) (wire.Hello, error) {
 
 	if h.BootID, err = bootParam(wire.BootParam); err != nil {
 		return wire.Hello{}, err
+	}
+	from, err := bootParam(wire.FromParam)
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	if h.From, err = strconv.Atoi(from); err != nil || h.From < 0 || h.From >= len(p.Tests) {
+		return wire.Hello{}, fmt.Errorf("%s=%s is no index into a plan of %d tests", wire.FromParam, from, len(p.Tests))
 	}
 	if h.Clocksource, err = settledClocksource(); err != nil {
 		return wire.Hello{}, err

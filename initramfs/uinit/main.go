@@ -70,12 +70,13 @@ func runPlan() error {
 	if err := out.write(wire.Record{Type: wire.TypeHello, Hello: &hello}); err != nil {
 		return err
 	}
-	for _, t := range plan.Tests {
+	tests := plan.Tests[hello.From:]
+	for _, t := range tests {
 		if err := runTest(out, t); err != nil {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))
 		}
 	}
-	count := len(plan.Tests)
+	count := len(tests)
 	return out.write(wire.Record{Type: wire.TypeDone, Count: &count})
 }
 

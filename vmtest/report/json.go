@@ -24,6 +24,7 @@ type (
 	jsonLane struct {
 		Lane      string          `json:"lane"`
 		Accel     string          `json:"accel"`
+		Boots     int             `json:"boots"`
 		BootS     float64         `json:"boot_s"`
 		DurationS float64         `json:"duration_s"`
 		Splats    []verdict.Splat `json:"splats"`
@@ -77,7 +78,7 @@ func toJSON(r verdict.Result) jsonRun {
 	}
 	for _, l := range r.Lanes {
 		lane := jsonLane{
-			Lane: l.Lane, Accel: l.Accel, BootS: l.BootS, DurationS: l.DurationS,
+			Lane: l.Lane, Accel: l.Accel, Boots: l.Boots, BootS: l.BootS, DurationS: l.DurationS,
 			Splats: list(l.Splats), Tests: []jsonTest{},
 		}
 		for _, t := range l.Tests {

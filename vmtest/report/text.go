@@ -88,8 +88,12 @@ func lane(w io.Writer, l verdict.LaneResult) {
 			asExpected++
 		}
 	}
-	fmt.Fprintf(w, "lane %s (%s): %d of %d tests as expected, booted in %.1f s, ran %.1f s, %d splats\n",
+	fmt.Fprintf(w, "lane %s (%s): %d of %d tests as expected, booted in %.1f s, ran %.1f s, %d splats",
 		l.Lane, l.Accel, asExpected, len(l.Tests), l.BootS, l.DurationS, len(l.Splats))
+	if l.Boots > 1 {
+		fmt.Fprintf(w, ", %d boots", l.Boots)
+	}
+	fmt.Fprintln(w)
 }
 
 func firstSplat(w io.Writer, r verdict.Result) {

@@ -54,9 +54,15 @@ type Evidence struct {
 	Lanes   []LaneEvidence // one for each of Run.Lanes
 }
 
-// LaneEvidence is the contents of a lane's folder.
+// LaneEvidence is the contents of a lane's folder. There is more than one boot
+// when the guest died in a test and another boot went on behind it.
 type LaneEvidence struct {
-	Lane    string
+	Lane  string
+	Boots []BootEvidence
+}
+
+// BootEvidence is the contents of a boot's folder.
+type BootEvidence struct {
 	Plan    *wire.Plan
 	Boot    *wire.Boot
 	Exit    *wire.Exit
@@ -83,19 +89,31 @@ func Load(dir string) (Evidence, error) {
 			return Evidence{}, fmt.Errorf("%s: lane %q leaves the folder", dir, lane)
 		}
 		l := LaneEvidence{Lane: lane}
-		sub := filepath.Join(dir, lane)
-		err := errors.Join(
-			loadJSON(filepath.Join(sub, wire.PlanFile), &l.Plan),
-			loadJSON(filepath.Join(sub, wire.BootFile), &l.Boot),
-			loadJSON(filepath.Join(sub, wire.ExitFile), &l.Exit),
-			loadBytes(filepath.Join(sub, wire.ConsoleFile), &l.Console),
-			loadBytes(filepath.Join(sub, wire.RecordsFile), &l.Records))
-		if err != nil {
-			return Evidence{}, err
+		for n := 1; ; n++ {
+			sub := filepath.Join(dir, lane, wire.BootDir(n))
+			if _, err := os.Stat(sub); n > 1 && errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			b, err := loadBoot(sub)
+			if err != nil {
+				return Evidence{}, err
+			}
+			l.Boots = append(l.Boots, b)
 		}
 		e.Lanes = append(e.Lanes, l)
 	}
 	return e, nil
+}
+
+func loadBoot(dir string) (BootEvidence, error) {
+	var b BootEvidence
+	err := errors.Join(
+		loadJSON(filepath.Join(dir, wire.PlanFile), &b.Plan),
+		loadJSON(filepath.Join(dir, wire.BootFile), &b.Boot),
+		loadJSON(filepath.Join(dir, wire.ExitFile), &b.Exit),
+		loadBytes(filepath.Join(dir, wire.ConsoleFile), &b.Console),
+		loadBytes(filepath.Join(dir, wire.RecordsFile), &b.Records))
+	return b, err
 }
 
 func loadBytes(path string, into *[]byte) error {

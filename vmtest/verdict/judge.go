@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -55,33 +57,40 @@ func rank(v, headline Verdict) int {
 	return 1
 }
 
-// judgeLane judges one boot.
+// judgeLane judges one lane: one boot, or several that went on one behind the
+// other with one plan.
 func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
-	r := LaneResult{Lane: e.Lane}
+	r := LaneResult{Lane: e.Lane, Boots: len(e.Boots)}
 	f := findings{lane: e.Lane}
-	if e.Boot != nil {
-		r.Accel = e.Boot.Accel
-	}
-	switch {
-	case e.Plan == nil || e.Boot == nil:
+	if len(e.Boots) == 0 || e.Boots[0].Plan == nil {
 		f.add(Unjudged, "it was never booted")
-	case e.Plan.Schema != wire.Schema:
-		f.add(Unjudged, "the plan has schema %d, this judge knows %d", e.Plan.Schema, wire.Schema)
-	case len(e.Plan.Tests) == 0:
+		return r, f.all
+	}
+	plan := *e.Boots[0].Plan
+	switch {
+	case plan.Schema != wire.Schema:
+		f.add(Unjudged, "the plan has schema %d, this judge knows %d", plan.Schema, wire.Schema)
+	case len(plan.Tests) == 0:
 		f.add(Unjudged, "the plan is empty")
-	case e.Exit == nil:
-		f.add(Unjudged, "there is no %s: the run was cut off", wire.ExitFile)
 	}
 	if f.all != nil {
 		return r, f.all
 	}
-	r.BootS, r.DurationS = e.Exit.BootS, e.Exit.DurationS
-	s := readStream(e.Records, *e.Plan, *e.Boot, &f)
-	judgeConsole(e.Console, s, &r, &f)
-	judgeEnd(*e.Exit, s, &f)
-	judgeTaint(s, &f)
-	for _, t := range e.Plan.Tests {
-		result := judgeTest(t.Name, s.tests[t.TestID], *e.Exit)
+	tests := make(map[wire.TestID]TestResult)
+	from := 0
+	for n, b := range e.Boots {
+		if n > 0 {
+			f.lane = fmt.Sprintf("%s, boot %d", e.Lane, n+1)
+		}
+		next, complete := judgeBoot(b, n+1, plan, from, tests, &r, &f)
+		if !complete {
+			return r, f.all
+		}
+		from = next
+	}
+	f.lane = e.Lane
+	for _, t := range plan.Tests {
+		result := tests[t.TestID] // missing, if no boot started it
 		result.TestID = t.TestID
 		result.Expected = expected(expect, t.TestID)
 		r.Tests = append(r.Tests, result)
@@ -92,22 +101,59 @@ func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
 	if !slices.ContainsFunc(r.Tests, func(t TestResult) bool { return t.Status != Skip }) {
 		f.add(Failed, "every test was skipped")
 	}
-	for _, x := range useless(expect, *e.Plan) {
+	for _, x := range useless(expect, plan) {
 		f.add(Failed, "expect:%d names %s, and there is no such test", x.Line, x.TestID)
 	}
 	return r, f.all
 }
 
+// judgeBoot judges one boot, which must begin with test number from, and adds
+// to tests what became of those that it started. Next is the test that another
+// boot is to begin with, -1 if there is nothing to go on with. Not complete
+// means that the folder does not even hold what is needed to look further.
+func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, tests map[wire.TestID]TestResult, r *LaneResult, f *findings) (next int, complete bool) {
+	switch {
+	case e.Boot == nil || e.Plan == nil:
+		f.add(Unjudged, "it was never booted")
+		return 0, false
+	case e.Exit == nil:
+		f.add(Unjudged, "there is no %s: the run was cut off", wire.ExitFile)
+		return 0, false
+	case e.Plan.ID != plan.ID || e.Boot.From != from:
+		f.add(Unjudged, "it goes on with test %d of plan %s, not with %d of %s", e.Boot.From, e.Plan.ID, from, plan.ID)
+		return 0, false
+	}
+	if n == 1 {
+		r.Accel, r.BootS = e.Boot.Accel, e.Exit.BootS
+	}
+	r.DurationS += e.Exit.DurationS
+	s := readStream(e.Records, plan, *e.Boot, f)
+	judgeConsole(e.Console, n, s, r, f)
+	judgeEnd(*e.Exit, s, f)
+	judgeTaint(s, f)
+	next = -1
+	for i, t := range plan.Tests[from:] {
+		if records := s.tests[t.TestID]; records != nil && records.started {
+			tests[t.TestID] = judgeTest(t.Name, records, *e.Exit)
+			if s.running != nil && *s.running == t.TestID {
+				next = from + i + 1
+			}
+		}
+	}
+	return next, true
+}
+
 // judgeConsole looks for what the kernel itself complained of.
-func judgeConsole(console []byte, s stream, r *LaneResult, f *findings) {
+func judgeConsole(console []byte, n int, s stream, r *LaneResult, f *findings) {
 	splats, banners, lost := scan(console)
-	r.Splats = splats
 	for _, x := range splats {
+		x.Boot = n
+		r.Splats = append(r.Splats, x)
 		during := "before the first test"
 		if x.Test != "" {
 			during = "during " + x.Test
 		}
-		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, wire.ConsoleFile, x.Line)
+		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, filepath.Join(wire.BootDir(n), wire.ConsoleFile), x.Line)
 	}
 	if lost {
 		f.add(Unjudged, "the kernel dropped console messages, so the evidence is incomplete")
@@ -176,11 +222,8 @@ func judgeTaint(s stream, f *findings) {
 // accident.
 const marker = "\x16"
 
-// judgeTest decides from one test's records alone.
+// judgeTest decides from the records of one test that was started.
 func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
-	if t == nil || !t.started {
-		return TestResult{Status: Missing}
-	}
 	r := TestResult{Output: readable(t.output)}
 	if t.end == nil {
 		r.Status, r.Note = Crash, "the guest ended under it"

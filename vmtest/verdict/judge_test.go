@@ -68,15 +68,14 @@ func (s script) bytes() []byte {
 func greenRun() Evidence {
 	return Evidence{
 		Run: &Run{Series: "s", Base: "6.12.117", Lanes: []string{"real"}, PrepareS: 1},
-		Lanes: []LaneEvidence{{
-			Lane: "real",
+		Lanes: []LaneEvidence{{Lane: "real", Boots: []BootEvidence{{
 			Plan: &wire.Plan{Schema: wire.Schema, ID: "plan", Tests: []wire.Test{{TestID: testA, TimeoutS: 1}, {TestID: testB, TimeoutS: 1}}},
 			Boot: &wire.Boot{Accel: "tcg", BootID: "boot", BuildID: "build", ConfigSHA256: "config"},
 			Exit: &wire.Exit{Reason: wire.EndedItself, BootS: 1, DurationS: 3},
 
 			Console: []byte(greenConsole),
 			Records: greenScript().bytes(),
-		}},
+		}}}},
 	}
 }
 
@@ -94,7 +93,7 @@ func TestJudgeGreen(t *testing.T) {
 // the verdict must be, and what its headline must say.
 func TestJudge(t *testing.T) {
 	records := func(change func(s script) script) func(*Evidence) {
-		return func(e *Evidence) { e.Lanes[0].Records = change(greenScript()).bytes() }
+		return func(e *Evidence) { e.Lanes[0].Boots[0].Records = change(greenScript()).bytes() }
 	}
 	edit := func(i int, change func(r *wire.Record)) func(*Evidence) {
 		return records(func(s script) script { change(&s[i]); return s })
@@ -110,40 +109,42 @@ func TestJudge(t *testing.T) {
 		"kernel did not build": {func(e *Evidence) { e.Trouble = &Trouble{BlameKernel, "x.patch"} }, Unbuilt, "x.patch"},
 		"host trouble":         {func(e *Evidence) { e.Trouble = &Trouble{BlameHost, "no QEMU"} }, Unjudged, "no QEMU"},
 		"trouble of nobody":    {func(e *Evidence) { e.Trouble = &Trouble{} }, Unjudged, ""},
-		"never booted":         {func(e *Evidence) { e.Lanes[0] = LaneEvidence{Lane: "real"} }, Unjudged, "never booted"},
-		"cut off":              {func(e *Evidence) { e.Lanes[0].Exit = nil }, Unjudged, "cut off"},
+		"never booted":         {func(e *Evidence) { e.Lanes[0].Boots = nil }, Unjudged, "never booted"},
+		"cut off":              {func(e *Evidence) { e.Lanes[0].Boots[0].Exit = nil }, Unjudged, "cut off"},
 		"empty plan": {func(e *Evidence) {
-			e.Lanes[0].Plan.Tests = nil
-			e.Lanes[0].Records = nil
+			e.Lanes[0].Boots[0].Plan.Tests = nil
+			e.Lanes[0].Boots[0].Records = nil
 		}, Unjudged, "the plan is empty"},
-		"plan of the future": {func(e *Evidence) { e.Lanes[0].Plan.Schema++ }, Unjudged, "schema"},
+		"plan of the future": {func(e *Evidence) { e.Lanes[0].Boots[0].Plan.Schema++ }, Unjudged, "schema"},
 
-		"no records":          {func(e *Evidence) { e.Lanes[0].Records = nil }, Failed, "before the guest reported"},
+		"no records":          {func(e *Evidence) { e.Lanes[0].Boots[0].Records = nil }, Failed, "before the guest reported"},
 		"hello missing":       {records(func(s script) script { return s[1:] }), Unjudged, "hello"},
 		"hello twice":         {records(func(s script) script { return slices.Insert(s, 1, s[0]) }), Unjudged, "hello"},
 		"foreign plan":        {edit(0, func(r *wire.Record) { r.Hello.PlanID = "other" }), Unjudged, "a foreign guest: its plan"},
 		"foreign boot":        {edit(0, func(r *wire.Record) { r.Hello.BootID = "other" }), Unjudged, "a foreign guest: its boot"},
 		"foreign kernel":      {edit(0, func(r *wire.Record) { r.Hello.BuildID = "other" }), Unjudged, "a foreign guest: its build ID"},
 		"foreign config":      {edit(0, func(r *wire.Record) { r.Hello.ConfigSHA256 = "other" }), Unjudged, "a foreign guest: its SHA-256"},
-		"we know no build ID": {func(e *Evidence) { e.Lanes[0].Boot.BuildID = "" }, Unjudged, "build ID"},
+		"we know no build ID": {func(e *Evidence) { e.Lanes[0].Boots[0].Boot.BuildID = "" }, Unjudged, "build ID"},
 		"clock without vDSO":  {edit(0, func(r *wire.Record) { r.Hello.Clocksource = "hpet" }), Unjudged, "hpet"},
 
-		"line lost":            {records(func(s script) script { s[output].Seq = 9; return s }), Unjudged, "lost or added"},
-		"record cut out":       {func(e *Evidence) { e.Lanes[0].Records = cutLine(e.Lanes[0].Records, output) }, Unjudged, "lost or added"},
-		"printk among records": {func(e *Evidence) { e.Lanes[0].Records = insertLine(e.Lanes[0].Records, 3, "[    1.2] hi") }, Unjudged, "records.jsonl:4"},
-		"unknown type":         {edit(output, func(r *wire.Record) { r.Type = "pass" }), Unjudged, `"pass"`},
-		"unplanned test":       {edit(start, func(r *wire.Record) { r.TestID = &wire.TestID{Package: "p", Name: "TestC"} }), Unjudged, "not planned"},
-		"start missing":        {records(func(s script) script { return slices.Delete(s, start, start+1) }), Unjudged, "does not run"},
-		"start twice":          {records(func(s script) script { return slices.Insert(s, start, s[start]) }), Unjudged, "starts while"},
-		"test twice":           {records(func(s script) script { return slices.Insert(s, startB, s[start:startB]...) }), Unjudged, "starts again"},
-		"end missing":          {records(func(s script) script { return slices.Delete(s, end, end+1) }), Unjudged, "starts while"},
-		"end twice":            {records(func(s script) script { return slices.Insert(s, end, s[end]) }), Unjudged, "does not run"},
-		"two starts, one end":  {edit(output, func(r *wire.Record) { r.TestID = &testB }), Unjudged, "does not run"},
-		"done missing":         {records(func(s script) script { return s[:done] }), Failed, "reset or powered off between two tests"},
-		"done early":           {records(func(s script) script { return append(s[:startB:startB], s[done]) }), Unjudged, "done counts 2"},
-		"done miscounts":       {edit(done, func(r *wire.Record) { *r.Count = 3 }), Unjudged, "done counts 3"},
-		"more after done":      {records(func(s script) script { return append(s, s[done]) }), Unjudged, "after done"},
-		"done while running":   {records(func(s script) script { return slices.Delete(s, done-1, done) }), Unjudged, "done while"},
+		"line lost":      {records(func(s script) script { s[output].Seq = 9; return s }), Unjudged, "lost or added"},
+		"record cut out": {func(e *Evidence) { e.Lanes[0].Boots[0].Records = cutLine(e.Lanes[0].Boots[0].Records, output) }, Unjudged, "lost or added"},
+		"printk among records": {func(e *Evidence) {
+			e.Lanes[0].Boots[0].Records = insertLine(e.Lanes[0].Boots[0].Records, 3, "[    1.2] hi")
+		}, Unjudged, "records.jsonl:4"},
+		"unknown type":        {edit(output, func(r *wire.Record) { r.Type = "pass" }), Unjudged, `"pass"`},
+		"unplanned test":      {edit(start, func(r *wire.Record) { r.TestID = &wire.TestID{Package: "p", Name: "TestC"} }), Unjudged, "not planned"},
+		"start missing":       {records(func(s script) script { return slices.Delete(s, start, start+1) }), Unjudged, "does not run"},
+		"start twice":         {records(func(s script) script { return slices.Insert(s, start, s[start]) }), Unjudged, "starts while"},
+		"test twice":          {records(func(s script) script { return slices.Insert(s, startB, s[start:startB]...) }), Unjudged, "starts again"},
+		"end missing":         {records(func(s script) script { return slices.Delete(s, end, end+1) }), Unjudged, "starts while"},
+		"end twice":           {records(func(s script) script { return slices.Insert(s, end, s[end]) }), Unjudged, "does not run"},
+		"two starts, one end": {edit(output, func(r *wire.Record) { r.TestID = &testB }), Unjudged, "does not run"},
+		"done missing":        {records(func(s script) script { return s[:done] }), Failed, "reset or powered off between two tests"},
+		"done early":          {records(func(s script) script { return append(s[:startB:startB], s[done]) }), Unjudged, "done counts 2"},
+		"done miscounts":      {edit(done, func(r *wire.Record) { *r.Count = 3 }), Unjudged, "done counts 3"},
+		"more after done":     {records(func(s script) script { return append(s, s[done]) }), Unjudged, "after done"},
+		"done while running":  {records(func(s script) script { return slices.Delete(s, done-1, done) }), Unjudged, "done while"},
 		"guest in trouble": {records(func(s script) script {
 			return append(s[:startB:startB], wire.Record{Type: wire.TypeTrouble, Text: "no /proc"})
 		}), Unjudged, "no /proc"},
@@ -153,34 +154,34 @@ func TestJudge(t *testing.T) {
 		}), Unjudged, "a record after trouble"},
 		"guest of the future": {edit(0, func(r *wire.Record) { r.Hello.Schema++ }), Unjudged, "the guest speaks schema"},
 		"cut within a record": {func(e *Evidence) {
-			l := &e.Lanes[0]
+			l := &e.Lanes[0].Boots[0]
 			l.Records = l.Records[:len(l.Records)-9]
 		}, Failed, "ends within a record"},
 		"test planned twice": {func(e *Evidence) {
-			p := e.Lanes[0].Plan
+			p := e.Lanes[0].Boots[0].Plan
 			p.Tests = append(p.Tests, p.Tests[0])
 		}, Unjudged, "the plan has p.TestA twice"},
 		"boot too long": {func(e *Evidence) {
-			l := &e.Lanes[0]
+			l := &e.Lanes[0].Boots[0]
 			l.Exit.Reason = wire.RunTimeout
 			l.Records = greenScript()[:end].bytes()
 		}, Failed, "took too long and was ended in p.TestA"},
 
-		"killed from outside": {func(e *Evidence) { e.Lanes[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
-		"QEMU unhappy":        {func(e *Evidence) { e.Lanes[0].Exit.Status = 1 }, Unjudged, "status 1"},
-		"interrupted":         {func(e *Evidence) { e.Lanes[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
-		"disk full":           {func(e *Evidence) { e.Lanes[0].Exit.Reason = wire.HostTrouble }, Unjudged, "could not be written"},
-		"exit says nothing":   {func(e *Evidence) { *e.Lanes[0].Exit = wire.Exit{} }, Unjudged, "unknown reason"},
-		"no reset at the end": {func(e *Evidence) { e.Lanes[0].Exit.Reason = wire.TestTimeout }, Failed, "hung after the last test"},
+		"killed from outside": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
+		"QEMU unhappy":        {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Status = 1 }, Unjudged, "status 1"},
+		"interrupted":         {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
+		"disk full":           {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.HostTrouble }, Unjudged, "could not be written"},
+		"exit says nothing":   {func(e *Evidence) { *e.Lanes[0].Boots[0].Exit = wire.Exit{} }, Unjudged, "unknown reason"},
+		"no reset at the end": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.TestTimeout }, Failed, "hung after the last test"},
 		"boot hung": {func(e *Evidence) {
-			e.Lanes[0].Exit.Reason, e.Lanes[0].Records = wire.BootTimeout, nil
+			e.Lanes[0].Boots[0].Exit.Reason, e.Lanes[0].Boots[0].Records = wire.BootTimeout, nil
 		}, Failed, "did not come up"},
 
 		"splat":             {console("[    1.2] ------------[ cut here ]------------\n[    1.2] WARNING: CPU: 0 at x\n"), Failed, "splat during p.TestA: WARNING: CPU: 0 at x"},
 		"splat with caller": {console("[    1.2][   T12] BUG: KASAN: slab-use-after-free in x\n"), Failed, "during p.TestA: BUG: KASAN"},
 		"messages dropped":  {console("[    1.2] ** 12 printk messages dropped **\n"), Unjudged, "dropped"},
 		"reboot":            {console("[    0.0] Linux version 6.12.117\n"), Failed, "rebooted"},
-		"console lost":      {func(e *Evidence) { e.Lanes[0].Console = nil }, Unjudged, "lacks the kernel's banner"},
+		"console lost":      {func(e *Evidence) { e.Lanes[0].Boots[0].Console = nil }, Unjudged, "lacks the kernel's banner"},
 		"taint":             {edit(end, func(r *wire.Record) { r.Taint = ptr(512) }), Failed, "0x0 to 0x200 during p.TestA"},
 		"tainted at boot":   {edit(0, func(r *wire.Record) { r.Taint = ptr(1) }), Failed, "0x0 to 0x1 while booting"},
 
@@ -191,7 +192,7 @@ func TestJudge(t *testing.T) {
 		"all skipped as expected": {func(e *Evidence) {
 			s := greenScript()
 			s[output].Data, s[7].Data = resultLine("SKIP", testA), resultLine("SKIP", testB)
-			e.Lanes[0].Records = s.bytes()
+			e.Lanes[0].Boots[0].Records = s.bytes()
 			e.Expect = []byte("skip p TestA # a\nskip p TestB # b\n")
 		}, Failed, "every test was skipped"},
 	} {
@@ -243,9 +244,6 @@ func TestJudgeStatus(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got.Status, tc.want)
 		}
 	}
-	if got := judgeTest(testA.Name, &testRecords{}, wire.Exit{}); got.Status != Missing {
-		t.Errorf("never started: got %v, want %v", got.Status, Missing)
-	}
 }
 
 // Cut a green run's records anywhere: only the whole is green.
@@ -253,7 +251,7 @@ func TestJudgeCutRecords(t *testing.T) {
 	whole := greenScript().bytes()
 	for n := range whole {
 		e := greenRun()
-		e.Lanes[0].Records = whole[:n]
+		e.Lanes[0].Boots[0].Records = whole[:n]
 		if r := Judge(e); r.Verdict == Passed {
 			t.Fatalf("green with %d of %d bytes", n, len(whole))
 		}
@@ -308,7 +306,7 @@ func FuzzJudgeRecords(f *testing.F) {
 	f.Add(greenScript().bytes())
 	f.Fuzz(func(t *testing.T, records []byte) {
 		e := greenRun()
-		e.Lanes[0].Records = records
+		e.Lanes[0].Boots[0].Records = records
 		r := Judge(e)
 		if r.Verdict == Passed && r.Counts()[Pass] != 2 {
 			t.Errorf("passed with %v", r.Counts())
@@ -324,7 +322,7 @@ func FuzzScan(f *testing.F) {
 // console puts text into the green console, within TestA.
 func console(text string) func(*Evidence) {
 	return func(e *Evidence) {
-		e.Lanes[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", text+"[    1.5", 1))
+		e.Lanes[0].Boots[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", text+"[    1.5", 1))
 	}
 }
 
@@ -343,3 +341,61 @@ func insertLine(text []byte, n int, line string) []byte {
 }
 
 func ptr(n int64) *int64 { return &n }
+
+// twoBoots is a run whose guest died in TestA and whose second boot went on
+// with TestB.
+func twoBoots() Evidence {
+	e := greenRun()
+	first := &e.Lanes[0].Boots[0]
+	second := *first
+	boot := *first.Boot
+	boot.From = 1
+	second.Boot = &boot
+	green := greenScript()
+	hello := *green[0].Hello
+	hello.From = 1
+	count := 1
+	s := append(script{{Type: wire.TypeHello, Hello: &hello}}, green[5:9]...)
+	second.Records = append(s, wire.Record{Type: wire.TypeDone, Count: &count}).bytes()
+	first.Records = green[:2].bytes()
+	e.Lanes[0].Boots = append(e.Lanes[0].Boots, second)
+	return e
+}
+
+func TestJudgeGoesOnAfterDeath(t *testing.T) {
+	r := Judge(twoBoots())
+	l := r.Lanes[0]
+	if r.Verdict != Failed || l.Boots != 2 || l.DurationS != 6 {
+		t.Errorf("got %v with %d boots of %v s, want a fail with two of 6 s", r.Verdict, l.Boots, l.DurationS)
+	}
+	if l.Tests[0].Status != Crash || l.Tests[1].Status != Pass {
+		t.Errorf("got %v and %v, want a crash and a pass", l.Tests[0].Status, l.Tests[1].Status)
+	}
+}
+
+func TestJudgeSecondBoot(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(first, second *BootEvidence)
+		want   Verdict
+		says   string
+	}{
+		"same test again":  {func(_, second *BootEvidence) { second.Boot.From = 0 }, Unjudged, "it goes on with test 0"},
+		"other plan":       {func(_, second *BootEvidence) { p := *second.Plan; p.ID = "x"; second.Plan = &p }, Unjudged, "of plan x"},
+		"no death before":  {func(first, _ *BootEvidence) { first.Records = greenScript().bytes() }, Unjudged, "it goes on with test 1"},
+		"cut off":          {func(_, second *BootEvidence) { second.Exit = nil }, Unjudged, "cut off"},
+		"never came up":    {func(_, second *BootEvidence) { second.Records = nil }, Failed, "before the guest reported"},
+		"begins elsewhere": {func(_, second *BootEvidence) { second.Records = greenScript().bytes() }, Unjudged, "it begins with test 0, ours with 1"},
+		"splat": {func(_, second *BootEvidence) {
+			second.Console = []byte(greenConsole + "[    3.0] BUG: x\n")
+		}, Failed, "boot2/console.log:5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := twoBoots()
+			tc.change(&e.Lanes[0].Boots[0], &e.Lanes[0].Boots[1])
+			r := Judge(e)
+			if r.Verdict != tc.want || !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.Contains(f.Text, tc.says) }) {
+				t.Errorf("got %v %v, want %v and %q", r.Verdict, r.Findings, tc.want, tc.says)
+			}
+		})
+	}
+}

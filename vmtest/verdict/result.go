@@ -83,12 +83,13 @@ type Finding struct {
 	Text    string  `json:"text"`
 }
 
-// LaneResult is a judged boot.
+// LaneResult is a judged lane.
 type LaneResult struct {
 	Lane      string
 	Accel     string
-	BootS     float64 // host seconds until hello; 0 without one
-	DurationS float64 // host seconds of the whole boot
+	Boots     int     // more than one: the guest died in a test, and the next boot went on behind it
+	BootS     float64 // host seconds until the first boot's hello; 0 without one
+	DurationS float64 // host seconds of all boots
 	Splats    []Splat
 	Tests     []TestResult // in the plan's order
 }

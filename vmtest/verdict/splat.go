@@ -8,7 +8,8 @@ import (
 
 // Splat is something that a healthy kernel does not print.
 type Splat struct {
-	Line int      `json:"line"` // of the console log, from 1
+	Boot int      `json:"boot"` // of the lane, from 1
+	Line int      `json:"line"` // of that boot's console log, from 1
 	Text string   `json:"text"` // the line that gave it away
 	Test string   `json:"test"` // package.Test that ran then; empty before the first and after the last
 	More []string `json:"more"` // the lines around it, at most splatLines

@@ -45,6 +45,11 @@ func (t *testRecords) counts(result, name string) int {
 // for everything that a guest which keeps the contract does not do.
 func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream {
 	s := stream{tests: make(map[wire.TestID]*testRecords)}
+	if boot.From < 0 || boot.From >= len(plan.Tests) {
+		f.add(Unjudged, "the boot begins with test %d of %d", boot.From, len(plan.Tests))
+		return s
+	}
+	plan.Tests = plan.Tests[boot.From:]
 	for _, t := range plan.Tests {
 		if s.tests[t.TestID] != nil {
 			f.add(Unjudged, "the plan has %s twice", t.TestID)
@@ -156,6 +161,9 @@ func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
 		if c.got != c.want || c.want == "" {
 			return fmt.Errorf("a foreign guest: its %s is %q, ours is %q", c.what, c.got, c.want)
 		}
+	}
+	if h.From != boot.From {
+		return fmt.Errorf("a foreign guest: it begins with test %d, ours with %d", h.From, boot.From)
 	}
 	if h.Schema != wire.Schema {
 		return fmt.Errorf("the guest speaks schema %d, this judge knows %d", h.Schema, wire.Schema)

@@ -36,6 +36,7 @@ type Guest struct {
 	Initramfs string // path of the cpio archive
 	Accel     string // KVM or TCG
 	Lane      string // recorded only
+	From      int    // index of the first test to run
 
 	BuildID      string // of the kernel; recorded for the judge
 	ConfigSHA256 string // likewise
@@ -116,7 +117,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	err = errors.Join(
 		writeJSON(filepath.Join(dir, wire.PlanFile), plan),
 		writeJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
-			Lane: g.Lane, Accel: g.Accel, BootID: bootID, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
+			Lane: g.Lane, Accel: g.Accel, BootID: bootID, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
 			QEMU: version, Cmdline: cmdline,
 		}))
 	if err != nil {
@@ -137,6 +138,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		"console=ttyS0", logLevel,
 		"panic=-1", "reboot=t", // with -no-reboot both end QEMU
 		wire.BootParam + "=" + bootID,
+		fmt.Sprintf("%s=%d", wire.FromParam, g.From),
 	}
 	cpu := "host"
 	if g.Accel == TCG {

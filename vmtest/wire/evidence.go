@@ -1,7 +1,9 @@
 package wire
 
-// A lane's folder holds the evidence of one boot. Each file is written by one
-// party, and inputs are written before they are used.
+import "fmt"
+
+// A boot's folder holds its evidence. Each file is written by one party, and
+// inputs are written before they are used.
 const (
 	PlanFile    = "plan.json"     // Plan; host, before the boot
 	BootFile    = "boot.json"     // Boot; host, before the boot
@@ -11,11 +13,21 @@ const (
 	QEMUFile    = "qemu.log"      // what QEMU itself printed
 )
 
+// BootDir is the folder of a lane's n-th boot, from 1, relative to the lane's:
+// the folder itself for the first, as there is no other most of the time.
+func BootDir(n int) string {
+	if n == 1 {
+		return "."
+	}
+	return fmt.Sprintf("boot%d", n)
+}
+
 // Boot is what the host is about to boot. The judge compares hello with it.
 type Boot struct {
 	Lane         string   `json:"lane"`
 	Accel        string   `json:"accel"` // "kvm" or "tcg"
 	BootID       string   `json:"boot_id"`
+	From         int      `json:"from"` // index of the first test of the plan to run
 	BuildID      string   `json:"build_id"`
 	ConfigSHA256 string   `json:"config_sha256"`
 	QEMU         string   `json:"qemu"`    // version line

@@ -24,6 +24,11 @@ const TestDir = "/tests"
 // hello repeats: records of another boot of the same plan are not evidence.
 const BootParam = "vmtest.boot"
 
+// FromParam is the kernel parameter with the index of the first test to run.
+// It is above 0 when an earlier boot ended within a test: a new boot goes on
+// with the next one.
+const FromParam = "vmtest.from"
+
 // RecordTTY is the guest's end of the UART that carries records.
 const RecordTTY = "/dev/ttyS1"
 
@@ -97,6 +102,7 @@ type Hello struct {
 	Schema       int    `json:"schema"`
 	PlanID       string `json:"plan_id"`
 	BootID       string `json:"boot_id"`  // value of BootParam
+	From         int    `json:"from"`     // value of FromParam
 	Release      string `json:"release"`  // uname -r
 	Version      string `json:"version"`  // uname -v
 	BuildID      string `json:"build_id"` // of the running kernel, from /sys/kernel/notes
