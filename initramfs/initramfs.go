@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -178,6 +179,17 @@ func (s Spec) plan(ctx context.Context) (wire.Plan, error) {
 			} else {
 				p.Filtered = append(p.Filtered, id)
 			}
+		}
+	}
+	others, err := filepath.Glob(filepath.Join(s.Module, "tests", "*", "*_test.go"))
+	if err != nil {
+		return wire.Plan{}, err
+	}
+	for _, file := range others {
+		pkg := filepath.Base(filepath.Dir(file))
+		chosen := slices.ContainsFunc(s.Tests, func(dir string) bool { return filepath.Base(dir) == pkg })
+		if !chosen && !slices.Contains(p.LeftOut, pkg) {
+			p.LeftOut = append(p.LeftOut, pkg)
 		}
 	}
 	if len(p.Tests) == 0 {

@@ -81,6 +81,9 @@ func TestPlan(t *testing.T) {
 	if got, want := len(some.Plan.Tests)+len(some.Plan.Filtered), len(all.Plan.Tests); got != want {
 		t.Errorf("%d tests are planned or filtered, %d exist", got, want)
 	}
+	if !slices.Equal(all.Plan.LeftOut, []string{"canary"}) {
+		t.Errorf("left out %v, want canary", all.Plan.LeftOut)
+	}
 	if some.Plan.ID == all.Plan.ID {
 		t.Error("two plans share an ID")
 	}

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"timens-vmtest/vmtest/wire"
@@ -75,7 +76,7 @@ func useless(all []Expectation, p wire.Plan) []Expectation {
 	}
 	var none []Expectation
 	for _, e := range all {
-		if !exists[e.TestID] {
+		if !exists[e.TestID] && !slices.Contains(p.LeftOut, e.Package) {
 			none = append(none, e)
 		}
 	}

@@ -185,8 +185,12 @@ func TestJudge(t *testing.T) {
 		"taint":             {edit(end, func(r *wire.Record) { r.Taint = ptr(512) }), Failed, "0x0 to 0x200 during p.TestA"},
 		"tainted at boot":   {edit(0, func(r *wire.Record) { r.Taint = ptr(1) }), Failed, "0x0 to 0x1 while booting"},
 
-		"expect unreadable":   {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
-		"expect of nothing":   {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},
+		"expect unreadable": {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
+		"expect of nothing": {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},
+		"expect of no package": {func(e *Evidence) {
+			e.Lanes[0].Boots[0].Plan.LeftOut = []string{"q"}
+			e.Expect = []byte("fail q TestZ # left out\nfail r TestZ # why\n")
+		}, Failed, "names r.TestZ"},
 		"unexpected pass":     {func(e *Evidence) { e.Expect = []byte("fail p TestA # why\n") }, Failed, "p.TestA: pass, expected fail"},
 		"skip nobody expects": {edit(output, func(r *wire.Record) { r.Data = resultLine("SKIP", testA) }), Failed, "p.TestA: skip, expected pass"},
 		"all skipped as expected": {func(e *Evidence) {

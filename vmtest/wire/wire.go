@@ -52,6 +52,9 @@ type Plan struct {
 	// Filtered are the tests that exist but that -run left out. They are not
 	// run; an expectation may name them without being called useless.
 	Filtered []TestID `json:"filtered,omitempty"`
+
+	// LeftOut are the test packages that -tests left out as a whole.
+	LeftOut []string `json:"left_out,omitempty"`
 }
 
 // TestID names a top-level Go test.
