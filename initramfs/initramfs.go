@@ -99,7 +99,6 @@ type program struct {
 }
 
 func (s Spec) compile(ctx context.Context) ([]program, error) {
-	bin, tests := filepath.Join(s.Scratch, "bin"), filepath.Join(s.Scratch, "tests")
 	commands := []string{initPath, "./initramfs/uinit"}
 	if s.Shell {
 		commands = append(commands, shellPath)
@@ -112,31 +111,48 @@ func (s Spec) compile(ctx context.Context) ([]program, error) {
 	for _, dir := range s.Tests {
 		packages = append(packages, "./"+filepath.ToSlash(filepath.Clean(dir)))
 	}
-	var wg sync.WaitGroup
-	var errBin, errTests error
-	wg.Go(func() {
-		errBin = s.goTool(ctx, append(append([]string{"build", "-o", bin + "/"}, flags...), commands...))
-	})
-	wg.Go(func() {
-		errTests = s.goTool(ctx, append(append([]string{"test", "-c", "-o", tests + "/"}, flags...), packages...))
-	})
-	wg.Wait()
-	if err := errors.Join(errBin, errTests); err != nil {
+	stamp, err := s.stamp(flags, commands, packages)
+	if err != nil {
 		return nil, err
+	}
+	if text, err := os.ReadFile(filepath.Join(s.Scratch, "stamp")); err != nil || string(text) != stamp {
+		if err := s.goTools(ctx, flags, commands, packages); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(s.Scratch, "stamp"), []byte(stamp), 0o644); err != nil {
+			return nil, err
+		}
 	}
 	var programs []program
 	for _, c := range commands {
 		name := filepath.Base(c)
-		programs = append(programs, program{filepath.Join(bin, name), "bin/" + name})
+		programs = append(programs, program{filepath.Join(s.Scratch, "bin", name), "bin/" + name})
 	}
 	for _, dir := range s.Tests {
 		name := filepath.Base(dir) + ".test"
-		if _, err := os.Stat(filepath.Join(tests, name)); err != nil {
+		if _, err := os.Stat(filepath.Join(s.Scratch, "tests", name)); err != nil {
 			return nil, fmt.Errorf("%s has no tests: %w", dir, err)
 		}
-		programs = append(programs, program{filepath.Join(tests, name), strings.TrimPrefix(wire.TestDir, "/") + "/" + name})
+		programs = append(programs, program{filepath.Join(s.Scratch, "tests", name), strings.TrimPrefix(wire.TestDir, "/") + "/" + name})
 	}
 	return programs, nil
+}
+
+// goTools builds commands and test binaries.
+func (s Spec) goTools(ctx context.Context, flags, commands, packages []string) error {
+	if err := os.RemoveAll(filepath.Join(s.Scratch, "stamp")); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	var errBin, errTests error
+	wg.Go(func() {
+		errBin = s.goTool(ctx, append(append([]string{"build", "-o", filepath.Join(s.Scratch, "bin") + "/"}, flags...), commands...))
+	})
+	wg.Go(func() {
+		errTests = s.goTool(ctx, append(append([]string{"test", "-c", "-o", filepath.Join(s.Scratch, "tests") + "/"}, flags...), packages...))
+	})
+	wg.Wait()
+	return errors.Join(errBin, errTests)
 }
 
 func (s Spec) goTool(ctx context.Context, args []string) error {

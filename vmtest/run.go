@@ -194,7 +194,8 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	}
 	// What costs seconds goes before what costs minutes: without QEMU, or with
 	// a test that does not compile, there is no point in a kernel.
-	if _, err := vm.Version(ctx); err != nil {
+	qemu, err := vm.Version(ctx)
+	if err != nil {
 		return err
 	}
 	archive, err := initramfs.Build(ctx, a.initramfsSpec())
@@ -218,7 +219,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	if err := writeJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
 		return err
 	}
-	return a.boot(ctx, image, archive, dir)
+	return a.boot(ctx, qemu, image, archive, dir)
 }
 
 // writeInputs keeps what the run is made of beside what comes of it.
@@ -263,10 +264,10 @@ const maxBoots = 20
 
 // boot boots the lane and leaves its evidence. A guest that dies in a test
 // costs that test only: another boot goes on with the next one.
-func (a *app) boot(ctx context.Context, image kernel.Image, archive initramfs.Archive, dir string) error {
+func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, dir string) error {
 	lane := filepath.Join(dir, a.lane)
 	g := vm.Guest{
-		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: a.lane,
+		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: a.lane, QEMU: qemu,
 		BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
 	}
 	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {

@@ -57,7 +57,8 @@ func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
 
 // shellVerb boots into a shell on this terminal.
 func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	if _, err := vm.Version(ctx); err != nil {
+	qemu, err := vm.Version(ctx)
+	if err != nil {
 		return 0, err
 	}
 	spec := a.initramfsSpec()
@@ -76,9 +77,9 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(tmp)
-	g := vm.Guest{Kernel: image.Vmlinux, Initramfs: filepath.Join(tmp, "initramfs.cpio"), Accel: a.accel}
+	g := vm.Guest{Kernel: image.Vmlinux, Initramfs: filepath.Join(tmp, "initramfs.cpio"), Accel: a.accel, QEMU: qemu}
 	if g.Accel == vm.Auto {
-		g.Accel = vm.Known(ctx, filepath.Join(a.cache.Dir, "kvm"))
+		g.Accel = vm.Known(g, filepath.Join(a.cache.Dir, "kvm"))
 	}
 	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
 		return 0, err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,8 +39,9 @@ func openRecords() (*records, error) {
 	return &records{tty: tty}, nil
 }
 
-// write numbers and dates r, adds the taint where the host wants it, and
-// returns when the UART has taken the whole line.
+// write numbers and dates r and adds the taint where the host wants it. After
+// a start or the end of the stream it returns only when the last bit has left
+// the UART: what comes next may be the end of the machine.
 func (o *records) write(r wire.Record) error {
 	r.Seq = o.seq
 	r.UptimeS = uptime()
@@ -58,15 +60,34 @@ func (o *records) write(r wire.Record) error {
 		return err
 	}
 	o.seq++
-	if r.Type == wire.TypeOutput {
-		return nil
+	switch r.Type {
+	case wire.TypeStart, wire.TypeDone, wire.TypeTrouble:
+		return o.drain()
 	}
-	for { // tcdrain, which the runtime's preemption signals interrupt
-		if err := unix.IoctlSetInt(int(o.tty.Fd()), unix.TCSBRK, 1); err != unix.EINTR {
+	return nil
+}
+
+// drain does what tcdrain does, which however sleeps for jiffies at a time, as
+// if the UART had the speed of a real one.
+func (o *records) drain() error {
+	for {
+		waiting, err := unix.IoctlGetInt(int(o.tty.Fd()), unix.TIOCOUTQ)
+		if err != nil {
 			return err
 		}
+		lsr, err := unix.IoctlGetInt(int(o.tty.Fd()), unix.TIOCSERGETLSR)
+		if err != nil {
+			return err
+		}
+		if waiting == 0 && lsr&serTEMT != 0 {
+			return nil
+		}
+		time.Sleep(100 * time.Microsecond)
 	}
 }
+
+// serTEMT is TIOCSER_TEMT of linux/serial.h: the transmitter is empty.
+const serTEMT = 1
 
 // trouble reports err and returns it.
 func (o *records) trouble(err error) error {

@@ -213,7 +213,7 @@ func (w *world) bareBoot(lane string) func() *exec.Cmd {
 			args = append(args, "-serial", "file:"+filepath.Join(w.tmp, "uart"))
 		case "-initrd":
 			i++
-			args = append(args, "-initrd", w.tinyInit())
+			args = append(args, "-initrd", w.bareInit())
 		default:
 			args = append(args, boot.Cmdline[i])
 		}
@@ -221,20 +221,25 @@ func (w *world) bareBoot(lane string) func() *exec.Cmd {
 	return func() *exec.Cmd { return exec.Command(args[0], args[1:]...) }
 }
 
-// tinyInit is an archive with an init of a dozen instructions.
-func (w *world) tinyInit() string {
+// bareInit is an archive with nothing but an init, static and in Go as all that
+// runs in our guest, that resets the machine.
+func (w *world) bareInit() string {
 	dir := filepath.Join(w.tmp, "init")
-	archive := filepath.Join(w.tmp, "init.cpio")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		w.b.Fatal(err)
 	}
-	const source = `void _start(void) { long r; __asm__ volatile("syscall" : "=a"(r) : "a"(169L), "D"(0xfee1deadL), "S"(672274793L), "d"(0x01234567L) : "rcx", "r11", "memory"); for (;;); }`
-	if err := os.WriteFile(filepath.Join(w.tmp, "init.c"), []byte(source), 0o644); err != nil {
+	const source = "package main\n\nimport \"syscall\"\n\nfunc main() { _ = syscall.Reboot(syscall.LINUX_REBOOT_CMD_RESTART) }\n"
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o644); err != nil {
 		w.b.Fatal(err)
 	}
-	w.do(exec.Command("gcc", "-static", "-nostdlib", "-o", filepath.Join(dir, "init"), filepath.Join(w.tmp, "init.c")))
-	w.do(exec.Command("sh", "-c", fmt.Sprintf("cd %q && echo init | cpio -o -H newc --quiet > %q", dir, archive)))
-	return archive
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", "init", "main.go")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	w.do(build)
+	pack := exec.Command("sh", "-c", "echo init | cpio -o -H newc --quiet > ../init.cpio")
+	pack.Dir = dir
+	w.do(pack)
+	return filepath.Join(w.tmp, "init.cpio")
 }
 
 // do runs a command to its end and returns how long it took.

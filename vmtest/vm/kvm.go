@@ -46,7 +46,7 @@ func ChooseAccel(ctx context.Context, want string, g Guest, plan wire.Plan, memo
 	if err != nil {
 		return noKVM(want, fmt.Sprintf("%v", err))
 	}
-	memory, err = memoryFile(ctx, memory)
+	memory, err = memoryFile(memory, g.QEMU)
 	if err != nil {
 		return Choice{}, err
 	}
@@ -93,11 +93,7 @@ func remember(file string, works bool) error {
 }
 
 // memoryFile is named for this boot of the host and this QEMU.
-func memoryFile(ctx context.Context, dir string) (string, error) {
-	version, err := Version(ctx)
-	if err != nil {
-		return "", err
-	}
+func memoryFile(dir, version string) (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", err

@@ -15,8 +15,8 @@ const escape = 0x1d
 
 // Known is the accelerator that ChooseAccel has found to work on this host
 // before, else TCG: an interactive shell has no hello to prove KVM with.
-func Known(ctx context.Context, memory string) string {
-	file, err := memoryFile(ctx, memory)
+func Known(g Guest, memory string) string {
+	file, err := memoryFile(memory, g.QEMU)
 	if err != nil {
 		return TCG
 	}

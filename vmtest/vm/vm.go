@@ -36,6 +36,7 @@ type Guest struct {
 	Initramfs string // path of the cpio archive
 	Accel     string // KVM or TCG
 	Lane      string // recorded only
+	QEMU      string // what Version returned; recorded only
 	From      int    // index of the first test to run
 
 	BuildID      string // of the kernel; recorded for the judge
@@ -88,10 +89,6 @@ func Version(ctx context.Context) (string, error) {
 // dir, which must exist, then holds all the evidence. An error means that there
 // is no complete evidence, not that the guest did badly.
 func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch func(wire.Record)) (wire.Exit, error) {
-	version, err := Version(ctx)
-	if err != nil {
-		return wire.Exit{}, err
-	}
 	bootID := rand.Text()
 	opts, err := g.options(bootID, "ignore_loglevel") // u-root's init lowers the level
 	if err != nil {
@@ -118,7 +115,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		writeJSON(filepath.Join(dir, wire.PlanFile), plan),
 		writeJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
 			Lane: g.Lane, Accel: g.Accel, BootID: bootID, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
-			QEMU: version, Cmdline: cmdline,
+			QEMU: g.QEMU, Cmdline: cmdline,
 		}))
 	if err != nil {
 		return wire.Exit{}, errors.Join(err, console.Close(), records.Close())
