@@ -58,6 +58,70 @@ func TestBuildIsReproducible(t *testing.T) {
 	}
 }
 
+// A program that was damaged after it was built must not reach a guest.
+func TestBuildRepairsDamagedProgram(t *testing.T) {
+	s := spec(t, "")
+	first, err := Build(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(s.Scratch, "bin", "uinit")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := os.WriteFile(path, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Build(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first.CPIO, again.CPIO) {
+		t.Error("a damaged program was packed")
+	}
+}
+
+// Whatever a program can be made of must change the stamp.
+func TestStamp(t *testing.T) {
+	module := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(module, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stamp := func(lists ...[]string) string {
+		t.Helper()
+		text, err := Spec{Module: module}.stamp(lists...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	write("go.mod", "module x\n")
+	write("tests/p/a.go", "package p\n")
+	before := stamp([]string{"-a"})
+	if stamp([]string{"-a"}) != before {
+		t.Error("it changes by itself")
+	}
+	if stamp([]string{"-b"}) == before {
+		t.Error("another flag does not show")
+	}
+	for _, file := range []string{"go.mod", "go.sum", "tests/p/a.go", "tests/internal/q/b.s", "vmtest/wire/c.go", "initramfs/uinit/d.go"} {
+		last := stamp([]string{"-a"})
+		write(file, "changed\n")
+		if stamp([]string{"-a"}) == last {
+			t.Errorf("a change of %s does not show", file)
+		}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	all, err := Build(t.Context(), spec(t, ""))
 	if err != nil {

@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -11,6 +12,52 @@ import (
 	"path/filepath"
 	"strings"
 )
+
+// upToDate says that the programs which are there were built from what stamp
+// stands for. It removes those that are not as the go command left them: go
+// looks at a program's build ID only, and would leave a damaged one in place.
+func (s Spec) upToDate(stamp string, programs []program) (bool, error) {
+	have, err := os.ReadFile(s.stampFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	want := stamp
+	for _, p := range programs {
+		line, err := p.digest()
+		if err != nil {
+			return false, err
+		}
+		want += line
+		if !strings.Contains(string(have), line) {
+			if err := os.RemoveAll(p.host); err != nil {
+				return false, err
+			}
+		}
+	}
+	return string(have) == want, nil
+}
+
+func (s Spec) writeStamp(stamp string, programs []program) error {
+	for _, p := range programs {
+		line, err := p.digest()
+		if err != nil {
+			return err
+		}
+		stamp += line
+	}
+	return os.WriteFile(s.stampFile(), []byte(stamp), 0o644)
+}
+
+func (s Spec) stampFile() string { return filepath.Join(s.Scratch, "stamp") }
+
+// digest is the program's line in the stamp file.
+func (p program) digest() (string, error) {
+	h := sha256.New()
+	if err := addFile(h, p.host); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %x\n", p.guest, h.Sum(nil)), nil
+}
 
 // stamp identifies all that the guest's programs are made of: the sources of
 // this module, go.sum for all other modules, the go command, and the way it is
@@ -49,7 +96,7 @@ func (s Spec) stamp(lists ...[]string) (string, error) {
 
 func addDir(h hash.Hash, dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if os.IsNotExist(err) {
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err != nil || d.IsDir() || !(strings.HasSuffix(path, ".go") || strings.HasSuffix(path, ".s")) {
@@ -61,7 +108,7 @@ func addDir(h hash.Hash, dir string) error {
 
 func addFile(h hash.Hash, path string) error {
 	f, err := os.Open(path)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(h, "%s is absent\n", path)
 		return nil
 	}
