@@ -34,7 +34,7 @@ func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	console, err := newPort(opts, "console")
+	console, err := newPort(opts, "console", "-serial", "chardev:console")
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
 	defer kill()
 	vm, err := opts.Start(ctx)
 	if err != nil {
-		return errors.Join(err, console.Close())
+		return errors.Join(err, console.Close(), console.theirs.Close())
 	}
 	if err := console.theirs.Close(); err != nil {
 		return err

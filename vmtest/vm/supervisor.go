@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hugelgupf/vmtest/qemu"
@@ -23,28 +24,30 @@ type supervisor struct {
 	plan   wire.Plan
 	limits Limits
 	watch  func(wire.Record)
+	ports
 }
 
 // run starts QEMU and returns when it has ended and all that it said is on
 // disk.
-func (s supervisor) run(ctx context.Context, opts *qemu.Options, console, records port, dir string) (wire.Exit, error) {
+func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wire.Exit, error) {
 	// QEMU's life is ours to end, so that every end leaves an exit.json.
 	qctx, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	began := time.Now()
 	vm, err := opts.Start(qctx)
 	if err != nil {
-		return wire.Exit{}, errors.Join(err, console.Close(), records.Close())
+		return wire.Exit{}, err
 	}
-	if err := errors.Join(console.theirs.Close(), records.theirs.Close()); err != nil {
+	if err := errors.Join(s.console.theirs.Close(), s.records.theirs.Close(), s.monitor.theirs.Close()); err != nil {
 		return wire.Exit{}, err
 	}
 	lines := make(chan wire.Record)
+	var printed atomic.Int64 // bytes of the console so far
 	consoleDone := make(chan error, 1)
 	recordsDone := make(chan error, 1)
-	go func() { consoleDone <- save(console, filepath.Join(dir, wire.ConsoleFile), nil) }()
+	go func() { consoleDone <- save(counted{s.console, &printed}, filepath.Join(dir, wire.ConsoleFile), nil) }()
 	go func() {
-		recordsDone <- save(records, filepath.Join(dir, wire.RecordsFile), lines)
+		recordsDone <- save(s.records, filepath.Join(dir, wire.RecordsFile), lines)
 		close(lines)
 	}()
 	exited := make(chan error, 1)
@@ -58,8 +61,18 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, console, record
 	defer step.Stop()
 	interrupt := ctx.Done()
 	stop := func(reason, text string) {
-		if exit.Reason == wire.EndedItself {
-			exit.Reason, exit.Text = reason, text
+		if exit.Reason != wire.EndedItself {
+			return
+		}
+		exit.Reason, exit.Text = reason, text
+		switch reason {
+		case wire.BootTimeout, wire.TestTimeout, wire.RunTimeout:
+			exit.DumpAt = printed.Load()
+			go func() { // the loop goes on to read what is dumped
+				s.dump(&printed)
+				kill()
+			}()
+		default:
 			kill()
 		}
 	}
@@ -108,7 +121,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, console, record
 		exit.Reason = wire.Interrupted // the terminal's Ctrl-C reached QEMU before us
 	}
 	exit.DurationS = time.Since(began).Seconds()
-	return exit, errors.Join(console.File.Close(), records.File.Close())
+	return exit, nil
 }
 
 // timeout is the plan's for a test; 0 for one that is not planned.
@@ -158,4 +171,16 @@ func save(from io.Reader, path string, lines chan<- wire.Record) error {
 			return errors.Join(err, f.Close())
 		}
 	}
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }

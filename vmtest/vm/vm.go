@@ -94,17 +94,20 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	console, err := newPort(opts, "console")
-	if err != nil {
+	var p ports
+	defer p.close()
+	if p.console, err = newPort(opts, "console", "-serial", "chardev:console"); err != nil {
 		return wire.Exit{}, err
 	}
-	records, err := newPort(opts, "records")
-	if err != nil {
-		return wire.Exit{}, errors.Join(err, console.Close())
+	if p.records, err = newPort(opts, "records", "-serial", "chardev:records"); err != nil {
+		return wire.Exit{}, err
+	}
+	if p.monitor, err = newPort(opts, "monitor", "-mon", "chardev=monitor,mode=control"); err != nil {
+		return wire.Exit{}, err
 	}
 	qemuLog, err := os.Create(filepath.Join(dir, wire.QEMUFile))
 	if err != nil {
-		return wire.Exit{}, errors.Join(err, console.Close(), records.Close())
+		return wire.Exit{}, err
 	}
 	opts.SerialOutput = append(opts.SerialOutput, qemuLog) // closed by Wait
 	cmdline, err := opts.Cmdline()
@@ -118,10 +121,10 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 			QEMU: g.QEMU, Cmdline: cmdline,
 		}))
 	if err != nil {
-		return wire.Exit{}, errors.Join(err, console.Close(), records.Close())
+		return wire.Exit{}, err
 	}
-	s := supervisor{plan: plan, limits: lim, watch: watch}
-	exit, err := s.run(ctx, opts, console, records, dir)
+	s := supervisor{plan: plan, limits: lim, watch: watch, ports: p}
+	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err
 	}
@@ -134,6 +137,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 	kernelArgs := []string{
 		"console=ttyS0", logLevel,
 		"panic=-1", "reboot=t", // with -no-reboot both end QEMU
+		"unknown_nmi_panic", // the last resort of dump
 		wire.BootParam + "=" + bootID,
 		fmt.Sprintf("%s=%d", wire.FromParam, g.From),
 	}
@@ -175,30 +179,46 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 // hz is CONFIG_HZ of kconfig/base.config.
 const hz = 250
 
-// port is our end of one of the guest's UARTs.
+// port is our end of a character device of QEMU's.
 type port struct {
 	*os.File
 	theirs *os.File // QEMU's end, to be closed once QEMU has it
 }
 
-// newPort adds a UART to the machine; the first is ttyS0.
-func newPort(opts *qemu.Options, name string) (port, error) {
+// newPort adds a character device of this name to QEMU, and the arguments that
+// use it.
+func newPort(opts *qemu.Options, name string, use ...string) (*port, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return port{}, fmt.Errorf("make the %s port: %w", name, err)
+		return nil, fmt.Errorf("make the %s port: %w", name, err)
 	}
 	// Non-blocking, so that the runtime polls it and Close ends a Read.
 	if err := unix.SetNonblock(fds[0], true); err != nil {
-		return port{}, err
+		return nil, err
 	}
-	p := port{os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of QEMU")}
-	opts.AppendQEMU(
-		"-chardev", fmt.Sprintf("socket,id=%s,fd=%d", name, opts.AddFile(p.theirs)),
-		"-serial", "chardev:"+name)
+	p := &port{os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of QEMU")}
+	opts.AppendQEMU("-chardev", fmt.Sprintf("socket,id=%s,fd=%d", name, opts.AddFile(p.theirs)))
+	opts.AppendQEMU(use...)
 	return p, nil
 }
 
-func (p port) Close() error { return errors.Join(p.File.Close(), p.theirs.Close()) }
+// ports are all that a boot has. The zero value has none yet.
+type ports struct {
+	console *port // the guest's ttyS0
+	records *port // the guest's ttyS1
+	monitor *port // QEMU's own, in QMP
+}
+
+// close closes what is open. A port that is closed already is no error, and
+// one that cannot be closed has nothing left to lose.
+func (p *ports) close() {
+	for _, one := range []*port{p.console, p.records, p.monitor} {
+		if one != nil {
+			_ = one.Close()
+			_ = one.theirs.Close()
+		}
+	}
+}
 
 func writeJSON(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")

@@ -47,9 +47,10 @@ const (
 // Exit is how a boot ended. A folder without it is of a run that was cut off.
 type Exit struct {
 	Reason    string  `json:"reason"`
-	Text      string  `json:"text,omitempty"`   // detail for host-trouble
-	Status    int     `json:"status"`           // of QEMU; -1 when a signal ended it
-	Signal    string  `json:"signal,omitempty"` // that ended QEMU, unless we sent it
-	BootS     float64 `json:"boot_s"`           // host seconds from QEMU's start to hello; 0 without one
-	DurationS float64 `json:"duration_s"`       // host seconds from QEMU's start to its end
+	Text      string  `json:"text,omitempty"`    // detail for host-trouble
+	Status    int     `json:"status"`            // of QEMU; -1 when a signal ended it
+	Signal    string  `json:"signal,omitempty"`  // that ended QEMU, unless we sent it
+	DumpAt    int64   `json:"dump_at,omitempty"` // where in the console log the kernel was asked to dump its tasks
+	BootS     float64 `json:"boot_s"`            // host seconds from QEMU's start to hello; 0 without one
+	DurationS float64 `json:"duration_s"`        // host seconds from QEMU's start to its end
 }
