@@ -171,7 +171,7 @@ func (s Source) fetchPackage(ctx context.Context, c Cache, r Reporter) (Base, er
 	return c.base(ctx, newest.SHA256, r, func(tmp string) error {
 		r.Step("fetch %s by apt-get download", strings.TrimSuffix(newest.File, "_all.deb"))
 		if _, err := run(aptGet(ctx, tmp, "download", pkg)); err != nil {
-			return err
+			return fmt.Errorf("%w\napt's lists may be old: type \"sudo apt-get update\" and try again", err)
 		}
 		file := filepath.Join(tmp, newest.File)
 		if got, err := hashFile(file); err != nil {
