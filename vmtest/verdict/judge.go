@@ -177,13 +177,16 @@ func judgeEnd(x wire.Exit, s stream, f *findings) {
 	case s.hello != nil:
 		where = "between two tests"
 	}
+	if x.DumpAt > 0 {
+		where += fmt.Sprintf("; its tasks are dumped in %s from byte %d on", wire.ConsoleFile, x.DumpAt)
+	}
 	switch x.Reason {
 	case wire.Interrupted:
 		f.add(Unjudged, "it was interrupted %s", where)
 	case wire.HostTrouble:
 		f.add(Unjudged, "the evidence could not be written: %s", x.Text)
 	case wire.BootTimeout:
-		f.add(Failed, "the kernel did not come up: nothing was reported within the time for a boot")
+		f.add(Failed, "the kernel did not come up within the time for a boot: it hung %s", where)
 	case wire.TestTimeout:
 		f.add(Failed, "the guest hung %s", where)
 	case wire.RunTimeout:

@@ -161,6 +161,11 @@ func TestJudge(t *testing.T) {
 			p := e.Lanes[0].Boots[0].Plan
 			p.Tests = append(p.Tests, p.Tests[0])
 		}, Unjudged, "the plan has p.TestA twice"},
+		"hang with a dump": {func(e *Evidence) {
+			l := &e.Lanes[0].Boots[0]
+			l.Exit.Reason, l.Exit.DumpAt = wire.TestTimeout, 1234
+			l.Records = greenScript()[:end].bytes()
+		}, Failed, "hung in p.TestA; its tasks are dumped in console.log from byte 1234"},
 		"boot too long": {func(e *Evidence) {
 			l := &e.Lanes[0].Boots[0]
 			l.Exit.Reason = wire.RunTimeout
