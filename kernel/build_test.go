@@ -205,6 +205,23 @@ func TestBuildFaults(t *testing.T) {
 	}
 }
 
+// What diff -u and quilt make has no git header, and other names before the
+// first slash.
+func TestBuildTakesTraditionalPatch(t *testing.T) {
+	git := patchOf("main.c", "return 0;", "return 1;")
+	_, plain, _ := strings.Cut(git, "\n")
+	plain = strings.NewReplacer("--- a/", "--- linux.orig/", "+++ b/", "+++ linux/").Replace(plain)
+	w := newWorld(t)
+	want := w.mustBuild(good, git)
+	if got := w.mustBuild(good, "Index: linux/main.c\n===\n"+plain); got.BuildID != want.BuildID {
+		t.Error("the same change in another form makes another kernel")
+	}
+	flat := strings.NewReplacer("linux.orig/", "", "linux/", "").Replace(plain)
+	if _, err := parsePatch("flat.patch", []byte(flat)); err == nil || !strings.Contains(err.Error(), "-p1") {
+		t.Errorf("a patch for -p0: got %v, want an error that names -p1", err)
+	}
+}
+
 func TestBuildReportsWarnings(t *testing.T) {
 	w := newWorld(t)
 	image := w.mustBuild(good, patchOf("main.c", "return 0;", "int unused; return 0;"))

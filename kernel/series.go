@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -155,6 +156,13 @@ func parsePatch(name string, text []byte) (Patch, error) {
 	if len(files) == 0 {
 		return Patch{}, &BuildError{Stage: "apply", Err: fmt.Errorf("%s changes no file", name)}
 	}
+	if !gitHeader.Match(text) { // made by diff or quilt: names are as they stand
+		for _, f := range files {
+			if f.OldName, f.NewName, err = stripped(f); err != nil {
+				return Patch{}, &BuildError{Stage: "apply", Err: fmt.Errorf("%s: %w", name, err)}
+			}
+		}
+	}
 	p := Patch{Name: name, Text: text, files: files}
 	for _, file := range p.touches() {
 		if !filepath.IsLocal(file) {
@@ -162,6 +170,23 @@ func parsePatch(name string, text []byte) (Patch, error) {
 		}
 	}
 	return p, nil
+}
+
+var gitHeader = regexp.MustCompile(`(?m)^diff --git `)
+
+// stripped is what -p1 makes of the names in a header that is not git's.
+func stripped(f *gitdiff.File) (old, new string, err error) {
+	strip := func(name string) string {
+		if name == "" {
+			return ""
+		}
+		_, rest, ok := strings.Cut(name, "/")
+		if !ok {
+			err = fmt.Errorf("%q has no leading folder for -p1 to strip", name)
+		}
+		return rest
+	}
+	return strip(f.OldName), strip(f.NewName), err
 }
 
 // touches lists the paths that the patch reads or writes.
@@ -205,7 +230,7 @@ func loadMailbox(ctx context.Context, path string) (Series, error) {
 		if err != nil {
 			return Series{}, err
 		}
-		if !bytes.Contains(text, []byte("\ndiff --git ")) {
+		if files, _, err := gitdiff.Parse(bytes.NewReader(text)); err == nil && len(files) == 0 {
 			continue
 		}
 		p, err := parsePatch(filepath.Base(mail)+".patch", text)
