@@ -183,10 +183,56 @@ func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 	if b.src, err = materialise(b.Base, files, over, b.dir, b.report); err != nil {
 		return err
 	}
-	if err := b.configure(ctx); err != nil {
+	if err := b.configureOnce(ctx, files, over); err != nil {
 		return err
 	}
 	return b.compile(ctx)
+}
+
+// configureOnce configures unless the .config that is there was made of the
+// same requests by the same Kconfig files and tools: configuring takes longer
+// than compiling one file.
+func (b *build) configureOnce(ctx context.Context, files manifest, over overlay) error {
+	toolchain, err := toolchainVersion(ctx)
+	if err != nil {
+		return err
+	}
+	parts := []string{toolchain, string(b.Config.Bytes())}
+	for _, path := range sortedKeys(files) {
+		if _, patched := over[path]; !patched && readByKconfig(path) {
+			parts = append(parts, path, files[path])
+		}
+	}
+	for _, path := range sortedKeys(over) {
+		if readByKconfig(path) {
+			parts = append(parts, path, over[path].stamp())
+		}
+	}
+	inputs := digest(parts...)
+	memory := filepath.Join(b.dir, "configured")
+	state := func() string {
+		made, err := hashFile(filepath.Join(b.out(), ".config"))
+		if err != nil {
+			return "" // there is none
+		}
+		return inputs + " " + made
+	}
+	if text, err := os.ReadFile(memory); err == nil && string(text) == state() {
+		return nil
+	}
+	if err := b.configure(ctx); err != nil {
+		return err
+	}
+	return writeFile(memory, []byte(state()))
+}
+
+// readByKconfig says that a file may change what a configuration comes to:
+// Kconfig files, default configurations, and the makefiles and scripts that
+// Kconfig asks for the abilities of the tools.
+func readByKconfig(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, "Kconfig") || strings.HasPrefix(name, "Makefile") ||
+		strings.HasPrefix(path, "scripts/") || strings.HasSuffix(name, ".config") || strings.HasSuffix(name, "defconfig")
 }
 
 // configure merges the requests on tinyconfig and insists on getting them.

@@ -280,3 +280,35 @@ func TestLockWaitEndsWithContext(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ctx.Err())
 	}
 }
+
+// Configuring again is left out only where it could come to nothing else.
+func TestBuildConfiguresOnce(t *testing.T) {
+	w := newWorld(t)
+	configured := func(config string, patches ...string) bool {
+		t.Helper()
+		if image := w.mustBuild(config, patches...); image.Cached {
+			t.Fatal("nothing was built")
+		}
+		log, err := os.ReadFile(filepath.Join(w.cache.Dir, "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(log), "tinyconfig")
+	}
+	kconfigPatch := "--- a/Kconfig\n+++ b/Kconfig\n@@ -1,2 +1,2 @@\n config GOOD\n-\tbool \"Good\"\n+\tbool \"Better\"\n"
+	for _, step := range []struct {
+		config string
+		patch  string
+		want   bool
+	}{
+		{good, patchOf("main.c", "return 0;", "return 1;"), true},
+		{good, patchOf("main.c", "return 0;", "return 2;"), false},
+		{good + "CONFIG_MORE=y\n", patchOf("main.c", "return 0;", "return 2;"), true},
+		{good + "CONFIG_MORE=y\n", kconfigPatch, true},
+		{good + "CONFIG_MORE=y\n", patchOf("main.c", "return 0;", "return 3;"), true}, // Kconfig is as before again
+	} {
+		if got := configured(step.config, step.patch); got != step.want {
+			t.Errorf("%q with %.20q...: configured %t, want %t", step.config, step.patch, got, step.want)
+		}
+	}
+}
