@@ -295,7 +295,7 @@ func TestBuildConfiguresOnce(t *testing.T) {
 		}
 		return strings.Contains(string(log), "tinyconfig")
 	}
-	kconfigPatch := "--- a/Kconfig\n+++ b/Kconfig\n@@ -1,2 +1,2 @@\n config GOOD\n-\tbool \"Good\"\n+\tbool \"Better\"\n"
+	kconfigPatch := "--- a/Kconfig\n+++ b/Kconfig\n@@ -1,3 +1,3 @@\n config GOOD\n-\tbool \"Good\"\n+\tbool \"Better\"\n config IMPOSSIBLE\n"
 	for _, step := range []struct {
 		config string
 		patch  string

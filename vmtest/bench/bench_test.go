@@ -22,7 +22,7 @@ import (
 const (
 	warmRounds    = 7
 	coldRounds    = 3
-	changedRounds = 3
+	changedRounds = 5
 )
 
 // BenchmarkWarmRun compares a run of one test that does nothing with a bare
