@@ -107,7 +107,7 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 			return Image{}, err
 		}
 	}
-	b := build{Spec: s, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
+	b := build{Spec: s, toolchain: toolchain, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
 	unlockWork, err := c.lock(ctx, "work-"+s.workKey(), r)
 	if err != nil {
 		return Image{}, err
@@ -164,9 +164,10 @@ func toolchainVersion(ctx context.Context) (string, error) {
 // build is one build under way.
 type build struct {
 	Spec
-	report Reporter
-	dir    string // holds src, the patched tree; out, make's O=; and make.log
-	src    string
+	toolchain string
+	report    Reporter
+	dir       string // holds src, the patched tree; out, make's O=; and make.log
+	src       string
 }
 
 func (b *build) out() string { return filepath.Join(b.dir, "out") }
@@ -193,11 +194,7 @@ func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 // same requests by the same Kconfig files and tools: configuring takes longer
 // than compiling one file.
 func (b *build) configureOnce(ctx context.Context, files manifest, over overlay) error {
-	toolchain, err := toolchainVersion(ctx)
-	if err != nil {
-		return err
-	}
-	parts := []string{toolchain, string(b.Config.Bytes())}
+	parts := []string{b.toolchain, string(b.Config.Bytes())}
 	for _, path := range sortedKeys(files) {
 		if _, patched := over[path]; !patched && readByKconfig(path) {
 			parts = append(parts, path, files[path])
