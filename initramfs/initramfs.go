@@ -32,7 +32,6 @@ import (
 // Packages of u-root. They are tools of our go.mod, so that go.sum pins them.
 const (
 	uroot     = "github.com/u-root/u-root/cmds/core/"
-	initPath  = uroot + "init"
 	shellPath = uroot + "gosh"
 )
 
@@ -100,7 +99,7 @@ type program struct {
 }
 
 func (s Spec) compile(ctx context.Context) ([]program, error) {
-	commands := []string{initPath, "./initramfs/uinit"}
+	commands := []string{"./" + initPackage}
 	if s.Shell {
 		commands = append(commands, shellPath)
 		for _, name := range shellCommands {
@@ -135,45 +134,53 @@ func (s Spec) programs(commands []string) []program {
 		all = append(all, program{filepath.Join(s.Scratch, "bin", name), "bin/" + name})
 	}
 	for _, dir := range s.Tests {
-		name := filepath.Base(dir) + ".test"
-		all = append(all, program{filepath.Join(s.Scratch, "tests", name), strings.TrimPrefix(wire.TestDir, "/") + "/" + name})
+		pkg := filepath.Base(dir)
+		all = append(all, program{filepath.Join(s.Scratch, "tests", pkg+".test"), strings.TrimPrefix(wire.TestBinary(pkg), "/")})
 	}
 	return all
 }
 
 // goTools builds commands and test binaries.
 func (s Spec) goTools(ctx context.Context, flags, commands, packages []string) error {
-	var wg sync.WaitGroup
-	var errBin, errTests error
-	wg.Go(func() {
-		errBin = s.goTool(ctx, append(append([]string{"build", "-o", filepath.Join(s.Scratch, "bin") + "/"}, flags...), commands...))
-	})
-	wg.Go(func() {
-		errTests = s.goTool(ctx, append(append([]string{"test", "-c", "-o", filepath.Join(s.Scratch, "tests") + "/"}, flags...), packages...))
-	})
-	wg.Wait()
-	return errors.Join(errBin, errTests)
-}
-
-func (s Spec) goTool(ctx context.Context, args []string) error {
 	for _, dir := range []string{"bin", "tests"} {
 		if err := os.MkdirAll(filepath.Join(s.Scratch, dir), 0o755); err != nil {
 			return err
 		}
 	}
+	overlay, err := s.overlay(ctx)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	var errBin, errTests error
+	wg.Go(func() {
+		_, errBin = s.goTool(ctx, slices.Concat([]string{"build", "-overlay", overlay, "-o", filepath.Join(s.Scratch, "bin") + "/"}, flags, commands))
+	})
+	wg.Go(func() {
+		_, errTests = s.goTool(ctx, slices.Concat([]string{"test", "-c", "-o", filepath.Join(s.Scratch, "tests") + "/"}, flags, packages))
+	})
+	wg.Wait()
+	return errors.Join(errBin, errTests)
+}
+
+// goTool runs the go command in our module, for the guest, and returns its
+// output.
+func (s Spec) goTool(ctx context.Context, args []string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = s.Module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	out, err := cmd.CombinedOutput()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	if err != nil {
-		return &CompileError{strings.Join(cmd.Args, " "), string(out), err}
+		return "", &CompileError{strings.Join(cmd.Args, " "), stdout.String() + stderr.String(), err}
 	}
-	return nil
+	return stdout.String(), nil
 }
 
 // plan asks every test binary for its tests.
@@ -235,7 +242,7 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "tests", "tmp"} {
 		records = append(records, cpio.Directory(dir, 0o755))
 	}
-	records = append(records, cpio.CharDev("dev/console", 0o600, 5, 1), cpio.Symlink("init", "bin/init"))
+	records = append(records, cpio.CharDev("dev/console", 0o600, 5, 1), cpio.Symlink("init", "bin/init"), cpio.Symlink("bin/uinit", "init"))
 	id := sha256.New()
 	for _, p := range programs {
 		text, err := os.ReadFile(p.host)
@@ -245,9 +252,9 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		records = append(records, cpio.StaticRecord(text, cpio.Info{Name: p.guest, Mode: cpio.S_IFREG | 0o755}))
 		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
 	}
-	if s.Shell {
-		records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "/bin/gosh"}), 0o644))
-	} else {
+	args := []string{"-shell", "/bin/gosh"}
+	if !s.Shell {
+		args = []string{"-first", wire.TestBinary(plan.Tests[0].Package)}
 		if err := json.NewEncoder(id).Encode(plan); err != nil {
 			return Archive{}, err
 		}
@@ -258,6 +265,7 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		}
 		records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.PlanPath, "/"), string(text)+"\n", 0o644))
 	}
+	records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile(args), 0o644))
 	cpio.MakeAllReproducible(records)
 	var b bytes.Buffer
 	w := cpio.Newc.Writer(&b)

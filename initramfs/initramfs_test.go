@@ -65,7 +65,7 @@ func TestBuildRepairsDamagedProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(s.Scratch, "bin", "uinit")
+	path := filepath.Join(s.Scratch, "bin", "init")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -161,18 +161,25 @@ func TestEmptyPlanIsAnError(t *testing.T) {
 
 func TestCompileErrorIsShown(t *testing.T) {
 	module := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod":               "module x\n",
-		"tests/p/p_test.go":    "package p\n\nfunc oops( {\n",
-		"initramfs/uinit/m.go": "package main\n\nfunc main() {}\n",
-	} {
-		path := filepath.Join(module, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	for _, dir := range []string{"initramfs", "vmtest/wire"} {
+		if err := os.CopyFS(filepath.Join(module, dir), os.DirFS(filepath.Join("..", dir))); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(module, name), text, 0o644)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.MkdirAll(filepath.Join(module, "tests", "p"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(module, "tests", "p", "p_test.go"), []byte("package p\n\nfunc oops( {\n"), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	_, err := Build(t.Context(), Spec{Module: module, Scratch: t.TempDir(), Tests: []string{"tests/p"}})
 	var compile *CompileError

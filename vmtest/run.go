@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"timens-vmtest/initramfs"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
@@ -194,12 +196,21 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	}
 	// What costs seconds goes before what costs minutes: without QEMU, or with
 	// a test that does not compile, there is no point in a kernel.
-	qemu, err := vm.Version(ctx)
-	if err != nil {
+	if err := vm.Check(); err != nil {
 		return err
 	}
-	archive, err := initramfs.Build(ctx, a.initramfsSpec())
-	if err != nil {
+	var qemu string
+	var archive initramfs.Archive
+	both, bothCtx := errgroup.WithContext(ctx) // one that fails stops the other
+	both.Go(func() (err error) {
+		qemu, err = vm.Version(bothCtx)
+		return err
+	})
+	both.Go(func() (err error) {
+		archive, err = initramfs.Build(bothCtx, a.initramfsSpec())
+		return err
+	})
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	base, err := a.source.Fetch(ctx, a.cache, a.progress)

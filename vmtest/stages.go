@@ -57,6 +57,9 @@ func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
 
 // shellVerb boots into a shell on this terminal.
 func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
+	if err := vm.Check(); err != nil {
+		return 0, err
+	}
 	qemu, err := vm.Version(ctx)
 	if err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package main
+package uinit
 
 import (
 	"encoding/json"

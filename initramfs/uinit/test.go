@@ -1,4 +1,4 @@
-package main
+package uinit
 
 import (
 	"errors"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -35,7 +34,7 @@ func runTest(out *records, t wire.Test) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(wire.TestDir, t.Package+".test"),
+	cmd := exec.Command(wire.TestBinary(t.Package),
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
 	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}

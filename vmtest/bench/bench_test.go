@@ -20,7 +20,7 @@ import (
 
 // Rounds of each benchmark. A cold build takes minutes, a boot seconds.
 const (
-	warmRounds    = 7
+	warmRounds    = 15
 	coldRounds    = 3
 	changedRounds = 5
 )

@@ -65,19 +65,24 @@ type MissingError struct{ Err error }
 func (e *MissingError) Error() string { return e.Err.Error() }
 func (e *MissingError) Unwrap() error { return e.Err }
 
-// Version checks that QEMU is there and that nothing in the environment changes
-// its command line behind our back, and returns its version line.
-func Version(ctx context.Context) (string, error) {
+// Check says whether QEMU is there and nothing in the environment changes its
+// command line behind our back.
+func Check() error {
 	for _, kv := range os.Environ() {
 		if strings.HasPrefix(kv, "VMTEST_") {
 			name, _, _ := strings.Cut(kv, "=")
-			return "", &MissingError{fmt.Errorf("%s is set and would change QEMU's command line; type \"unset %s\"", name, name)}
+			return &MissingError{fmt.Errorf("%s is set and would change QEMU's command line; type \"unset %s\"", name, name)}
 		}
 	}
-	out, err := exec.CommandContext(ctx, binary, "--version").Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		return "", &MissingError{fmt.Errorf("%s is not on PATH; type \"make deps\"", binary)}
+	if _, err := exec.LookPath(binary); err != nil {
+		return &MissingError{fmt.Errorf("%s is not on PATH; type \"make deps\"", binary)}
 	}
+	return nil
+}
+
+// Version returns QEMU's version line.
+func Version(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, binary, "--version").Output()
 	if err != nil {
 		return "", &MissingError{fmt.Errorf("%s --version: %w", binary, err)}
 	}

@@ -125,22 +125,29 @@ func TestBootCannotWrite(t *testing.T) {
 	}
 }
 
-func TestVersionRefuses(t *testing.T) {
+func TestVersion(t *testing.T) {
 	qemuIs(t, "")
 	if line, err := Version(t.Context()); err != nil || line != "QEMU 0 (script)" {
 		t.Errorf("got %q, %v", line, err)
 	}
+}
+
+func TestCheck(t *testing.T) {
+	qemuIs(t, "")
+	if err := Check(); err != nil {
+		t.Error(err)
+	}
 	t.Setenv("VMTEST_QEMU_APPEND", "-S")
 	var missing *MissingError
-	if _, err := Version(t.Context()); !errors.As(err, &missing) || !strings.Contains(err.Error(), "unset VMTEST_QEMU_APPEND") {
+	if err := Check(); !errors.As(err, &missing) || !strings.Contains(err.Error(), "unset VMTEST_QEMU_APPEND") {
 		t.Errorf("got %v, want a refusal that names the variable", err)
 	}
 }
 
-func TestVersionWithoutQEMU(t *testing.T) {
+func TestCheckWithoutQEMU(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	var missing *MissingError
-	if _, err := Version(t.Context()); !errors.As(err, &missing) || !strings.Contains(err.Error(), "make deps") {
+	if err := Check(); !errors.As(err, &missing) || !strings.Contains(err.Error(), "make deps") {
 		t.Errorf("got %v, want the next step", err)
 	}
 }

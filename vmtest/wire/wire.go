@@ -20,6 +20,9 @@ const PlanPath = "/etc/plan.json"
 // TestDir is the guest's folder of test binaries, one "<package>.test" each.
 const TestDir = "/tests"
 
+// TestBinary is the guest's path of the test binary of a package.
+func TestBinary(pkg string) string { return TestDir + "/" + pkg + ".test" }
+
 // BootParam is the kernel parameter with a random value for every boot, which
 // hello repeats: records of another boot of the same plan are not evidence.
 const BootParam = "vmtest.boot"
