@@ -252,9 +252,10 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		records = append(records, cpio.StaticRecord(text, cpio.Info{Name: p.guest, Mode: cpio.S_IFREG | 0o755}))
 		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
 	}
-	args := []string{"-shell", "/bin/gosh"}
-	if !s.Shell {
-		args = []string{"-first", wire.TestBinary(plan.Tests[0].Package)}
+	if s.Shell {
+		records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "/bin/gosh"}), 0o644))
+	} else {
+		records = append(records, cpio.Symlink(strings.TrimPrefix(wire.FirstTest, "/"), wire.TestBinary(plan.Tests[0].Package)))
 		if err := json.NewEncoder(id).Encode(plan); err != nil {
 			return Archive{}, err
 		}
@@ -265,7 +266,6 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		}
 		records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.PlanPath, "/"), string(text)+"\n", 0o644))
 	}
-	records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile(args), 0o644))
 	cpio.MakeAllReproducible(records)
 	var b bytes.Buffer
 	w := cpio.Newc.Writer(&b)

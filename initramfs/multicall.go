@@ -29,6 +29,7 @@ func init() {
 	if filepath.Base(os.Args[0]) == "uinit" {
 		uinit.Main()
 	}
+	uinit.WarmUp()
 }
 `
 

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -34,14 +33,13 @@ func Main() {
 func run(args []string) error {
 	flags := flag.NewFlagSet("uinit", flag.ContinueOnError)
 	shell := flags.String("shell", "", "run this shell on the console instead of the plan")
-	first := flags.String("first", "", "the test binary that the plan starts with")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *shell != "" {
 		return runShell(*shell)
 	}
-	return runPlan(warmUp(*first))
+	return runPlan()
 }
 
 func runShell(path string) error {
@@ -52,9 +50,8 @@ func runShell(path string) error {
 }
 
 // runPlan writes the whole record stream. An error here is the guest's own
-// trouble, which the stream then ends with. It waits for warm before the first
-// test.
-func runPlan(warm func() error) error {
+// trouble, which the stream then ends with.
+func runPlan() error {
 	out, err := openRecords()
 	if err != nil {
 		return err
@@ -74,11 +71,11 @@ func runPlan(warm func() error) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return out.trouble(err)
 	}
+	if err := killStrays(); err != nil { // a warm-up that is still going
+		return out.trouble(err)
+	}
 	if err := out.write(wire.Record{Type: wire.TypeHello, Hello: &hello}); err != nil {
 		return err
-	}
-	if err := warm(); err != nil {
-		return out.trouble(err)
 	}
 	tests := plan.Tests[hello.From:]
 	for _, t := range tests {
@@ -90,21 +87,12 @@ func runPlan(warm func() error) error {
 	return out.write(wire.Record{Type: wire.TypeDone, Count: &count})
 }
 
-// warmUp starts a test binary once, to list no test, and returns what waits for
-// its end. QEMU without KVM takes 0.15 s to translate a Go program's way to
-// main: the other CPU does it while this one gathers the hello, and no test
-// pays for it.
-func warmUp(binary string) (wait func() error) {
-	cmd := exec.Command(binary, "-test.list=^$")
-	if err := cmd.Start(); err != nil {
-		return func() error { return err }
-	}
-	return func() error {
-		if err := cmd.Wait(); err != nil {
-			return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
-		}
-		return nil
-	}
+// WarmUp starts the plan's first test binary, to list no test. QEMU without KVM
+// takes 0.15 s to translate a Go program's way to main: one CPU does it while
+// u-root's init has the other, and no test pays for it. Where this fails, the
+// test will too, and say so.
+func WarmUp() {
+	_, _ = os.StartProcess(wire.FirstTest, []string{wire.FirstTest, "-test.list=^$"}, &os.ProcAttr{})
 }
 
 func loadPlan() (wire.Plan, error) {

@@ -23,6 +23,9 @@ const TestDir = "/tests"
 // TestBinary is the guest's path of the test binary of a package.
 func TestBinary(pkg string) string { return TestDir + "/" + pkg + ".test" }
 
+// FirstTest is a link to the test binary that the plan starts with.
+const FirstTest = TestDir + "/first"
+
 // BootParam is the kernel parameter with a random value for every boot, which
 // hello repeats: records of another boot of the same plan are not evidence.
 const BootParam = "vmtest.boot"
