@@ -194,34 +194,35 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	if err := writeInputs(dir, *run, in, s); err != nil {
 		return err
 	}
-	// What costs seconds goes before what costs minutes: without QEMU, or with
-	// a test that does not compile, there is no point in a kernel.
 	if err := vm.Check(); err != nil {
 		return err
 	}
+	// Side by side, and what fails stops the rest: a test that does not compile
+	// is known in seconds, and ends a build that takes minutes.
 	var qemu string
 	var archive initramfs.Archive
-	both, bothCtx := errgroup.WithContext(ctx) // one that fails stops the other
-	both.Go(func() (err error) {
-		qemu, err = vm.Version(bothCtx)
+	var image kernel.Image
+	parts, partsCtx := errgroup.WithContext(ctx)
+	parts.Go(func() (err error) {
+		qemu, err = vm.Version(partsCtx)
 		return err
 	})
-	both.Go(func() (err error) {
-		archive, err = initramfs.Build(bothCtx, a.initramfsSpec())
+	parts.Go(func() (err error) {
+		archive, err = initramfs.Build(partsCtx, a.initramfsSpec())
 		return err
 	})
-	if err := both.Wait(); err != nil {
+	parts.Go(func() error {
+		base, err := a.source.Fetch(partsCtx, a.cache, a.progress)
+		if err != nil {
+			return err
+		}
+		run.Base = base.Version
+		image, err = kernel.Build(partsCtx, a.cache, kernel.Spec{
+			Base: base, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log"),
+		}, a.progress)
 		return err
-	}
-	base, err := a.source.Fetch(ctx, a.cache, a.progress)
-	if err != nil {
-		return err
-	}
-	run.Base = base.Version
-	image, err := kernel.Build(ctx, a.cache, kernel.Spec{
-		Base: base, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log"),
-	}, a.progress)
-	if err != nil {
+	})
+	if err := parts.Wait(); err != nil {
 		return errors.Join(err, writeJSON(filepath.Join(dir, verdict.RunFile), run))
 	}
 	a.describe(image)

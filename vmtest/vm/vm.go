@@ -152,7 +152,10 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		khz := tscKHz()
 		kernelArgs = append(kernelArgs, "tsc=reliable",
 			fmt.Sprintf("tsc_early_khz=%d", khz),
-			fmt.Sprintf("lpj=%d", khz*1000/hz)) // spares each CPU a delay loop
+			fmt.Sprintf("lpj=%d", khz*1000/hz), // spares each CPU a delay loop
+			// The kernel hands this to init. A package of u-root's prepares a
+			// table with CRC32 instructions, which TCG emulates at 30 ms a time.
+			"GODEBUG=cpu.sse42=off")
 	}
 	accel := g.Accel
 	if accel == TCG {
