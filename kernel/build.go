@@ -42,8 +42,13 @@ type Image struct {
 	VmlinuxSHA256 string   `json:"vmlinux_sha256"` // checked on every use
 	ConfigSHA256  string   `json:"config_sha256"`  // checked on every use
 	Warnings      []string `json:"warnings"`       // compiler warnings, as printed
+	DebugSHA256   string   `json:"debug_sha256"`   // of what Decode reads; checked when it does
 	Cached        bool     `json:"-"`              // taken from the cache, nothing was built
 }
+
+// debug is the path of vmlinux with its debug information, which QEMU need not
+// load and which need not be verified for every run.
+func (i Image) debug() string { return i.Vmlinux + ".debug" }
 
 // Fixed so that equal inputs make equal kernels, byte for byte.
 var buildEnv = []string{
@@ -59,7 +64,7 @@ var buildEnv = []string{
 var unusedTools = []string{"RUSTC=no-rustc", "BINDGEN=no-bindgen", "PAHOLE=no-pahole"}
 
 // recipe is raised when this package changes what it makes of equal inputs.
-const recipe = "2"
+const recipe = "3"
 
 // typicalObjects is how many files a first build of the default configuration
 // compiles; later builds remember their own figure.
@@ -115,7 +120,7 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 	defer unlockWork()
 	err = b.make(ctx, files, over)
 	if err == nil {
-		err = b.store(entry)
+		err = b.store(ctx, entry)
 	}
 	if err := errors.Join(err, s.saveLog(b.log())); err != nil {
 		return Image{}, err
@@ -304,7 +309,10 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, target string) err
 	if err != nil {
 		return err
 	}
-	args := append([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU())}, unusedTools...)
+	// Debug information names files as the kernel's own tree does, wherever the
+	// build was: the build ID covers it.
+	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.src, b.out())
+	args := append([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names}, unusedTools...)
 	cmd := command(ctx, b.src, buildEnv, "make", append(args, target)...)
 	fmt.Fprintf(log, "$ %s %s\n", strings.Join(buildEnv, " "), strings.Join(cmd.Args, " "))
 	both := io.MultiWriter(log, watch)
@@ -379,7 +387,7 @@ func (o *objectCounter) Write(p []byte) (int, error) {
 
 // store copies what make left into the cache, under its final name only when
 // it is whole.
-func (b *build) store(entry string) error {
+func (b *build) store(ctx context.Context, entry string) error {
 	image := Image{Base: b.Base.Version}
 	release, err := os.ReadFile(filepath.Join(b.out(), "include/config/kernel.release"))
 	if err != nil {
@@ -395,7 +403,7 @@ func (b *build) store(entry string) error {
 	}
 	defer os.RemoveAll(tmp)
 	for from, to := range map[string]string{
-		filepath.Join(b.out(), "vmlinux"): "vmlinux",
+		filepath.Join(b.out(), "vmlinux"): "vmlinux.debug",
 		filepath.Join(b.out(), ".config"): "config",
 		b.log():                           "build.log",
 	} {
@@ -403,10 +411,17 @@ func (b *build) store(entry string) error {
 			return err
 		}
 	}
-	if image.BuildID, err = buildID(filepath.Join(tmp, "vmlinux")); err != nil {
+	image.Vmlinux = filepath.Join(tmp, "vmlinux")
+	if _, err := run(command(ctx, "", nil, "objcopy", "--strip-debug", image.debug(), image.Vmlinux)); err != nil {
 		return err
 	}
-	if image.VmlinuxSHA256, err = hashFile(filepath.Join(tmp, "vmlinux")); err != nil {
+	if image.DebugSHA256, err = hashFile(image.debug()); err != nil {
+		return err
+	}
+	if image.BuildID, err = buildID(image.Vmlinux); err != nil {
+		return err
+	}
+	if image.VmlinuxSHA256, err = hashFile(image.Vmlinux); err != nil {
 		return err
 	}
 	if image.ConfigSHA256, err = hashFile(filepath.Join(tmp, "config")); err != nil {

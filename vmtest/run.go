@@ -73,6 +73,7 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 type inputs struct {
 	series []kernel.Series
 	config kconfig.Config
+	allow  []byte // the allow file
 }
 
 func (in inputs) names() string {
@@ -93,6 +94,12 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 	var in inputs
 	if in.config, err = kconfig.Load(fragments...); err != nil {
 		return inputs{}, &usageError{err}
+	}
+	if in.allow, err = os.ReadFile(filepath.Join(a.root, "kernel", "allow")); err != nil {
+		return inputs{}, err
+	}
+	if _, err := verdict.ParseAllow(in.allow); err != nil {
+		return inputs{}, usagef("kernel/%w", err)
 	}
 	var extra []kernel.Patch
 	for _, path := range a.patches {
@@ -239,7 +246,7 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 	if err := writeJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
 		return err
 	}
-	files := map[string][]byte{"requested.config": in.config.Bytes()}
+	files := map[string][]byte{"requested.config": in.config.Bytes(), verdict.AllowFile: in.allow}
 	if s.Expect != nil {
 		files[verdict.ExpectFile] = s.Expect
 	}
@@ -306,6 +313,9 @@ func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive
 		if err := errors.Join(err, choice.Learn(exit)); err != nil {
 			return err
 		}
+		if err := a.decode(ctx, image, sub); err != nil {
+			a.progress.Step("call traces stay as they are: %v", err)
+		}
 		died := exit.Reason == wire.EndedItself || exit.Reason == wire.TestTimeout
 		if !died || w.running < 0 || w.running+1 == len(tests) || n == maxBoots {
 			break
@@ -315,6 +325,19 @@ func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive
 	}
 	// The archive can be built again, byte for byte, and is the largest file by far.
 	return os.Remove(g.Initramfs)
+}
+
+// decode writes the console log of a boot again, with source lines.
+func (a *app) decode(ctx context.Context, image kernel.Image, dir string) error {
+	console, err := os.ReadFile(filepath.Join(dir, wire.ConsoleFile))
+	if err != nil || !kernel.HasLocations(console) {
+		return err
+	}
+	text, err := kernel.Decode(ctx, image, console)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, wire.DecodedFile), text, 0o644)
 }
 
 // watcher follows one boot. It shows which test runs; what came of it is the

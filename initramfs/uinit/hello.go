@@ -18,7 +18,7 @@ import (
 )
 
 // introduce gathers what the judge compares with the kernel that was built.
-func introduce(p wire.Plan) (wire.Hello, error) {
+func introduce(p wire.Plan, config []byte) (wire.Hello, error) {
 	h := wire.Hello{Schema: wire.Schema, PlanID: p.ID}
 	var uname unix.Utsname
 	if err := unix.Uname(&uname); err != nil {
@@ -50,9 +50,8 @@ func introduce(p wire.Plan) (wire.Hello, error) {
 	if h.Clocksource, err = settledClocksource(); err != nil {
 		return wire.Hello{}, err
 	}
-	if h.ConfigSHA256, err = configDigest(); err != nil {
-		return wire.Hello{}, err
-	}
+	digest := sha256.Sum256(config)
+	h.ConfigSHA256 = hex.EncodeToString(digest[:])
 	return h, nil
 }
 
@@ -85,19 +84,16 @@ func settledClocksource() (string, error) {
 	}
 }
 
-func configDigest() (string, error) {
+// runningConfig is the .config that the running kernel was built with.
+func runningConfig() ([]byte, error) {
 	f, err := os.Open("/proc/config.gz")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer f.Close()
 	text, err := gzip.NewReader(f)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, text); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return io.ReadAll(text)
 }

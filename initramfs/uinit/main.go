@@ -63,7 +63,11 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	hello, err := introduce(plan)
+	config, err := runningConfig()
+	if err != nil {
+		return out.trouble(err)
+	}
+	hello, err := introduce(plan, config)
 	if err != nil {
 		return out.trouble(err)
 	}
@@ -77,11 +81,18 @@ func runPlan() error {
 	if err := out.write(wire.Record{Type: wire.TypeHello, Hello: &hello}); err != nil {
 		return err
 	}
+	leaks := newKmemleak(config)
+	if err := leaks.clear(); err != nil {
+		return out.trouble(err)
+	}
 	tests := plan.Tests[hello.From:]
 	for _, t := range tests {
 		if err := runTest(out, t); err != nil {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))
 		}
+	}
+	if err := leaks.report(); err != nil {
+		return out.trouble(err)
 	}
 	count := len(tests)
 	return out.write(wire.Record{Type: wire.TypeDone, Count: &count})

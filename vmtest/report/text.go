@@ -88,8 +88,17 @@ func lane(w io.Writer, l verdict.LaneResult) {
 			asExpected++
 		}
 	}
+	allowed := 0
+	for _, s := range l.Splats {
+		if s.Allowed != "" {
+			allowed++
+		}
+	}
 	fmt.Fprintf(w, "lane %s (%s): %d of %d tests as expected, booted in %.1f s, ran %.1f s, %d splats",
-		l.Lane, l.Accel, asExpected, len(l.Tests), l.BootS, l.DurationS, len(l.Splats))
+		l.Lane, l.Accel, asExpected, len(l.Tests), l.BootS, l.DurationS, len(l.Splats)-allowed)
+	if allowed > 0 {
+		fmt.Fprintf(w, " and %d allowed", allowed)
+	}
 	if l.Boots > 1 {
 		fmt.Fprintf(w, ", %d boots", l.Boots)
 	}
@@ -99,6 +108,9 @@ func lane(w io.Writer, l verdict.LaneResult) {
 func firstSplat(w io.Writer, r verdict.Result) {
 	for _, l := range r.Lanes {
 		for _, s := range l.Splats {
+			if s.Allowed != "" {
+				continue
+			}
 			for i, line := range s.More {
 				if i == maxSplatLines {
 					break

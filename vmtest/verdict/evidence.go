@@ -17,6 +17,7 @@ import (
 const (
 	RunFile     = "run.json"     // Run; written first, and again when the kernel is known
 	ExpectFile  = "expect"       // copy of the series' expect file, as it was
+	AllowFile   = "allow"        // the allow files that apply, one behind the other
 	TroubleFile = "trouble.json" // Trouble; why the run ended before all lanes were booted
 )
 
@@ -50,6 +51,7 @@ const (
 type Evidence struct {
 	Run     *Run
 	Expect  []byte
+	Allow   []byte
 	Trouble *Trouble
 	Lanes   []LaneEvidence // one for each of Run.Lanes
 }
@@ -67,6 +69,7 @@ type BootEvidence struct {
 	Boot    *wire.Boot
 	Exit    *wire.Exit
 	Console []byte
+	Decoded []byte // Console with source lines, if it holds code addresses
 	Records []byte
 }
 
@@ -80,7 +83,8 @@ func Load(dir string) (Evidence, error) {
 	err := errors.Join(
 		loadJSON(filepath.Join(dir, RunFile), &e.Run),
 		loadJSON(filepath.Join(dir, TroubleFile), &e.Trouble),
-		loadBytes(filepath.Join(dir, ExpectFile), &e.Expect))
+		loadBytes(filepath.Join(dir, ExpectFile), &e.Expect),
+		loadBytes(filepath.Join(dir, AllowFile), &e.Allow))
 	if err != nil || e.Run == nil {
 		return e, err
 	}
@@ -112,6 +116,7 @@ func loadBoot(dir string) (BootEvidence, error) {
 		loadJSON(filepath.Join(dir, wire.BootFile), &b.Boot),
 		loadJSON(filepath.Join(dir, wire.ExitFile), &b.Exit),
 		loadBytes(filepath.Join(dir, wire.ConsoleFile), &b.Console),
+		loadBytes(filepath.Join(dir, wire.DecodedFile), &b.Decoded),
 		loadBytes(filepath.Join(dir, wire.RecordsFile), &b.Records))
 	return b, err
 }

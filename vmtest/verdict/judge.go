@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,8 @@ func Judge(e Evidence) Result {
 		r.Run = *e.Run
 	}
 	expect, err := ParseExpect(e.Expect)
+	allow, aerr := ParseAllow(e.Allow)
+	err = errors.Join(err, aerr)
 	switch {
 	case e.Run == nil:
 		f.add(Unjudged, "there is no %s: this is not the folder of a run, or the run ended before it began", RunFile)
@@ -33,7 +36,7 @@ func Judge(e Evidence) Result {
 	}
 	if f.all == nil {
 		for _, l := range e.Lanes {
-			lane, found := judgeLane(l, expect)
+			lane, found := judgeLane(l, expect, allow)
 			r.Lanes = append(r.Lanes, lane)
 			f.all = append(f.all, found...)
 		}
@@ -59,7 +62,7 @@ func rank(v, headline Verdict) int {
 
 // judgeLane judges one lane: one boot, or several that went on one behind the
 // other with one plan.
-func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
+func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneResult, []Finding) {
 	r := LaneResult{Lane: e.Lane, Boots: len(e.Boots)}
 	f := findings{lane: e.Lane}
 	if len(e.Boots) == 0 || e.Boots[0].Plan == nil {
@@ -82,7 +85,7 @@ func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
 		if n > 0 {
 			f.lane = fmt.Sprintf("%s, boot %d", e.Lane, n+1)
 		}
-		next, complete := judgeBoot(b, n+1, plan, from, tests, &r, &f)
+		next, complete := judgeBoot(b, n+1, plan, from, allow, tests, &r, &f)
 		if !complete {
 			return r, f.all
 		}
@@ -111,7 +114,7 @@ func judgeLane(e LaneEvidence, expect []Expectation) (LaneResult, []Finding) {
 // to tests what became of those that it started. Next is the test that another
 // boot is to begin with, -1 if there is nothing to go on with. Not complete
 // means that the folder does not even hold what is needed to look further.
-func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, tests map[wire.TestID]TestResult, r *LaneResult, f *findings) (next int, complete bool) {
+func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, allow []Allowance, tests map[wire.TestID]TestResult, r *LaneResult, f *findings) (next int, complete bool) {
 	switch {
 	case e.Boot == nil || e.Plan == nil:
 		f.add(Unjudged, "it was never booted")
@@ -128,9 +131,9 @@ func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, tests map[wire.T
 	}
 	r.DurationS += e.Exit.DurationS
 	s := readStream(e.Records, plan, *e.Boot, f)
-	judgeConsole(e.Console, n, s, r, f)
+	tolerated := judgeConsole(e, n, s, allow, r, f)
 	judgeEnd(*e.Exit, s, f)
-	judgeTaint(s, f)
+	judgeTaint(s, tolerated, f)
 	next = -1
 	for i, t := range plan.Tests[from:] {
 		if records := s.tests[t.TestID]; records != nil && records.started {
@@ -143,12 +146,22 @@ func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, tests map[wire.T
 	return next, true
 }
 
-// judgeConsole looks for what the kernel itself complained of.
-func judgeConsole(console []byte, n int, s stream, r *LaneResult, f *findings) {
-	splats, banners, lost := scan(console)
+// taintWarn is TAINT_WARN, which every WARNING sets.
+const taintWarn = 1 << 9
+
+// judgeConsole looks for what the kernel itself complained of. It returns the
+// taint that comes of what is allowed.
+func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneResult, f *findings) (tolerated int64) {
+	splats, banners, lost := scan(e.Console, e.Decoded, allow)
 	for _, x := range splats {
 		x.Boot = n
 		r.Splats = append(r.Splats, x)
+		if x.Allowed != "" {
+			if strings.HasPrefix(x.Text, "WARNING: ") {
+				tolerated |= taintWarn
+			}
+			continue
+		}
 		during := "before the first test"
 		if x.Test != "" {
 			during = "during " + x.Test
@@ -164,6 +177,7 @@ func judgeConsole(console []byte, n int, s stream, r *LaneResult, f *findings) {
 	case banners == 0 && s.hello != nil:
 		f.add(Unjudged, "the guest reported, but %s lacks the kernel's banner", wire.ConsoleFile)
 	}
+	return tolerated
 }
 
 // judgeEnd looks at how the boot came to its end.
@@ -206,17 +220,18 @@ func judgeEnd(x wire.Exit, s stream, f *findings) {
 }
 
 // judgeTaint insists on a kernel that is as clean after each test as before the
-// first.
-func judgeTaint(s stream, f *findings) {
+// first, but for what is tolerated.
+func judgeTaint(s stream, tolerated int64, f *findings) {
 	if s.hello == nil {
 		return
 	}
 	last := int64(0)
 	for _, t := range s.taints {
-		if t.value != last {
-			f.add(Failed, "the kernel's taint went from %#x to %#x %s", last, t.value, t.where)
+		value := t.value &^ tolerated
+		if value != last {
+			f.add(Failed, "the kernel's taint went from %#x to %#x %s", last, value, t.where)
 		}
-		last = t.value
+		last = value
 	}
 }
 

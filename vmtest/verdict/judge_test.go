@@ -325,7 +325,7 @@ func FuzzJudgeRecords(f *testing.F) {
 
 func FuzzScan(f *testing.F) {
 	f.Add([]byte(greenConsole))
-	f.Fuzz(func(t *testing.T, console []byte) { scan(console) })
+	f.Fuzz(func(t *testing.T, console []byte) { scan(console, console, nil) })
 }
 
 // console puts text into the green console, within TestA.

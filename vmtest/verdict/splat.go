@@ -12,7 +12,9 @@ type Splat struct {
 	Line int      `json:"line"` // of that boot's console log, from 1
 	Text string   `json:"text"` // the line that gave it away
 	Test string   `json:"test"` // package.Test that ran then; empty before the first and after the last
-	More []string `json:"more"` // the lines around it, at most splatLines
+	More []string `json:"more"` // the lines around it, at most splatLines, with source lines if they could be decoded
+
+	Allowed string `json:"allowed,omitempty"` // reason why it is nothing against the kernel; empty: it is
 }
 
 // splatLines bounds what is quoted of one splat. A splat's other telling lines
@@ -80,15 +82,18 @@ var signs = []string{
 	"Marking TSC unstable",
 }
 
-// announcement is what uinit writes to the kernel log before each test.
-var announcement = regexp.MustCompile(`^vmtest: start (\S+)$`)
+// announcement is what uinit writes to the kernel log before each test, and
+// before what it does itself.
+var announcement = regexp.MustCompile(`^vmtest: (?:start (\S+)|look for leaks)$`)
 
-// scan reads a console log from its first byte.
-func scan(console []byte) (splats []Splat, banners int, lost bool) {
+// scan reads a console log from its first byte. Decoded is the same log with
+// source lines, and quoted instead where it is line by line the same.
+func scan(console, decoded []byte, allow []Allowance) (splats []Splat, banners int, lost bool) {
 	test := ""
-	var lines []string
-	for line := range bytes.SplitSeq(console, []byte("\n")) {
-		lines = append(lines, strings.TrimRight(prefix.ReplaceAllString(string(line), ""), "\r"))
+	lines := messages(console)
+	quoted := messages(decoded)
+	if len(quoted) != len(lines) {
+		quoted = lines
 	}
 	quietUntil := 0
 	for i, line := range lines {
@@ -105,17 +110,31 @@ func scan(console []byte) (splats []Splat, banners int, lost bool) {
 		if i < quietUntil || !isSplat(line) {
 			continue
 		}
-		quietUntil = min(i+splatLines, len(lines))
-		more := lines[i:quietUntil]
-		for j, l := range more {
-			if announcement.MatchString(l) {
-				more, quietUntil = more[:j], i+j
-				break
+		end := min(i+splatLines, len(lines))
+		for j := i; j < end; j++ {
+			if announcement.MatchString(lines[j]) {
+				end = j
 			}
 		}
-		splats = append(splats, Splat{Line: i + 1, Text: headline(more), Test: test, More: more})
+		head := headline(lines[i:end])
+		s := Splat{Line: i + 1, Text: lines[i+head], Test: test, More: quoted[i:end], Allowed: allowed(allow, lines[i+head])}
+		if s.Allowed == "" {
+			quietUntil = end
+		} else {
+			quietUntil = i + head + 1 // what else it tells is not allowed with it
+		}
+		splats = append(splats, s)
 	}
 	return splats, banners, lost
+}
+
+// messages are the lines of a console log without what printk puts before them.
+func messages(console []byte) []string {
+	var lines []string
+	for line := range bytes.SplitSeq(console, []byte("\n")) {
+		lines = append(lines, strings.TrimRight(prefix.ReplaceAllString(string(line), ""), "\r"))
+	}
+	return lines
 }
 
 func isSplat(line string) bool {
@@ -127,10 +146,11 @@ func isSplat(line string) bool {
 	return false
 }
 
-// headline is the first line that says what happened: "cut here" does not.
-func headline(lines []string) string {
+// headline is the index of the first line that says what happened: "cut here"
+// does not.
+func headline(lines []string) int {
 	if strings.Contains(lines[0], "[ cut here ]") && len(lines) > 1 {
-		return lines[1]
+		return 1
 	}
-	return lines[0]
+	return 0
 }

@@ -9,8 +9,9 @@ const (
 	BootFile    = "boot.json"     // Boot; host, before the boot
 	ConsoleFile = "console.log"   // all bytes of the first UART; QEMU
 	RecordsFile = "records.jsonl" // all bytes of the second UART; QEMU
-	ExitFile    = "exit.json"     // Exit; host, last
 	QEMUFile    = "qemu.log"      // what QEMU itself printed
+	ExitFile    = "exit.json"     // Exit; host, last of the boot
+	DecodedFile = "decoded.log"   // ConsoleFile line by line, with source lines; host, if there are any to add
 )
 
 // BootDir is the folder of a lane's n-th boot, from 1, relative to the lane's:
