@@ -41,9 +41,6 @@ func (k kmemleak) report() error {
 	if !k.built {
 		return nil
 	}
-	if err := announce("look for leaks"); err != nil {
-		return err
-	}
 	if err := k.write("scan"); err != nil {
 		return err
 	}

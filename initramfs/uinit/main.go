@@ -91,6 +91,9 @@ func runPlan() error {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))
 		}
 	}
+	if err := announce("end of the tests"); err != nil {
+		return out.trouble(err)
+	}
 	if err := leaks.report(); err != nil {
 		return out.trouble(err)
 	}

@@ -162,7 +162,7 @@ func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneRes
 			}
 			continue
 		}
-		during := "before the first test"
+		during := "outside the tests"
 		if x.Test != "" {
 			during = "during " + x.Test
 		}

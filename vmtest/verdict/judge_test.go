@@ -182,13 +182,39 @@ func TestJudge(t *testing.T) {
 			e.Lanes[0].Boots[0].Exit.Reason, e.Lanes[0].Boots[0].Records = wire.BootTimeout, nil
 		}, Failed, "did not come up"},
 
-		"splat":             {console("[    1.2] ------------[ cut here ]------------\n[    1.2] WARNING: CPU: 0 at x\n"), Failed, "splat during p.TestA: WARNING: CPU: 0 at x"},
+		"splat": {console("[    1.2] ------------[ cut here ]------------\n[    1.2] WARNING: CPU: 0 at x\n"), Failed, "splat during p.TestA: WARNING: CPU: 0 at x"},
+		"splat at boot": {func(e *Evidence) {
+			b := &e.Lanes[0].Boots[0]
+			b.Console = append([]byte("[    0.0] WARNING: x\n"), b.Console...)
+		}, Failed, "splat outside the tests: WARNING: x"},
+		"leak": {func(e *Evidence) {
+			b := &e.Lanes[0].Boots[0]
+			b.Console = append(b.Console, "[    3.0] vmtest: end of the tests\n[    9.0] kmemleak: 2 new suspected memory leaks (see x)\n"...)
+		}, Failed, "splat outside the tests: kmemleak: 2 new"},
 		"splat with caller": {console("[    1.2][   T12] BUG: KASAN: slab-use-after-free in x\n"), Failed, "during p.TestA: BUG: KASAN"},
 		"messages dropped":  {console("[    1.2] ** 12 printk messages dropped **\n"), Unjudged, "dropped"},
 		"reboot":            {console("[    0.0] Linux version 6.12.117\n"), Failed, "rebooted"},
 		"console lost":      {func(e *Evidence) { e.Lanes[0].Boots[0].Console = nil }, Unjudged, "lacks the kernel's banner"},
 		"taint":             {edit(end, func(r *wire.Record) { r.Taint = ptr(512) }), Failed, "0x0 to 0x200 during p.TestA"},
 		"tainted at boot":   {edit(0, func(r *wire.Record) { r.Taint = ptr(1) }), Failed, "0x0 to 0x1 while booting"},
+
+		"allow unreadable": {func(e *Evidence) { e.Allow = []byte("WARNING: x\n") }, Unjudged, "allow:1: \"WARNING: x\" has no reason"},
+		"allow everything": {func(e *Evidence) { e.Allow = []byte("(WARNING: x)? # why\n") }, Unjudged, "allows everything"},
+		"allow no regexp":  {func(e *Evidence) { e.Allow = []byte("( # why\n") }, Unjudged, "allow:1: "},
+		"beside what is allowed": {func(e *Evidence) {
+			console("[    1.2] WARNING: x\n[    1.2] BUG: KASAN: y\n")(e)
+			e.Allow = []byte("^WARNING: x$ # why\n")
+		}, Failed, "during p.TestA: BUG: KASAN: y"},
+		"taint of what is allowed, and more": {func(e *Evidence) {
+			edit(end, func(r *wire.Record) { r.Taint = ptr(512 | 128) })(e)
+			console("[    1.2] WARNING: x\n")(e)
+			e.Allow = []byte("^WARNING: x$ # why\n")
+		}, Failed, "0x0 to 0x80 during p.TestA"},
+		"taint of what does not taint": {func(e *Evidence) {
+			edit(end, func(r *wire.Record) { r.Taint = ptr(512) })(e)
+			console("[    1.2] BUG: x\n")(e)
+			e.Allow = []byte("^BUG: x$ # why\n")
+		}, Failed, "0x0 to 0x200 during p.TestA"},
 
 		"expect unreadable": {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
 		"expect of nothing": {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},
@@ -218,6 +244,44 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %v, want one of %v that says %q", r.Findings, tc.want, tc.says)
 			}
 		})
+	}
+}
+
+// What is allowed is reported and nothing more, with the taint it leaves.
+func TestJudgeAllowed(t *testing.T) {
+	e := greenRun()
+	s := greenScript()
+	for i := range s {
+		if i >= 4 {
+			s[i].Taint = ptr(taintWarn)
+		}
+	}
+	b := &e.Lanes[0].Boots[0]
+	b.Records = s.bytes()
+	console("[    1.2] ------------[ cut here ]------------\n[    1.2] WARNING: CPU: 1 at x\n[    1.2] Call Trace:\n")(&e)
+	e.Allow = []byte("# comment\n\nWARNING: CPU: [01] at x # known since 6.12\n")
+	r := Judge(e)
+	if r.Verdict != Passed {
+		t.Fatalf("got %v %v, want a pass", r.Verdict, r.Findings)
+	}
+	if got := r.Lanes[0].Splats; len(got) != 1 || got[0].Allowed != "known since 6.12" || got[0].Text != "WARNING: CPU: 1 at x" {
+		t.Errorf("got %+v, want the splat with the reason", got)
+	}
+}
+
+// Source lines are quoted where they belong to this console, and not otherwise.
+func TestJudgeDecoded(t *testing.T) {
+	for decoded, want := range map[string]string{
+		strings.Replace(greenConsole, "[    1.5", "[    1.2] BUG: x\n[    1.2]  f+0x1/0x2 (a.c:1)\n[    1.5", 1): "f+0x1/0x2 (a.c:1)",
+		"":                               " f+0x1/0x2",
+		"[    1.2]  f+0x1/0x2 (a.c:1)\n": " f+0x1/0x2",
+	} {
+		e := greenRun()
+		console("[    1.2] BUG: x\n[    1.2]  f+0x1/0x2\n")(&e)
+		e.Lanes[0].Boots[0].Decoded = []byte(decoded)
+		if got := Judge(e).Lanes[0].Splats[0].More[1]; strings.TrimSpace(got) != strings.TrimSpace(want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -319,6 +383,18 @@ func FuzzJudgeRecords(f *testing.F) {
 		r := Judge(e)
 		if r.Verdict == Passed && r.Counts()[Pass] != 2 {
 			t.Errorf("passed with %v", r.Counts())
+		}
+	})
+}
+
+func FuzzParseAllow(f *testing.F) {
+	f.Add([]byte("WARNING: x # because\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := ParseAllow(text)
+		for _, a := range all {
+			if err != nil || a.Reason == "" || a.Pattern.MatchString("") {
+				t.Errorf("%+v with error %v", a, err)
+			}
 		}
 	})
 }

@@ -83,8 +83,8 @@ var signs = []string{
 }
 
 // announcement is what uinit writes to the kernel log before each test, and
-// before what it does itself.
-var announcement = regexp.MustCompile(`^vmtest: (?:start (\S+)|look for leaks)$`)
+// after the last.
+var announcement = regexp.MustCompile(`^vmtest: (?:start (\S+)|end of the tests)$`)
 
 // scan reads a console log from its first byte. Decoded is the same log with
 // source lines, and quoted instead where it is line by line the same.
