@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -170,7 +169,7 @@ func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir str
 	err := a.gather(ctx, in, s, dir, &run)
 	a.progress.clear()
 	if err != nil {
-		if err := writeJSON(filepath.Join(dir, verdict.TroubleFile), trouble(err)); err != nil {
+		if err := wire.WriteJSON(filepath.Join(dir, verdict.TroubleFile), trouble(err)); err != nil {
 			return verdict.Result{}, err
 		}
 	}
@@ -230,12 +229,12 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 		return err
 	})
 	if err := parts.Wait(); err != nil {
-		return errors.Join(err, writeJSON(filepath.Join(dir, verdict.RunFile), run))
+		return errors.Join(err, wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run))
 	}
 	a.describe(image)
 	run.Release, run.KernelCached, run.KernelWarning = image.Release, image.Cached, image.Warnings
 	run.PrepareS = time.Since(began).Seconds()
-	if err := writeJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
+	if err := wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
 		return err
 	}
 	return a.boot(ctx, qemu, image, archive, dir)
@@ -243,7 +242,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 
 // writeInputs keeps what the run is made of beside what comes of it.
 func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error {
-	if err := writeJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
+	if err := wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
 		return err
 	}
 	files := map[string][]byte{"requested.config": in.config.Bytes(), verdict.AllowFile: in.allow}
@@ -375,14 +374,6 @@ func (a *app) describe(image kernel.Image) {
 		}
 		a.progress.Step("compiler warning: %s", w)
 	}
-}
-
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
 // shortPath is path relative to the working folder where that is below it.

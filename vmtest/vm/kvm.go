@@ -89,7 +89,7 @@ func remember(file string, works bool) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return writeJSON(file, works)
+	return wire.WriteJSON(file, works)
 }
 
 // memoryFile is named for this boot of the host and this QEMU.

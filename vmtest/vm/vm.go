@@ -5,7 +5,6 @@ package vm
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -120,8 +119,8 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		return wire.Exit{}, err
 	}
 	err = errors.Join(
-		writeJSON(filepath.Join(dir, wire.PlanFile), plan),
-		writeJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
+		wire.WriteJSON(filepath.Join(dir, wire.PlanFile), plan),
+		wire.WriteJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
 			Lane: g.Lane, Accel: g.Accel, BootID: bootID, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
 			QEMU: g.QEMU, Cmdline: cmdline,
 		}))
@@ -133,7 +132,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	return exit, writeJSON(filepath.Join(dir, wire.ExitFile), exit)
+	return exit, wire.WriteJSON(filepath.Join(dir, wire.ExitFile), exit)
 }
 
 // options is QEMU's command line but for the ports. The machine is a pc without
@@ -226,14 +225,6 @@ func (p *ports) close() {
 			_ = one.theirs.Close()
 		}
 	}
-}
-
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
 // ended reads how QEMU ended off Wait's error.

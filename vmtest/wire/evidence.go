@@ -1,6 +1,10 @@
 package wire
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
 
 // A boot's folder holds its evidence. Each file is written by one party, and
 // inputs are written before they are used.
@@ -54,4 +58,13 @@ type Exit struct {
 	DumpAt    int64   `json:"dump_at,omitempty"` // where in the console log the kernel was asked to dump its tasks
 	BootS     float64 `json:"boot_s"`            // host seconds from QEMU's start to hello; 0 without one
 	DurationS float64 `json:"duration_s"`        // host seconds from QEMU's start to its end
+}
+
+// WriteJSON writes a file of evidence.
+func WriteJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
 }

@@ -1,6 +1,6 @@
 // Package wire is the contract between the host and the guest: the plan that
 // the host puts into the initramfs, and the records that the guest writes to
-// its second UART. It holds data types and nothing that acts.
+// its second UART, and the files of evidence. It decides nothing.
 package wire
 
 import (
