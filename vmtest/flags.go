@@ -13,6 +13,7 @@ import (
 
 	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/vm"
+	"timens-vmtest/vmtest/wire"
 )
 
 // usageError is a mistake on the command line: exit 2.
@@ -56,8 +57,12 @@ const defaultSeries = "timens-offset"
 // defaultFragments make the configuration, in this order.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 
-// lanes that can be run.
-var lanes = []string{"real"}
+// lanes are what -lane stands for.
+var lanes = map[string][]string{
+	wire.Real:    {wire.Real},
+	wire.Virtual: {wire.Virtual},
+	"both":       {wire.Real, wire.Virtual},
+}
 
 // flags of all verbs. Each verb registers those that it reads.
 type flags struct {
@@ -94,7 +99,7 @@ func (f *flags) registerTests(set *flag.FlagSet) {
 }
 
 func (f *flags) registerBoot(set *flag.FlagSet) {
-	set.StringVar(&f.lane, "lane", "real", "`real`; the only lane so far")
+	set.StringVar(&f.lane, "lane", "real", "`real|virtual|both`: guest time is host time, or instructions executed")
 	set.StringVar(&f.accel, "accel", vm.Auto, "`auto|kvm|tcg`")
 }
 
@@ -126,8 +131,8 @@ func (f *flags) check(root string) error {
 			return usagef("-tests: %w", err)
 		}
 	}
-	if f.lane != "" && !slices.Contains(lanes, f.lane) {
-		return usagef("-lane %s: lanes are %s", f.lane, strings.Join(lanes, ", "))
+	if f.lane != "" && lanes[f.lane] == nil {
+		return usagef("-lane %s is none of real, virtual, both", f.lane)
 	}
 	if f.accel != "" && !slices.Contains([]string{vm.Auto, vm.KVM, vm.TCG}, f.accel) {
 		return usagef("-accel %s is none of auto, kvm, tcg", f.accel)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -14,6 +15,7 @@ import (
 // terminal, plain lines elsewhere. It goes to standard error; verdicts go to
 // standard output.
 type progress struct {
+	mu       sync.Mutex // several stages may speak at once
 	w        io.Writer
 	terminal bool
 	bar      *progressbar.ProgressBar
@@ -31,7 +33,9 @@ const plainEvery = 15 * time.Second
 
 // Step implements kernel.Reporter.
 func (p *progress) Step(format string, args ...any) {
-	p.clear()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop()
 	fmt.Fprintf(p.w, "vmtest: "+format+"\n", args...)
 	p.said, p.saidDone = time.Now(), 0
 }
@@ -43,6 +47,8 @@ func (p *progress) Objects(done, total int, name string) {
 
 // count shows that done of total things are done; total 0 is unknown.
 func (p *progress) count(what string, done, total int, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	of := ""
 	if total > 0 {
 		of = fmt.Sprintf(" of %d", total)
@@ -55,7 +61,7 @@ func (p *progress) count(what string, done, total int, name string) {
 		return
 	}
 	if p.bar == nil || p.barTotal != total {
-		p.clear()
+		p.drop()
 		p.barTotal = total
 		limit := total
 		if limit == 0 {
@@ -73,6 +79,12 @@ func (p *progress) count(what string, done, total int, name string) {
 
 // clear removes the live line, if there is one.
 func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop()
+}
+
+func (p *progress) drop() {
 	if p.bar != nil {
 		_ = p.bar.Clear() // as above
 		p.bar = nil

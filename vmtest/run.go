@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -163,7 +164,7 @@ func newFolder(results, name string) (string, error) {
 // An error means that not even the folder could be kept.
 func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir string) (verdict.Result, error) {
 	run := verdict.Run{
-		Series: s.Name, Lanes: []string{a.lane},
+		Series: s.Name, Lanes: lanes[a.lane],
 		Began: time.Now().Format(time.RFC3339), Command: os.Args,
 	}
 	err := a.gather(ctx, in, s, dir, &run)
@@ -277,53 +278,106 @@ func (a *app) initramfsSpec() initramfs.Spec {
 	}
 }
 
-// maxBoots bounds how often a lane goes on after its guest died in a test.
-const maxBoots = 20
-
-// boot boots the lane and leaves its evidence. A guest that dies in a test
-// costs that test only: another boot goes on with the next one.
+// boot boots all lanes side by side and leaves their evidence.
 func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, dir string) error {
-	lane := filepath.Join(dir, a.lane)
 	g := vm.Guest{
-		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: a.lane, QEMU: qemu,
+		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, QEMU: qemu,
 		BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
 	}
 	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
 		return err
 	}
-	choice, err := vm.ChooseAccel(ctx, a.accel, g, archive.Plan, filepath.Join(a.cache.Dir, "kvm"), filepath.Join(dir, "kvm-proof"), a.progress.Step)
-	if err != nil {
-		return err
+	which := lanes[a.lane]
+	choice := vm.Choice{Accel: vm.TCG}
+	if slices.Contains(which, wire.Real) {
+		var err error
+		choice, err = vm.ChooseAccel(ctx, a.accel, g, archive.Plan, filepath.Join(a.cache.Dir, "kvm"), filepath.Join(dir, "kvm-proof"), a.progress.Step)
+		if err != nil {
+			return err
+		}
 	}
-	g.Accel = choice.Accel
 	why := ""
 	if choice.Why != "" {
 		why = "; KVM is out: " + choice.Why
 	}
-	tests := archive.Plan.Tests
-	a.progress.Step("boot %d tests in QEMU (%s%s); console: %s", len(tests), g.Accel, why, shortPath(filepath.Join(lane, wire.ConsoleFile)))
-	for n := 1; ; n++ {
-		sub := filepath.Join(lane, wire.BootDir(n))
-		if err := os.MkdirAll(sub, 0o755); err != nil {
-			return err
+	a.progress.Step("boot %d tests in QEMU (%s%s); console: %s", len(archive.Plan.Tests), choice.Accel, why,
+		shortPath(filepath.Join(dir, which[0], wire.ConsoleFile)))
+	ended := new(atomic.Int64)
+	all, allCtx := errgroup.WithContext(ctx)
+	for _, name := range which {
+		l := lane{app: a, guest: g, plan: archive.Plan, image: image, dir: filepath.Join(dir, name), ended: ended, of: len(which) * len(archive.Plan.Tests)}
+		l.guest.Lane, l.guest.Accel = name, vm.TCG
+		if name == wire.Real {
+			l.guest.Accel, l.learn = choice.Accel, choice.Learn
 		}
-		w := watcher{app: a, plan: archive.Plan, running: -1}
-		exit, err := vm.Boot(ctx, g, archive.Plan, vm.DefaultLimits, sub, w.watch)
-		if err := errors.Join(err, choice.Learn(exit)); err != nil {
-			return err
-		}
-		if err := a.decode(ctx, image, sub); err != nil {
-			a.progress.Step("call traces stay as they are: %v", err)
-		}
-		died := exit.Reason == wire.EndedItself || exit.Reason == wire.TestTimeout
-		if !died || w.running < 0 || w.running+1 == len(tests) || n == maxBoots {
-			break
-		}
-		g.From = w.running + 1
-		a.progress.Step("the guest died in %s; boot %d goes on with %s", tests[w.running].TestID, n+1, tests[g.From].TestID)
+		all.Go(func() error { return l.boot(allCtx) })
+	}
+	if err := all.Wait(); err != nil {
+		return err
 	}
 	// The archive can be built again, byte for byte, and is the largest file by far.
 	return os.Remove(g.Initramfs)
+}
+
+// lane is one lane of a run under way.
+type lane struct {
+	*app
+	guest vm.Guest
+	plan  wire.Plan
+	image kernel.Image
+	dir   string
+	learn func(wire.Exit) error // nil: nothing is to be learned of this lane
+
+	running int           // index into the plan; -1 between tests
+	ended   *atomic.Int64 // tests, in all lanes
+	of      int           // likewise
+}
+
+// maxBoots bounds how often a lane goes on after its guest died in a test.
+const maxBoots = 20
+
+// boot boots the lane. A guest that dies in a test costs that test only:
+// another boot goes on with the next one.
+func (l *lane) boot(ctx context.Context) error {
+	tests := l.plan.Tests
+	for n := 1; ; n++ {
+		sub := filepath.Join(l.dir, wire.BootDir(n))
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			return err
+		}
+		l.running = -1
+		exit, err := vm.Boot(ctx, l.guest, l.plan, vm.DefaultLimits, sub, l.watch)
+		if l.learn != nil {
+			err = errors.Join(err, l.learn(exit))
+		}
+		if err != nil {
+			return err
+		}
+		if err := l.decode(ctx, l.image, sub); err != nil {
+			l.progress.Step("call traces stay as they are: %v", err)
+		}
+		died := exit.Reason == wire.EndedItself || exit.Reason == wire.TestTimeout
+		if !died || l.running < 0 || l.running+1 == len(tests) || n == maxBoots {
+			return nil
+		}
+		l.guest.From = l.running + 1
+		l.progress.Step("lane %s: the guest died in %s; boot %d goes on with %s", l.guest.Lane, tests[l.running].TestID, n+1, tests[l.guest.From].TestID)
+	}
+}
+
+// watch shows which test runs; what came of it is the judge's to say.
+func (l *lane) watch(r wire.Record) {
+	switch r.Type {
+	case wire.TypeStart:
+		l.running = slices.IndexFunc(l.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
+		l.progress.count("tests", int(l.ended.Load()), l.of, l.guest.Lane+" "+r.TestID.String())
+	case wire.TypeEnd:
+		l.running = -1
+		l.ended.Add(1)
+		if l.verbose {
+			l.progress.Step("%s (%s) ended after %.2f s", r.TestID, l.guest.Lane, r.End.DurationS)
+		}
+	}
 }
 
 // decode writes the console log of a boot again, with source lines.
@@ -337,27 +391,6 @@ func (a *app) decode(ctx context.Context, image kernel.Image, dir string) error 
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, wire.DecodedFile), text, 0o644)
-}
-
-// watcher follows one boot. It shows which test runs; what came of it is the
-// judge's to say.
-type watcher struct {
-	*app
-	plan    wire.Plan
-	running int // index into the plan; -1 between tests
-}
-
-func (w *watcher) watch(r wire.Record) {
-	switch r.Type {
-	case wire.TypeStart:
-		w.running = slices.IndexFunc(w.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
-		w.progress.count("tests", w.running, len(w.plan.Tests), r.TestID.String())
-	case wire.TypeEnd:
-		w.running = -1
-		if w.verbose {
-			w.progress.Step("%s ended after %.2f s", r.TestID, r.End.DurationS)
-		}
-	}
 }
 
 // describe says what kernel there is.

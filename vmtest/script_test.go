@@ -166,6 +166,9 @@ func newFakeGuest(args []string) (*fakeGuest, error) {
 		if id, ok := strings.CutPrefix(word, wire.BootParam+"="); ok {
 			g.hello.BootID = id
 		}
+		if lane, ok := strings.CutPrefix(word, wire.LaneParam+"="); ok {
+			g.hello.Lane = lane
+		}
 		if from, ok := strings.CutPrefix(word, wire.FromParam+"="); ok {
 			if g.hello.From, err = strconv.Atoi(from); err != nil {
 				return nil, err

@@ -47,6 +47,9 @@ func introduce(p wire.Plan, config []byte) (wire.Hello, error) {
 	if h.From, err = strconv.Atoi(from); err != nil || h.From < 0 || h.From >= len(p.Tests) {
 		return wire.Hello{}, fmt.Errorf("%s=%s is no index into a plan of %d tests", wire.FromParam, from, len(p.Tests))
 	}
+	if h.Lane, err = bootParam(wire.LaneParam); err != nil {
+		return wire.Hello{}, err
+	}
 	if h.Clocksource, err = settledClocksource(); err != nil {
 		return wire.Hello{}, err
 	}

@@ -87,7 +87,7 @@ func runPlan() error {
 	}
 	tests := plan.Tests[hello.From:]
 	for _, t := range tests {
-		if err := runTest(out, t); err != nil {
+		if err := runTest(out, t, hello.Lane); err != nil {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))
 		}
 	}

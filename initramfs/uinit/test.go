@@ -19,7 +19,7 @@ const dumpGrace = 2 * time.Second
 
 // runTest runs one test in a process of its own and writes its records. An
 // error means that uinit could not do its part, not that the test failed.
-func runTest(out *records, t wire.Test) error {
+func runTest(out *records, t wire.Test, lane string) error {
 	if err := announce("start " + t.String()); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func runTest(out *records, t wire.Test) error {
 	cmd := exec.Command(wire.TestBinary(t.Package),
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
-	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}
+	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", wire.LaneEnv + "=" + lane}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	began := uptime()

@@ -33,7 +33,7 @@ func greenScript() script {
 			{Type: wire.TypeEnd, TestID: &id, End: &wire.End{DurationS: 0.25}},
 		}
 	}
-	hello := wire.Hello{Schema: wire.Schema, PlanID: "plan", BootID: "boot", BuildID: "build", ConfigSHA256: "config", Clocksource: "tsc"}
+	hello := wire.Hello{Schema: wire.Schema, PlanID: "plan", BootID: "boot", Lane: "real", BuildID: "build", ConfigSHA256: "config", Clocksource: "tsc"}
 	s := script{{Type: wire.TypeHello, Hello: &hello}}
 	s = append(s, result(testA, passLine(testA))...)
 	s = append(s, result(testB, passLine(testB))...)
@@ -70,7 +70,7 @@ func greenRun() Evidence {
 		Run: &Run{Series: "s", Base: "6.12.117", Lanes: []string{"real"}, PrepareS: 1},
 		Lanes: []LaneEvidence{{Lane: "real", Boots: []BootEvidence{{
 			Plan: &wire.Plan{Schema: wire.Schema, ID: "plan", Tests: []wire.Test{{TestID: testA, TimeoutS: 1}, {TestID: testB, TimeoutS: 1}}},
-			Boot: &wire.Boot{Accel: "tcg", BootID: "boot", BuildID: "build", ConfigSHA256: "config"},
+			Boot: &wire.Boot{Accel: "tcg", Lane: "real", BootID: "boot", BuildID: "build", ConfigSHA256: "config"},
 			Exit: &wire.Exit{Reason: wire.EndedItself, BootS: 1, DurationS: 3},
 
 			Console: []byte(greenConsole),

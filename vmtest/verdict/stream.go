@@ -155,6 +155,7 @@ func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
 	for _, c := range []struct{ what, got, want string }{
 		{"plan", h.PlanID, plan.ID},
 		{"boot", h.BootID, boot.BootID},
+		{"lane", h.Lane, boot.Lane},
 		{"build ID", h.BuildID, boot.BuildID},
 		{"SHA-256 of the .config", h.ConfigSHA256, boot.ConfigSHA256},
 	} {

@@ -35,6 +35,19 @@ const BootParam = "vmtest.boot"
 // with the next one.
 const FromParam = "vmtest.from"
 
+// LaneParam is the kernel parameter with the lane, which hello repeats and each
+// test finds in the environment as LaneEnv.
+const (
+	LaneParam = "vmtest.lane"
+	LaneEnv   = "VMTEST_LANE"
+)
+
+// Lanes: two kinds of time in which a plan can run.
+const (
+	Real    = "real"    // guest time is host time, and a busy host shows
+	Virtual = "virtual" // guest time is instructions executed, and jumps over idle
+)
+
 // RecordTTY is the guest's end of the UART that carries records.
 const RecordTTY = "/dev/ttyS1"
 
@@ -112,6 +125,7 @@ type Hello struct {
 	PlanID       string `json:"plan_id"`
 	BootID       string `json:"boot_id"`  // value of BootParam
 	From         int    `json:"from"`     // value of FromParam
+	Lane         string `json:"lane"`     // value of LaneParam
 	Release      string `json:"release"`  // uname -r
 	Version      string `json:"version"`  // uname -v
 	BuildID      string `json:"build_id"` // of the running kernel, from /sys/kernel/notes
