@@ -213,6 +213,7 @@ func (g *fakeGuest) write(r wire.Record) error {
 	r.Seq = g.seq
 	g.seq++
 	r.Taint = new(int64)
+	r.RTC = new(int64)
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err

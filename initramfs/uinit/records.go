@@ -39,7 +39,8 @@ func openRecords() (*records, error) {
 	return &records{tty: tty}, nil
 }
 
-// write numbers and dates r and adds the taint where the host wants it. After
+// write numbers and dates r and adds the taint and the time of QEMU's clock
+// where the host wants them. After
 // a start or the end of the stream it returns only when the last bit has left
 // the UART: what comes next may be the end of the machine.
 func (o *records) write(r wire.Record) error {
@@ -51,6 +52,13 @@ func (o *records) write(r wire.Record) error {
 			return err
 		}
 		r.Taint = &taint
+	}
+	if r.Type == wire.TypeHello || r.Type == wire.TypeDone {
+		now, err := readRTC()
+		if err != nil {
+			return err
+		}
+		r.RTC, r.UptimeS = &now, uptime()
 	}
 	line, err := json.Marshal(r)
 	if err != nil {

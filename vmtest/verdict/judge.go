@@ -3,6 +3,7 @@ package verdict
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -134,6 +135,7 @@ func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, allow []Allowanc
 	tolerated := judgeConsole(e, n, s, allow, r, f)
 	judgeEnd(*e.Exit, s, f)
 	judgeTaint(s, tolerated, f)
+	judgeClock(s, f)
 	next = -1
 	for i, t := range plan.Tests[from:] {
 		if records := s.tests[t.TestID]; records != nil && records.started {
@@ -232,6 +234,18 @@ func judgeTaint(s stream, tolerated int64, f *findings) {
 			f.add(Failed, "the kernel's taint went from %#x to %#x %s", last, value, t.where)
 		}
 		last = value
+	}
+}
+
+// judgeClock compares the kernel's clock with QEMU's, which a kernel whose
+// clocks and timers are wrong alike cannot change. QEMU's shows whole seconds.
+func judgeClock(s stream, f *findings) {
+	if !s.done {
+		return
+	}
+	kernel, qemu := s.last.kernel-s.first.kernel, float64(s.last.qemu-s.first.qemu)
+	if math.Abs(kernel-qemu) > 1.2+qemu/1000 {
+		f.add(Failed, "CLOCK_MONOTONIC went on by %.1f s while QEMU's clock went on by %.0f s", kernel, qemu)
 	}
 }
 

@@ -52,6 +52,9 @@ func (s script) bytes() []byte {
 		if r.Seq == 0 {
 			r.Seq = i
 		}
+		if r.RTC == nil && (r.Type == wire.TypeHello || r.Type == wire.TypeDone) {
+			r.RTC = new(int64)
+		}
 		if r.Taint == nil && r.Type != wire.TypeOutput && r.Type != wire.TypeTrouble {
 			r.Taint = new(int64)
 		}
@@ -215,6 +218,9 @@ func TestJudge(t *testing.T) {
 			console("[    1.2] BUG: x\n")(e)
 			e.Allow = []byte("^BUG: x$ # why\n")
 		}, Failed, "0x0 to 0x200 during p.TestA"},
+
+		"kernel's clock too fast": {edit(done, func(r *wire.Record) { r.UptimeS = 2 }), Failed, "CLOCK_MONOTONIC went on by 2.0 s while QEMU's clock went on by 0 s"},
+		"kernel's clock too slow": {edit(done, func(r *wire.Record) { r.UptimeS, r.RTC = 86400, ptr(86400+90) }), Failed, "by 86400.0 s while QEMU's clock went on by 86490 s"},
 
 		"expect unreadable": {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
 		"expect of nothing": {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},

@@ -16,6 +16,14 @@ type stream struct {
 	done    bool
 	trouble string
 	taints  []taint
+	first   clocks // at hello
+	last    clocks // at done
+}
+
+// clocks are the kernel's clock and QEMU's at one moment, in seconds.
+type clocks struct {
+	kernel float64
+	qemu   int64
 }
 
 type taint struct {
@@ -100,6 +108,7 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 	switch r.Type {
 	case wire.TypeHello:
 		s.hello = r.Hello
+		s.first = clocks{r.UptimeS, *r.RTC}
 		s.taints = append(s.taints, taint{*r.Taint, "while booting"})
 		return checkHello(*r.Hello, plan, boot)
 	case wire.TypeDone:
@@ -146,6 +155,7 @@ func (s *stream) takeDone(r wire.Record, plan wire.Plan) error {
 		return fmt.Errorf("%s counts %d tests, %d ended and %d were planned", r.Type, *r.Count, ended, len(plan.Tests))
 	}
 	s.taints = append(s.taints, taint{*r.Taint, "after the last test"})
+	s.last = clocks{r.UptimeS, *r.RTC}
 	s.done = true
 	return nil
 }

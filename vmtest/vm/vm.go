@@ -167,12 +167,13 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// table with CRC32 instructions, which TCG emulates at 30 ms a time.
 			"GODEBUG=cpu.sse42=off")
 	}
-	n, accel, clock := cpus, g.Accel, []string(nil)
+	n, accel := cpus, g.Accel
+	clock := []string{"-rtc", "clock=vm"} // no step of the host's clock shows
 	switch {
 	case virtual:
 		// QEMU counts the instructions of one thread only.
 		n, accel = 1, "tcg,thread=single"
-		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off", icountShift), "-rtc", "clock=vm"}
+		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off", icountShift), "-rtc", "clock=vm,base=2026-01-01T00:00:00"}
 	case accel == TCG:
 		accel = "tcg,thread=multi"
 	}

@@ -30,7 +30,7 @@ func qemuIs(t *testing.T, script string) (dir string) {
 var plan = wire.Plan{Schema: wire.Schema, ID: "p", Tests: []wire.Test{{TestID: wire.TestID{Package: "p", Name: "TestA"}, TimeoutS: 0.1}}}
 
 const (
-	hello = `{"seq":0,"type":"hello","schema":1,"plan_id":"p","taint":0}`
+	hello = `{"seq":0,"type":"hello","schema":1,"plan_id":"p","taint":0,"rtc_s":0}`
 	start = `{"seq":1,"type":"start","package":"p","name":"TestA","taint":0}`
 	// The fourth file that QEMU gets is the records' port.
 	records = ">&4"

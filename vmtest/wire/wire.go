@@ -115,6 +115,10 @@ type Record struct {
 	Text    string `json:"text,omitempty"`  // type trouble
 	Taint   *int64 `json:"taint,omitempty"` // types hello, start, end, done: /proc/sys/kernel/tainted
 
+	// RTC is what the machine's clock chip shows, in seconds since 1970, for
+	// types hello and done. It is QEMU's, and not the kernel's under test.
+	RTC *int64 `json:"rtc_s,omitempty"`
+
 	// UptimeS is CLOCK_MONOTONIC in seconds when the record was written.
 	UptimeS float64 `json:"uptime_s"`
 }
@@ -159,7 +163,7 @@ func ParseRecord(line []byte) (Record, error) {
 	}
 	switch r.Type {
 	case TypeHello:
-		if r.Hello == nil || r.Taint == nil {
+		if r.Hello == nil || r.Taint == nil || r.RTC == nil {
 			return missing("facts")
 		}
 	case TypeStart:
@@ -175,8 +179,8 @@ func ParseRecord(line []byte) (Record, error) {
 			return missing("test, exit or taint")
 		}
 	case TypeDone:
-		if r.Count == nil || r.Taint == nil {
-			return missing("count or taint")
+		if r.Count == nil || r.Taint == nil || r.RTC == nil {
+			return missing("count, taint or clock")
 		}
 	case TypeTrouble:
 		if r.Text == "" {

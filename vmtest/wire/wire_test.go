@@ -9,11 +9,11 @@ import (
 
 func TestParseRecord(t *testing.T) {
 	for _, line := range []string{
-		`{"seq":0,"type":"hello","schema":1,"plan_id":"p","taint":0}`,
+		`{"seq":0,"type":"hello","schema":1,"plan_id":"p","taint":0,"rtc_s":1}`,
 		`{"seq":1,"type":"start","package":"p","name":"T","taint":0,"uptime_s":1.5}`,
 		`{"seq":2,"type":"output","package":"p","name":"T","data":"aGk="}`,
 		`{"seq":3,"type":"end","package":"p","name":"T","exit":1,"duration_s":0.5,"taint":0}`,
-		`{"seq":4,"type":"done","count":1,"taint":0}`,
+		`{"seq":4,"type":"done","count":1,"taint":0,"rtc_s":0}`,
 		`{"seq":5,"type":"trouble","text":"no"}`,
 	} {
 		r, err := ParseRecord([]byte(line))
@@ -36,7 +36,9 @@ func TestParseRecordRefuses(t *testing.T) {
 		``, `{}`, `null`, `[]`, `"start"`,
 		`{"seq":0,"type":"pass"}`,
 		`{"seq":0,"type":"hello","taint":0}`,
-		`{"seq":0,"type":"hello","schema":1}`,
+		`{"seq":0,"type":"hello","schema":1,"rtc_s":1}`,
+		`{"seq":0,"type":"hello","schema":1,"taint":0}`,
+		`{"seq":0,"type":"done","count":1,"taint":0}`,
 		`{"seq":0,"type":"start","taint":0}`,
 		`{"seq":0,"type":"start","package":"p","name":"T"}`,
 		`{"seq":0,"type":"output","data":"aGk="}`,
