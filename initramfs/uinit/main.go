@@ -71,6 +71,7 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
+	out.edge = hello.Lane == wire.Virtual
 	// Orphans of tests become our children, so that none outlives its test.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return out.trouble(err)

@@ -16,8 +16,9 @@ import (
 
 // records is the stream to the host.
 type records struct {
-	tty *os.File
-	seq int
+	tty  *os.File
+	seq  int
+	edge bool // see readRTC
 }
 
 // openRecords opens the second UART and turns off all that a terminal does to
@@ -54,7 +55,7 @@ func (o *records) write(r wire.Record) error {
 		r.Taint = &taint
 	}
 	if r.Type == wire.TypeHello || r.Type == wire.TypeDone {
-		now, err := readRTC()
+		now, err := readRTC(o.edge)
 		if err != nil {
 			return err
 		}

@@ -4,12 +4,23 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"timens-vmtest/vmtest/wire"
 )
 
 // readRTC reads the machine's clock chip through its ports, in seconds since
 // 1970. The kernel has no part in it: the host compares what this clock says
-// with what the kernel's do.
-func readRTC() (int64, error) {
+// with what the kernel's do. It shows whole seconds: with edge, readRTC waits
+// for the next to begin.
+func readRTC(edge bool) (int64, error) {
+	now, err := settledRTC()
+	for begin := now; edge && err == nil && now == begin; now, err = settledRTC() {
+		time.Sleep(wire.EdgeStep)
+	}
+	return now, err
+}
+
+func settledRTC() (int64, error) {
 	ports, err := os.OpenFile("/dev/port", os.O_RDWR, 0)
 	if err != nil {
 		return 0, err

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Schema is the version of Plan and Record. The guest refuses a plan, and the
@@ -47,6 +48,11 @@ const (
 	Real    = "real"    // guest time is host time, and a busy host shows
 	Virtual = "virtual" // guest time is instructions executed, and jumps over idle
 )
+
+// EdgeStep is how often the guest looks, in the virtual lane, whether QEMU's
+// clock begins a second: Record.RTC is as exact as that there, and a second in
+// the real lane, where waiting costs time.
+const EdgeStep = 5 * time.Millisecond
 
 // RecordTTY is the guest's end of the UART that carries records.
 const RecordTTY = "/dev/ttyS1"
