@@ -20,7 +20,7 @@ const Auto = "auto"
 
 // proofLimits end a boot that is to prove KVM. Where KVM works, hello comes
 // within a second.
-var proofLimits = Limits{Boot: 15 * time.Second, Test: 15 * time.Second, Run: 30 * time.Second}
+var proofLimits = Limits{Boot: 15 * time.Second, Test: 15 * time.Second, Rest: 15 * time.Second, Run: 30 * time.Second}
 
 // Choice is a chosen accelerator.
 type Choice struct {

@@ -86,12 +86,12 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 			switch r.Type {
 			case wire.TypeHello:
 				exit.BootS = time.Since(began).Seconds()
-				step.Reset(s.limits.Test)
+				step.Reset(s.limits.Rest)
 				stepReason = wire.TestTimeout
 			case wire.TypeStart:
 				step.Reset(s.timeout(*r.TestID) + s.limits.Test)
 			case wire.TypeEnd, wire.TypeDone, wire.TypeTrouble:
-				step.Reset(s.limits.Test)
+				step.Reset(s.limits.Rest)
 			}
 			s.watch(r)
 		case <-step.C:

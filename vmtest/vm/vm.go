@@ -52,12 +52,13 @@ const icountShift = 4
 type Limits struct {
 	Boot time.Duration // from QEMU's start to hello
 	Test time.Duration // beyond a test's own timeout, from its start to its end
+	Rest time.Duration // where no test runs: kmemleak may scan all memory then
 	Run  time.Duration // from QEMU's start to its end
 }
 
 // DefaultLimits leave a slow host room: a boot takes some two seconds under
-// TCG, and the guest itself ends a test that is over its time.
-var DefaultLimits = Limits{Boot: 90 * time.Second, Test: 20 * time.Second, Run: 15 * time.Minute}
+// TCG and, with a kernel that looks for its own faults, half a minute; and the guest itself ends a test that is over its time.
+var DefaultLimits = Limits{Boot: 2 * time.Minute, Test: 20 * time.Second, Rest: 2 * time.Minute, Run: 30 * time.Minute}
 
 const (
 	cpus     = 2

@@ -36,7 +36,9 @@ const (
 	records = ">&4"
 )
 
-func short(boot, test, run time.Duration) Limits { return Limits{boot, test, run} }
+func short(boot, test, run time.Duration) Limits {
+	return Limits{Boot: boot, Test: test, Rest: test, Run: run}
+}
 
 func TestBootEnds(t *testing.T) {
 	const never = time.Minute
