@@ -110,7 +110,7 @@ func fakeQEMU() {
 	log.SetFlags(0)
 	log.SetPrefix("fake QEMU: ")
 	if slices.Equal(os.Args[1:], []string{"--version"}) {
-		fmt.Println("QEMU emulator version 0.0 (fake)")
+		fmt.Println("QEMU emulator version 7.2.0 (fake)")
 		return
 	}
 	g, err := newFakeGuest(os.Args[1:])
