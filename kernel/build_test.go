@@ -269,14 +269,14 @@ func TestFirstError(t *testing.T) {
 
 func TestLockWaitEndsWithContext(t *testing.T) {
 	c := Cache{t.TempDir()}
-	unlock, err := c.lock(t.Context(), "x", quiet{t})
+	unlock, err := c.Lock(t.Context(), "x", "x", quiet{t})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := c.lock(ctx, "x", quiet{t}); !errors.Is(err, ctx.Err()) || err == nil {
+	if _, err := c.Lock(ctx, "x", "x", quiet{t}); !errors.Is(err, ctx.Err()) || err == nil {
 		t.Errorf("got %v, want %v", err, ctx.Err())
 	}
 }

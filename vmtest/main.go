@@ -62,8 +62,13 @@ type app struct {
 }
 
 func main() {
+	// Caught to the end: a second Ctrl-C must not cut off what the first began.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	// A reader that goes away ("vmtest run | head") or a file above the limit
+	// ("ulimit -f") is an error of that write. Uncaught, both would end us with
+	// children left; ignored, our children would ignore them too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	os.Exit(dispatch(ctx, os.Args[1:]))
 }
 
@@ -86,6 +91,7 @@ func dispatch(ctx context.Context, args []string) int {
 			return 0
 		}
 		if err != nil {
+			err = a.advise(interrupted(ctx, err))
 			code = exitCode(err)
 			a.progress.clear()
 			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
@@ -118,11 +124,11 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 	if v.args == "" && set.NArg() > 0 {
 		return 0, usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
 	}
-	var err error
-	if a.cache, err = kernel.DefaultCache(); err != nil {
-		return 0, err
-	}
 	if v.args == "" {
+		var err error
+		if a.cache, err = kernel.DefaultCache(); err != nil {
+			return 0, err
+		}
 		if a.root, err = moduleRoot(); err != nil {
 			return 0, err
 		}
