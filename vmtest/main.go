@@ -91,8 +91,10 @@ func dispatch(ctx context.Context, args []string) int {
 			return 0
 		}
 		if err != nil {
-			err = a.advise(interrupted(ctx, err))
-			code = exitCode(err)
+			err = interrupted(ctx, err)
+			if code = exitCode(err); code == exitUnjudged {
+				err = a.advise(err)
+			}
 			a.progress.clear()
 			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
 		}

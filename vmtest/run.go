@@ -171,9 +171,10 @@ func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir str
 	err := interrupted(ctx, a.gather(ctx, in, s, dir, &run))
 	a.progress.clear()
 	if err != nil {
-		werr := wire.WriteJSON(filepath.Join(dir, verdict.TroubleFile), trouble(a.advise(err)))
+		werr := wire.WriteJSON(filepath.Join(dir, verdict.TroubleFile), a.trouble(err))
+		path, _ := fileOf(err)
 		switch {
-		case werr != nil && below(pathOf(err), dir): // the same again
+		case werr != nil && below(path, dir): // the same again
 			return verdict.Result{}, err
 		case werr != nil: // whoever is to blame for err, there is no folder to judge
 			return verdict.Result{}, fmt.Errorf("%w (before that: %v)", werr, err)
@@ -191,12 +192,11 @@ func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir str
 	return r, nil
 }
 
-func trouble(err error) verdict.Trouble {
-	t := verdict.Trouble{Blame: verdict.BlameHost, Text: err.Error()}
+func (a *app) trouble(err error) verdict.Trouble {
 	if _, ok := errors.AsType[*kernel.BuildError](err); ok {
-		t.Blame = verdict.BlameKernel
+		return verdict.Trouble{Blame: verdict.BlameKernel, Text: err.Error()}
 	}
-	return t
+	return verdict.Trouble{Blame: verdict.BlameHost, Text: a.advise(err).Error()}
 }
 
 // gather does everything up to the judge: the evidence of the run is in dir
