@@ -63,7 +63,13 @@ type app struct {
 
 func main() {
 	// Caught to the end: a second Ctrl-C must not cut off what the first began.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ends := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as it is under nohup
+			ends = append(ends, s)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	// A reader that goes away ("vmtest run | head") or a file above the limit
 	// ("ulimit -f") is an error of that write. Uncaught, both would end us with

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/u-root/u-root/pkg/cpio"
+	"golang.org/x/sys/unix"
 
 	"timens-vmtest/vmtest/wire"
 )
@@ -65,7 +66,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", cache)
 			return copyTree(filepath.Join(root, "vmtest", "testdata", "tree"), filepath.Join(e.WorkDir, "tree"))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "nothingleft": nothingLeft},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft},
 		Condition: func(name string) (bool, error) {
 			switch name {
 			case "mounts": // a private mount namespace can be had, as root or by a user namespace
@@ -111,6 +112,22 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s never held %q", args[0], args[1])
+}
+
+// sendSignals sends signals to what runs in the background: "signal TERM INT".
+func sendSignals(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: signal NAME...")
+	}
+	for _, name := range args {
+		number := unix.SignalNum("SIG" + name)
+		if number == 0 {
+			ts.Fatalf("unknown signal %s", name)
+		}
+		for _, cmd := range ts.BackgroundCmds() {
+			ts.Check(cmd.Process.Signal(number))
+		}
+	}
 }
 
 // nothingLeft demands that no process is left that a command of this script
