@@ -292,9 +292,14 @@ func TestBuildClearsLeftovers(t *testing.T) {
 	if err := os.Rename(entry, tmp); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(tmp, "stale"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	w.mustBuild(good)
-	if _, err := os.Stat(tmp); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s is still there: %v", tmp, err)
+	for _, path := range []string{tmp, filepath.Join(entry, "stale")} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
 	}
 }
 

@@ -71,10 +71,10 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
-	// A reader that goes away ("vmtest run | head") or a file above the limit
-	// ("ulimit -f") is an error of that write. Uncaught, both would end us with
-	// children left; ignored, our children would ignore them too.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
+	// A reader that goes away ("vmtest run | head") is an error of that write.
+	// Uncaught, it would end us with no report; ignored, our children would ignore
+	// it too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(dispatch(ctx, os.Args[1:]))
 }
 
