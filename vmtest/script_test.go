@@ -138,7 +138,7 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: nothingleft")
 	}
 	var left []string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if left = processesOf(ts.Getenv("WORK")); left == nil {
 			return
 		}
