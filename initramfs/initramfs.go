@@ -22,7 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rogpeppe/go-internal/lockedfile"
 	"github.com/u-root/u-root/pkg/cpio"
 	"github.com/u-root/u-root/pkg/uflag"
 
@@ -69,16 +68,12 @@ func (e *CompileError) Unwrap() error { return e.Err }
 // ErrEmptyPlan is returned when no test is left to run.
 var ErrEmptyPlan = errors.New("the plan is empty")
 
-// Build compiles the guest's programs and packs them.
+// Build compiles the guest's programs and packs them. There may be one Build at
+// a time in a Scratch folder.
 func Build(ctx context.Context, s Spec) (Archive, error) {
 	if err := os.MkdirAll(s.Scratch, 0o755); err != nil {
 		return Archive{}, err
 	}
-	unlock, err := lockedfile.MutexAt(filepath.Join(s.Scratch, "lock")).Lock()
-	if err != nil {
-		return Archive{}, err
-	}
-	defer unlock()
 	programs, err := s.compile(ctx)
 	if err != nil {
 		return Archive{}, err
@@ -169,19 +164,34 @@ func (s Spec) goTool(ctx context.Context, args []string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = s.Module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
+	if err != nil && strings.Contains(stderr.String(), "no space left on device") {
+		return "", &fs.PathError{Op: cmd.Args[0] + " " + args[0] + " to", Path: s.fullFile(stderr.String()), Err: syscall.ENOSPC}
+	}
 	if err != nil {
 		return "", &CompileError{strings.Join(cmd.Args, " "), stdout.String() + stderr.String(), err}
 	}
 	return stdout.String(), nil
 }
+
+// fullFile is the file that the go command could not write for lack of room, as
+// far as its output says.
+func (s Spec) fullFile(output string) string {
+	if m := fullRE.FindStringSubmatch(output); m != nil {
+		return m[1]
+	}
+	return filepath.Join(s.Scratch, "bin")
+}
+
+var fullRE = regexp.MustCompile(`(/[^\s:]+): no space left on device`)
 
 // plan asks every test binary for its tests.
 func (s Spec) plan(ctx context.Context) (wire.Plan, error) {

@@ -101,6 +101,9 @@ func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if full := diskFull(out, "git apply", dir); full != nil {
+		return full
+	}
 	where := ""
 	if hunk := p.failedHunk(string(out)); hunk != "" {
 		where = ": " + hunk

@@ -6,12 +6,12 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -64,7 +64,7 @@ var buildEnv = []string{
 var unusedTools = []string{"RUSTC=no-rustc", "BINDGEN=no-bindgen", "PAHOLE=no-pahole"}
 
 // recipe is raised when this package changes what it makes of equal inputs.
-const recipe = "3"
+const recipe = "4"
 
 // typicalObjects is how many files a first build of the default configuration
 // compiles; later builds remember their own figure.
@@ -89,7 +89,7 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 		s.Base.ID = files.digest()
 	}
 	key := digest(recipe, s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n"))[:32]
-	unlock, err := c.lock(ctx, "kernel-"+key, r)
+	unlock, err := c.Lock(ctx, "kernel-"+key, "this kernel", r)
 	if err != nil {
 		return Image{}, err
 	}
@@ -113,11 +113,17 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 		}
 	}
 	b := build{Spec: s, toolchain: toolchain, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
-	unlockWork, err := c.lock(ctx, "work-"+s.workKey(), r)
+	unlockWork, err := c.Lock(ctx, "work-"+s.workKey(), "another kernel of the series "+s.Series.Name, r)
 	if err != nil {
 		return Image{}, err
 	}
 	defer unlockWork()
+	if s.Base.private {
+		_, err := os.Stat(filepath.Join(b.dir, manifestFile))
+		if err := s.Base.verify(files, err != nil); err != nil {
+			return Image{}, err
+		}
+	}
 	err = b.make(ctx, files, over)
 	if err == nil {
 		err = b.store(ctx, entry)
@@ -173,6 +179,7 @@ type build struct {
 	report    Reporter
 	dir       string // holds src, the patched tree; out, make's O=; and make.log
 	src       string
+	printed   makeLog
 }
 
 func (b *build) out() string { return filepath.Join(b.dir, "out") }
@@ -315,19 +322,48 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, target string) err
 	args := append([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names}, unusedTools...)
 	cmd := command(ctx, b.src, buildEnv, "make", append(args, target)...)
 	fmt.Fprintf(log, "$ %s %s\n", strings.Join(buildEnv, " "), strings.Join(cmd.Args, " "))
-	both := io.MultiWriter(log, watch)
+	b.printed.file = log
+	both := io.MultiWriter(&b.printed, watch)
 	cmd.Stdout, cmd.Stderr = both, both
-	return errors.Join(cmd.Run(), log.Close())
+	return errors.Join(cmd.Run(), b.printed.err, log.Close())
 }
 
-// failed makes a BuildError of make's, with the first error in its log.
+// makeLog keeps what make prints, in a file and in memory: on a full disk the
+// file lacks the very line that says so.
+type makeLog struct {
+	file *os.File
+	err  error // of the file; make goes on without it
+	text []byte
+}
+
+func (l *makeLog) Write(p []byte) (int, error) {
+	l.text = append(l.text, p...)
+	if l.err == nil {
+		_, l.err = l.file.Write(p)
+	}
+	return len(p), nil
+}
+
+var killedRE = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
+
+// failed makes a BuildError of make's, with the first error that it printed. A
+// host that had no room, no memory or no patience is not the kernel's fault.
 func (b *build) failed(ctx context.Context, stage string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	log, rerr := os.ReadFile(b.log())
-	if rerr != nil {
-		return errors.Join(err, rerr)
+	log := b.printed.text
+	if full := diskFull(log, "make", b.out()); full != nil {
+		return full
+	}
+	if ours, ok := errors.AsType[*fs.PathError](err); ok {
+		return ours
+	}
+	if killed := killedRE.Find(log); killed != nil {
+		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; make some free and try again", stage, killed)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || !exit.Exited() {
+		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
 	}
 	if b.Log != "" {
 		return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.Log}
@@ -394,10 +430,7 @@ func (b *build) store(ctx context.Context, entry string) error {
 		return err
 	}
 	image.Release = strings.TrimSpace(string(release))
-	if err := os.MkdirAll(filepath.Dir(entry), 0o755); err != nil {
-		return err
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(entry), "tmp-")
+	tmp, err := scratch(filepath.Dir(entry), filepath.Base(entry))
 	if err != nil {
 		return err
 	}
@@ -434,7 +467,7 @@ func (b *build) store(ctx context.Context, entry string) error {
 	for _, w := range warningLine.FindAll(log, -1) {
 		image.Warnings = append(image.Warnings, string(w))
 	}
-	if err := writeJSON(filepath.Join(tmp, "image.json"), image); err != nil {
+	if err := writeSealed(filepath.Join(tmp, "image.json"), image); err != nil {
 		return err
 	}
 	return os.Rename(tmp, entry)
@@ -442,16 +475,12 @@ func (b *build) store(ctx context.Context, entry string) error {
 
 // openEntry reads a cache entry and verifies its files.
 func openEntry(entry string) (Image, error) {
-	text, err := os.ReadFile(filepath.Join(entry, "image.json"))
-	if err != nil {
-		if _, serr := os.Stat(entry); serr == nil {
-			return Image{}, fmt.Errorf("%s has no image.json", entry)
-		}
+	if _, err := os.Stat(entry); err != nil {
 		return Image{}, err
 	}
 	var image Image
-	if err := json.Unmarshal(text, &image); err != nil {
-		return Image{}, fmt.Errorf("%s: %w", entry, err)
+	if err := readSealed(filepath.Join(entry, "image.json"), &image); err != nil {
+		return Image{}, fmt.Errorf("%v", err) // the entry is there, whatever it lacks
 	}
 	image.Vmlinux = filepath.Join(entry, "vmlinux")
 	image.Config = filepath.Join(entry, "config")

@@ -166,6 +166,167 @@ func TestBuildRepairsDamagedEntry(t *testing.T) {
 	}
 }
 
+// No flipped bit of what the cache remembers may get through: some would still
+// be JSON, and name another kernel or another package.
+func TestSealed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.json")
+	want := deb{File: "linux-source-6.12_6.12.117-1_all.deb", SHA256: "0123456789abcdef"}
+	if err := writeSealed(path, want); err != nil {
+		t.Fatal(err)
+	}
+	var got deb
+	if err := readSealed(path, &got); err != nil || got != want {
+		t.Fatalf("got %+v, %v, want %+v", got, err, want)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(text) {
+		text[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := readSealed(path, &got); err == nil {
+			t.Errorf("taken with byte %d as %q", bit/8, text[bit/8])
+		}
+		text[bit/8] ^= 1 << (bit % 8)
+	}
+	if err := os.WriteFile(path, text[:len(text)-1], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := readSealed(path, &got); err == nil {
+		t.Error("taken without its end")
+	}
+}
+
+// The source in the cache is ours alone. One that was changed there must not be
+// built: the kernel would be stored as that of the pristine source.
+func TestBuildRefusesDamagedBase(t *testing.T) {
+	tarball := filepath.Join(t.TempDir(), "linux.tar")
+	if _, err := run(command(t.Context(), folder(t, fakeTree), nil, "tar", "-cf", tarball, "--transform=s,^,linux/,", "Makefile", "main.c", "Kconfig", "unrelated")); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := hashFile(tarball)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch := func(w *world) {
+		t.Helper()
+		if w.base, err = (Source{URL: "file://" + tarball, SHA256: sum}).Fetch(t.Context(), w.cache, quiet{t}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, damage := range map[string]func(path string, info os.FileInfo) error{
+		"silently": func(path string, info os.FileInfo) error { return os.Chtimes(path, info.ModTime(), info.ModTime()) },
+		"openly":   func(string, os.FileInfo) error { return nil },
+	} {
+		for _, built := range []bool{false, true} {
+			if built && name == "silently" {
+				continue // nobody reads all of a source for every build
+			}
+			t.Run(fmt.Sprintf("%s, built %t", name, built), func(t *testing.T) {
+				w := world{t, Cache{t.TempDir()}, Base{}}
+				fetch(&w)
+				var pristine Image
+				if built {
+					pristine = w.mustBuild(good, patchOf("main.c", "return 0;", "return 1;"))
+				}
+				path := filepath.Join(w.base.Dir, "unrelated", "file")
+				info, err := os.Stat(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte("tExt\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if err := damage(path, info); err != nil {
+					t.Fatal(err)
+				}
+				_, err = w.build(good)
+				if err == nil || !strings.Contains(err.Error(), "unrelated/file is not as it was unpacked") || !strings.Contains(err.Error(), "rm -r "+w.base.Dir) {
+					t.Fatalf("got %v, want a refusal with the file and the next step", err)
+				}
+				var build *BuildError
+				if errors.As(err, &build) {
+					t.Error("the kernel is blamed")
+				}
+				if !built {
+					return
+				}
+				// What was laid out shares the damaged file: it must be replaced.
+				if err := os.RemoveAll(w.base.Dir); err != nil {
+					t.Fatal(err)
+				}
+				fetch(&w)
+				w.mustBuild(good)
+				laidOut, err := filepath.Glob(filepath.Join(w.cache.Dir, "work", "*", "src", "unrelated", "file"))
+				if err != nil || len(laidOut) != 1 {
+					t.Fatalf("got %v, %v, want one work folder", laidOut, err)
+				}
+				if text, err := os.ReadFile(laidOut[0]); err != nil || string(text) != fakeTree["unrelated/file"] {
+					t.Errorf("laid out is %q, %v", text, err)
+				}
+				if again := w.mustBuild(good, patchOf("main.c", "return 0;", "return 1;")); again.BuildID != pristine.BuildID {
+					t.Error("the kernel became another one")
+				}
+			})
+		}
+	}
+	// A mere touch is no damage.
+	w := world{t, Cache{t.TempDir()}, Base{}}
+	fetch(&w)
+	w.mustBuild(good)
+	now := time.Now()
+	if err := os.Chtimes(filepath.Join(w.base.Dir, "main.c"), now, now); err != nil {
+		t.Fatal(err)
+	}
+	w.mustBuild(good, patchOf("main.c", "return 0;", "return 1;"))
+}
+
+// What was left in the way by a vmtest that was killed is no obstacle, and goes.
+func TestBuildClearsLeftovers(t *testing.T) {
+	w := newWorld(t)
+	entry := filepath.Dir(w.mustBuild(good).Vmlinux)
+	tmp := filepath.Join(filepath.Dir(entry), "tmp-"+filepath.Base(entry))
+	if err := os.Rename(entry, tmp); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tmp, "stale"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.mustBuild(good)
+	for _, path := range []string{tmp, filepath.Join(entry, "stale")} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
+}
+
+// A host that has no room, or no memory, or kills a compiler is not the kernel's
+// fault.
+func TestBuildBlamesHost(t *testing.T) {
+	for line, want := range map[string]string{
+		`echo "/tmp/ccX.s: No space left on device" >&2; exit 1`:                    "make in /tmp/ccX.s: no space left on device",
+		`echo "as: can't write to section: 'No space left on device'" >&2; exit 1`:  "/out: no space left on device",
+		`echo "sed: write error: Disk quota exceeded" >&2; exit 1`:                  "/out: disk quota exceeded",
+		`echo "gcc: fatal error: Killed signal terminated program cc1" >&2; exit 1`: "Killed signal terminated program cc1; make some free",
+		`echo "cc1: out of memory: Cannot allocate memory" >&2; exit 1`:             "no memory left",
+		`kill -9 $$PPID`: "make did not run to its end: signal: killed",
+	} {
+		w := newWorld(t)
+		makefile := strings.Replace(fakeTree["Makefile"], "\t@gcc -c", "\t@"+line+"\n\t@gcc -c", 1)
+		if err := os.WriteFile(filepath.Join(w.base.Dir, "Makefile"), []byte(makefile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.build(good)
+		var build *BuildError
+		if err == nil || errors.As(err, &build) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q and no blame on the kernel", line, err, want)
+		}
+	}
+}
+
 func TestBuildFaults(t *testing.T) {
 	for name, tc := range map[string]struct {
 		config  string
@@ -269,14 +430,14 @@ func TestFirstError(t *testing.T) {
 
 func TestLockWaitEndsWithContext(t *testing.T) {
 	c := Cache{t.TempDir()}
-	unlock, err := c.lock(t.Context(), "x", quiet{t})
+	unlock, err := c.Lock(t.Context(), "x", "x", quiet{t})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := c.lock(ctx, "x", quiet{t}); !errors.Is(err, ctx.Err()) || err == nil {
+	if _, err := c.Lock(ctx, "x", "x", quiet{t}); !errors.Is(err, ctx.Err()) || err == nil {
 		t.Errorf("got %v, want %v", err, ctx.Err())
 	}
 }

@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -72,10 +74,10 @@ func DefaultCache() (Cache, error) {
 	return Cache{filepath.Join(dir, "timens-vmtest")}, nil
 }
 
-// lock takes the lock of one thing in the cache and says so when it has to
-// wait. The caller calls unlock. A wait ends with ctx.
-func (c Cache) lock(ctx context.Context, what string, r Reporter) (unlock func(), err error) {
-	path := filepath.Join(c.Dir, "locks", what)
+// Lock takes the lock of that name, which guards what, and says so when it has
+// to wait. The caller calls unlock. A wait ends with ctx.
+func (c Cache) Lock(ctx context.Context, name, what string, r Reporter) (unlock func(), err error) {
+	path := filepath.Join(c.Dir, "locks", name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock the cache: %w", err)
 	}
@@ -97,7 +99,7 @@ func (c Cache) lock(ctx context.Context, what string, r Reporter) (unlock func()
 			}
 			return l.unlock, nil
 		case <-patience:
-			r.Step("waiting for another vmtest to finish with %s", what)
+			r.Step("waiting for another vmtest to finish with %s (its lock: %s)", what, path)
 		case <-ctx.Done():
 			go func() { // the lock may still be won: give it back
 				if l := <-got; l.err == nil {
@@ -121,7 +123,7 @@ func command(ctx context.Context, dir string, env []string, name string, args ..
 		"HOME=" + os.Getenv("HOME"),
 		"TMPDIR=" + os.TempDir(),
 	}, env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second // time for make to delete half-written targets
 	return cmd
@@ -135,10 +137,33 @@ func run(cmd *exec.Cmd) ([]byte, error) {
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, fmt.Errorf("%s is not installed; type \"make deps\"", cmd.Args[0])
 	}
+	if full := diskFull(stderr.Bytes(), cmd.Args[0], cmd.Dir); err != nil && full != nil {
+		return nil, full
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, tail(stderr.Bytes(), 20))
 	}
 	return out, nil
+}
+
+var diskFullRE = regexp.MustCompile(`(?m)^.*?(?:(/[^\s:'"]+)['"]?: ['"]?)?(No space left on device|Disk quota exceeded)[)'"]*$`)
+
+// diskFull is the error that a tool's output tells of when it had no room to
+// write to: no fault of what it was given. dir is where it wrote, unless the
+// output says so.
+func diskFull(output []byte, tool, dir string) error {
+	m := diskFullRE.FindSubmatch(output)
+	if m == nil {
+		return nil
+	}
+	full := &fs.PathError{Op: tool + " in", Path: dir, Err: syscall.ENOSPC}
+	if m[1] != nil {
+		full.Path = string(m[1])
+	}
+	if string(m[2]) == "Disk quota exceeded" {
+		full.Err = syscall.EDQUOT
+	}
+	return full
 }
 
 // tail is the last n lines of text.

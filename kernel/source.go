@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -208,7 +209,7 @@ func (c Cache) askApt(ctx context.Context, pkg string) (deb, error) {
 	}
 	memory := filepath.Join(c.Dir, "base", pkg+".json")
 	var d deb
-	if text, err := os.ReadFile(memory); err == nil && json.Unmarshal(text, &d) == nil && d.Lists.Equal(lists.ModTime()) {
+	if readSealed(memory, &d) == nil && d.Lists.Equal(lists.ModTime()) {
 		return d, nil
 	}
 	out, err := run(aptGet(ctx, "", "download", "--print-uris", pkg))
@@ -220,7 +221,7 @@ func (c Cache) askApt(ctx context.Context, pkg string) (deb, error) {
 		return deb{}, fmt.Errorf("ask apt for %s: no address with a SHA-256 in its answer %q", pkg, out)
 	}
 	d = deb{File: string(m[1]), SHA256: string(m[2]), Lists: lists.ModTime()}
-	return d, writeJSON(memory, d)
+	return d, writeSealed(memory, d)
 }
 
 // unpack unpacks a tarball beside itself into the folder "tree".
@@ -238,21 +239,17 @@ func unpack(ctx context.Context, file string, r Reporter) error {
 // not there. fetch works in a temporary folder and leaves one folder "tree"
 // somewhere below it.
 func (c Cache) base(ctx context.Context, digest string, r Reporter, fetch func(tmp string) error) (Base, error) {
-	dir := filepath.Join(c.Dir, "base", digest[:16])
-	unlock, err := c.lock(ctx, "base-"+digest[:16], r)
+	name := digest[:20]
+	dir := filepath.Join(c.Dir, "base", name)
+	unlock, err := c.Lock(ctx, "base-"+name, "this kernel's source", r)
 	if err != nil {
 		return Base{}, err
 	}
 	defer unlock()
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		tmp, err := os.MkdirTemp(filepath.Join(c.Dir, "base"), "tmp-")
-		if errors.Is(err, fs.ErrNotExist) {
-			if err = os.MkdirAll(filepath.Join(c.Dir, "base"), 0o755); err == nil {
-				tmp, err = os.MkdirTemp(filepath.Join(c.Dir, "base"), "tmp-")
-			}
-		}
+		tmp, err := scratch(filepath.Dir(dir), filepath.Base(dir))
 		if err != nil {
-			return Base{}, fmt.Errorf("make room in the cache: %w", err)
+			return Base{}, err
 		}
 		defer os.RemoveAll(tmp)
 		if err := fetch(tmp); err != nil {
@@ -260,6 +257,9 @@ func (c Cache) base(ctx context.Context, digest string, r Reporter, fetch func(t
 		}
 		tree, err := findTree(tmp)
 		if err != nil {
+			return Base{}, err
+		}
+		if err := seal(ctx, tree, dir); err != nil {
 			return Base{}, err
 		}
 		if err := os.Rename(tree, dir); err != nil {
@@ -282,6 +282,40 @@ func findTree(tmp string) (string, error) {
 		}
 	}
 	return "", errors.New("the archive held no tree")
+}
+
+// scratch makes a folder for what will be named name when it is whole. The
+// caller holds a lock for that name, so what is there was left by a vmtest that
+// was killed.
+func scratch(dir, name string) (string, error) {
+	tmp := filepath.Join(dir, "tmp-"+name)
+	if err := os.RemoveAll(tmp); err != nil {
+		return "", err
+	}
+	return tmp, os.MkdirAll(tmp, 0o755)
+}
+
+// writeSealed is writeJSON with a digest behind the value.
+func writeSealed(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, fmt.Appendf(text, "\n%s\n", digest(string(text))))
+}
+
+// readSealed reads what writeSealed wrote, and nothing else.
+func readSealed(path string, into any) error {
+	sealed, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text, seal, _ := bytes.Cut(sealed, []byte("\n}\n"))
+	text = append(text, "\n}"...)
+	if string(seal) != digest(string(text))+"\n" {
+		return fmt.Errorf("%s is not as it was written", path)
+	}
+	return json.Unmarshal(text, into)
 }
 
 // writeJSON writes a file that readers see whole or not at all.

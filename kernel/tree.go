@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // manifest says of every file of a tree which state it is in: the stamp of the
@@ -18,6 +19,9 @@ import (
 type manifest map[string]string
 
 const gone = "gone"
+
+// manifestFile is where a work folder keeps the manifest of its tree.
+const manifestFile = "manifest.json"
 
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
@@ -37,6 +41,9 @@ func survey(ctx context.Context, base Base) (manifest, error) {
 		}
 		if !info.IsDir() { // a directory here is a submodule
 			m[path] = fmt.Sprintf("base %o %d %d", info.Mode(), info.Size(), info.ModTime().UnixNano())
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok && base.private {
+				m[path] += fmt.Sprintf(" %d", stat.Ino) // unpacked again it is another file, which may share its times
+			}
 		}
 		return nil
 	}
@@ -83,7 +90,7 @@ func materialise(base Base, files manifest, over overlay, dir string, r Reporter
 		want[path] = f.stamp()
 	}
 	src = filepath.Join(dir, "src")
-	memory := filepath.Join(dir, "manifest.json")
+	memory := filepath.Join(dir, manifestFile)
 	have := make(manifest)
 	text, err := os.ReadFile(memory)
 	if err == nil {

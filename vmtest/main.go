@@ -62,8 +62,19 @@ type app struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// Caught to the end: a second Ctrl-C must not cut off what the first began.
+	ends := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // as it is under nohup
+			ends = append(ends, s)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
+	// A reader that goes away ("vmtest run | head") is an error of that write.
+	// Uncaught, it would end us with no report; ignored, our children would ignore
+	// it too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(dispatch(ctx, os.Args[1:]))
 }
 
@@ -86,7 +97,10 @@ func dispatch(ctx context.Context, args []string) int {
 			return 0
 		}
 		if err != nil {
-			code = exitCode(err)
+			err = interrupted(ctx, err)
+			if code = exitCode(err); code == exitUnjudged {
+				err = a.advise(err)
+			}
 			a.progress.clear()
 			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
 		}
@@ -118,11 +132,11 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 	if v.args == "" && set.NArg() > 0 {
 		return 0, usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
 	}
-	var err error
-	if a.cache, err = kernel.DefaultCache(); err != nil {
-		return 0, err
-	}
 	if v.args == "" {
+		var err error
+		if a.cache, err = kernel.DefaultCache(); err != nil {
+			return 0, err
+		}
 		if a.root, err = moduleRoot(); err != nil {
 			return 0, err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -167,31 +168,35 @@ func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir str
 		Series: s.Name, Lanes: lanes[a.lane],
 		Began: time.Now().Format(time.RFC3339), Command: os.Args,
 	}
-	err := a.gather(ctx, in, s, dir, &run)
+	err := interrupted(ctx, a.gather(ctx, in, s, dir, &run))
 	a.progress.clear()
 	if err != nil {
-		if err := wire.WriteJSON(filepath.Join(dir, verdict.TroubleFile), trouble(err)); err != nil {
+		werr := wire.WriteJSON(filepath.Join(dir, verdict.TroubleFile), a.trouble(err))
+		path, _ := fileOf(err)
+		switch {
+		case werr != nil && below(path, dir): // the same again
 			return verdict.Result{}, err
+		case werr != nil: // whoever is to blame for err, there is no folder to judge
+			return verdict.Result{}, fmt.Errorf("%w (before that: %v)", werr, err)
 		}
 	}
-	e, err := verdict.Load(dir)
-	if err != nil {
-		return verdict.Result{}, err
+	e, lerr := verdict.Load(dir)
+	if lerr != nil {
+		return verdict.Result{}, cmp.Or(err, lerr) // a file that err cut off cannot be read
 	}
 	r := verdict.Judge(e)
+	if err := report.Write(dir, r); err != nil {
+		return verdict.Result{}, err // not a word of a verdict that was not kept
+	}
 	report.Text(os.Stdout, shortPath(dir), r)
-	return r, report.Write(dir, r)
+	return r, nil
 }
 
-func trouble(err error) verdict.Trouble {
-	t := verdict.Trouble{Blame: verdict.BlameHost, Text: err.Error()}
+func (a *app) trouble(err error) verdict.Trouble {
 	if _, ok := errors.AsType[*kernel.BuildError](err); ok {
-		t.Blame = verdict.BlameKernel
+		return verdict.Trouble{Blame: verdict.BlameKernel, Text: err.Error()}
 	}
-	if errors.Is(err, context.Canceled) {
-		t.Text = "interrupted"
-	}
-	return t
+	return verdict.Trouble{Blame: verdict.BlameHost, Text: a.advise(err).Error()}
 }
 
 // gather does everything up to the judge: the evidence of the run is in dir
@@ -215,7 +220,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 		return err
 	})
 	parts.Go(func() (err error) {
-		archive, err = initramfs.Build(partsCtx, a.initramfsSpec())
+		archive, err = a.buildArchive(partsCtx, a.initramfsSpec())
 		return err
 	})
 	parts.Go(func() error {
@@ -278,12 +283,25 @@ func (a *app) initramfsSpec() initramfs.Spec {
 	}
 }
 
+// buildArchive builds an initramfs, one vmtest at a time.
+func (a *app) buildArchive(ctx context.Context, s initramfs.Spec) (initramfs.Archive, error) {
+	unlock, err := a.cache.Lock(ctx, "guest-"+filepath.Base(s.Scratch), "the guest's programs", a.progress)
+	if err != nil {
+		return initramfs.Archive{}, err
+	}
+	defer unlock()
+	return initramfs.Build(ctx, s)
+}
+
 // boot boots all lanes side by side and leaves their evidence.
 func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, dir string) error {
 	g := vm.Guest{
 		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, QEMU: qemu,
 		BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
 	}
+	// The archive can be built again, byte for byte, and is the largest file by
+	// far. One that stays costs nothing but room.
+	defer os.Remove(g.Initramfs)
 	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
 		return err
 	}
@@ -312,11 +330,7 @@ func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive
 		}
 		all.Go(func() error { return l.boot(allCtx) })
 	}
-	if err := all.Wait(); err != nil {
-		return err
-	}
-	// The archive can be built again, byte for byte, and is the largest file by far.
-	return os.Remove(g.Initramfs)
+	return all.Wait()
 }
 
 // lane is one lane of a run under way.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/u-root/u-root/pkg/cpio"
+	"golang.org/x/sys/unix"
 
 	"timens-vmtest/vmtest/wire"
 )
@@ -65,7 +66,17 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", cache)
 			return copyTree(filepath.Join(root, "vmtest", "testdata", "tree"), filepath.Join(e.WorkDir, "tree"))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft},
+		Condition: func(name string) (bool, error) {
+			switch name {
+			case "mounts": // a private mount namespace can be had, as root or by a user namespace
+				return exec.Command("unshare", "-rm", "true").Run() == nil, nil
+			case "kvm":
+				f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+				return err == nil && f.Close() == nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
 	})
 }
 
@@ -103,6 +114,52 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s never held %q", args[0], args[1])
 }
 
+// sendSignals sends signals to what runs in the background: "signal TERM INT".
+func sendSignals(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: signal NAME...")
+	}
+	for _, name := range args {
+		number := unix.SignalNum("SIG" + name)
+		if number == 0 {
+			ts.Fatalf("unknown signal %s", name)
+		}
+		for _, cmd := range ts.BackgroundCmds() {
+			ts.Check(cmd.Process.Signal(number))
+		}
+	}
+}
+
+// nothingLeft demands that no process is left that a command of this script
+// started: its environment, its working folder or its arguments name the
+// script's folder. What was killed gets a moment to go.
+func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: nothingleft")
+	}
+	var left []string
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if left = processesOf(ts.Getenv("WORK")); left == nil {
+			return
+		}
+	}
+	ts.Fatalf("left behind: %q", left)
+}
+
+func processesOf(folder string) (found []string) {
+	// A process that ends meanwhile cannot be read and is none.
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		environ, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		cwd, _ := os.Readlink(filepath.Join(dir, "cwd"))
+		if strings.Contains(string(cmdline)+string(environ)+cwd, folder) {
+			found = append(found, string(cmdline))
+		}
+	}
+	return found
+}
+
 func copyTree(from, to string) error { return os.CopyFS(to, os.DirFS(from)) }
 
 // fakeQEMU takes the arguments that vm gives QEMU and plays a guest.
@@ -110,7 +167,7 @@ func fakeQEMU() {
 	log.SetFlags(0)
 	log.SetPrefix("fake QEMU: ")
 	if slices.Equal(os.Args[1:], []string{"--version"}) {
-		fmt.Println("QEMU emulator version 0.0 (fake)")
+		fmt.Println("QEMU emulator version 7.2.0 (fake)")
 		return
 	}
 	g, err := newFakeGuest(os.Args[1:])
@@ -224,8 +281,20 @@ func (g *fakeGuest) write(r wire.Record) error {
 
 // play plays a guest whose first test does what the guest is named for.
 func (g *fakeGuest) play(what string) error {
-	if what == "silent" {
+	switch what {
+	case "silent":
 		return nil
+	case "refused":
+		log.Fatal("-machine i8042=off: there is no such thing")
+	case "terminated": // QEMU exits with status 0 then
+		log.Print("terminating on signal 15 from pid 1 (init)")
+		return nil
+	case "chatty":
+		for range 1 << 20 {
+			if _, err := fmt.Fprintln(g.console, strings.Repeat("x", 1000)); err != nil {
+				return err
+			}
+		}
 	}
 	fmt.Fprintln(g.console, "[    0.000000] Linux version 6.12.1-fake")
 	if what == "foreign" {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"timens-vmtest/initramfs"
 	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/vm"
 )
@@ -41,7 +40,7 @@ func (a *app) buildOne(ctx context.Context) (kernel.Image, error) {
 
 // initramfsVerb builds the archive and prints its tests.
 func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	archive, err := initramfs.Build(ctx, a.initramfsSpec())
+	archive, err := a.buildArchive(ctx, a.initramfsSpec())
 	if err != nil {
 		return 0, err
 	}
@@ -66,7 +65,7 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	}
 	spec := a.initramfsSpec()
 	spec.Shell = true
-	archive, err := initramfs.Build(ctx, spec)
+	archive, err := a.buildArchive(ctx, spec)
 	if err != nil {
 		return 0, err
 	}

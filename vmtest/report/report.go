@@ -22,7 +22,7 @@ const (
 	JUnitFile = "report.xml"
 )
 
-// Write writes the reports of one run.
+// Write writes the reports of one run: all of them, or none.
 func Write(dir string, r verdict.Result) error {
 	json, err := JSON(r)
 	if err != nil {
@@ -34,16 +34,23 @@ func Write(dir string, r verdict.Result) error {
 	}
 	var text bytes.Buffer
 	Text(&text, dir, r)
-	var errs []error
-	for name, content := range map[string][]byte{
+	contents := map[string][]byte{
 		TextFile:  text.Bytes(),
 		KTAPFile:  KTAP(r),
 		JSONFile:  json,
 		JUnitFile: junit,
-	} {
+	}
+	var errs []error
+	for name, content := range contents {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 	}
-	return errors.Join(errs...)
+	err = errors.Join(errs...)
+	if err != nil {
+		for name := range contents { // a part of a report would be believed
+			_ = os.Remove(filepath.Join(dir, name)) // it may never have been there
+		}
+	}
+	return err
 }
 
 // printable drops what XML 1.0 cannot carry and what a terminal would obey: a

@@ -138,3 +138,20 @@ func TestOverallOfNothingIsUnjudged(t *testing.T) {
 		t.Errorf("got %v, want %v", got, verdict.Unjudged)
 	}
 }
+
+// A report that lacks its fellows would be believed.
+func TestWriteAllOrNone(t *testing.T) {
+	for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, file, "in the way"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(dir, verdict.Result{Verdict: verdict.Passed}); err == nil {
+			t.Errorf("%s was written over a folder", file)
+		}
+		left, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil || len(left) != 1 {
+			t.Errorf("got %v, %v, want nothing but the folder", left, err)
+		}
+	}
+}

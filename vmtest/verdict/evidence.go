@@ -71,6 +71,7 @@ type BootEvidence struct {
 	Console []byte
 	Decoded []byte // Console with source lines, if it holds code addresses
 	Records []byte
+	QEMULog []byte
 }
 
 // Load reads a run's folder. A file that is missing is no error here, one that
@@ -117,7 +118,8 @@ func loadBoot(dir string) (BootEvidence, error) {
 		loadJSON(filepath.Join(dir, wire.ExitFile), &b.Exit),
 		loadBytes(filepath.Join(dir, wire.ConsoleFile), &b.Console),
 		loadBytes(filepath.Join(dir, wire.DecodedFile), &b.Decoded),
-		loadBytes(filepath.Join(dir, wire.RecordsFile), &b.Records))
+		loadBytes(filepath.Join(dir, wire.RecordsFile), &b.Records),
+		loadBytes(filepath.Join(dir, wire.QEMUFile), &b.QEMULog))
 	return b, err
 }
 

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -133,7 +134,7 @@ func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, allow []Allowanc
 	r.DurationS += e.Exit.DurationS
 	s := readStream(e.Records, plan, *e.Boot, f)
 	tolerated := judgeConsole(e, n, s, allow, r, f)
-	judgeEnd(*e.Exit, s, f)
+	judgeEnd(*e.Exit, lastLine(e.QEMULog), s, f)
 	judgeTaint(s, tolerated, f)
 	judgeClock(s, e.Boot.Lane, f)
 	next = -1
@@ -182,8 +183,17 @@ func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneRes
 	return tolerated
 }
 
-// judgeEnd looks at how the boot came to its end.
-func judgeEnd(x wire.Exit, s stream, f *findings) {
+// lastLine is the last line of text that is not blank.
+func lastLine(text []byte) string {
+	text = bytes.TrimSpace(text)
+	return string(text[bytes.LastIndexByte(text, '\n')+1:])
+}
+
+// judgeEnd looks at how the boot came to its end. said is QEMU's last word.
+func judgeEnd(x wire.Exit, said string, s stream, f *findings) {
+	if said == "" {
+		said = "nothing"
+	}
 	where := "before the guest reported"
 	switch {
 	case s.done:
@@ -200,7 +210,7 @@ func judgeEnd(x wire.Exit, s stream, f *findings) {
 	case wire.Interrupted:
 		f.add(Unjudged, "it was interrupted %s", where)
 	case wire.HostTrouble:
-		f.add(Unjudged, "the evidence could not be written: %s", x.Text)
+		f.add(Unjudged, "the evidence could not be written: %s; make room there, or pass -results DIR", x.Text)
 	case wire.BootTimeout:
 		f.add(Failed, "the kernel did not come up within the time for a boot: it hung %s", where)
 	case wire.TestTimeout:
@@ -210,9 +220,9 @@ func judgeEnd(x wire.Exit, s stream, f *findings) {
 	case wire.EndedItself:
 		switch {
 		case x.Signal != "":
-			f.add(Unjudged, "QEMU was ended by %s %s", x.Signal, where)
+			f.add(Unjudged, "QEMU was ended by %s %s; it last said: %s; the host's log (\"sudo dmesg\") may tell why", x.Signal, where, said)
 		case x.Status != 0:
-			f.add(Unjudged, "QEMU exited with status %d %s; see %s", x.Status, where, wire.QEMUFile)
+			f.add(Unjudged, "QEMU exited with status %d %s; it said: %s; the rest is in %s, its command line in %s", x.Status, where, said, wire.QEMUFile, wire.BootFile)
 		case !s.done && s.trouble == "":
 			f.add(Failed, "the guest reset or powered off %s", where)
 		}

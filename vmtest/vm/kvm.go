@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,9 @@ const Auto = "auto"
 // proofLimits end a boot that is to prove KVM. Where KVM works, hello comes
 // within a second.
 var proofLimits = Limits{Boot: 15 * time.Second, Test: 15 * time.Second, Rest: 15 * time.Second, Run: 30 * time.Second}
+
+// kvmDevice is a variable for the tests, which must not depend on the host's.
+var kvmDevice = "/dev/kvm"
 
 // Choice is a chosen accelerator.
 type Choice struct {
@@ -39,23 +43,31 @@ func ChooseAccel(ctx context.Context, want string, g Guest, plan wire.Plan, memo
 	if want == TCG {
 		return Choice{Accel: TCG}, nil
 	}
-	dev, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	dev, err := os.OpenFile(kvmDevice, os.O_RDWR, 0)
 	if err == nil {
 		err = dev.Close()
 	}
-	if err != nil {
-		return noKVM(want, fmt.Sprintf("%v", err))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return noKVM(want, err.Error()+"; type \"sudo usermod -aG kvm $USER\" and log in again to have it")
+	case errors.Is(err, fs.ErrNotExist):
+		return noKVM(want, "there is no "+kvmDevice+"; this is a host without it, or its module kvm_intel or kvm_amd is not loaded")
+	case err != nil:
+		return noKVM(want, err.Error())
 	}
 	memory, err = memoryFile(memory, g.QEMU)
 	if err != nil {
 		return Choice{}, err
 	}
-	var works bool
-	if text, err := os.ReadFile(memory); err == nil && json.Unmarshal(text, &works) == nil {
-		if works {
-			return Choice{Accel: KVM}, nil
-		}
-		return noKVM(want, "/dev/kvm opens, but no guest came up under it since this host booted")
+	works, known, err := recall(memory)
+	if err != nil {
+		return Choice{}, err
+	}
+	if known && works {
+		return Choice{Accel: KVM}, nil
+	}
+	if known {
+		return noKVM(want, fmt.Sprintf("%s opens, but a guest did not come up under it since this host booted; delete %s to try again", kvmDevice, memory))
 	}
 	step("prove KVM with a short boot (at most %.0f s)", proofLimits.Boot.Seconds())
 	if works, err = proveKVM(ctx, g, plan, proofDir); err != nil {
@@ -64,14 +76,14 @@ func ChooseAccel(ctx context.Context, want string, g Guest, plan wire.Plan, memo
 	if works {
 		return Choice{Accel: KVM}, remember(memory, true)
 	}
-	c, err := noKVM(want, "/dev/kvm opens, but this guest does not come up under it")
+	c, err := noKVM(want, fmt.Sprintf("%s opens, but this guest does not come up under it, see %s", kvmDevice, proofDir))
 	c.memory = memory
 	return c, err
 }
 
 func noKVM(want, why string) (Choice, error) {
 	if want == KVM {
-		return Choice{}, &MissingError{fmt.Errorf("KVM cannot be used: %s; pass -accel tcg", why)}
+		return Choice{}, &MissingError{fmt.Errorf("KVM cannot be used: %s; or pass -accel tcg", why)}
 	}
 	return Choice{Accel: TCG, Why: why}, nil
 }
@@ -83,6 +95,19 @@ func (c Choice) Learn(exit wire.Exit) error {
 		return nil
 	}
 	return remember(c.memory, false)
+}
+
+// recall reads what was remembered. What is there but says neither is not known.
+func recall(file string) (works, known bool, err error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	known = json.Unmarshal(text, &works) == nil
+	return works, known, nil
 }
 
 func remember(file string, works bool) error {

@@ -2,10 +2,10 @@ package vm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"os"
+	"runtime"
 
 	"golang.org/x/term"
 )
@@ -20,9 +20,7 @@ func Known(g Guest, memory string) string {
 	if err != nil {
 		return TCG
 	}
-	var works bool
-	text, err := os.ReadFile(file)
-	if err != nil || json.Unmarshal(text, &works) != nil || !works {
+	if works, known, err := recall(file); err != nil || !known || !works {
 		return TCG
 	}
 	return KVM
@@ -40,6 +38,8 @@ func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
 	}
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()
+	runtime.LockOSThread() // QEMU ends with the thread that started it
+	defer runtime.UnlockOSThread()
 	vm, err := opts.Start(ctx)
 	if err != nil {
 		return errors.Join(err, console.Close(), console.theirs.Close())

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,9 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	// QEMU's life is ours to end, so that every end leaves an exit.json.
 	qctx, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
+	// QEMU ends with the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	began := time.Now()
 	vm, err := opts.Start(qctx)
 	if err != nil {
@@ -100,6 +104,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 			stop(wire.RunTimeout, "")
 		case <-interrupt:
 			stop(wire.Interrupted, "")
+			kill() // even while a hanging kernel dumps its tasks
 			interrupt = nil
 		case err := <-consoleDone:
 			consoleDone = nil
@@ -112,7 +117,11 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 				stop(wire.HostTrouble, err.Error())
 			}
 		case err := <-exited:
-			exit.Status, exit.Signal = ended(err)
+			var unkept error
+			exit.Status, exit.Signal, unkept = ended(err)
+			if unkept != nil {
+				stop(wire.HostTrouble, unkept.Error())
+			}
 			exited = nil
 		}
 		running = exited != nil || lines != nil || consoleDone != nil || recordsDone != nil

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -80,19 +82,41 @@ func Check() error {
 			return &MissingError{fmt.Errorf("%s is set and would change QEMU's command line; type \"unset %s\"", name, name)}
 		}
 	}
-	if _, err := exec.LookPath(binary); err != nil {
-		return &MissingError{fmt.Errorf("%s is not on PATH; type \"make deps\"", binary)}
+	for _, name := range []string{binary, "setpriv"} {
+		if _, err := exec.LookPath(name); err != nil {
+			return &MissingError{fmt.Errorf("%s is not on PATH; type \"make deps\"", name)}
+		}
 	}
 	return nil
 }
 
-// Version returns QEMU's version line.
+// oldest is the oldest QEMU, major and minor, that knows all of our options:
+// that of Debian 12. That of Ubuntu 22.04, 6.2, has no i8042=off.
+var oldest = [2]int{7, 2}
+
+var versionRE = regexp.MustCompile(`version (\d+)\.(\d+)`)
+
+// Version returns QEMU's version line. A QEMU that does not run, or that is too
+// old, is a MissingError.
 func Version(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, binary, "--version").Output()
-	if err != nil {
-		return "", &MissingError{fmt.Errorf("%s --version: %w", binary, err)}
-	}
+	out, err := exec.CommandContext(ctx, binary, "--version").CombinedOutput()
 	line, _, _ := strings.Cut(string(out), "\n")
+	if err != nil {
+		return "", &MissingError{fmt.Errorf("%s does not run: %w: %s; install it again: type \"sudo apt-get install --reinstall qemu-system-x86\"", binary, err, line)}
+	}
+	m := versionRE.FindStringSubmatch(line)
+	if m == nil {
+		return "", &MissingError{fmt.Errorf("%s --version says %q, which names no version; put QEMU %d.%d or later on PATH", binary, line, oldest[0], oldest[1])}
+	}
+	var have [2]int
+	for i := range have {
+		if have[i], err = strconv.Atoi(m[i+1]); err != nil {
+			return "", &MissingError{fmt.Errorf("%s --version says %q: %w", binary, line, err)}
+		}
+	}
+	if slices.Compare(have[:], oldest[:]) < 0 {
+		return "", &MissingError{fmt.Errorf("%s is too old: QEMU %d.%d, and vmtest needs %d.%d or later; put a newer one on PATH", binary, have[0], have[1], oldest[0], oldest[1])}
+	}
 	return line, nil
 }
 
@@ -139,6 +163,11 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
+	if exit.Reason == wire.EndedItself && exit.Signal == "" {
+		if exit.Signal, err = caughtSignal(qemuLog.Name()); err != nil {
+			return wire.Exit{}, err
+		}
+	}
 	return exit, wire.WriteJSON(filepath.Join(dir, wire.ExitFile), exit)
 }
 
@@ -179,7 +208,8 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		accel = "tcg,thread=multi"
 	}
 	return qemu.OptionsFor(qemu.ArchAMD64,
-		qemu.WithQEMUCommand(binary),
+		// QEMU does not care when we, and with us its ports, are gone.
+		qemu.WithQEMUCommand("setpriv --pdeathsig KILL "+binary),
 		qemu.WithKernel(g.Kernel),
 		qemu.WithInitramfs(g.Initramfs),
 		qemu.WithAppendKernel(kernelArgs...),
@@ -246,14 +276,36 @@ func (p *ports) close() {
 	}
 }
 
-// ended reads how QEMU ended off Wait's error.
-func ended(err error) (status int, signal string) {
+// ended reads how QEMU ended off Wait's error. What is left of the error says
+// that not all that QEMU printed was kept.
+func ended(err error) (status int, signal string, unkept error) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		return 0, ""
+		return 0, "", err
 	}
 	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return -1, unix.SignalName(ws.Signal())
+		return -1, unix.SignalName(ws.Signal()), nil
 	}
-	return exit.ExitCode(), ""
+	return exit.ExitCode(), "", nil
+}
+
+var terminatingRE = regexp.MustCompile(`(?m): terminating on signal (\d+)`)
+
+// caughtSignal names the signal that QEMU says it was ended by. QEMU catches
+// SIGTERM, SIGINT and SIGHUP and exits with status 0, as if the guest had
+// powered off.
+func caughtSignal(log string) (string, error) {
+	text, err := os.ReadFile(log)
+	if err != nil {
+		return "", err
+	}
+	m := terminatingRE.FindSubmatch(text)
+	if m == nil {
+		return "", nil
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		return "", err
+	}
+	return unix.SignalName(unix.Signal(n)), nil
 }

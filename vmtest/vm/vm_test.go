@@ -1,9 +1,11 @@
 package vm
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +21,7 @@ import (
 func qemuIs(t *testing.T, script string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	text := "#!/bin/sh\nDIR=" + dir + "\nif [ \"$1\" = --version ]; then echo 'QEMU 0 (script)'; exit; fi\n" + script
+	text := "#!/bin/sh\nDIR=" + dir + "\nif [ \"$1\" = --version ]; then echo 'QEMU emulator version 7.2.22 (script)'; exit; fi\n" + script
 	if err := os.WriteFile(filepath.Join(dir, binary), []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +36,8 @@ const (
 	start = `{"seq":1,"type":"start","package":"p","name":"TestA","taint":0}`
 	// The fourth file that QEMU gets is the records' port.
 	records = ">&4"
+	// It hangs. Without the monitor's port nobody waits for an answer there.
+	hang = "exec sleep 60 5>&-"
 )
 
 func short(boot, test, run time.Duration) Limits {
@@ -50,10 +54,11 @@ func TestBootEnds(t *testing.T) {
 		"by itself":           {"exit 0", short(never, never, never), wire.Exit{Reason: wire.EndedItself}},
 		"with a status":       {"exit 3", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Status: 3}},
 		"by a signal":         {"kill -9 $$", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Status: -1, Signal: "SIGKILL"}},
+		"by a caught signal":  {"echo 'qemu: terminating on signal 15 from pid 1 (x)' >&2", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Signal: "SIGTERM"}},
 		"no hello":            {"exec sleep 60", short(50*time.Millisecond, never, never), wire.Exit{Reason: wire.BootTimeout, Status: -1, Signal: "SIGKILL"}},
-		"no start":            {"echo '" + hello + "' " + records + "; exec sleep 60", short(never, 50*time.Millisecond, never), wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
-		"no end":              {"echo '" + hello + "\n" + start + "' " + records + "; exec sleep 60", short(never, 50*time.Millisecond, never), wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
-		"too long as a whole": {"exec sleep 60", short(never, never, 50*time.Millisecond), wire.Exit{Reason: wire.RunTimeout, Status: -1, Signal: "SIGKILL"}},
+		"no start":            {"echo '" + hello + "' " + records + "; " + hang, short(never, 50*time.Millisecond, never), wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
+		"no end":              {"echo '" + hello + "\n" + start + "' " + records + "; " + hang, short(never, 50*time.Millisecond, never), wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
+		"too long as a whole": {hang, short(never, never, 50*time.Millisecond), wire.Exit{Reason: wire.RunTimeout, Status: -1, Signal: "SIGKILL"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			qemuIs(t, tc.script+"\n")
@@ -75,7 +80,7 @@ func TestBootEnds(t *testing.T) {
 }
 
 func TestBootInterrupted(t *testing.T) {
-	qdir := qemuIs(t, "echo $$ > $DIR/pid; echo '"+hello+"' "+records+"; exec sleep 60\n")
+	qdir := qemuIs(t, "echo $$ > $DIR/pid; echo '"+hello+"' "+records+"; "+hang+"\n")
 	ctx, cancel := context.WithCancel(t.Context())
 	exit, err := Boot(ctx, Guest{Kernel: "k", Accel: TCG}, plan, DefaultLimits, t.TempDir(), func(wire.Record) { cancel() })
 	if err != nil || exit.Reason != wire.Interrupted || exit.BootS == 0 {
@@ -129,8 +134,31 @@ func TestBootCannotWrite(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	qemuIs(t, "")
-	if line, err := Version(t.Context()); err != nil || line != "QEMU 0 (script)" {
+	if line, err := Version(t.Context()); err != nil || line != "QEMU emulator version 7.2.22 (script)" {
 		t.Errorf("got %q, %v", line, err)
+	}
+	for name, tc := range map[string]struct{ script, want string }{
+		"too old":       {"echo QEMU emulator version 6.2.0", "QEMU 6.2, and vmtest needs 7.2"},
+		"older by far":  {"echo QEMU emulator version 2.11.1", "too old"},
+		"newer":         {"echo QEMU emulator version 10.0.2", ""},
+		"no version":    {"echo hello", `"hello", which names no version`},
+		"does not load": {"echo libpixman-1.so.0: not found >&2; exit 127", "libpixman-1.so.0: not found; install it again"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, binary), []byte("#!/bin/sh\n"+tc.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		line, err := Version(t.Context())
+		if tc.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if missing := new(*MissingError); !errors.As(err, missing) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %q, %v, want an error with %q", name, line, err, tc.want)
+		}
 	}
 }
 
@@ -154,46 +182,100 @@ func TestCheckWithoutQEMU(t *testing.T) {
 	}
 }
 
-func TestChooseAccel(t *testing.T) {
+// kvmIs puts another file in the place of /dev/kvm.
+func kvmIs(t *testing.T, path string) {
+	t.Helper()
+	host := kvmDevice
+	kvmDevice = path
+	t.Cleanup(func() { kvmDevice = host })
+}
+
+// Where KVM is out, -accel auto goes on without it and says why, and -accel kvm
+// ends with the next step.
+func TestChooseAccelWithoutKVM(t *testing.T) {
 	if c, err := ChooseAccel(t.Context(), TCG, Guest{Kernel: "k"}, plan, "", "", t.Logf); err != nil || c.Accel != TCG {
 		t.Errorf("-accel tcg: got %+v, %v", c, err)
 	}
-	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	dir := t.TempDir()
+	// What no one may open, not even root: a socket.
+	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
 	if err != nil {
-		if c, err := ChooseAccel(t.Context(), Auto, Guest{Kernel: "k"}, plan, "", "", t.Logf); err != nil || c.Accel != TCG || c.Why == "" {
-			t.Errorf("auto without /dev/kvm: got %+v, %v, want TCG and why", c, err)
-		}
-		if c, err := ChooseAccel(t.Context(), KVM, Guest{Kernel: "k"}, plan, "", "", t.Logf); err == nil {
-			t.Errorf("-accel kvm without /dev/kvm: got %+v", c)
-		}
-		return
-	}
-	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+	defer socket.Close()
+	for path, want := range map[string]string{
+		filepath.Join(dir, "absent"): "kvm_intel",
+		filepath.Join(dir, "socket"): "no such device or address",
+		forbidden(t):                 "usermod -aG kvm",
+	} {
+		kvmIs(t, path)
+		if c, err := ChooseAccel(t.Context(), Auto, Guest{Kernel: "k"}, plan, "", "", t.Logf); err != nil || c.Accel != TCG || !strings.Contains(c.Why, want) {
+			t.Errorf("auto: got %+v, %v, want TCG and %q", c, err, want)
+		}
+		var missing *MissingError
+		if c, err := ChooseAccel(t.Context(), KVM, Guest{Kernel: "k"}, plan, "", "", t.Logf); !errors.As(err, &missing) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "pass -accel tcg") {
+			t.Errorf("-accel kvm: got %+v, %v, want a MissingError with %q", c, err, want)
+		}
+	}
+}
+
+// forbidden is a file that cannot be opened for writing: root is no exception
+// for a read-only file of sysfs.
+func forbidden(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kvm")
+	if err := os.WriteFile(path, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		path = "/sys/kernel/notes"
+	}
+	return path
+}
+
+func TestChooseAccelProvesKVM(t *testing.T) {
+	device := filepath.Join(t.TempDir(), "kvm")
+	if err := os.WriteFile(device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kvmIs(t, device)
+	patience := proofLimits
+	proofLimits = short(time.Second, time.Second, time.Second)
+	defer func() { proofLimits = patience }()
 	for name, tc := range map[string]struct {
 		script string
 		accel  string
 	}{
-		"a guest comes up":   {"echo '" + hello + "' " + records + "; exec sleep 60", KVM},
+		"a guest comes up":   {"echo '" + hello + "' " + records + "; " + hang, KVM},
+		"it hangs":           {"case \"$*\" in *'-accel kvm'*) " + hang + ";; esac; echo '" + hello + "' " + records, TCG},
 		"no guest comes up":  {"exit 1", TCG},
 		"guest without word": {"echo boo " + records, TCG},
 	} {
 		t.Run(name, func(t *testing.T) {
 			qemuIs(t, tc.script+"\n")
-			memory := t.TempDir()
+			memory, proof := t.TempDir(), filepath.Join(t.TempDir(), "proof")
 			choose := func(want string) (Choice, error) {
-				return ChooseAccel(t.Context(), want, Guest{Kernel: "k"}, plan, memory, filepath.Join(t.TempDir(), "proof"), t.Logf)
+				return ChooseAccel(t.Context(), want, Guest{Kernel: "k"}, plan, memory, proof, t.Logf)
 			}
 			c, err := choose(Auto)
 			if err != nil || c.Accel != tc.accel {
 				t.Fatalf("got %+v, %v, want %s", c, err, tc.accel)
 			}
+			if _, err := os.Stat(filepath.Join(proof, wire.ExitFile)); err != nil {
+				t.Errorf("the attempt left no evidence: %v", err)
+			}
 			if tc.accel == KVM {
+				if c, err := choose(KVM); err != nil || c.Accel != KVM || len(glob(t, memory)) != 1 {
+					t.Errorf("-accel kvm: got %+v, %v, want KVM from memory", c, err)
+				}
+				damage(t, glob(t, memory)[0], "true")
 				return
 			}
-			if c.Why == "" {
-				t.Error("it does not say why KVM is out")
+			if !strings.Contains(c.Why, proof) {
+				t.Errorf("%q does not say where to look", c.Why)
 			}
 			if _, err := choose(KVM); err == nil {
 				t.Error("-accel kvm fell back silently")
@@ -205,11 +287,36 @@ func TestChooseAccel(t *testing.T) {
 			if err := c.Learn(wire.Exit{BootS: 1}); err != nil || len(glob(t, memory)) != 1 {
 				t.Errorf("it was not remembered: %v", err)
 			}
+			file := glob(t, memory)[0]
 			qemuIs(t, "echo '"+hello+"' "+records+"\n")
-			if c, err := choose(Auto); err != nil || c.Accel != TCG {
-				t.Errorf("later: got %+v, %v, want TCG from memory", c, err)
+			if c, err := choose(Auto); err != nil || c.Accel != TCG || !strings.Contains(c.Why, "delete "+file) {
+				t.Errorf("later: got %+v, %v, want TCG from memory and how to forget it", c, err)
 			}
+			damage(t, file, "false")
 		})
+	}
+}
+
+// damage sees to it that no flipped bit of what was remembered makes it say
+// something else.
+func damage(t *testing.T, file, says string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(text)) != says {
+		t.Fatalf("%s holds %q, want %s", file, text, says)
+	}
+	for bit := range 8 * len(text) {
+		flipped := bytes.Clone(text)
+		flipped[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(file, flipped, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if works, known, err := recall(file); known && works != (says == "true") || err != nil {
+			t.Errorf("%q was taken for %t, %v", flipped, works, err)
+		}
 	}
 }
 

@@ -60,11 +60,15 @@ type Exit struct {
 	DurationS float64 `json:"duration_s"`        // host seconds from QEMU's start to its end
 }
 
-// WriteJSON writes a file of evidence.
+// WriteJSON writes a file of evidence, whole or not at all.
 func WriteJSON(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		_ = os.Remove(path) // it may not even have been made
+		return err
+	}
+	return nil
 }
