@@ -56,8 +56,8 @@ func TestBootEnds(t *testing.T) {
 		"by a signal":         {"kill -9 $$", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Status: -1, Signal: "SIGKILL"}},
 		"by a caught signal":  {"echo 'qemu: terminating on signal 15 from pid 1 (x)' >&2", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Signal: "SIGTERM"}},
 		"no hello":            {"exec sleep 60", short(50*time.Millisecond, never, never), wire.Exit{Reason: wire.BootTimeout, Status: -1, Signal: "SIGKILL"}},
-		"no start":            {"echo '" + hello + "' " + records + "; " + hang, short(never, 50*time.Millisecond, never), wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
-		"no end":              {"echo '" + hello + "\n" + start + "' " + records + "; " + hang, short(never, 50*time.Millisecond, never), wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
+		"no start":            {"echo '" + hello + "' " + records + "; " + hang, Limits{never, never, 50 * time.Millisecond, never}, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
+		"no end":              {"echo '" + hello + "\n" + start + "' " + records + "; " + hang, Limits{never, 50 * time.Millisecond, never, never}, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
 		"too long as a whole": {hang, short(never, never, 50*time.Millisecond), wire.Exit{Reason: wire.RunTimeout, Status: -1, Signal: "SIGKILL"}},
 	} {
 		t.Run(name, func(t *testing.T) {
