@@ -14,11 +14,11 @@ CHOICES = $(if $(SERIES),-series '$(SERIES)') $(if $(LANE),-lane '$(LANE)') $(if
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
-HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/...
+HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/canary/redteam
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
-.PHONY: vmtest test build deps bench shell kernel initramfs series clean
+.PHONY: vmtest test build deps bench canary shell kernel initramfs series clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -38,6 +38,13 @@ shell kernel initramfs series: deps build
 # Prints how many times slower than the floor we are: see README.
 bench: deps build
 	go test -run '^$$' -bench . -benchtime 1x -timeout 2h ./vmtest/bench
+
+# Boots guests that misbehave and checks what is made of them: see README.
+#   make canary RUN=oops      one behaviour
+#   make canary UPDATE=yes    store what is made of them now
+canary: deps build
+	go test -count=1 -v -timeout 1h ./tests/canary/redteam -run '^TestCanary$$$(if $(RUN),/^$(RUN)$$)' -boot $(if $(UPDATE),-update)
+	$(if $(UPDATE),go test ./vmtest/verdict -run '^TestJudgeRecorded$$' -update)
 
 clean:
 	rm -rf bin results

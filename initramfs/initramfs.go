@@ -44,6 +44,7 @@ type Spec struct {
 	Tests   []string       // folders of test packages, relative to Module
 	Run     *regexp.Regexp // selects tests by "package.Name"; nil selects all
 	Timeout time.Duration  // of each test, in guest time
+	Key     string         // for wire.KeyPath; empty: an archive only to be looked at
 	Shell   bool           // start an interactive shell instead of running the plan
 }
 
@@ -275,6 +276,9 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 			return Archive{}, err
 		}
 		records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.PlanPath, "/"), string(text)+"\n", 0o644))
+		if s.Key != "" {
+			records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.KeyPath, "/"), s.Key, 0o600))
+		}
 	}
 	cpio.MakeAllReproducible(records)
 	var b bytes.Buffer

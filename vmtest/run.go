@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -214,13 +215,16 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	var qemu string
 	var archive initramfs.Archive
 	var image kernel.Image
+	key := rand.Text()
 	parts, partsCtx := errgroup.WithContext(ctx)
 	parts.Go(func() (err error) {
 		qemu, err = vm.Version(partsCtx)
 		return err
 	})
 	parts.Go(func() (err error) {
-		archive, err = a.buildArchive(partsCtx, a.initramfsSpec())
+		spec := a.initramfsSpec()
+		spec.Key = key
+		archive, err = a.buildArchive(partsCtx, spec)
 		return err
 	})
 	parts.Go(func() error {
@@ -243,7 +247,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	if err := wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
 		return err
 	}
-	return a.boot(ctx, qemu, image, archive, dir)
+	return a.boot(ctx, qemu, image, archive, key, dir)
 }
 
 // writeInputs keeps what the run is made of beside what comes of it.
@@ -294,13 +298,13 @@ func (a *app) buildArchive(ctx context.Context, s initramfs.Spec) (initramfs.Arc
 }
 
 // boot boots all lanes side by side and leaves their evidence.
-func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, dir string) error {
+func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, key, dir string) error {
 	g := vm.Guest{
 		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, QEMU: qemu,
-		BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
+		Key: key, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
 	}
-	// The archive can be built again, byte for byte, and is the largest file by
-	// far. One that stays costs nothing but room.
+	// The archive can be built again, byte for byte but for its key, and is the
+	// largest file by far. One that stays costs nothing but room.
 	defer os.Remove(g.Initramfs)
 	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
 		return err

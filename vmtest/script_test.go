@@ -182,6 +182,7 @@ func fakeQEMU() {
 type fakeGuest struct {
 	console, records io.Writer
 	plan             wire.Plan
+	key              string
 	hello            wire.Hello
 	seq              int
 }
@@ -245,11 +246,21 @@ func (g *fakeGuest) readPlan(archive string) error {
 	if err != nil {
 		return err
 	}
-	r, ok := a.Get(strings.TrimPrefix(wire.PlanPath, "/"))
-	if !ok {
-		return errors.New("the archive has no plan")
+	content := func(path string) io.Reader {
+		r, ok := a.Get(strings.TrimPrefix(path, "/"))
+		if !ok {
+			err = errors.Join(err, fmt.Errorf("the archive has no %s", path))
+			return strings.NewReader("")
+		}
+		return io.NewSectionReader(r, 0, int64(r.FileSize))
 	}
-	return json.NewDecoder(io.NewSectionReader(r, 0, int64(r.FileSize))).Decode(&g.plan)
+	plan := content(wire.PlanPath)
+	key, kerr := io.ReadAll(content(wire.KeyPath))
+	g.key = string(key)
+	if err != nil || kerr != nil {
+		return errors.Join(err, kerr)
+	}
+	return json.NewDecoder(plan).Decode(&g.plan)
 }
 
 func elfBuildID(path string) (string, error) {
@@ -314,7 +325,7 @@ func (g *fakeGuest) play(what string) error {
 		what = "green"
 	}
 	count := len(tests)
-	return g.write(wire.Record{Type: wire.TypeDone, Count: &count})
+	return g.write(wire.Record{Type: wire.TypeDone, Count: &count, Key: g.key})
 }
 
 func (g *fakeGuest) test(id wire.TestID, what string) error {

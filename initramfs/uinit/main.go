@@ -56,10 +56,15 @@ func runPlan() error {
 	if err != nil {
 		return err
 	}
+	hoardThreads()
 	if err := checkMounts(); err != nil {
 		return out.trouble(err)
 	}
 	plan, err := loadPlan()
+	if err != nil {
+		return out.trouble(err)
+	}
+	key, err := takeKey()
 	if err != nil {
 		return out.trouble(err)
 	}
@@ -99,7 +104,7 @@ func runPlan() error {
 		return out.trouble(err)
 	}
 	count := len(tests)
-	return out.write(wire.Record{Type: wire.TypeDone, Count: &count})
+	return out.write(wire.Record{Type: wire.TypeDone, Count: &count, Key: key})
 }
 
 // WarmUp starts the plan's first test binary, to list no test. QEMU without KVM
@@ -126,6 +131,12 @@ func loadPlan() (wire.Plan, error) {
 		return wire.Plan{}, errors.New("the plan has no tests")
 	}
 	return p, nil
+}
+
+// takeKey leaves the run's key nowhere but in our memory.
+func takeKey() (string, error) {
+	key, err := os.ReadFile(wire.KeyPath)
+	return string(key), errors.Join(err, os.Remove(wire.KeyPath))
 }
 
 // checkMounts makes sure of what tests rely on: u-root's init only logs a

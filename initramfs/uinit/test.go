@@ -34,14 +34,16 @@ func runTest(out *records, t wire.Test, lane string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(wire.TestBinary(t.Package),
+	// As under go test, os.Exit(0) in a test panics: nothing that the test has
+	// printed until then makes it a pass.
+	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
 	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", wire.LaneEnv + "=" + lane}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	began := uptime()
-	if err := cmd.Start(); err != nil {
+	if err := startUnprotected(cmd); err != nil {
 		return errors.Join(err, w.Close(), r.Close())
 	}
 	if err := w.Close(); err != nil {
@@ -61,6 +63,15 @@ func runTest(out *records, t wire.Test, lane string) error {
 	}
 	end.Dropped = c.dropped
 	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
+}
+
+// startUnprotected starts a test, which the kernel may kill when memory is out.
+// It may not kill us: a test can take memory without looking large itself.
+func startUnprotected(cmd *exec.Cmd) error {
+	if err := setOOMScore(killAsUsual); err != nil {
+		return err
+	}
+	return errors.Join(cmd.Start(), setOOMScore(neverKill))
 }
 
 // announce marks the kernel log, so that a splat there can be told to a test.

@@ -39,7 +39,7 @@ func greenScript() script {
 	s = append(s, result(testA, passLine(testA))...)
 	s = append(s, result(testB, passLine(testB))...)
 	count := 2
-	return append(s, wire.Record{Type: wire.TypeDone, Count: &count})
+	return append(s, wire.Record{Type: wire.TypeDone, Count: &count, Key: "key"})
 }
 
 func passLine(id wire.TestID) string {
@@ -74,7 +74,7 @@ func greenRun() Evidence {
 		Run: &Run{Series: "s", Base: "6.12.117", Lanes: []string{"real"}, PrepareS: 1},
 		Lanes: []LaneEvidence{{Lane: "real", Boots: []BootEvidence{{
 			Plan: &wire.Plan{Schema: wire.Schema, ID: "plan", Tests: []wire.Test{{TestID: testA, TimeoutS: 1}, {TestID: testB, TimeoutS: 1}}},
-			Boot: &wire.Boot{Accel: "tcg", Lane: "real", BootID: "boot", BuildID: "build", ConfigSHA256: "config"},
+			Boot: &wire.Boot{Accel: "tcg", Lane: "real", BootID: "boot", Key: "key", BuildID: "build", ConfigSHA256: "config"},
 			Exit: &wire.Exit{Reason: wire.EndedItself, BootS: 1, DurationS: 3},
 
 			Console: []byte(greenConsole),
@@ -147,6 +147,7 @@ func TestJudge(t *testing.T) {
 		"done missing":        {records(func(s script) script { return s[:done] }), Failed, "reset or powered off between two tests"},
 		"done early":          {records(func(s script) script { return append(s[:startB:startB], s[done]) }), Unjudged, "done counts 2"},
 		"done miscounts":      {edit(done, func(r *wire.Record) { *r.Count = 3 }), Unjudged, "done counts 3"},
+		"done is forged":      {edit(done, func(r *wire.Record) { r.Key = "guessed" }), Unjudged, "done without the run's key"},
 		"more after done":     {records(func(s script) script { return append(s, s[done]) }), Unjudged, "after done"},
 		"done while running":  {records(func(s script) script { return slices.Delete(s, done-1, done) }), Unjudged, "done while"},
 		"guest in trouble": {records(func(s script) script {
@@ -317,6 +318,8 @@ func TestJudgeStatus(t *testing.T) {
 		"pass twice":               {passLine(testA) + passLine(testA), &wire.End{}, wire.Exit{}, Crash},
 		"only a subtest passes":    {marker + "--- PASS: TestA/sub (0.00s)\n", &wire.End{}, wire.Exit{}, Crash},
 		"subtests too":             {marker + "--- PASS: TestA/sub (0.00s)\n" + passLine(testA), &wire.End{}, wire.Exit{}, Pass},
+		"output without newline":   {"done" + passLine(testA), &wire.End{}, wire.Exit{}, Pass},
+		"indented, as a subtest's": {"    --- PASS: TestA (0.00s)\n", &wire.End{}, wire.Exit{}, Crash},
 		"another with that prefix": {marker + "--- PASS: TestAB (0.00s)\n", &wire.End{}, wire.Exit{}, Crash},
 		"no test of that name":     {marker + "testing: warning: no tests to run\nPASS\n", &wire.End{}, wire.Exit{}, Crash},
 		"panic":                    {"panic: x\n", &wire.End{Exit: 2}, wire.Exit{}, Crash},
@@ -341,6 +344,25 @@ func TestJudgeCutRecords(t *testing.T) {
 		e.Lanes[0].Boots[0].Records = whole[:n]
 		if r := Judge(e); r.Verdict == Passed {
 			t.Fatalf("green with %d of %d bytes", n, len(whole))
+		}
+	}
+}
+
+// A stream that breaks the contract somewhere says nothing of any test: what
+// came before may have been written by a test.
+func TestJudgeBelievesNoBrokenStream(t *testing.T) {
+	for name, change := range map[string]func(s script){
+		"done is forged": func(s script) { s[len(s)-1].Key = "guessed" },
+		"wrong number":   func(s script) { s[len(s)-1].Seq = 77 },
+	} {
+		e := greenRun()
+		s := greenScript()
+		change(s)
+		e.Lanes[0].Boots[0].Records = s.bytes()
+		for _, test := range Judge(e).Lanes[0].Tests {
+			if test.Status != Missing || test.AsExpected() {
+				t.Errorf("%s: %s is %v, want missing", name, test.TestID, test.Status)
+			}
 		}
 	}
 }
@@ -455,7 +477,7 @@ func twoBoots() Evidence {
 	hello.From = 1
 	count := 1
 	s := append(script{{Type: wire.TypeHello, Hello: &hello}}, green[5:9]...)
-	second.Records = append(s, wire.Record{Type: wire.TypeDone, Count: &count}).bytes()
+	second.Records = append(s, wire.Record{Type: wire.TypeDone, Count: &count, Key: "key"}).bytes()
 	first.Records = green[:2].bytes()
 	e.Lanes[0].Boots = append(e.Lanes[0].Boots, second)
 	return e

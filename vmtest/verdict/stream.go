@@ -3,7 +3,6 @@ package verdict
 import (
 	"bytes"
 	"fmt"
-	"strings"
 
 	"timens-vmtest/vmtest/wire"
 )
@@ -15,6 +14,7 @@ type stream struct {
 	running *wire.TestID // started and not ended
 	done    bool
 	trouble string
+	broken  bool // a record was not as the contract has it: who knows who wrote the others
 	taints  []taint
 	first   clocks // at hello
 	last    clocks // at done
@@ -37,16 +37,11 @@ type testRecords struct {
 	end     *wire.End
 }
 
-// counts counts the result lines of a kind that name the test itself, and not
-// one of its subtests.
+// counts counts the results of a kind that name the test itself, and not one of
+// its subtests. They need not begin a line: a test may end its output without
+// one, and what follows is marked all the same.
 func (t *testRecords) counts(result, name string) int {
-	n := 0
-	for line := range strings.SplitSeq(string(t.output), "\n") {
-		if strings.HasPrefix(line, marker+"--- "+result+": "+name+" (") {
-			n++
-		}
-	}
-	return n
+	return bytes.Count(t.output, []byte(marker+"--- "+result+": "+name+" ("))
 }
 
 // readStream reads records up to the first that cannot be, and adds a finding
@@ -80,6 +75,7 @@ func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream
 			err = s.take(i, r, plan, boot)
 		}
 		if err != nil {
+			s.broken = true
 			f.add(Unjudged, "%s:%d: %v", wire.RecordsFile, i+1, err)
 			break
 		}
@@ -112,7 +108,7 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 		s.taints = append(s.taints, taint{*r.Taint, "while booting"})
 		return checkHello(*r.Hello, plan, boot)
 	case wire.TypeDone:
-		return s.takeDone(r, plan)
+		return s.takeDone(r, plan, boot)
 	}
 	t := s.tests[*r.TestID]
 	if t == nil {
@@ -141,7 +137,10 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 	return nil
 }
 
-func (s *stream) takeDone(r wire.Record, plan wire.Plan) error {
+func (s *stream) takeDone(r wire.Record, plan wire.Plan, boot wire.Boot) error {
+	if r.Key != boot.Key {
+		return fmt.Errorf("%s without the run's key: uinit did not write it", r.Type)
+	}
 	if s.running != nil {
 		return fmt.Errorf("%s while %s runs", r.Type, s.running)
 	}

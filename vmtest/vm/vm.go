@@ -40,6 +40,7 @@ type Guest struct {
 	QEMU      string // what Version returned; recorded only
 	From      int    // index of the first test to run
 
+	Key          string // that the archive holds; recorded for the judge
 	BuildID      string // of the kernel; recorded for the judge
 	ConfigSHA256 string // likewise
 }
@@ -152,7 +153,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	err = errors.Join(
 		wire.WriteJSON(filepath.Join(dir, wire.PlanFile), plan),
 		wire.WriteJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
-			Lane: g.Lane, Accel: g.Accel, BootID: bootID, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
+			Lane: g.Lane, Accel: g.Accel, BootID: bootID, Key: g.Key, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
 			QEMU: g.QEMU, Cmdline: cmdline,
 		}))
 	if err != nil {

@@ -32,6 +32,7 @@ type Boot struct {
 	Lane         string   `json:"lane"`
 	Accel        string   `json:"accel"` // "kvm" or "tcg"
 	BootID       string   `json:"boot_id"`
+	Key          string   `json:"key"`  // that the guest was given in KeyPath
 	From         int      `json:"from"` // index of the first test of the plan to run
 	BuildID      string   `json:"build_id"`
 	ConfigSHA256 string   `json:"config_sha256"`

@@ -13,10 +13,14 @@ import (
 
 // Schema is the version of Plan and Record. The guest refuses a plan, and the
 // judge a record stream, of another version.
-const Schema = 1
+const Schema = 2
 
 // PlanPath is where the guest finds its plan.
 const PlanPath = "/etc/plan.json"
+
+// KeyPath is where the guest finds the run's key, which it removes before the
+// first test. Its last record repeats the key: tests cannot write that record.
+const KeyPath = "/etc/key"
 
 // TestDir is the guest's folder of test binaries, one "<package>.test" each.
 const TestDir = "/tests"
@@ -118,6 +122,7 @@ type Record struct {
 	*End           // type end
 	Data    []byte `json:"data,omitempty"`  // type output: bytes the test printed, in base64
 	Count   *int   `json:"count,omitempty"` // type done: tests that were ended
+	Key     string `json:"key,omitempty"`   // type done: what stood in KeyPath
 	Text    string `json:"text,omitempty"`  // type trouble
 	Taint   *int64 `json:"taint,omitempty"` // types hello, start, end, done: /proc/sys/kernel/tainted
 
@@ -185,8 +190,8 @@ func ParseRecord(line []byte) (Record, error) {
 			return missing("test, exit or taint")
 		}
 	case TypeDone:
-		if r.Count == nil || r.Taint == nil || r.RTC == nil {
-			return missing("count, taint or clock")
+		if r.Count == nil || r.Key == "" || r.Taint == nil || r.RTC == nil {
+			return missing("count, key, taint or clock")
 		}
 	case TypeTrouble:
 		if r.Text == "" {

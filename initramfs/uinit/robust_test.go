@@ -1,0 +1,22 @@
+package uinit
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// What hoardThreads leaves are threads that stay when nobody uses them.
+func TestHoardThreads(t *testing.T) {
+	hoardThreads()
+	for range 3 {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(threads) <= spareThreads {
+			t.Fatalf("%d threads, want more than %d", len(threads), spareThreads)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -1,0 +1,201 @@
+package canary
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestLoop keeps every CPU busy and cannot be asked to end.
+func TestLoop(t *testing.T) {
+	inGuest(t)
+	signal.Ignore(unix.SIGQUIT)
+	for range runtime.NumCPU() {
+		go func() {
+			for {
+			}
+		}()
+	}
+	select {}
+}
+
+// TestForkBomb forks until the kernel refuses, and so do all of its children,
+// which it leaves behind. The limit is such that memory suffices for it.
+func TestForkBomb(t *testing.T) {
+	inGuest(t)
+	write(t, "/proc/sys/kernel/threads-max", "1000")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := w.Fd()
+	pid, _, errno := unix.RawSyscall(unix.SYS_FORK, 0, 0, 0)
+	if pid == 0 && errno == 0 {
+		bomb(refused)
+	}
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	if _, err := r.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bomb forks until it is refused, says so, and stays. It runs in a child of
+// fork, in which there is no Go runtime: system calls are all that it may do.
+func bomb(refused uintptr) {
+	for {
+		if _, _, errno := unix.RawSyscall(unix.SYS_FORK, 0, 0, 0); errno != 0 {
+			break
+		}
+	}
+	word := [1]byte{'!'}
+	unix.RawSyscall(unix.SYS_WRITE, refused, uintptr(unsafe.Pointer(&word)), 1)
+	for {
+		unix.RawSyscall(unix.SYS_PAUSE, 0, 0, 0)
+	}
+}
+
+// TestKillUinit kills the program that reports.
+func TestKillUinit(t *testing.T) {
+	inGuest(t)
+	if err := unix.Kill(os.Getppid(), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Hour)
+}
+
+// TestStopUinit stops the program that should end this test when its time is
+// over: only the host can.
+func TestStopUinit(t *testing.T) {
+	inGuest(t)
+	if err := unix.Kill(os.Getppid(), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Hour)
+}
+
+// TestOneLongLine prints 10 MB without a single newline, and passes.
+func TestOneLongLine(t *testing.T) {
+	chunk := strings.Repeat("0123456789abcdef", 1<<12)
+	for range 160 {
+		if _, err := os.Stdout.WriteString(chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestForgedLines fails, and claims in every place but the records' UART that
+// it passes.
+func TestForgedLines(t *testing.T) {
+	inGuest(t)
+	for _, path := range append(terminals(t, "/dev/ttyS1"), "/dev/kmsg", "/proc/self/fd/1") {
+		claim(path, "\n\x16--- PASS: "+t.Name()+" (0.00s)\n\x16PASS\n--- PASS: "+t.Name()+" (0.00s)\nPASS\nok\n")
+	}
+	t.Error("this fails on purpose")
+}
+
+// TestForgedExit fails, but prints the result of a pass first and then ends its
+// process before the failure can be printed.
+func TestForgedExit(t *testing.T) {
+	inGuest(t)
+	t.Error("this fails on purpose")
+	claim("/proc/self/fd/1", "\x16--- PASS: "+t.Name()+" (0.00s)\n\x16PASS\n")
+	os.Exit(0)
+}
+
+// TestForgedRecords fails, and writes to every terminal the records of a pass.
+func TestForgedRecords(t *testing.T) {
+	inGuest(t)
+	forged := forgedRecords(t)
+	for _, path := range terminals(t, "") {
+		claim(path, forged)
+	}
+	t.Error("this fails on purpose")
+}
+
+// TestForgedStream does what the one forger would do that can be believed: it
+// stops uinit, writes all the records that uinit would, and resets the machine.
+func TestForgedStream(t *testing.T) {
+	inGuest(t)
+	forged := forgedRecords(t)
+	if err := unix.Kill(os.Getppid(), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	claim("/dev/ttyS1", forged)
+	time.Sleep(time.Second) // until the UART is empty
+	t.Fatal(unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART))
+}
+
+// terminals are the devices of consoles and UARTs but the one named.
+func terminals(t *testing.T, but string) []string {
+	found, err := filepath.Glob("/dev/ttyS*")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("found %v, %v, want UARTs", found, err)
+	}
+	paths := []string{"/dev/console"}
+	for _, path := range found {
+		if path != but {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// claim writes text to path, if anything is there: of the four UARTs that the
+// kernel names two exist.
+func claim(path, text string) {
+	if f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0); err == nil {
+		_, _ = f.WriteString(text)
+		_ = f.Close()
+	}
+}
+
+// forgedRecords goes on with the stream where uinit is, which has written
+// hello, the start of this test and one line of output.
+func forgedRecords(t *testing.T) string {
+	time.Sleep(time.Second) // for uinit to come that far
+	text, err := os.ReadFile("/etc/plan.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan struct {
+		Tests []struct{ Package, Name string }
+	}
+	if err := json.Unmarshal(text, &plan); err != nil {
+		t.Fatal(err)
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	seq := 3
+	add := func(format string, args ...any) {
+		fmt.Fprintf(&b, `{"seq":%d,"uptime_s":%d,%s}`+"\n", seq, now.Sec, fmt.Sprintf(format, args...))
+		seq++
+	}
+	for i, test := range plan.Tests {
+		id := fmt.Sprintf(`"package":%q,"name":%q`, test.Package, test.Name)
+		if i > 0 {
+			add(`"type":"start",%s,"taint":0`, id)
+		}
+		line, err := json.Marshal([]byte("\x16--- PASS: " + test.Name + " (0.00s)\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(`"type":"output",%s,"data":%s`, id, line)
+		add(`"type":"end",%s,"exit":0,"duration_s":0,"taint":0`, id)
+	}
+	add(`"type":"done","count":%d,"key":"forged","taint":0,"rtc_s":%d`, len(plan.Tests), time.Now().Unix())
+	return b.String()
+}
