@@ -42,6 +42,7 @@ type Spec struct {
 	Module  string         // root folder of this module
 	Scratch string         // folder for binaries, kept: what is up to date there is not linked again
 	Tests   []string       // folders of test packages, relative to Module
+	Design  string         // of the kernel's series; one of wire.Designs, or wire.NoDesign
 	Run     *regexp.Regexp // selects tests by "package.Name"; nil selects all
 	Timeout time.Duration  // of each test, in guest time
 	Key     string         // for wire.KeyPath; empty: an archive only to be looked at
@@ -196,7 +197,7 @@ var fullRE = regexp.MustCompile(`(/[^\s:]+): no space left on device`)
 
 // plan asks every test binary for its tests.
 func (s Spec) plan(ctx context.Context) (wire.Plan, error) {
-	p := wire.Plan{Schema: wire.Schema}
+	p := wire.Plan{Schema: wire.Schema, Design: s.Design}
 	for _, dir := range s.Tests {
 		pkg := filepath.Base(dir)
 		names, err := list(ctx, filepath.Join(s.Scratch, "tests", pkg+".test"))
@@ -264,7 +265,7 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
 	}
 	if s.Shell {
-		records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "/bin/gosh"}), 0o644))
+		records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "/bin/gosh", "-design", s.Design}), 0o644))
 	} else {
 		records = append(records, cpio.Symlink(strings.TrimPrefix(wire.FirstTest, "/"), wire.TestBinary(plan.Tests[0].Package)))
 		if err := json.NewEncoder(id).Encode(plan); err != nil {

@@ -19,7 +19,7 @@ import (
 
 func spec(t *testing.T, run string) Spec {
 	return Spec{
-		Module: "..", Scratch: t.TempDir(), Tests: []string{"tests/timens", "tests/clone3"},
+		Module: "..", Scratch: t.TempDir(), Tests: []string{"tests/timens", "tests/clone3"}, Design: "inline-ns",
 		Run: regexp.MustCompile(run), Timeout: 3 * time.Second,
 	}
 }
@@ -145,8 +145,11 @@ func TestPlan(t *testing.T) {
 	if got, want := len(some.Plan.Tests)+len(some.Plan.Filtered), len(all.Plan.Tests); got != want {
 		t.Errorf("%d tests are planned or filtered, %d exist", got, want)
 	}
-	if !slices.Equal(all.Plan.LeftOut, []string{"canary"}) {
-		t.Errorf("left out %v, want canary", all.Plan.LeftOut)
+	if want := []string{"canary", "inline-ns", "namespaces", "timens-offset"}; !slices.Equal(all.Plan.LeftOut, want) {
+		t.Errorf("left out %v, want %v", all.Plan.LeftOut, want)
+	}
+	if all.Plan.Design != "inline-ns" {
+		t.Errorf("the design is %q, want inline-ns", all.Plan.Design)
 	}
 	if some.Plan.ID == all.Plan.ID {
 		t.Error("two plans share an ID")

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
+
+	"timens-vmtest/vmtest/wire"
 )
 
 // Series is an ordered list of patches and what is expected of the kernel that
@@ -22,6 +24,7 @@ type Series struct {
 	Name    string
 	Patches []Patch // may be empty: the control series is the unpatched kernel
 	Expect  []byte  // text of its expect file; nil if it has none
+	Design  string  // word in its design file; "" if it has none
 }
 
 // Patch is one patch of a series.
@@ -68,7 +71,33 @@ func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Series{}, &UsageError{fmt.Errorf("series %s: %w", which, err)}
 	}
+	if s.Design, err = loadDesign(filepath.Join(dir, "design")); err != nil {
+		return Series{}, &UsageError{err}
+	}
 	return s, nil
+}
+
+// loadDesign reads the file that says how the series' clone3() takes offsets: a
+// word, and lines that begin with "#".
+func loadDesign(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var words []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			words = append(words, strings.Fields(line)...)
+		}
+	}
+	known := append(slices.Clone(wire.Designs), wire.NoDesign)
+	if len(words) != 1 || !slices.Contains(known, words[0]) {
+		return "", fmt.Errorf("%s: %q is not one of %s", path, strings.Join(words, " "), strings.Join(known, ", "))
+	}
+	return words[0], nil
 }
 
 // Names lists the series below patchesDir.

@@ -26,6 +26,7 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 		"s/a.patch": change,
 		"s/b.patch": change,
 		"s/expect":  "fail p T # why\n",
+		"s/design":  "# two numbers\ninline-ns\n",
 	})
 	s, err := LoadSeries(t.Context(), dir, "s")
 	if err != nil {
@@ -38,8 +39,8 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 	if want := []string{"b.patch", "a.patch"}; !slices.Equal(names, want) {
 		t.Errorf("order %v, want %v", names, want)
 	}
-	if string(s.Expect) != "fail p T # why\n" || s.Name != "s" {
-		t.Errorf("name %q, expect %q", s.Name, s.Expect)
+	if string(s.Expect) != "fail p T # why\n" || s.Name != "s" || s.Design != "inline-ns" {
+		t.Errorf("name %q, expect %q, design %q", s.Name, s.Expect, s.Design)
 	}
 	if _, err := LoadSeries(t.Context(), "nowhere", filepath.Join(dir, "s")); err != nil {
 		t.Errorf("a folder in place of a name: %v", err)
@@ -56,6 +57,9 @@ func TestLoadSeriesRefuses(t *testing.T) {
 		"missing":   {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
 		"twice":     {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
 		"options":   {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
+		"design":    {map[string]string{"s/series": "", "s/design": "inline\n"}, "timens-offset, inline-ns, namespaces, none"},
+		"designs":   {map[string]string{"s/series": "", "s/design": "inline-ns\nnone\n"}, "inline-ns none"},
+		"no design": {map[string]string{"s/series": "", "s/design": "# later\n"}, "is not one of"},
 		"elsewhere": {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
 	} {
 		t.Run(name, func(t *testing.T) {

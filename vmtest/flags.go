@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -54,6 +55,9 @@ func (p *pathFlag) Set(value string) error {
 // defaultSeries is what "make vmtest" tests.
 const defaultSeries = "timens-offset"
 
+// defaultDesign is that of a series, a mailbox or a tree that says nothing.
+const defaultDesign = "timens-offset"
+
 // defaultFragments make the configuration, in this order.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 
@@ -74,6 +78,7 @@ type flags struct {
 	accel   string
 	run     string
 	tests   listFlag
+	design  string
 	timeout time.Duration
 	results string
 	out     string
@@ -94,7 +99,8 @@ func (f *flags) registerKernel(set *flag.FlagSet) {
 
 func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
-	set.Var(&f.tests, "tests", "test package `FOLDER`s (default tests/timens,tests/clone3)")
+	set.Var(&f.tests, "tests", "test package `FOLDER`s (default tests/timens,tests/clone3 and that of the design)")
+	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or "+defaultDesign+")")
 	set.DurationVar(&f.timeout, "timeout", 30*time.Second, "guest `TIME` after which a test is killed")
 }
 
@@ -120,9 +126,6 @@ func (f *flags) check(root string) error {
 	if f.results == "" {
 		f.results = filepath.Join(root, "results")
 	}
-	if len(f.tests) == 0 {
-		f.tests = listFlag{"tests/timens", "tests/clone3"}
-	}
 	for _, dir := range f.tests {
 		if !filepath.IsLocal(dir) {
 			return usagef("-tests %s is not a folder of this project", dir)
@@ -130,6 +133,9 @@ func (f *flags) check(root string) error {
 		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
 			return usagef("-tests: %w", err)
 		}
+	}
+	if known := append(slices.Clone(wire.Designs), wire.NoDesign); f.design != "" && !slices.Contains(known, f.design) {
+		return usagef("-design %s is none of %s", f.design, strings.Join(known, ", "))
 	}
 	if f.lane != "" && lanes[f.lane] == nil {
 		return usagef("-lane %s is none of real, virtual, both", f.lane)
@@ -151,6 +157,26 @@ func (f *flags) check(root string) error {
 		f.runRE = re
 	}
 	return nil
+}
+
+// designOf is the design to test a series for, given what its file says.
+func (f *flags) designOf(said string) string { return cmp.Or(f.design, said, defaultDesign) }
+
+// testFolders are the test packages for a design. Where clone3() takes no
+// offsets, the tests of every design have to fail.
+func (f *flags) testFolders(design string) []string {
+	if len(f.tests) > 0 {
+		return f.tests
+	}
+	designs := []string{design}
+	if design == wire.NoDesign {
+		designs = wire.Designs
+	}
+	folders := []string{"tests/timens", "tests/clone3"}
+	for _, d := range designs {
+		folders = append(folders, "tests/"+d)
+	}
+	return folders
 }
 
 // fragments are the paths of all kconfig fragments, in order.

@@ -26,6 +26,9 @@ var mayImport = map[string][]string{
 	"tests/canary/redteam":     {"vmtest/verdict/recording"},
 	"tests/timens":             {"tests/internal"},
 	"tests/clone3":             {"tests/internal"},
+	"tests/timens-offset":      {"tests/internal"},
+	"tests/inline-ns":          {"tests/internal"},
+	"tests/namespaces":         {"tests/internal"},
 	"tests/internal":           {"tests/internal"},
 	"vmtest":                   {"kconfig", "kernel", "initramfs", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report"},
 }

@@ -112,7 +112,7 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		extra = append(extra, p)
 	}
 	if len(a.series) == 0 { // a tree that is to be tested as it stands
-		in.series = []kernel.Series{{Name: "tree", Patches: extra}}
+		in.series = []kernel.Series{{Name: "tree", Patches: extra, Design: a.designOf("")}}
 	}
 	seen := make(map[string]bool)
 	for _, which := range a.series {
@@ -128,6 +128,7 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 			return inputs{}, usagef("series %s: %w", which, err)
 		}
 		s.Patches = append(s.Patches, extra...)
+		s.Design = a.designOf(s.Design)
 		in.series = append(in.series, s)
 	}
 	return in, nil
@@ -222,7 +223,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 		return err
 	})
 	parts.Go(func() (err error) {
-		spec := a.initramfsSpec()
+		spec := a.initramfsSpec(s.Design)
 		spec.Key = key
 		archive, err = a.buildArchive(partsCtx, spec)
 		return err
@@ -265,6 +266,7 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 		list += p.Name + "\n"
 	}
 	files[filepath.Join("patches", "series")] = []byte(list)
+	files[filepath.Join("patches", "design")] = []byte(s.Design + "\n")
 	if err := os.Mkdir(filepath.Join(dir, "patches"), 0o755); err != nil {
 		return err
 	}
@@ -278,12 +280,12 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 
 // initramfsSpec keeps the guest's binaries per checkout, so that what is up to
 // date is not linked again.
-func (a *app) initramfsSpec() initramfs.Spec {
+func (a *app) initramfsSpec(design string) initramfs.Spec {
 	sum := sha256.Sum256([]byte(a.root))
 	return initramfs.Spec{
 		Module:  a.root,
 		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
-		Tests:   a.tests, Run: a.runRE, Timeout: a.timeout,
+		Tests:   a.testFolders(design), Design: design, Run: a.runRE, Timeout: a.timeout,
 	}
 }
 

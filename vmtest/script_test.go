@@ -24,6 +24,7 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/wire"
 )
 
@@ -371,9 +372,34 @@ func TestContractFlags(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"series", "patch", "tree", "config", "lane", "accel", "run", "results", "v", "bisect"} {
+	for _, name := range []string{"series", "patch", "tree", "config", "lane", "accel", "run", "results", "v", "bisect", "design"} {
 		if set.Lookup(name) == nil {
 			t.Errorf("run has no flag -%s", name)
+		}
+	}
+}
+
+// Every design has its tests, and a series that says so.
+func TestDesigns(t *testing.T) {
+	for _, design := range append(slices.Clone(wire.Designs), wire.NoDesign) {
+		name := design
+		if design == wire.NoDesign {
+			name = "control"
+		}
+		s, err := kernel.LoadSeries(t.Context(), filepath.Join("..", "kernel", "patches"), name)
+		if err != nil || s.Design != design {
+			t.Errorf("series %s has the design %q, %v; want %s", name, s.Design, err, design)
+		}
+		for _, dir := range new(flags).testFolders(design) {
+			if found, err := filepath.Glob(filepath.Join("..", dir, "*_test.go")); err != nil || len(found) == 0 {
+				t.Errorf("design %s: no tests in %s, %v", design, dir, err)
+			}
+		}
+	}
+	for want, given := range map[string][2]string{"inline-ns": {"inline-ns", "namespaces"}, "namespaces": {"", "namespaces"}, defaultDesign: {}} {
+		f := flags{design: given[0]}
+		if got := f.designOf(given[1]); got != want {
+			t.Errorf("-design %q and a series of %q: %s, want %s", given[0], given[1], got, want)
 		}
 	}
 }

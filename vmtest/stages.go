@@ -13,7 +13,11 @@ import (
 
 // kernelVerb builds the kernel of one series and prints where it is.
 func kernelVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	image, err := a.buildOne(ctx)
+	in, err := a.loadOne(ctx)
+	if err != nil {
+		return 0, err
+	}
+	image, err := a.buildOne(ctx, in)
 	if err != nil {
 		return 0, err
 	}
@@ -22,15 +26,17 @@ func kernelVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	return 0, nil
 }
 
-// buildOne builds the kernel that the flags name, which may be one only.
-func (a *app) buildOne(ctx context.Context) (kernel.Image, error) {
+// loadOne is loadInputs where one series only can be meant.
+func (a *app) loadOne(ctx context.Context) (inputs, error) {
 	in, err := a.loadInputs(ctx)
-	if err != nil {
-		return kernel.Image{}, err
+	if err == nil && len(in.series) != 1 {
+		err = usagef("-series: this verb takes one, not %d", len(in.series))
 	}
-	if len(in.series) != 1 {
-		return kernel.Image{}, usagef("-series: this verb takes one, not %d", len(in.series))
-	}
+	return in, err
+}
+
+// buildOne builds the kernel of the one series.
+func (a *app) buildOne(ctx context.Context, in inputs) (kernel.Image, error) {
 	base, err := a.source.Fetch(ctx, a.cache, a.progress)
 	if err != nil {
 		return kernel.Image{}, err
@@ -40,7 +46,7 @@ func (a *app) buildOne(ctx context.Context) (kernel.Image, error) {
 
 // initramfsVerb builds the archive and prints its tests.
 func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	archive, err := a.buildArchive(ctx, a.initramfsSpec())
+	archive, err := a.buildArchive(ctx, a.initramfsSpec(a.designOf("")))
 	if err != nil {
 		return 0, err
 	}
@@ -63,13 +69,17 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	spec := a.initramfsSpec()
+	in, err := a.loadOne(ctx)
+	if err != nil {
+		return 0, err
+	}
+	spec := a.initramfsSpec(in.series[0].Design)
 	spec.Shell = true
 	archive, err := a.buildArchive(ctx, spec)
 	if err != nil {
 		return 0, err
 	}
-	image, err := a.buildOne(ctx)
+	image, err := a.buildOne(ctx, in)
 	if err != nil {
 		return 0, err
 	}

@@ -33,17 +33,19 @@ func Main() {
 func run(args []string) error {
 	flags := flag.NewFlagSet("uinit", flag.ContinueOnError)
 	shell := flags.String("shell", "", "run this shell on the console instead of the plan")
+	design := flags.String("design", "", "tell this design to what the shell runs")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *shell != "" {
-		return runShell(*shell)
+		return runShell(*shell, *design)
 	}
 	return runPlan()
 }
 
-func runShell(path string) error {
+func runShell(path, design string) error {
 	cmd := exec.Command(path)
+	cmd.Env = append(os.Environ(), wire.DesignEnv+"="+design)
 	cmd.Dir = wire.TestDir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return cmd.Run()
@@ -93,7 +95,7 @@ func runPlan() error {
 	}
 	tests := plan.Tests[hello.From:]
 	for _, t := range tests {
-		if err := runTest(out, t, hello.Lane); err != nil {
+		if err := runTest(out, t, wire.LaneEnv+"="+hello.Lane, wire.DesignEnv+"="+plan.Design); err != nil {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))
 		}
 	}

@@ -19,7 +19,7 @@ const dumpGrace = 2 * time.Second
 
 // runTest runs one test in a process of its own and writes its records. An
 // error means that uinit could not do its part, not that the test failed.
-func runTest(out *records, t wire.Test, lane string) error {
+func runTest(out *records, t wire.Test, env ...string) error {
 	if err := announce("start " + t.String()); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func runTest(out *records, t wire.Test, lane string) error {
 	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
-	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", wire.LaneEnv + "=" + lane}
+	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}, env...)
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	began := uptime()

@@ -5,8 +5,8 @@ package clone3
 import (
 	"testing"
 
-	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/timens"
 
 	"golang.org/x/sys/unix"
@@ -18,11 +18,10 @@ const attempts = 16
 // A clone3() that fails, before or after the namespace was made, gives it back:
 // where one is allowed, one can still be made after many failures.
 func TestRefusedOffsetsLeakNothing(t *testing.T) {
-	needSeries(t)
-	tooLarge := newTime(clone.TimensOffset{Clock: int32(clock.Monotonic), Sec: -secMax})
-	noPIDFile := newTime(elements(ahead)...)
+	kernel := design.Need(t)
+	noPIDFile := kernel.Args(timens.Ahead)
 	noPIDFile.Flags |= unix.CLONE_PIDFD // into no memory, which is found last
-	taken := newTime(elements(ahead)...)
+	taken := kernel.Args(timens.Ahead)
 	taken.Flags |= unix.CLONE_NEWPID
 	tids := []int32{2} // the first process of a PID namespace has to be 1
 	taken.SetTID, taken.SetTIDSize = &tids[0], 1
@@ -32,7 +31,8 @@ func TestRefusedOffsetsLeakNothing(t *testing.T) {
 		args *clone.Args
 		want unix.Errno
 	}{
-		{"range", tooLarge, unix.ERANGE},
+		{"range", kernel.Args(outOfRange[0]), unix.ERANGE},
+		{"range of the second", kernel.Args(outOfRange[1]), unix.ERANGE},
 		{"pidfd", noPIDFile, unix.EFAULT},
 		{"set_tid", taken, unix.EINVAL},
 	}
@@ -60,11 +60,11 @@ func TestRefusedOffsetsLeakNothing(t *testing.T) {
 
 // The limit holds for namespaces with offsets, and is told of last.
 func TestOffsetsRefusedOverLimit(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	p := timens.NewProgram(t)
 	limitNamespaces(p, "0")
-	good := p.Clone3(newTime(elements(ahead)...), clone.SizeVer3)
-	bad := p.Clone3(newTime(clone.TimensOffset{Clock: int32(clock.Boottime), Sec: -secMax}), clone.SizeVer3)
+	good := p.Clone3(kernel.Args(timens.Ahead), clone.SizeVer3)
+	bad := p.Clone3(kernel.Args(outOfRange[1]), clone.SizeVer3)
 	timens.Run(t, timens.Fork, p)
 	if err := good.Err(); err != unix.ENOSPC {
 		t.Errorf("clone3 over the limit: %v, want %v", err, unix.ENOSPC)

@@ -9,6 +9,7 @@ import (
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/timens"
 
@@ -16,12 +17,12 @@ import (
 )
 
 func TestOffsetsFileReadBack(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	for _, ns := range namespaces {
 		t.Run(ns.name, func(t *testing.T) {
 			p := timens.NewProgram(t)
 			file := p.ReadFile(offsetsFile)
-			timens.Run(t, launch(newTime(elements(ns.offsets)...)), p)
+			timens.Run(t, design.Launch(kernel.Args(ns.offsets)), p)
 			if got, want := timens.Text(t, file), ns.offsets.String(); got != want {
 				t.Errorf("%s is\n%swant\n%s", offsetsFile, got, want)
 			}
@@ -31,14 +32,14 @@ func TestOffsetsFileReadBack(t *testing.T) {
 
 // Offsets that clone3() has set are final, for the child and for its parent.
 func TestOffsetsFrozen(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	p := timens.NewProgram(t)
 	inside := p.WriteFile(offsetsFile, "monotonic 1 0\n")
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
 	after := p.ReadFile(offsetsFile)
-	child, err := clone.Start(newTime(elements(ahead)...), clone.SizeVer3, p)
+	child, err := clone.Start(kernel.Args(timens.Ahead), clone.SizeVer3, p)
 	if err != nil {
 		t.Fatalf("clone3: %v", err)
 	}
@@ -55,7 +56,7 @@ func TestOffsetsFrozen(t *testing.T) {
 	if err := inside.Err(); err != unix.EACCES {
 		t.Errorf("write to %s by the child: %v, want %v", offsetsFile, err, unix.EACCES)
 	}
-	if got, want := timens.Text(t, after), ahead.String(); got != want {
+	if got, want := timens.Text(t, after), timens.Ahead.String(); got != want {
 		t.Errorf("after the writes the file is\n%swant\n%s", got, want)
 	}
 }
@@ -63,13 +64,13 @@ func TestOffsetsFrozen(t *testing.T) {
 // The parent keeps its namespace, its clocks, and the namespace it has made for
 // later children, which keeps its offsets and can still be changed.
 func TestOffsetsLeaveParentAlone(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	p := timens.NewProgram(t)
 	now, next := p.ReadLink(current), p.ReadLink(children)
-	withPending(t, ahead, func() {
+	timens.WithPending(t, timens.Ahead, func() {
 		parentNow, parentNext := threadLink(t, "time"), threadLink(t, "time_for_children")
 		before := timens.Now(t, clock.Boottime)
-		timens.Run(t, launch(newTime(elements(behind)...)), p)
+		timens.Run(t, design.Launch(kernel.Args(timens.Behind)), p)
 		if after := timens.Now(t, clock.Boottime); after < before || after > before+timens.Patience {
 			t.Errorf("the parent's boottime went from %v to %v", before, after)
 		}
@@ -84,10 +85,10 @@ func TestOffsetsLeaveParentAlone(t *testing.T) {
 			t.Errorf("the child is in %s with children in %s, the parent in %s with children in %s: want a third",
 				child, timens.Text(t, next), parentNow, parentNext)
 		}
-		if got, want := pendingOffsets(t), ahead.String(); got != want {
+		if got, want := pendingOffsets(t), timens.Ahead.String(); got != want {
 			t.Errorf("the pending offsets are\n%swant\n%s", got, want)
 		}
-		if err := timens.Write(unix.Gettid(), behind.String()); err != nil {
+		if err := timens.Write(unix.Gettid(), timens.Behind.String()); err != nil {
 			t.Errorf("write to the pending offsets: %v", err)
 		}
 	})
@@ -96,26 +97,26 @@ func TestOffsetsLeaveParentAlone(t *testing.T) {
 // A child that shares its parent's memory shares the vDSO's page as well. It
 // stays in the parent's namespace until execve(), which enters the new one.
 func TestOffsetsAtExec(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	for name, flags := range sharedMemory {
 		t.Run(name, func(t *testing.T) {
-			args := newTime(elements(across)...)
+			args := kernel.Args(timens.Across)
 			args.Flags |= flags
 			p := timens.NewProgram(t)
 			link, file := p.ReadLink(current), p.ReadFile(offsetsFile)
 			early := p.ClockGettime(clock.Boottime, clock.VDSO)
 
 			before := timens.Now(t, clock.Boottime)
-			got := timens.MeasureExec(t, launch(args), p, "clocks", nil)
+			got := timens.MeasureExec(t, design.Launch(args), p, "clocks", nil)
 			after := timens.Now(t, clock.Boottime)
 			for _, via := range clock.Vias {
-				checkShifts(t, got[via], across)
+				timens.CheckShifts(t, got[via], timens.Across)
 			}
 			if got, want := timens.Text(t, link), threadLink(t, "time"); got != want {
 				t.Errorf("before execve() the child is in %s, want %s", got, want)
 			}
-			if got := timens.Text(t, file); got != across.String() {
-				t.Errorf("before execve() the pending offsets are\n%swant\n%s", got, across)
+			if got := timens.Text(t, file); got != timens.Across.String() {
+				t.Errorf("before execve() the pending offsets are\n%swant\n%s", got, timens.Across)
 			}
 			if now := timens.Time(t, early); now < before || now > after {
 				t.Errorf("before execve() boottime is %v, want it in [%v, %v]", now, before, after)
@@ -126,20 +127,20 @@ func TestOffsetsAtExec(t *testing.T) {
 
 // Until that execve() the new offsets can be changed like any pending ones.
 func TestOffsetsPendingUntilExec(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	for name, flags := range sharedMemory {
 		t.Run(name, func(t *testing.T) {
-			args := newTime(elements(ahead)...)
+			args := kernel.Args(timens.Ahead)
 			args.Flags |= flags
-			sec, nsec := timens.Split(behind.Monotonic)
+			sec, nsec := timens.Split(timens.Behind.Monotonic)
 			p := timens.NewProgram(t)
 			write := p.WriteFile(offsetsFile, fmt.Sprintf("monotonic %d %d\n", sec, nsec))
-			got := timens.MeasureExec(t, launch(args), p, "clocks", nil)
+			got := timens.MeasureExec(t, design.Launch(args), p, "clocks", nil)
 			if err := write.Err(); err != nil {
 				t.Errorf("write to %s before execve(): %v", offsetsFile, err)
 			}
 			for _, via := range clock.Vias {
-				checkShifts(t, got[via], timens.Offsets{Monotonic: behind.Monotonic, Boottime: ahead.Boottime})
+				timens.CheckShifts(t, got[via], timens.Offsets{Monotonic: timens.Behind.Monotonic, Boottime: timens.Ahead.Boottime})
 			}
 		})
 	}
@@ -152,19 +153,19 @@ var sharedMemory = map[string]uint64{
 
 // CLONE_VFORK alone copies the memory, so that such a child is in from the start.
 func TestOffsetsWithVforkOnly(t *testing.T) {
-	needSeries(t)
-	args := newTime(elements(across)...)
+	kernel := design.Need(t)
+	args := kernel.Args(timens.Across)
 	args.Flags |= unix.CLONE_VFORK
 	for _, via := range clock.Vias {
-		checkShifts(t, timens.Measure(t, launch(args), via, bothClocks...), across)
+		timens.CheckShifts(t, timens.Measure(t, design.Launch(args), via, timens.Clocks...), timens.Across)
 	}
 }
 
 // With a user namespace of its own the child's time namespace belongs to that,
 // in which its creator may do everything, whatever it may do outside.
 func TestOffsetsInNewUserNamespace(t *testing.T) {
-	needSeries(t)
-	args := newTime(elements(across)...)
+	kernel := design.Need(t)
+	args := kernel.Args(timens.Across)
 	args.Flags |= unix.CLONE_NEWUSER
 	unprivileged := func(p *clone.Program) (child *clone.Child, err error) {
 		err = osthread.Run(func() error {
@@ -173,46 +174,46 @@ func TestOffsetsInNewUserNamespace(t *testing.T) {
 					return err
 				}
 			}
-			child, err = launch(args)(p)
+			child, err = design.Launch(args)(p)
 			return err
 		})
 		return child, err
 	}
 	for _, via := range clock.Vias {
-		checkShifts(t, timens.Measure(t, unprivileged, via, bothClocks...), across)
+		timens.CheckShifts(t, timens.Measure(t, unprivileged, via, timens.Clocks...), timens.Across)
 	}
 }
 
 // What CRIU wants in one call: a given PID and given clocks.
 func TestOffsetsWithSetTID(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	tids := []int32{1}
-	args := newTime(elements(across)...)
+	args := kernel.Args(timens.Across)
 	args.Flags |= unix.CLONE_NEWPID
 	args.SetTID, args.SetTIDSize = &tids[0], uint64(len(tids))
 	p := timens.NewProgram(t)
 	pid := p.Syscall(unix.SYS_GETPID)
 	mono := p.ClockGettime(clock.Monotonic, clock.VDSO)
 	before := timens.Now(t, clock.Monotonic)
-	timens.Run(t, launch(args), p)
+	timens.Run(t, design.Launch(args), p)
 	after := timens.Now(t, clock.Monotonic)
 	if got, err := pid.Value(); err != nil || got != 1 {
 		t.Errorf("getpid is %d, %v, want 1", got, err)
 	}
 	now := timens.Time(t, mono)
-	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(across.Monotonic) {
-		t.Errorf("monotonic is off by %v, want %v", shift, across.Monotonic)
+	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(timens.Across.Monotonic) {
+		t.Errorf("monotonic is off by %v, want %v", shift, timens.Across.Monotonic)
 	}
 }
 
 // Somebody else can join the namespace at once; there is nothing left to set.
 func TestOffsetsNamespaceCanBeJoined(t *testing.T) {
-	needSeries(t)
+	kernel := design.Need(t)
 	owner := timens.NewProgram(t)
 	if err := owner.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	child, err := clone.Start(newTime(elements(across)...), clone.SizeVer3, owner)
+	child, err := clone.Start(kernel.Args(timens.Across), clone.SizeVer3, owner)
 	if err != nil {
 		t.Fatalf("clone3: %v", err)
 	}
@@ -230,7 +231,7 @@ func TestOffsetsNamespaceCanBeJoined(t *testing.T) {
 		t.Fatalf("setns: %v", err)
 	}
 	now := timens.Time(t, mono)
-	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(across.Monotonic) {
-		t.Errorf("monotonic is off by %v, want %v", shift, across.Monotonic)
+	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(timens.Across.Monotonic) {
+		t.Errorf("monotonic is off by %v, want %v", shift, timens.Across.Monotonic)
 	}
 }

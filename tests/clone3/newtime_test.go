@@ -1,4 +1,4 @@
-// The tests in this file pass on kernels with and without the series.
+// The tests in this file pass on kernels with and without a series.
 
 package clone3
 
@@ -8,6 +8,7 @@ import (
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/timens"
 
@@ -17,10 +18,10 @@ import (
 // Without a list of offsets the child has those of its parent's children.
 func TestNewTimeInherits(t *testing.T) {
 	timens.Need(t)
-	for _, pending := range []timens.Offsets{{}, ahead, behind} {
+	for _, pending := range []timens.Offsets{{}, timens.Ahead, timens.Behind} {
 		for _, via := range clock.Vias {
-			launch := pendingLaunch(t, pending, newTime())
-			checkShifts(t, timens.Measure(t, launch, via, bothClocks...), pending)
+			launch := design.PendingLaunch(t, pending, design.NewTime())
+			timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), pending)
 		}
 	}
 }
@@ -30,8 +31,8 @@ func TestNewTimeIsNew(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
 	now, next := p.ReadLink(current), p.ReadLink(children)
-	withPending(t, ahead, func() {
-		timens.Run(t, launch(newTime()), p)
+	timens.WithPending(t, timens.Ahead, func() {
+		timens.Run(t, design.Launch(design.NewTime()), p)
 		child := timens.Text(t, now)
 		if parent, pending := threadLink(t, "time"), threadLink(t, "time_for_children"); child == parent || child == pending {
 			t.Errorf("the child is in %s, want neither %s nor %s", child, parent, pending)
@@ -39,7 +40,7 @@ func TestNewTimeIsNew(t *testing.T) {
 		if got := timens.Text(t, next); got != child {
 			t.Errorf("the child's children will be in %s, want %s", got, child)
 		}
-		if err := timens.Write(unix.Gettid(), behind.String()); err != nil {
+		if err := timens.Write(unix.Gettid(), timens.Behind.String()); err != nil {
 			t.Errorf("write to the pending offsets: %v", err)
 		}
 	})
@@ -49,7 +50,7 @@ func TestNewTimeIsFrozen(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
 	write := p.WriteFile(offsetsFile, "monotonic 1 0\n")
-	timens.Run(t, launch(newTime()), p)
+	timens.Run(t, design.Launch(design.NewTime()), p)
 	if err := write.Err(); err != unix.EACCES {
 		t.Errorf("write to %s: %v, want %v", offsetsFile, err, unix.EACCES)
 	}
@@ -60,12 +61,12 @@ func TestNewTimeAtExec(t *testing.T) {
 	timens.Need(t)
 	for name, flags := range sharedMemory {
 		t.Run(name, func(t *testing.T) {
-			args := newTime()
+			args := design.NewTime()
 			args.Flags |= flags
 			p := timens.NewProgram(t)
 			link := p.ReadLink(current)
-			write := p.WriteFile(offsetsFile, across.String())
-			got := timens.MeasureExec(t, launch(args), p, "clocks", nil)
+			write := p.WriteFile(offsetsFile, timens.Across.String())
+			got := timens.MeasureExec(t, design.Launch(args), p, "clocks", nil)
 			if got, want := timens.Text(t, link), threadLink(t, "time"); got != want {
 				t.Errorf("before execve() the child is in %s, want %s", got, want)
 			}
@@ -73,7 +74,7 @@ func TestNewTimeAtExec(t *testing.T) {
 				t.Errorf("write to %s before execve(): %v", offsetsFile, err)
 			}
 			for _, via := range clock.Vias {
-				checkShifts(t, got[via], across)
+				timens.CheckShifts(t, got[via], timens.Across)
 			}
 		})
 	}
@@ -85,7 +86,7 @@ func TestNewTimeNeedsCapSysAdmin(t *testing.T) {
 		if err := capability.Drop(unix.CAP_SYS_ADMIN); err != nil {
 			return err
 		}
-		refuse(t, newTime(), clone.SizeVer2, unix.EPERM)
+		design.RefuseSize(t, design.NewTime(), clone.SizeVer2, unix.EPERM)
 		return nil
 	})
 	if err != nil {
@@ -97,7 +98,7 @@ func TestNewTimeOverLimit(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
 	limitNamespaces(p, "0")
-	create := p.Clone3(newTime(), clone.SizeVer2)
+	create := p.Clone3(design.NewTime(), clone.SizeVer2)
 	timens.Run(t, timens.Fork, p)
 	if err := create.Err(); err != unix.ENOSPC {
 		t.Errorf("clone3 over the limit: %v, want %v", err, unix.ENOSPC)
@@ -107,7 +108,7 @@ func TestNewTimeOverLimit(t *testing.T) {
 // A thread may be created with the flag, for what it is worth: it stays.
 func TestNewTimeThreadStays(t *testing.T) {
 	timens.Need(t)
-	args := newTime()
+	args := design.NewTime()
 	args.Flags |= unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 	args.ExitSignal = 0
 	p := timens.NewProgram(t)

@@ -1,4 +1,4 @@
-// The tests in this file pass on kernels with and without the series.
+// The tests in this file pass on kernels with and without a series.
 
 package clone3
 
@@ -8,6 +8,7 @@ import (
 
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/timens"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,7 @@ func TestSizes(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			p := timens.NewProgram(t)
 			link := p.ReadLink(current)
-			launch := func(p *clone.Program) (*clone.Child, error) { return clone.Start(newTime(), size, p) }
+			launch := func(p *clone.Program) (*clone.Child, error) { return clone.Start(design.NewTime(), size, p) }
 			timens.Run(t, launch, p)
 			if got, parent := timens.Text(t, link), threadLink(t, "time"); got == parent {
 				t.Errorf("the child is in its parent's namespace %s", got)
@@ -41,7 +42,7 @@ func TestSizesRefused(t *testing.T) {
 		clone.MaxSize + 1:  unix.E2BIG,
 		1 << 40:            unix.E2BIG,
 	} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) { refuse(t, newTime(), size, want) })
+		t.Run(fmt.Sprint(size), func(t *testing.T) { design.RefuseSize(t, design.NewTime(), size, want) })
 	}
 }
 
@@ -50,9 +51,9 @@ func TestUnknownMembersRefused(t *testing.T) {
 	timens.Need(t)
 	for _, word := range []int{0, 1, len(clone.Args{}.Tail) - 1} {
 		t.Run(fmt.Sprintf("byte %d", clone.SizeVer3+8*word), func(t *testing.T) {
-			args := newTime()
+			args := design.NewTime()
 			args.Tail[word] = 1
-			refuse(t, args, clone.MaxSize, unix.E2BIG)
+			design.RefuseSize(t, args, clone.MaxSize, unix.E2BIG)
 		})
 	}
 }
@@ -60,12 +61,13 @@ func TestUnknownMembersRefused(t *testing.T) {
 // Behind the size that the caller gives nothing is read.
 func TestMembersBeyondSizeIgnored(t *testing.T) {
 	timens.Need(t)
-	args := newTime(elements(ahead)...)
+	args := design.NewTime()
+	args.Offsets = [2]uint64{1 << 63, 1 << 63} // good in no design
 	args.Tail[0] = 1
 	for _, size := range []uintptr{clone.SizeVer0, clone.SizeVer1, clone.SizeVer2} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			launch := func(p *clone.Program) (*clone.Child, error) { return clone.Start(args, size, p) }
-			checkShifts(t, timens.Measure(t, launch, clock.VDSO, bothClocks...), timens.Offsets{})
+			timens.CheckShifts(t, timens.Measure(t, launch, clock.VDSO, timens.Clocks...), timens.Offsets{})
 		})
 	}
 }

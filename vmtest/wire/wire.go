@@ -58,6 +58,18 @@ const (
 // the real lane, where waiting costs time.
 const EdgeStep = 5 * time.Millisecond
 
+// Designs are the ways in which a series may let clone3() take the offsets of a
+// time namespace. Each has tests of its own in tests/<design>; all other tests
+// find the kernel's in the environment as DesignEnv.
+var Designs = []string{"timens-offset", "inline-ns", "namespaces"}
+
+// NoDesign is that of a kernel whose clone3() takes no offsets. The tests of
+// all designs are for it: none of them may pass.
+const NoDesign = "none"
+
+// DesignEnv is the environment variable that tells a test the plan's design.
+const DesignEnv = "VMTEST_DESIGN"
+
 // RecordTTY is the guest's end of the UART that carries records.
 const RecordTTY = "/dev/ttyS1"
 
@@ -73,6 +85,7 @@ const (
 type Plan struct {
 	Schema int    `json:"schema"`
 	ID     string `json:"id"` // digest of the tests and of their binaries; hello repeats it
+	Design string `json:"design"`
 
 	// Tests are run in this order, each in a process of its own. An empty
 	// list is an error everywhere.

@@ -13,20 +13,27 @@ import "unsafe"
 // pointers so that what they point at stays alive; they may also point into
 // memory of unix.Mmap, readable or not. Start fills in Stack and StackSize.
 type Args struct {
-	Flags            uint64
-	Pidfd            *int32
-	ChildTID         *int32
-	ParentTID        *int32
-	ExitSignal       uint64
-	Stack            uint64
-	StackSize        uint64
-	TLS              uint64
-	SetTID           *int32
-	SetTIDSize       uint64
-	Cgroup           uint64
-	TimensOffset     *TimensOffset // since the series timens-offset
-	TimensOffsetSize uint64        // since the series timens-offset; elements, not bytes
-	Tail             [(MaxSize - SizeVer3) / 8]uint64
+	Flags      uint64
+	Pidfd      *int32
+	ChildTID   *int32
+	ParentTID  *int32
+	ExitSignal uint64
+	Stack      uint64
+	StackSize  uint64
+	TLS        uint64
+	SetTID     *int32
+	SetTIDSize uint64
+	Cgroup     uint64
+	Offsets    [2]uint64 // since the series; what they mean depends on its design, see package design
+	Tail       [(MaxSize - SizeVer3) / 8]uint64
+
+	ref unsafe.Pointer // not the kernel's: what Offsets points at
+}
+
+// Refer makes Offsets a pointer and a size, and keeps alive what is pointed at.
+// Offsets may be numbers just as well, and so cannot be seen by the collector.
+func (a *Args) Refer(p unsafe.Pointer, size uint64) {
+	a.Offsets, a.ref = [2]uint64{uint64(uintptr(p)), size}, p
 }
 
 // The sizes that struct clone_args has had, and the largest one that clone3()
@@ -35,24 +42,16 @@ const (
 	SizeVer0 = 64
 	SizeVer1 = 80  // with SetTID
 	SizeVer2 = 88  // with Cgroup
-	SizeVer3 = 104 // with TimensOffset
+	SizeVer3 = 104 // with Offsets
 	MaxSize  = 4096
 )
-
-// TimensOffset is one element of the array that Args.TimensOffset points at.
-type TimensOffset struct {
-	Clock int32
-	Pad   uint32
-	Sec   int64
-	Nsec  int64
-}
 
 // The layout is the kernel's or nothing here means anything.
 const (
 	_ = uint(SizeVer3 - unsafe.Offsetof(Args{}.Tail))
 	_ = uint(unsafe.Offsetof(Args{}.Tail) - SizeVer3)
-	_ = uint(MaxSize - unsafe.Sizeof(Args{}))
-	_ = uint(unsafe.Sizeof(Args{}) - MaxSize)
-	_ = uint(24 - unsafe.Sizeof(TimensOffset{}))
-	_ = uint(unsafe.Sizeof(TimensOffset{}) - 24)
+	_ = uint(SizeVer2 - unsafe.Offsetof(Args{}.Offsets))
+	_ = uint(unsafe.Offsetof(Args{}.Offsets) - SizeVer2)
+	_ = uint(MaxSize - unsafe.Offsetof(Args{}.ref))
+	_ = uint(unsafe.Offsetof(Args{}.ref) - MaxSize)
 )

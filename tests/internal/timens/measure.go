@@ -84,14 +84,12 @@ func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID
 // Readings are the clocks that have an offset as read inside a namespace.
 type Readings map[clock.Via]map[clock.ID]time.Duration
 
-var offsetClocks = []clock.ID{clock.Monotonic, clock.Boottime}
-
 // ReadClocks is a probe for MeasureExec.
 func ReadClocks(any) (Readings, error) {
 	out := make(Readings)
 	for _, via := range clock.Vias {
 		out[via] = make(map[clock.ID]time.Duration)
-		for _, id := range offsetClocks {
+		for _, id := range Clocks {
 			now, err := clock.Read(id, via)
 			if err != nil {
 				return nil, fmt.Errorf("read %v by %v: %w", id, via, err)
@@ -106,13 +104,13 @@ func ReadClocks(any) (Readings, error) {
 // whose result is Readings.
 func MeasureExec(t testing.TB, launch clone.Launcher, p *clone.Program, name string, in any) map[clock.Via]map[clock.ID]Interval {
 	t.Helper()
-	before := all(t, offsetClocks)
+	before := all(t, Clocks)
 	readings := probe.Finish[Readings](t, launch, p, name, in)
-	after := all(t, offsetClocks)
+	after := all(t, Clocks)
 	shifts := make(map[clock.Via]map[clock.ID]Interval)
 	for _, via := range clock.Vias {
 		shifts[via] = make(map[clock.ID]Interval)
-		for _, id := range offsetClocks {
+		for _, id := range Clocks {
 			got := readings[via][id]
 			shifts[via][id] = Interval{Low: got - after[id], High: got - before[id]}
 		}

@@ -1,0 +1,144 @@
+// Package inlinens tests what the design inline-ns has alone: numbers in struct
+// clone_args itself, of which 0 cannot mean 0. It is planned for its series
+// only, and fails on a kernel without one. See package clone3 for what all
+// designs have.
+package inlinens
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/capability"
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/osthread"
+	"timens-vmtest/tests/internal/probe"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	probe.Main(m, probe.Table{"nested": probe.Func(design.ReadNested)})
+}
+
+// inline makes two numbers the offsets of a new time namespace.
+func inline(o timens.Offsets) *clone.Args {
+	args := design.NewTime()
+	args.Offsets = design.Inline(o)
+	return args
+}
+
+// zeros are offsets of which at least one is 0, and what becomes of them where
+// the children of the caller have the offsets Ahead.
+var zeros = []struct {
+	name      string
+	set, want timens.Offsets
+}{
+	{"boottime", timens.Offsets{Monotonic: timens.Behind.Monotonic},
+		timens.Offsets{Monotonic: timens.Behind.Monotonic, Boottime: timens.Ahead.Boottime}},
+	{"monotonic", timens.Offsets{Boottime: timens.Behind.Boottime},
+		timens.Offsets{Monotonic: timens.Ahead.Monotonic, Boottime: timens.Behind.Boottime}},
+	{"nearly", timens.Offsets{Monotonic: -1}, timens.Offsets{Monotonic: -1, Boottime: timens.Ahead.Boottime}},
+}
+
+// In the initial namespace 0 is what it seems to be.
+func TestZeroIsZero(t *testing.T) {
+	design.NeedOnly(t, design.InlineNS)
+	for _, test := range zeros {
+		for _, via := range clock.Vias {
+			t.Run(test.name+"/"+via.String(), func(t *testing.T) {
+				got := timens.Measure(t, design.Launch(inline(test.set)), via, timens.Clocks...)
+				timens.CheckShifts(t, got, test.set)
+			})
+		}
+	}
+}
+
+// Where the children of the caller have an offset, 0 does not undo it: this is
+// the price of a member that older callers do not have.
+func TestZeroInherits(t *testing.T) {
+	design.NeedOnly(t, design.InlineNS)
+	for _, test := range zeros {
+		for _, via := range clock.Vias {
+			t.Run(test.name+"/"+via.String(), func(t *testing.T) {
+				launch := design.PendingLaunch(t, timens.Ahead, inline(test.set))
+				timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), test.want)
+			})
+		}
+	}
+}
+
+// Neither does it for a caller which is in a time namespace itself.
+func TestZeroInheritsNested(t *testing.T) {
+	design.NeedOnly(t, design.InlineNS)
+	for _, test := range append(zeros, struct {
+		name      string
+		set, want timens.Offsets
+	}{"both", timens.Offsets{}, timens.Ahead}) {
+		t.Run(test.name, func(t *testing.T) {
+			p := timens.NewProgram(t)
+			in := design.Nested{Kernel: design.InlineNS, Offsets: test.set}
+			got := timens.MeasureExec(t, timens.Unshared(timens.Ahead), p, "nested", in)
+			for _, via := range clock.Vias {
+				timens.CheckShifts(t, got[via], test.want)
+			}
+		})
+	}
+}
+
+// A caller that sets nothing needs nothing.
+func TestOneClockNeedsCapSysTime(t *testing.T) {
+	design.NeedOnly(t, design.InlineNS)
+	err := osthread.Run(func() error {
+		if err := capability.Drop(unix.CAP_SYS_TIME); err != nil {
+			return err
+		}
+		design.Refuse(t, inline(timens.Offsets{Monotonic: 1}), unix.EPERM)
+		design.Refuse(t, inline(timens.Offsets{Boottime: 1}), unix.EPERM)
+		design.Refuse(t, inline(timens.Offsets{Boottime: math.MinInt64}), unix.EPERM)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOneClockRefusedWithoutNewTime(t *testing.T) {
+	design.NeedOnly(t, design.InlineNS)
+	for _, o := range []timens.Offsets{{Monotonic: 1}, {Boottime: 1}, {Monotonic: -1}, {Boottime: math.MinInt64}} {
+		args := inline(o)
+		args.Flags = 0
+		design.Refuse(t, args, unix.EINVAL)
+		args = inline(o)
+		args.Flags |= unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
+		args.ExitSignal = 0
+		design.Refuse(t, args, unix.EINVAL)
+	}
+}
+
+// The least number has no positive counterpart: who negates it to divide it has
+// lost. The rest of the line of numbers is a check of that check.
+func TestOneClockRefusedRange(t *testing.T) {
+	design.NeedOnly(t, design.InlineNS)
+	for _, bad := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, 1 << 62, math.MaxInt64} {
+		t.Run(bad.String(), func(t *testing.T) {
+			design.Refuse(t, inline(timens.Offsets{Monotonic: bad}), unix.ERANGE)
+			design.Refuse(t, inline(timens.Offsets{Boottime: bad}), unix.ERANGE)
+		})
+	}
+}
+
+// A struct clone_args that ends between the two members has the first one.
+func TestFirstMemberAlone(t *testing.T) {
+	design.NeedOnly(t, design.InlineNS)
+	launch := func(p *clone.Program) (*clone.Child, error) {
+		return clone.Start(inline(timens.Across), clone.SizeVer2+8, p)
+	}
+	for _, via := range clock.Vias {
+		got := timens.Measure(t, launch, via, timens.Clocks...)
+		timens.CheckShifts(t, got, timens.Offsets{Monotonic: timens.Across.Monotonic})
+	}
+}

@@ -1,0 +1,135 @@
+// Package design knows the ways in which clone3() may be told the offsets of a
+// new time namespace. A test says what offsets it wants; the encoder of the
+// design that the kernel has turns them into struct clone_args.
+package design
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// Name is a design's, and that of the series which gives it to the kernel.
+type Name string
+
+const (
+	// TimensOffset is a pointer to an array of clocks and their offsets.
+	TimensOffset Name = "timens-offset"
+	// InlineNS is two numbers of nanoseconds in struct clone_args itself, of
+	// which 0 means that the clock is to inherit its offset.
+	InlineNS Name = "inline-ns"
+	// Namespaces is a pointer to an extensible structure that has both offsets.
+	Namespaces Name = "namespaces"
+	// None is that of a kernel without any series. It refuses all of them.
+	None Name = "none"
+)
+
+// Env is the environment variable in which a guest's tests find the design of
+// the series that they were planned for. It is wire.DesignEnv.
+const Env = "VMTEST_DESIGN"
+
+// Planned returns the design that the kernel is to have. On a developer's own
+// machine there is no plan, and it is the one that the kernel has.
+func Planned() (Name, error) {
+	switch name := Name(os.Getenv(Env)); name {
+	case TimensOffset, InlineNS, Namespaces, None:
+		return name, nil
+	case "":
+		if inGuest() {
+			return "", fmt.Errorf("the guest's init has not set %s", Env)
+		}
+		return Ask()
+	default:
+		return "", fmt.Errorf("%s=%s is no design", Env, name)
+	}
+}
+
+// inGuest reports whether this is the binary that the guest's init runs, which
+// is in wire.TestDir.
+func inGuest() bool {
+	exe, err := os.Executable()
+	return err == nil && filepath.Dir(exe) == "/tests"
+}
+
+// Ask finds out which design the running kernel has, by one clone3() that none
+// lets pass: an array of one element at an address that no process has; the
+// least number, which is out of range; and a structure of one byte.
+func Ask() (Name, error) {
+	p, err := clone.NewProgram()
+	if err != nil {
+		return "", err
+	}
+	defer p.Close()
+	args := NewTime()
+	args.Offsets = [2]uint64{1 << 63, 1}
+	child, err := clone.Start(args, clone.SizeVer3, p)
+	switch {
+	case err == nil:
+		_, err := child.Wait(timens.Patience)
+		return "", errors.Join(errors.New("clone3() with offsets that are wrong by every design made a child"), err)
+	case err == unix.EFAULT:
+		return TimensOffset, nil
+	case err == unix.ERANGE:
+		return InlineNS, nil
+	case err == unix.EINVAL:
+		return Namespaces, nil
+	case err == unix.E2BIG:
+		return None, nil
+	}
+	return "", fmt.Errorf("clone3() with offsets that are wrong by every design: %w, which tells of none", err)
+}
+
+// Need returns the design to be tested. It skips on a developer's own kernel
+// that has none, where the failure would tell nothing. In a guest the kernel is
+// what is being tested.
+func Need(t testing.TB) Name {
+	t.Helper()
+	timens.Need(t)
+	name, err := Planned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name == None && !inGuest() {
+		t.Skip("this kernel's clone3() takes no offsets; `make vmtest` runs the test on one that does")
+	}
+	return name
+}
+
+// NeedOnly is Need for the tests of one design.
+func NeedOnly(t testing.TB, only Name) {
+	t.Helper()
+	if has := Need(t); has != only && !inGuest() {
+		t.Skipf("this kernel's clone3() has the design %s; `make vmtest SERIES=%s` runs the test on one that fits", has, only)
+	}
+}
+
+// NewTime are the arguments of a plain child in a new time namespace that
+// inherits its offsets.
+func NewTime() *clone.Args {
+	return &clone.Args{Flags: unix.CLONE_NEWTIME, ExitSignal: uint64(unix.SIGCHLD)}
+}
+
+// Args is NewTime with offsets for both clocks. They should not be 0, which
+// means something else to InlineNS.
+func (n Name) Args(o timens.Offsets) *clone.Args {
+	args := NewTime()
+	switch n {
+	case InlineNS:
+		args.Offsets = Inline(o)
+	case Namespaces:
+		s := Struct{o.Monotonic.Nanoseconds(), o.Boottime.Nanoseconds()}
+		args.Refer(unsafe.Pointer(&s), uint64(unsafe.Sizeof(s)))
+	default: // a kernel with none refuses this like any other
+		list := Elements(o)
+		args.Refer(unsafe.Pointer(&list[0]), uint64(len(list)))
+	}
+	return args
+}

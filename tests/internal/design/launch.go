@@ -1,0 +1,43 @@
+package design
+
+import (
+	"testing"
+
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// Launch makes clone3() with args a launcher.
+func Launch(args *clone.Args) clone.Launcher {
+	return func(p *clone.Program) (*clone.Child, error) { return clone.Start(args, clone.SizeVer3, p) }
+}
+
+// PendingLaunch is Launch on a thread whose children would go into a namespace
+// with other offsets.
+func PendingLaunch(t testing.TB, pending timens.Offsets, args *clone.Args) clone.Launcher {
+	return func(p *clone.Program) (child *clone.Child, err error) {
+		timens.WithPending(t, pending, func() { child, err = Launch(args)(p) })
+		return child, err
+	}
+}
+
+// Refuse checks that clone3() with args fails and how.
+func Refuse(t testing.TB, args *clone.Args, want unix.Errno) {
+	t.Helper()
+	RefuseSize(t, args, clone.SizeVer3, want)
+}
+
+// RefuseSize is Refuse with the first size bytes of args.
+func RefuseSize(t testing.TB, args *clone.Args, size uintptr, want unix.Errno) {
+	t.Helper()
+	p := timens.NewProgram(t)
+	child, err := clone.Start(args, size, p)
+	if err != want {
+		t.Errorf("clone3: %v, want %v", err, want)
+	}
+	if err == nil {
+		timens.Reap(t, child)
+	}
+}

@@ -1,0 +1,47 @@
+package timens
+
+import (
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/osthread"
+)
+
+// Examples of offsets. The clocks of a namespace never share one and never have
+// a whole number of seconds. A guest has been up for little more than a second,
+// so that the negative ones are small.
+var (
+	Ahead  = Offsets{Monotonic: 24*time.Hour + 123456789, Boottime: 48*time.Hour + 987654321}
+	Behind = Offsets{Monotonic: -500000001, Boottime: -300000007}
+	Across = Offsets{Monotonic: -400000003, Boottime: 1000*24*time.Hour + 1}
+)
+
+// Clocks are those that can have an offset.
+var Clocks = []clock.ID{clock.Monotonic, clock.Boottime}
+
+// CheckShifts compares measured offsets with those that should have been set.
+func CheckShifts(t testing.TB, got map[clock.ID]Interval, want Offsets) {
+	t.Helper()
+	for _, id := range Clocks {
+		if want := want.Of(id); !got[id].Contains(want) {
+			t.Errorf("%v is off by %v, want %v", id, got[id], want)
+		}
+	}
+}
+
+// WithPending calls fn on a thread whose children are to go into a namespace
+// that it has unshared and given offsets to.
+func WithPending(t testing.TB, pending Offsets, fn func()) {
+	t.Helper()
+	err := osthread.Run(func() error {
+		if err := Unshare(pending); err != nil {
+			return err
+		}
+		fn()
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,32 @@
+package timens
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// PageSize is the kernel's.
+const PageSize = 4096
+
+// TwoPages returns memory whose pages have the given protections. The first one
+// ends with fill, which is written while that is still allowed.
+func TwoPages(t testing.TB, first, second int, fill ...byte) []byte {
+	t.Helper()
+	mem, err := unix.Mmap(-1, 0, 2*PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Munmap(mem); err != nil {
+			t.Error(err)
+		}
+	})
+	copy(mem[PageSize-len(fill):], fill)
+	for i, prot := range []int{first, second} {
+		if err := unix.Mprotect(mem[i*PageSize:][:PageSize], prot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return mem
+}

@@ -1,0 +1,234 @@
+// Package namespaces tests what the design namespaces has alone: a pointer to
+// an extensible structure. It is planned for its series only, and fails on a
+// kernel without one. See package clone3 for what all designs have.
+package namespaces
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/capability"
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/osthread"
+	"timens-vmtest/tests/internal/probe"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	probe.Main(m, probe.Table{"nested": probe.Func(design.ReadNested)})
+}
+
+// version0 is the size of struct clone_namespaces when it was published.
+const version0 = unsafe.Sizeof(design.Struct{})
+
+// bytes is the structure as memory.
+func bytes(o timens.Offsets) []byte {
+	b := binary.NativeEndian.AppendUint64(nil, uint64(o.Monotonic))
+	return binary.NativeEndian.AppendUint64(b, uint64(o.Boottime))
+}
+
+// pointer makes a structure, which may be none, and a size, which need not fit,
+// the offsets of a new time namespace.
+func pointer(first *byte, size uint64) *clone.Args {
+	args := design.NewTime()
+	args.Refer(unsafe.Pointer(first), size)
+	return args
+}
+
+func measure(t *testing.T, args *clone.Args, want timens.Offsets) {
+	t.Helper()
+	for _, via := range clock.Vias {
+		timens.CheckShifts(t, timens.Measure(t, design.Launch(args), via, timens.Clocks...), want)
+	}
+}
+
+// Of what the kernel does not know, only zeros are taken.
+func TestSizes(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	for _, size := range []int{16, 17, 23, 24, 32, 256, timens.PageSize - 1, timens.PageSize} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			mem := make([]byte, size)
+			copy(mem, bytes(timens.Across))
+			measure(t, pointer(&mem[0], uint64(size)), timens.Across)
+		})
+	}
+}
+
+func TestSizesRefused(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	mem := make([]byte, 2*timens.PageSize)
+	copy(mem, bytes(timens.Across))
+	for size, want := range map[uint64]unix.Errno{
+		0:                   unix.EINVAL,
+		1:                   unix.EINVAL,
+		8:                   unix.EINVAL,
+		15:                  unix.EINVAL,
+		timens.PageSize + 1: unix.E2BIG,
+		1<<32 + 16:          unix.E2BIG,
+		1 << 63:             unix.E2BIG,
+		math.MaxUint64:      unix.E2BIG,
+	} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) { design.Refuse(t, pointer(&mem[0], size), want) })
+	}
+}
+
+func TestSizeWithoutPointer(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	for _, size := range []uint64{1, 16, timens.PageSize, timens.PageSize + 1, math.MaxUint64} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) { design.Refuse(t, pointer(nil, size), unix.EINVAL) })
+	}
+}
+
+// What the kernel does not know must not be asked of it, wherever it stands.
+func TestUnknownMembers(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	for _, at := range []int{16, 17, 23, 24, 255, timens.PageSize - 1} {
+		for _, size := range []int{at + 1, timens.PageSize} {
+			t.Run(fmt.Sprintf("byte %d of %d", at, size), func(t *testing.T) {
+				mem := make([]byte, size)
+				copy(mem, bytes(timens.Across))
+				probe := pointer(&mem[0], uint64(size))
+				probe.Flags = 0
+				design.Refuse(t, probe, unix.EINVAL) // the size is known
+				mem[at] = 0x80
+				design.Refuse(t, probe, unix.E2BIG)
+				design.Refuse(t, pointer(&mem[0], uint64(size)), unix.E2BIG)
+			})
+		}
+	}
+}
+
+// User space finds out by the error, and without any child, whether a member is
+// known: without CLONE_NEWTIME there is no other answer than these two.
+func TestUnknownMembersWithoutNewTime(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	for word, want := range map[uint64]unix.Errno{0: unix.EINVAL, 1: unix.E2BIG} {
+		mem := binary.NativeEndian.AppendUint64(bytes(timens.Across), word)
+		for _, flags := range []uint64{0, unix.CLONE_NEWUTS, unix.CLONE_VM | unix.CLONE_VFORK} {
+			args := pointer(&mem[0], uint64(len(mem)))
+			args.Flags = flags
+			design.Refuse(t, args, want)
+		}
+	}
+}
+
+// Behind the size that the caller gives nothing is read.
+func TestBeyondSizeIgnored(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	mem := binary.NativeEndian.AppendUint64(bytes(timens.Across), math.MaxUint64)
+	measure(t, pointer(&mem[0], uint64(version0)), timens.Across)
+}
+
+func TestUnreadable(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	const page = timens.PageSize
+	readable := append(bytes(timens.Across), make([]byte, 8)...)
+	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, readable...)
+	tests := []struct {
+		name string
+		at   uintptr
+		size uint64
+	}{
+		{"all", page, 16},
+		{"second member", page - 8, 16},
+		{"last byte", page - 15, 16},
+		{"first byte behind what is known", page - 16, 17},
+		{"all behind what is known", page - 16, page},
+		{"last byte behind what is known", page - 24, 25},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			design.Refuse(t, pointer(&mem[test.at], test.size), unix.EFAULT)
+		})
+	}
+	t.Run("kernel", func(t *testing.T) {
+		args := design.NewTime()
+		args.Offsets = [2]uint64{0xffffffff81000000, 16}
+		design.Refuse(t, args, unix.EFAULT)
+	})
+}
+
+// The kernel reads what it was given and not a byte more, and writes nothing.
+func TestReadOnlyAtEndOfPage(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, bytes(timens.Across)...)
+	measure(t, pointer(&mem[timens.PageSize-version0], uint64(version0)), timens.Across)
+}
+
+// It need not be aligned either.
+func TestUnaligned(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	mem := append([]byte{0xff}, bytes(timens.Across)...)
+	measure(t, pointer(&mem[1], uint64(version0)), timens.Across)
+}
+
+// A structure sets both clocks: 0 is an offset like any other, and brings back
+// the initial clock.
+func TestZeroIsZero(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	for _, want := range []timens.Offsets{{}, {Monotonic: timens.Behind.Monotonic}, {Boottime: timens.Behind.Boottime}} {
+		for _, via := range clock.Vias {
+			t.Run(fmt.Sprintf("%v/%v/%v", want.Monotonic, want.Boottime, via), func(t *testing.T) {
+				launch := design.PendingLaunch(t, timens.Ahead, design.Namespaces.Args(want))
+				timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), want)
+			})
+		}
+	}
+}
+
+func TestZeroIsZeroNested(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	p := timens.NewProgram(t)
+	got := timens.MeasureExec(t, timens.Unshared(timens.Ahead), p, "nested", design.Nested{Kernel: design.Namespaces})
+	for _, via := range clock.Vias {
+		timens.CheckShifts(t, got[via], timens.Offsets{})
+	}
+}
+
+// To set a clock to what it is anyway needs all that setting it needs.
+func TestZeroIsAnOffset(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	zero := design.Namespaces.Args(timens.Offsets{})
+	zero.Flags = 0
+	design.Refuse(t, zero, unix.EINVAL)
+	zero = design.Namespaces.Args(timens.Offsets{})
+	zero.Flags |= unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
+	zero.ExitSignal = 0
+	design.Refuse(t, zero, unix.EINVAL)
+	err := osthread.Run(func() error {
+		if err := capability.Drop(unix.CAP_SYS_TIME); err != nil {
+			return err
+		}
+		design.Refuse(t, design.Namespaces.Args(timens.Offsets{}), unix.EPERM)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// The least number has no positive counterpart: who negates it to divide it has
+// lost.
+func TestOneClockRefusedRange(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	for _, bad := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, 1 << 62, math.MaxInt64} {
+		t.Run(bad.String(), func(t *testing.T) {
+			design.Refuse(t, design.Namespaces.Args(timens.Offsets{Monotonic: bad}), unix.ERANGE)
+			design.Refuse(t, design.Namespaces.Args(timens.Offsets{Boottime: bad}), unix.ERANGE)
+		})
+	}
+}
+
+// A pointer that is cut off by the size of struct clone_args has no size.
+func TestFirstMemberAlone(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	design.RefuseSize(t, design.Namespaces.Args(timens.Across), clone.SizeVer2+8, unix.EINVAL)
+}

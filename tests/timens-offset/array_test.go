@@ -1,0 +1,69 @@
+// Package timensoffset tests what the design timens-offset has alone: an array
+// of clocks and their offsets. It is planned for its series only, and fails on
+// a kernel without one. See package clone3 for what all designs have.
+package timensoffset
+
+import (
+	"testing"
+	"time"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/timens"
+)
+
+// array makes a list of elements the offsets of a new time namespace.
+func array(list ...design.Element) *clone.Args {
+	return pointer(&list[0], uint64(len(list)))
+}
+
+// pointer is array with a pointer and a number that need not fit.
+func pointer(first *design.Element, count uint64) *clone.Args {
+	args := design.NewTime()
+	args.Refer(unsafe.Pointer(first), count)
+	return args
+}
+
+func second(id clock.ID) design.Element { return design.NewElement(id, time.Second) }
+
+// The order of the elements means nothing.
+func TestEitherOrder(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	list := design.Elements(timens.Across)
+	for _, via := range clock.Vias {
+		launch := design.Launch(array(list[1], list[0]))
+		timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), timens.Across)
+	}
+}
+
+// A clock that is left out has the offset that any other child would have.
+func TestOneClock(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	tests := []struct {
+		name    string
+		pending timens.Offsets
+		set     design.Element
+		want    timens.Offsets
+	}{
+		{"monotonic", timens.Offsets{}, design.NewElement(clock.Monotonic, timens.Behind.Monotonic),
+			timens.Offsets{Monotonic: timens.Behind.Monotonic}},
+		{"boottime", timens.Offsets{}, design.NewElement(clock.Boottime, timens.Ahead.Boottime),
+			timens.Offsets{Boottime: timens.Ahead.Boottime}},
+		{"monotonic beside inherited", timens.Ahead, design.NewElement(clock.Monotonic, timens.Behind.Monotonic),
+			timens.Offsets{Monotonic: timens.Behind.Monotonic, Boottime: timens.Ahead.Boottime}},
+		{"boottime beside inherited", timens.Ahead, design.NewElement(clock.Boottime, timens.Behind.Boottime),
+			timens.Offsets{Monotonic: timens.Ahead.Monotonic, Boottime: timens.Behind.Boottime}},
+		{"zero over inherited", timens.Ahead, design.NewElement(clock.Monotonic, 0),
+			timens.Offsets{Boottime: timens.Ahead.Boottime}},
+	}
+	for _, test := range tests {
+		for _, via := range clock.Vias {
+			t.Run(test.name+"/"+via.String(), func(t *testing.T) {
+				launch := design.PendingLaunch(t, test.pending, array(test.set))
+				timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), test.want)
+			})
+		}
+	}
+}

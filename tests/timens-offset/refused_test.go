@@ -1,0 +1,158 @@
+package timensoffset
+
+import (
+	"math"
+	"testing"
+	"time"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/capability"
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/osthread"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// secMax is the kernel's KTIME_SEC_MAX, the largest offset. A clock may come to
+// half of it.
+const secMax = (1<<63 - 1) / int64(time.Second)
+
+func TestCountRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	three := append(design.Elements(timens.Ahead), second(clock.Boottime))
+	tests := []struct {
+		name  string
+		first *design.Element
+		count uint64
+	}{
+		{"three", &three[0], 3},
+		{"overflowing", &three[0], 1<<63 + 1},
+		{"most", &three[0], math.MaxUint64},
+		{"pointer without count", &three[0], 0},
+		{"count without pointer", nil, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			design.Refuse(t, pointer(test.first, test.count), unix.EINVAL)
+		})
+	}
+}
+
+func TestClockRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	for _, id := range []clock.ID{
+		clock.Realtime, clock.MonotonicRaw, clock.MonotonicCoarse, clock.TAI,
+		unix.CLOCK_PROCESS_CPUTIME_ID, unix.CLOCK_BOOTTIME_ALARM, 64, 1 + 64, -1, math.MaxInt32, math.MinInt32,
+	} {
+		t.Run(id.String(), func(t *testing.T) {
+			design.Refuse(t, array(second(id)), unix.EINVAL)
+			design.Refuse(t, array(second(clock.Monotonic), second(id)), unix.EINVAL)
+		})
+	}
+}
+
+// Which of two offsets of one clock is meant cannot be known.
+func TestTwiceRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	for _, id := range timens.Clocks {
+		t.Run(id.String(), func(t *testing.T) { design.Refuse(t, array(second(id), second(id)), unix.EINVAL) })
+	}
+}
+
+func TestPadRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	for i := range 2 {
+		list := design.Elements(timens.Ahead)
+		list[i].Pad = 1 << 31
+		design.Refuse(t, array(list...), unix.EINVAL)
+	}
+}
+
+// A negative or large number of nanoseconds in the vDSO's page would make every
+// reading of the clock take minutes.
+func TestNanosecondsRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	for i := range 2 {
+		for _, nsec := range []int64{-1, 1e9, 1<<32 + 5, math.MaxInt64, math.MinInt64} {
+			list := design.Elements(timens.Ahead)
+			list[i].Nsec = nsec
+			design.Refuse(t, array(list...), unix.EINVAL)
+		}
+	}
+}
+
+func TestAddressRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	mem := timens.TwoPages(t, unix.PROT_READ|unix.PROT_WRITE, unix.PROT_NONE)
+	at := func(n uintptr) *design.Element { return (*design.Element)(unsafe.Pointer(&mem[n])) }
+	const page = timens.PageSize
+	last := at(page - unsafe.Sizeof(design.Element{}))
+	*last = second(clock.Monotonic)
+	tests := []struct {
+		name  string
+		first *design.Element
+		count uint64
+	}{
+		{"unreadable", at(page), 1},
+		{"half readable", at(page - 8), 1},
+		{"second unreadable", last, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			design.Refuse(t, pointer(test.first, test.count), unix.EFAULT)
+		})
+	}
+	t.Run("first readable", func(t *testing.T) {
+		got := timens.Measure(t, design.Launch(pointer(last, 1)), clock.Syscall, timens.Clocks...)
+		timens.CheckShifts(t, got, timens.Offsets{Monotonic: time.Second})
+	})
+}
+
+// Seconds that are too many for nanoseconds of 64 bits.
+func TestSecondsRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	for _, id := range timens.Clocks {
+		up := int64(timens.Now(t, id) / time.Second)
+		for name, sec := range map[string]int64{
+			"before zero":          -up - 60,
+			"smallest offset":      -secMax,
+			"offset too small":     -secMax - 1,
+			"smallest number":      math.MinInt64,
+			"clock too large":      secMax / 2,
+			"largest offset":       secMax,
+			"offset too large":     secMax + 1,
+			"largest number":       math.MaxInt64,
+			"wraps to a small one": math.MaxInt64 - up,
+		} {
+			t.Run(id.String()+"/"+name, func(t *testing.T) {
+				bad := design.Element{Clock: int32(id), Sec: sec, Nsec: 999999999}
+				design.Refuse(t, array(bad), unix.ERANGE)
+			})
+		}
+	}
+}
+
+// One good offset does not make up for a bad one, wherever it stands.
+func TestTogetherRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	bad, good := design.Element{Clock: int32(clock.Boottime), Sec: -secMax}, second(clock.Monotonic)
+	design.Refuse(t, array(bad, good), unix.ERANGE)
+	design.Refuse(t, array(good, bad), unix.ERANGE)
+}
+
+// To set a clock to what it is anyway needs the capability, too.
+func TestZeroNeedsCapSysTime(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	err := osthread.Run(func() error {
+		if err := capability.Drop(unix.CAP_SYS_TIME); err != nil {
+			return err
+		}
+		design.Refuse(t, array(design.NewElement(clock.Monotonic, 0)), unix.EPERM)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
