@@ -25,7 +25,7 @@ var (
 )
 
 // maxRecording bounds a recorded run.
-const maxRecording = 200 << 10
+const maxRecording = 150 << 10
 
 // TestCanary boots one guest after the other.
 func TestCanary(t *testing.T) {
