@@ -134,7 +134,7 @@ func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, allow []Allowanc
 	r.DurationS += e.Exit.DurationS
 	s := readStream(e.Records, plan, *e.Boot, f)
 	tolerated := judgeConsole(e, n, s, allow, r, f)
-	judgeEnd(*e.Exit, lastLine(e.QEMULog), s, f)
+	judgeEnd(*e.Exit, n, lastLine(e.QEMULog), s, f)
 	judgeTaint(s, tolerated, f)
 	judgeClock(s, e.Boot.Lane, f)
 	next = -1
@@ -173,19 +173,22 @@ func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneRes
 		if x.Test != "" {
 			during = "during " + x.Test
 		}
-		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, filepath.Join(wire.BootDir(n), wire.ConsoleFile), x.Line)
+		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, consoleOf(n), x.Line)
 	}
 	if lost {
 		f.add(Unjudged, "the kernel dropped console messages, so the evidence is incomplete")
 	}
 	switch {
 	case banners > 1:
-		f.add(Failed, "the kernel rebooted unexpectedly: its banner stands %d times in %s", banners, wire.ConsoleFile)
+		f.add(Failed, "the kernel rebooted unexpectedly: its banner stands %d times in %s", banners, consoleOf(n))
 	case banners == 0 && s.hello != nil:
-		f.add(Unjudged, "the guest reported, but %s lacks the kernel's banner", wire.ConsoleFile)
+		f.add(Unjudged, "the guest reported, but %s lacks the kernel's banner", consoleOf(n))
 	}
 	return tolerated
 }
+
+// consoleOf is the console log of boot n, as seen from its lane's folder.
+func consoleOf(n int) string { return filepath.Join(wire.BootDir(n), wire.ConsoleFile) }
 
 // lastLine is the last line of text that is not blank.
 func lastLine(text []byte) string {
@@ -193,8 +196,8 @@ func lastLine(text []byte) string {
 	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
-// judgeEnd looks at how the boot came to its end. said is QEMU's last word.
-func judgeEnd(x wire.Exit, said string, s stream, f *findings) {
+// judgeEnd looks at how boot n came to its end. said is QEMU's last word.
+func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 	if said == "" {
 		said = "nothing"
 	}
@@ -208,7 +211,7 @@ func judgeEnd(x wire.Exit, said string, s stream, f *findings) {
 		where = "between two tests"
 	}
 	if x.DumpAt > 0 {
-		where += fmt.Sprintf("; its tasks are dumped in %s from byte %d on", wire.ConsoleFile, x.DumpAt)
+		where += fmt.Sprintf("; its tasks are dumped in %s from byte %d on", consoleOf(n), x.DumpAt)
 	}
 	switch x.Reason {
 	case wire.Interrupted:

@@ -509,6 +509,10 @@ func TestJudgeSecondBoot(t *testing.T) {
 		"splat": {func(_, second *BootEvidence) {
 			second.Console = []byte(greenConsole + "[    3.0] BUG: x\n")
 		}, Failed, "boot2/console.log:5"},
+		"hang with a dump": {func(_, second *BootEvidence) {
+			second.Exit.Reason, second.Exit.DumpAt = wire.TestTimeout, 1234
+			second.Records = nil
+		}, Failed, "dumped in boot2/console.log from byte 1234"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := twoBoots()
