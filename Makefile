@@ -32,8 +32,11 @@ test: deps build
 build:
 	@go build -o bin/vmtest ./vmtest
 
-shell kernel initramfs series: deps build
+shell kernel initramfs: deps build
 	@bin/vmtest $@ $(CHOICES)
+
+series: deps build
+	@bin/vmtest series list
 
 # Prints how many times slower than the floor we are: see README.
 bench: deps build

@@ -105,8 +105,8 @@ func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
 		return full
 	}
 	where := ""
-	if hunk := p.failedHunk(string(out)); hunk != "" {
-		where = ": " + hunk
+	if hunks := p.failedHunks(string(out)); hunks != nil {
+		where = ": " + hunks[0] // git has not looked further
 	}
 	return &BuildError{
 		Stage: "apply",
@@ -117,28 +117,28 @@ func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
 
 var patchFailed = regexp.MustCompile(`(?m)^error: patch failed: (.+):(\d+)$`)
 
-// failedHunk names the hunk that git apply complained of: it prints the file
-// and the line where the hunk was to begin.
-func (p Patch) failedHunk(out string) string {
-	m := patchFailed.FindStringSubmatch(out)
-	if m == nil {
-		return ""
+// failedHunks names the hunks that git apply complained of: it prints the file
+// and the line where each was to begin.
+func (p Patch) failedHunks(out string) []string {
+	var all []string
+	for _, m := range patchFailed.FindAllStringSubmatch(out, -1) {
+		all = append(all, p.hunkAt(m[1], m[2]))
 	}
-	line, err := strconv.ParseInt(m[2], 10, 64)
-	if err != nil {
-		return ""
-	}
+	return all
+}
+
+func (p Patch) hunkAt(path, line string) string {
 	for _, f := range p.files {
-		if f.OldName != m[1] && f.NewName != m[1] {
+		if f.OldName != path && f.NewName != path {
 			continue
 		}
 		for i, hunk := range f.TextFragments {
-			if hunk.OldPosition == line {
-				return fmt.Sprintf("%s, hunk %d of %d, %s", m[1], i+1, len(f.TextFragments), strings.TrimSpace(hunk.Header()))
+			if strconv.FormatInt(hunk.OldPosition, 10) == line {
+				return fmt.Sprintf("%s, hunk %d of %d, %s", path, i+1, len(f.TextFragments), strings.TrimSpace(hunk.Header()))
 			}
 		}
 	}
-	return m[1] + ", line " + m[2]
+	return path + ", line " + line
 }
 
 // digest is equal for series that make equal kernels, whatever their

@@ -25,6 +25,7 @@ type Series struct {
 	Patches []Patch // may be empty: the control series is the unpatched kernel
 	Expect  []byte  // text of its expect file; nil if it has none
 	Design  string  // word in its design file; "" if it has none
+	About   string  // comment on top of its series file, as one line
 }
 
 // Patch is one patch of a series.
@@ -32,19 +33,44 @@ type Patch struct {
 	Name string // file name
 	Text []byte
 
-	files []*gitdiff.File
+	header *gitdiff.PatchHeader
+	files  []*gitdiff.File
+}
+
+// Subject is the first line of the patch's changelog, without "[PATCH]"; "" if
+// there is none.
+func (p Patch) Subject() string { return p.header.Title }
+
+// Change is what a patch does to one file.
+type Change struct {
+	Path           string
+	Added, Deleted int64 // lines
+}
+
+// Changes lists the files that the patch changes, in its order.
+func (p Patch) Changes() []Change {
+	var all []Change
+	for _, f := range p.files {
+		c := Change{Path: f.NewName}
+		if f.IsDelete {
+			c.Path = f.OldName
+		}
+		for _, hunk := range f.TextFragments {
+			c.Added += hunk.LinesAdded
+			c.Deleted += hunk.LinesDeleted
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 // LoadSeries reads a series. which is a name below patchesDir, a folder with a
 // file "series", or a mailbox.
 func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
-	if strings.HasSuffix(which, ".mbox") {
+	if isMailbox(which) {
 		return loadMailbox(ctx, which)
 	}
-	dir := which
-	if !strings.ContainsRune(which, filepath.Separator) {
-		dir = filepath.Join(patchesDir, which)
-	}
+	dir := SeriesFolder(patchesDir, which)
 	s := Series{Name: filepath.Base(dir)}
 	list, err := os.ReadFile(filepath.Join(dir, "series"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,6 +83,7 @@ func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
 	if err != nil {
 		return Series{}, &UsageError{err}
 	}
+	s.About = aboutOf(list)
 	if err := nothingUnlisted(dir, names); err != nil {
 		return Series{}, &UsageError{err}
 	}
@@ -75,6 +102,15 @@ func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
 		return Series{}, &UsageError{err}
 	}
 	return s, nil
+}
+
+// SeriesFolder is the folder that a series' name stands for: one below
+// patchesDir, or with a slash in it the folder itself.
+func SeriesFolder(patchesDir, which string) string {
+	if strings.ContainsRune(which, filepath.Separator) {
+		return which
+	}
+	return filepath.Join(patchesDir, which)
 }
 
 // loadDesign reads the file that says how the series' clone3() takes offsets: a
@@ -148,6 +184,19 @@ func parseList(path string, text []byte) ([]string, error) {
 	return names, nil
 }
 
+// aboutOf is the comment that a series file begins with.
+func aboutOf(list []byte) string {
+	var words []string
+	for line := range strings.Lines(string(list)) {
+		text, ok := strings.CutPrefix(line, "#")
+		if !ok {
+			break
+		}
+		words = append(words, strings.Fields(text)...)
+	}
+	return strings.Join(words, " ")
+}
+
 // nothingUnlisted holds a folder to its list: a patch that lies there and is
 // not listed would silently not be tested.
 func nothingUnlisted(dir string, listed []string) error {
@@ -178,7 +227,7 @@ func LoadPatch(path string) (Patch, error) {
 }
 
 func parsePatch(name string, text []byte) (Patch, error) {
-	files, _, err := gitdiff.Parse(bytes.NewReader(text))
+	files, preamble, err := gitdiff.Parse(bytes.NewReader(text))
 	if err != nil {
 		return Patch{}, &BuildError{Stage: "apply", Err: fmt.Errorf("%s is damaged: %w", name, err)}
 	}
@@ -192,7 +241,11 @@ func parsePatch(name string, text []byte) (Patch, error) {
 			}
 		}
 	}
-	p := Patch{Name: name, Text: text, files: files}
+	header, err := gitdiff.ParsePatchHeader(preamble)
+	if err != nil { // a diff needs none, and any text may stand before it
+		header = &gitdiff.PatchHeader{}
+	}
+	p := Patch{Name: name, Text: text, header: header, files: files}
 	for _, file := range p.touches() {
 		if !filepath.IsLocal(file) {
 			return Patch{}, &BuildError{Stage: "apply", Err: fmt.Errorf("%s: %q leaves the tree", name, file)}
@@ -229,47 +282,4 @@ func (p Patch) touches() []string {
 		}
 	}
 	return paths
-}
-
-// loadMailbox splits a mailbox into patches, in its order. Mails without a
-// diff, such as a cover letter, are left out.
-func loadMailbox(ctx context.Context, path string) (Series, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return Series{}, err
-	}
-	if _, err := os.Stat(path); err != nil {
-		return Series{}, &UsageError{fmt.Errorf("series: %w", err)}
-	}
-	tmp, err := os.MkdirTemp("", "vmtest-mbox-")
-	if err != nil {
-		return Series{}, err
-	}
-	defer os.RemoveAll(tmp)
-	if _, err := run(command(ctx, tmp, nil, "git", "mailsplit", "-o"+tmp, path)); err != nil {
-		return Series{}, &UsageError{fmt.Errorf("split %s: %w", path, err)}
-	}
-	mails, err := filepath.Glob(filepath.Join(tmp, "*"))
-	if err != nil {
-		return Series{}, err
-	}
-	s := Series{Name: strings.TrimSuffix(filepath.Base(path), ".mbox")}
-	for _, mail := range mails {
-		text, err := os.ReadFile(mail)
-		if err != nil {
-			return Series{}, err
-		}
-		if files, _, err := gitdiff.Parse(bytes.NewReader(text)); err == nil && len(files) == 0 {
-			continue
-		}
-		p, err := parsePatch(filepath.Base(mail)+".patch", text)
-		if err != nil {
-			return Series{}, err
-		}
-		s.Patches = append(s.Patches, p)
-	}
-	if len(s.Patches) == 0 {
-		return Series{}, &UsageError{fmt.Errorf("%s holds no patch", path)}
-	}
-	return s, nil
 }

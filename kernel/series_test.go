@@ -90,29 +90,6 @@ func TestLoadPatchRefuses(t *testing.T) {
 	}
 }
 
-func TestLoadMailbox(t *testing.T) {
-	mail := func(subject, body string) string {
-		return "From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: A <a@example.org>\nSubject: " + subject + "\n\ntext\n---\n" + body + "\n"
-	}
-	dir := folder(t, map[string]string{
-		"x.mbox":     mail("[PATCH 0/2] cover", "") + mail("[PATCH 1/2] one", change) + mail("[PATCH 2/2] two", strings.ReplaceAll(change, "a.c", "b.c")),
-		"empty.mbox": mail("[PATCH 0/2] cover", ""),
-	})
-	s, err := LoadSeries(t.Context(), dir, filepath.Join(dir, "x.mbox"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(s.Patches) != 2 || s.Patches[0].touches()[0] != "a.c" || s.Patches[1].touches()[0] != "b.c" {
-		t.Errorf("got %d patches, want those of a.c and b.c", len(s.Patches))
-	}
-	for _, file := range []string{"empty.mbox", "absent.mbox"} {
-		var usage *UsageError
-		if _, err := LoadSeries(t.Context(), dir, filepath.Join(dir, file)); !errors.As(err, &usage) {
-			t.Errorf("%s: got %v, want a UsageError", file, err)
-		}
-	}
-}
-
 // The series that the project carries must load.
 func TestOwnSeries(t *testing.T) {
 	names, err := Names("patches")

@@ -92,9 +92,13 @@ func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` to apply on top of the series; may be repeated")
 	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
-	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL`; needs -sha256")
-	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
+	f.registerSource(set)
 	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
+}
+
+func (f *flags) registerSource(set *flag.FlagSet) {
+	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+kernel.DefaultPackage+"; needs -sha256")
+	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
 }
 
 func (f *flags) registerTests(set *flag.FlagSet) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -36,6 +37,7 @@ type verb struct {
 
 var (
 	kernelFlags  = (*flags).registerKernel
+	sourceFlags  = (*flags).registerSource
 	testFlags    = (*flags).registerTests
 	bootFlags    = (*flags).registerBoot
 	runFlags     = (*flags).registerRun
@@ -50,7 +52,10 @@ var verbs = []verb{
 	{"initramfs", "", "build the initramfs only and list its tests", registrars{testFlags, outFlag}, initramfsVerb},
 	{"judge", "DIR", "judge the stored run in DIR again", nil, judgeVerb},
 	{"shell", "", "boot the kernel into an interactive u-root shell", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
-	{"series", "", "list the series and check that each applies", registrars{kernelFlags}, seriesVerb},
+	{"series list", "", "list the series that there are", nil, seriesListVerb},
+	{"series show", "NAME", "list a series' patches and what they change", nil, seriesShowVerb},
+	{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{sourceFlags}, seriesEditVerb},
+	{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", nil, seriesExportVerb},
 }
 
 // app is what every verb works with.
@@ -88,11 +93,12 @@ func dispatch(ctx context.Context, args []string) int {
 		return 0
 	}
 	for _, v := range verbs {
-		if v.name != args[0] {
+		rest, ok := v.called(args)
+		if !ok {
 			continue
 		}
 		a := &app{progress: newProgress()}
-		code, err := v.start(ctx, a, args[1:])
+		code, err := v.start(ctx, a, rest)
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
 		}
@@ -109,9 +115,19 @@ func dispatch(ctx context.Context, args []string) int {
 		}
 		return code
 	}
-	fmt.Fprintf(os.Stderr, "vmtest: unknown verb %q\n", args[0])
+	fmt.Fprintf(os.Stderr, "vmtest: unknown verb %q\n", strings.Join(args[:min(2, len(args))], " "))
 	usage()
 	return exitUsage
+}
+
+// called says whether the arguments begin with the verb's name, of one word or
+// two, and what is left of them.
+func (v verb) called(args []string) (rest []string, ok bool) {
+	words := strings.Fields(v.name)
+	if len(args) < len(words) || !slices.Equal(args[:len(words)], words) {
+		return nil, false
+	}
+	return args[len(words):], true
 }
 
 func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
@@ -132,7 +148,7 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 	if v.args == "" && set.NArg() > 0 {
 		return 0, usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
 	}
-	if v.args == "" {
+	if v.needsProject() {
 		var err error
 		if a.cache, err = kernel.DefaultCache(); err != nil {
 			return 0, err
@@ -147,10 +163,14 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 	return v.run(ctx, a, set.Args())
 }
 
+// needsProject says that the verb works in a checkout of ours: a stored run is
+// judged anywhere.
+func (v verb) needsProject() bool { return v.name != "judge" }
+
 func usage() {
 	fmt.Fprintln(os.Stderr, "usage: vmtest VERB [flags]")
 	for _, v := range verbs {
-		fmt.Fprintf(os.Stderr, "  %-12s %s\n", strings.TrimSpace(v.name+" "+v.args), v.about)
+		fmt.Fprintf(os.Stderr, "  %-24s %s\n", strings.TrimSpace(v.name+" "+v.args), v.about)
 	}
 	fmt.Fprintln(os.Stderr, "\"vmtest VERB -h\" lists the flags of a verb.")
 	fmt.Fprintln(os.Stderr, "exit codes: 0 as expected, 1 not as expected, 2 usage, 3 the kernel did not build, 4 could not be judged")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -98,33 +97,4 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	}
 	a.progress.Step("boot a shell (%s); tests are in the folder it starts in; \"exit\" or Ctrl-] ends it", g.Accel)
 	return 0, vm.Shell(ctx, g, os.Stdin, os.Stdout)
-}
-
-// seriesVerb lists the series and applies each to its base.
-func seriesVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	names, err := kernel.Names(a.patchesDir())
-	if err != nil {
-		return 0, err
-	}
-	base, err := a.source.Fetch(ctx, a.cache, a.progress)
-	if err != nil {
-		return 0, err
-	}
-	var errs []error
-	for _, name := range names {
-		s, err := kernel.LoadSeries(ctx, a.patchesDir(), name)
-		if err == nil {
-			err = kernel.Check(ctx, base, s)
-		}
-		errs = append(errs, err)
-		how := fmt.Sprintf("applies to linux-%s", base.Version)
-		if err != nil {
-			how = "is broken, see below"
-		}
-		fmt.Printf("%-16s %d patches, %s\n", name, len(s.Patches), how)
-		for _, p := range s.Patches {
-			fmt.Printf("    %s\n", p.Name)
-		}
-	}
-	return 0, errors.Join(errs...)
 }

@@ -1,0 +1,128 @@
+package kernel
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// gitEnv keeps the user's own settings from changing what git makes for us,
+// and names a committer where there may be none.
+var gitEnv = []string{
+	"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+	"GIT_COMMITTER_NAME=timens-vmtest", "GIT_COMMITTER_EMAIL=timens-vmtest@localhost",
+}
+
+func git(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	return command(ctx, dir, gitEnv, "git", args...)
+}
+
+// gitLine runs git and returns what it printed, without the last newline.
+func gitLine(ctx context.Context, dir string, args ...string) (string, error) {
+	out, err := run(git(ctx, dir, args...))
+	return strings.TrimSuffix(string(out), "\n"), err
+}
+
+// repository returns a bare git repository whose branch "base" is one commit of
+// the base. It is made once and kept in the cache, for clones: those share its
+// objects by hard links, so that they outlive it.
+func (b Base) repository(ctx context.Context, c Cache, r Reporter) (string, error) {
+	if !b.private {
+		return "", &UsageError{errors.New("a series is edited on a packaged kernel, not on -tree: that is a git tree already, where \"git am\" does it")}
+	}
+	name := b.ID[:20]
+	dir := filepath.Join(c.Dir, "git", name+".git")
+	unlock, err := c.Lock(ctx, "git-"+name, "this kernel's git repository", r)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	files, err := survey(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	if err := b.verify(files, false); err != nil {
+		return "", err
+	}
+	tmp, err := scratch(filepath.Dir(dir), name)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	r.Step("make a git repository of linux-%s (%d files), once", b.Version, len(files))
+	if _, err := run(git(ctx, tmp, "init", "-q", "--bare", "--initial-branch=base")); err != nil {
+		return "", err
+	}
+	if err := b.fastImport(ctx, tmp, files, r); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(tmp, dir)
+}
+
+// fastImport streams the base into the repository: git add would first write
+// every file as an object of its own.
+func (b Base) fastImport(ctx context.Context, repo string, files manifest, r Reporter) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd := git(ctx, repo, "-c", "core.compression=1", "fast-import", "--quiet", "--done", "--depth=0")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	go func() {
+		err := b.writeImport(in, files, r)
+		if err != nil {
+			stop() // or git would wait for the rest
+		}
+		written <- errors.Join(err, in.Close())
+	}()
+	_, err = run(cmd)
+	return errors.Join(<-written, err)
+}
+
+func (b Base) writeImport(to io.Writer, files manifest, r Reporter) error {
+	w := bufio.NewWriterSize(to, 1<<20)
+	message := "Linux " + b.Version + "\n"
+	// Fixed, so that the commit of a base is the same everywhere.
+	fmt.Fprintf(w, "feature done\ncommit refs/heads/base\ncommitter timens-vmtest <timens-vmtest@localhost> 0 +0000\ndata %d\n%s\n", len(message), message)
+	paths := sortedKeys(files)
+	for i, path := range paths {
+		info, err := os.Lstat(filepath.Join(b.Dir, path))
+		if err != nil {
+			return err
+		}
+		mode, text := "100644", []byte(nil)
+		if info.Mode()&fs.ModeSymlink != 0 {
+			target, err := os.Readlink(filepath.Join(b.Dir, path))
+			if err != nil {
+				return err
+			}
+			mode, text = "120000", []byte(target)
+		} else {
+			if text, err = os.ReadFile(filepath.Join(b.Dir, path)); err != nil {
+				return err
+			}
+			if info.Mode()&0o100 != 0 {
+				mode = "100755"
+			}
+		}
+		fmt.Fprintf(w, "M %s inline %s\ndata %d\n", mode, path, len(text))
+		if _, err := w.Write(append(text, '\n')); err != nil {
+			return err
+		}
+		r.Objects(i+1, len(paths), path)
+	}
+	fmt.Fprintln(w, "done")
+	return w.Flush()
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"timens-vmtest/kernel"
+)
+
+// seriesListVerb lists the series of this project.
+func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
+	if len(args) > 0 {
+		return 0, usagef("it takes no arguments; \"vmtest series show %s\" says more of one", args[0])
+	}
+	names, err := kernel.Names(a.patchesDir())
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		s, err := kernel.LoadSeries(ctx, a.patchesDir(), name)
+		if err != nil {
+			return 0, err
+		}
+		about, _, _ := strings.Cut(s.About, ". ")
+		fmt.Printf("%-15s %d patches, design %s: %s\n", name, len(s.Patches), a.designOf(s.Design), strings.TrimSuffix(about, "."))
+	}
+	return 0, nil
+}
+
+// seriesShowVerb lists the patches of one series.
+func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
+	if len(args) != 1 {
+		return 0, usagef("give one series: a name, a folder or a mailbox")
+	}
+	s, err := kernel.LoadSeries(ctx, a.patchesDir(), args[0])
+	if err != nil {
+		return 0, err
+	}
+	fmt.Printf("%s, design %s\n", s.Name, a.designOf(s.Design))
+	if s.About != "" {
+		fmt.Println(s.About)
+	}
+	for i, p := range s.Patches {
+		fmt.Printf("\n%d/%d %s\n", i+1, len(s.Patches), p.Subject())
+		for _, c := range p.Changes() {
+			fmt.Printf("    %-60s %+5d %+5d\n", c.Path, c.Added, -c.Deleted)
+		}
+	}
+	return 0, nil
+}
+
+// seriesEditVerb makes a git tree of a series.
+func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
+	folder, dir, err := a.folderAndTree(args)
+	if err != nil {
+		return 0, err
+	}
+	base, err := a.source.Fetch(ctx, a.cache, a.progress)
+	if err != nil {
+		return 0, err
+	}
+	if err := kernel.Edit(ctx, a.cache, base, folder, dir, a.progress); err != nil {
+		return 0, err
+	}
+	a.progress.clear()
+	fmt.Printf(`%[1]s is linux-%[2]s with %[3]s as commits. Change them there, for example by
+
+    cd %[1]s && git rebase -i linux-%[2]s
+    vmtest run -tree %[1]s            tests it as it stands
+
+and write the patches back:
+
+    vmtest series export %[3]s %[1]s
+`, shortPath(dir), base.Version, args[0])
+	return 0, nil
+}
+
+// seriesExportVerb writes a git tree back to the series' folder.
+func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
+	folder, dir, err := a.folderAndTree(args)
+	if err != nil {
+		return 0, err
+	}
+	changed, err := kernel.Export(ctx, folder, dir)
+	if err != nil {
+		return 0, err
+	}
+	if len(changed) == 0 {
+		fmt.Printf("%s is as it was\n", shortPath(folder))
+	}
+	for _, name := range changed {
+		fmt.Println(shortPath(filepath.Join(folder, name)))
+	}
+	return 0, nil
+}
+
+// folderAndTree are the folder of a series and the git tree for it.
+func (a *app) folderAndTree(args []string) (folder, dir string, err error) {
+	if len(args) < 1 || len(args) > 2 {
+		return "", "", usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
+	}
+	folder = kernel.SeriesFolder(a.patchesDir(), args[0])
+	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+		return "", "", usagef("%s is no folder, so patches cannot be written back to it; make a folder with a file \"series\"", args[0])
+	}
+	dir = "linux-" + filepath.Base(folder)
+	if len(args) == 2 {
+		dir = args[1]
+	}
+	if folder, err = filepath.Abs(folder); err != nil {
+		return "", "", err
+	}
+	dir, err = filepath.Abs(dir)
+	return folder, dir, err
+}
