@@ -65,8 +65,10 @@ var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 var lanes = map[string][]string{
 	wire.Real:    {wire.Real},
 	wire.Virtual: {wire.Virtual},
-	"both":       {wire.Real, wire.Virtual},
+	bothLanes:    {wire.Real, wire.Virtual},
 }
+
+const bothLanes = "both"
 
 // flags of all verbs. Each verb registers those that it reads.
 type flags struct {
@@ -109,11 +111,11 @@ func (f *flags) registerTests(set *flag.FlagSet) {
 }
 
 func (f *flags) registerBoot(set *flag.FlagSet) {
-	set.StringVar(&f.lane, "lane", "real", "`real|virtual|both`: guest time is host time, or instructions executed")
 	set.StringVar(&f.accel, "accel", vm.Auto, "`auto|kvm|tcg`")
 }
 
 func (f *flags) registerRun(set *flag.FlagSet) {
+	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: guest time is host time, or instructions executed, or one of each side by side")
 	set.StringVar(&f.results, "results", "", "`DIR` that takes one folder a run (default results/ of the checkout)")
 	set.BoolVar(&f.bisect, "bisect", false, "exit 125 instead of 3 and 4, as git bisect run wants it for a commit that cannot be tested")
 }

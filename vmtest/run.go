@@ -320,20 +320,20 @@ func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive
 			return err
 		}
 	}
-	why := ""
-	if choice.Why != "" {
-		why = "; KVM is out: " + choice.Why
-	}
-	a.progress.Step("boot %d tests in QEMU (%s%s); console: %s", len(archive.Plan.Tests), choice.Accel, why,
-		shortPath(filepath.Join(dir, which[0], wire.ConsoleFile)))
 	ended := new(atomic.Int64)
 	all, allCtx := errgroup.WithContext(ctx)
 	for _, name := range which {
 		l := lane{app: a, guest: g, plan: archive.Plan, image: image, dir: filepath.Join(dir, name), ended: ended, of: len(which) * len(archive.Plan.Tests)}
 		l.guest.Lane, l.guest.Accel = name, vm.TCG
+		why := ""
 		if name == wire.Real {
 			l.guest.Accel, l.learn = choice.Accel, choice.Learn
+			if choice.Why != "" {
+				why = "; KVM is out: " + choice.Why
+			}
 		}
+		a.progress.Step("boot %d tests in QEMU, lane %s (%s%s); console: %s", len(l.plan.Tests), name, l.guest.Accel, why,
+			shortPath(filepath.Join(l.dir, wire.ConsoleFile)))
 		all.Go(func() error { return l.boot(allCtx) })
 	}
 	return all.Wait()

@@ -39,7 +39,7 @@ type expiry struct{ Due, Woke time.Duration }
 
 func (e expiry) check(t *testing.T) {
 	t.Helper()
-	t.Logf("woke %v late", e.Woke-e.Due)
+	lane.Lateness(t, e.Woke-e.Due)
 	switch lateness := e.Woke - e.Due; {
 	case e.Due == 0:
 		t.Error("nothing was measured")

@@ -31,7 +31,7 @@ func BenchmarkWarmRun(b *testing.B) {
 	w := newWorld(b)
 	dir := filepath.Join(w.tmp, "warm")
 	run := func() *exec.Cmd {
-		return w.vmtest(w.userCache, "run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-accel", "tcg", "-results", dir)
+		return w.vmtest(w.userCache, "run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-lane", "real", "-accel", "tcg", "-results", dir)
 	}
 	w.do(run()) // builds what is not there
 	boot := w.bareBoot(filepath.Join(dir, "latest", "real"))
@@ -61,7 +61,7 @@ func BenchmarkChangedPatch(b *testing.B) {
 	w := newWorld(b)
 	dir := filepath.Join(w.tmp, "changed")
 	run := func(args ...string) *exec.Cmd {
-		return w.vmtest(w.userCache, append([]string{"run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-accel", "tcg", "-results", dir}, args...)...)
+		return w.vmtest(w.userCache, append([]string{"run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-lane", "real", "-accel", "tcg", "-results", dir}, args...)...)
 	}
 	const file = "kernel/time/namespace.c"
 	original, err := os.ReadFile(filepath.Join(w.base, file))

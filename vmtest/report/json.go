@@ -36,6 +36,7 @@ type (
 		Status    verdict.Status `json:"status"`
 		Expected  verdict.Status `json:"expected"`
 		DurationS float64        `json:"duration_s"`
+		LatenessS *float64       `json:"lateness_s,omitempty"`
 		Note      string         `json:"note,omitempty"`
 	}
 	jsonRuns struct {
@@ -82,7 +83,7 @@ func toJSON(r verdict.Result) jsonRun {
 			Splats: list(l.Splats), Tests: []jsonTest{},
 		}
 		for _, t := range l.Tests {
-			lane.Tests = append(lane.Tests, jsonTest{t.Package, t.Name, t.Status, t.Expected, t.DurationS, t.Note})
+			lane.Tests = append(lane.Tests, jsonTest{t.Package, t.Name, t.Status, t.Expected, t.DurationS, t.LatenessS, t.Note})
 		}
 		j.Lanes = append(j.Lanes, lane)
 	}

@@ -34,6 +34,12 @@ func Write(dir string, r verdict.Result) error {
 	}
 	var text bytes.Buffer
 	Text(&text, dir, r)
+	if len(r.Lanes) > 0 {
+		text.WriteString("\n")
+		if err := Table(&text, r); err != nil {
+			return err
+		}
+	}
 	contents := map[string][]byte{
 		TextFile:  text.Bytes(),
 		KTAPFile:  KTAP(r),

@@ -18,6 +18,12 @@ func test(name string, status, expected verdict.Status) verdict.TestResult {
 	return verdict.TestResult{TestID: wire.TestID{Package: "p", Name: name}, Status: status, Expected: expected, DurationS: 0.25}
 }
 
+func late(name string, seconds float64) verdict.TestResult {
+	t := test(name, verdict.Pass, verdict.Pass)
+	t.LatenessS = &seconds
+	return t
+}
+
 var run = verdict.Run{
 	Series: "timens-offset", Base: "6.12.117", Release: "6.12.117", Lanes: []string{"real"}, PrepareS: 1.5,
 	Command: []string{"bin/vmtest", "run", "-run", "A|B"},
@@ -49,6 +55,24 @@ var results = map[string]verdict.Result{
 				test("TestE", verdict.Missing, verdict.Pass),
 			},
 		}},
+	},
+	"lanes": {
+		Verdict: verdict.Failed, Run: run,
+		Findings: []verdict.Finding{
+			{Verdict: verdict.Failed, Lane: "real", Text: "p.TestA: fail, expected pass"},
+			{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestA: fail, expected pass"},
+			{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestB: fail, expected pass"},
+		},
+		Lanes: []verdict.LaneResult{
+			{Lane: "real", Accel: "kvm", BootS: 0.5, DurationS: 2, Tests: []verdict.TestResult{
+				test("TestA", verdict.Fail, verdict.Pass),
+				late("TestB", 0.0123),
+			}},
+			{Lane: "virtual", Accel: "tcg", BootS: 2.5, DurationS: 4, Tests: []verdict.TestResult{
+				test("TestA", verdict.Fail, verdict.Pass),
+				test("TestB", verdict.Fail, verdict.Pass),
+			}},
+		},
 	},
 	"build": {
 		Verdict: verdict.Unbuilt, Run: verdict.Run{Series: "x", Base: "6.12.117"},

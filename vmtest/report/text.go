@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -29,9 +30,10 @@ func Text(w io.Writer, dir string, r verdict.Result) {
 	for _, l := range r.Lanes {
 		lane(w, l)
 	}
-	for i, f := range r.Findings {
+	findings := acrossLanes(r.Findings)
+	for i, f := range findings {
 		if i == maxFindings {
-			fmt.Fprintf(w, "  ... and %d more in %s\n", len(r.Findings)-i, filepath.Join(dir, JSONFile))
+			fmt.Fprintf(w, "  ... and %d more in %s\n", len(findings)-i, filepath.Join(dir, JSONFile))
 			break
 		}
 		fmt.Fprintf(w, "  %s: %s\n", blame(f), strings.ReplaceAll(printable(f.Text), "\n", "\n    "))
@@ -59,6 +61,20 @@ func shellQuote(args []string) string {
 
 func needsQuote(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
+}
+
+// acrossLanes are the findings with those that lanes share as one.
+func acrossLanes(all []verdict.Finding) []verdict.Finding {
+	var merged []verdict.Finding
+	for _, f := range all {
+		i := slices.IndexFunc(merged, func(m verdict.Finding) bool { return m.Verdict == f.Verdict && m.Text == f.Text })
+		if i < 0 {
+			merged = append(merged, f)
+		} else {
+			merged[i].Lane += " and " + f.Lane
+		}
+	}
+	return merged
 }
 
 func orUnknown(s string) string {

@@ -277,7 +277,7 @@ const marker = "\x16"
 
 // judgeTest decides from the records of one test that was started.
 func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
-	r := TestResult{Output: readable(t.output)}
+	r := TestResult{Output: readable(t.output), LatenessS: t.lateness(name)}
 	if t.end == nil {
 		r.Status, r.Note = Crash, "the guest ended under it"
 		if x.Reason == wire.TestTimeout || x.Reason == wire.RunTimeout {

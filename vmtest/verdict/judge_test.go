@@ -336,6 +336,33 @@ func TestJudgeStatus(t *testing.T) {
 	}
 }
 
+// The greatest figure counts, of the test itself and of its subtests, and no
+// other's.
+func TestLateness(t *testing.T) {
+	attr := func(test, key, value string) string {
+		return marker + "=== ATTR  " + test + " " + key + " " + value + "\n"
+	}
+	for name, tc := range map[string]struct{ output, want string }{
+		"none":        {"", "none"},
+		"one":         {attr("TestA", wire.LatenessAttr, "0.5"), "0.5"},
+		"greatest":    {attr("TestA/x", wire.LatenessAttr, "0.25") + attr("TestA/y/z", wire.LatenessAttr, "0.75") + attr("TestA", wire.LatenessAttr, "0.5"), "0.75"},
+		"early":       {attr("TestA", wire.LatenessAttr, "-0.5"), "-0.5"},
+		"behind text": {"no newline" + attr("TestA", wire.LatenessAttr, "0.5"), "0.5"},
+		"no number":   {attr("TestA", wire.LatenessAttr, "NaN") + attr("TestA", wire.LatenessAttr, "Inf") + attr("TestA", wire.LatenessAttr, "x"), "none"},
+		"other test":  {attr("TestAB", wire.LatenessAttr, "0.5"), "none"},
+		"other key":   {attr("TestA", "lateness_ms", "0.5"), "none"},
+		"unmarked":    {"=== ATTR  TestA lateness_s 0.5\n", "none"},
+	} {
+		got := "none"
+		if s := judgeTest(testA.Name, &testRecords{started: true, output: []byte(tc.output)}, wire.Exit{}).LatenessS; s != nil {
+			got = fmt.Sprint(*s)
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
 // Cut a green run's records anywhere: only the whole is green.
 func TestJudgeCutRecords(t *testing.T) {
 	whole := greenScript().bytes()

@@ -99,9 +99,10 @@ type TestResult struct {
 	wire.TestID
 	Status    Status
 	Expected  Status
-	DurationS float64 // guest seconds
-	Note      string  // how it ended, where the status does not say it all
-	Output    string  // what it printed
+	DurationS float64  // guest seconds
+	LatenessS *float64 `json:",omitempty"` // the greatest that it measured, in guest seconds; nil if it measured none
+	Note      string   // how it ended, where the status does not say it all
+	Output    string   // what it printed
 }
 
 // AsExpected says that a test did what it was to do.
@@ -126,13 +127,14 @@ func (r Result) Counts() map[Status]int {
 	return n
 }
 
-// DurationS is the host seconds of the preparation and of all boots.
+// DurationS is the host seconds of the preparation and of the lanes, which run
+// side by side.
 func (r Result) DurationS() float64 {
-	sum := r.Run.PrepareS
+	longest := 0.0
 	for _, l := range r.Lanes {
-		sum += l.DurationS
+		longest = max(longest, l.DurationS)
 	}
-	return sum
+	return r.Run.PrepareS + longest
 }
 
 // findings collects; its zero value is ready.

@@ -3,6 +3,9 @@ package verdict
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"strconv"
+	"strings"
 
 	"timens-vmtest/vmtest/wire"
 )
@@ -42,6 +45,24 @@ type testRecords struct {
 // one, and what follows is marked all the same.
 func (t *testRecords) counts(result, name string) int {
 	return bytes.Count(t.output, []byte(marker+"--- "+result+": "+name+" ("))
+}
+
+// lateness is the greatest that the test and its subtests measured. It is a
+// figure to look at and decides nothing.
+func (t *testRecords) lateness(name string) *float64 {
+	var greatest *float64
+	for line := range bytes.Lines(t.output) {
+		_, line, _ = bytes.Cut(line, []byte(marker+"=== ATTR  "))
+		words := strings.Fields(string(line))
+		if len(words) != 3 || words[1] != wire.LatenessAttr || words[0] != name && !strings.HasPrefix(words[0], name+"/") {
+			continue
+		}
+		s, err := strconv.ParseFloat(words[2], 64)
+		if err == nil && !math.IsNaN(s) && !math.IsInf(s, 0) && (greatest == nil || s > *greatest) {
+			greatest = &s
+		}
+	}
+	return greatest
 }
 
 // readStream reads records up to the first that cannot be, and adds a finding

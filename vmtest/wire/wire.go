@@ -58,6 +58,10 @@ const (
 // the real lane, where waiting costs time.
 const EdgeStep = 5 * time.Millisecond
 
+// LatenessAttr is the attribute (testing.T.Attr) in which a test says how late a
+// waiter noticed its deadline, in seconds. A test may have any number of them.
+const LatenessAttr = "lateness_s"
+
 // Designs are the ways in which a series may let clone3() take the offsets of a
 // time namespace. Each has tests of its own in tests/<design>; all other tests
 // find the kernel's in the environment as DesignEnv.

@@ -89,7 +89,7 @@ func (b behaviour) run(t *testing.T) string {
 	}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(root(t), "bin", "vmtest"), slices.Concat([]string{
 		"run", "-series", "tests/canary/faults", "-config", "canary", "-tests", "tests/canary",
-		"-run", `^canary\.(` + b.test + `|TestPass)$`, "-accel", "tcg", "-timeout", "3s", "-results", results,
+		"-run", `^canary\.(` + b.test + `|TestPass)$`, "-lane", "real", "-accel", "tcg", "-timeout", "3s", "-results", results,
 	}, b.flags)...)
 	cmd.Dir = root(t)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
