@@ -113,7 +113,7 @@ func (p *Program) ClockGettime(id clock.ID, via clock.Via) Reading {
 // ReadFile adds the reading of a small file in one read().
 func (p *Program) ReadFile(path string) Contents {
 	buf := p.alloc(512)
-	open := p.open(path, unix.O_RDONLY)
+	open := p.Open(path, unix.O_RDONLY)
 	read := p.On(open, unix.SYS_READ, addr(buf), uintptr(len(buf)))
 	p.On(open, unix.SYS_CLOSE)
 	return Contents{open, read, buf}
@@ -128,7 +128,7 @@ func (p *Program) ReadLink(path string) Contents {
 
 // WriteFile adds the writing of a file in one write().
 func (p *Program) WriteFile(path, text string) Written {
-	open := p.open(path, unix.O_WRONLY)
+	open := p.Open(path, unix.O_WRONLY)
 	write := p.On(open, unix.SYS_WRITE, p.str(text), uintptr(len(text)))
 	p.On(open, unix.SYS_CLOSE)
 	return Written{open, write}
@@ -136,7 +136,7 @@ func (p *Program) WriteFile(path, text string) Written {
 
 // Setns adds entering the namespace behind path.
 func (p *Program) Setns(path string, flags int) Written {
-	open := p.open(path, unix.O_RDONLY)
+	open := p.Open(path, unix.O_RDONLY)
 	setns := p.On(open, unix.SYS_SETNS, uintptr(flags))
 	p.On(open, unix.SYS_CLOSE)
 	return Written{open, setns}
@@ -184,14 +184,21 @@ func (p *Program) Exec(path string, argv []string, stdout *os.File) Result {
 	return exec
 }
 
+// TryExec adds an execve() that is expected to fail.
+func (p *Program) TryExec(path string) Result {
+	none := addr(p.alloc(8)) // an empty vector
+	return p.Syscall(unix.SYS_EXECVE, p.str(path), none, none)
+}
+
 // Exit adds the end with a status. A program without one exits with 0.
 func (p *Program) Exit(status int) {
 	// Not exit_group(): in a thread that ought not to exist, it would end the tests.
 	p.Syscall(unix.SYS_EXIT, uintptr(status))
 }
 
-func (p *Program) open(path string, flags uintptr) Result {
-	return p.Syscall(unix.SYS_OPEN, p.str(path), flags|unix.O_CLOEXEC, 0)
+// Open adds the opening of a file, whose descriptor execve() closes.
+func (p *Program) Open(path string, flags int) Result {
+	return p.Syscall(unix.SYS_OPEN, p.str(path), uintptr(flags)|unix.O_CLOEXEC, 0)
 }
 
 func (p *Program) add(s step) Result {

@@ -15,7 +15,7 @@ import (
 )
 
 // timeout is for one probe, whose own waits stay far below it.
-const timeout = 6 * time.Second
+const timeout = 15 * time.Second
 
 // mark is the first argument of a binary that is to be a probe.
 const mark = "probe:"
