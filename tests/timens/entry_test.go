@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/timens"
 
@@ -22,127 +22,213 @@ const (
 var bothClocks = []clock.ID{clock.Monotonic, clock.Boottime}
 
 // A fork() enters the namespace that the parent has unshared; the parent stays.
+// So does every other kind of child with memory of its own.
 func TestEntryByFork(t *testing.T) {
 	timens.Need(t)
-	p := timens.NewProgram(t)
-	now, next := p.ReadLink(current), p.ReadLink(children)
-	err := osthread.Run(func() error {
-		if err := timens.Unshare(namespaces[0].offsets); err != nil {
-			return err
-		}
-		parentNow, parentNext := threadLinks(t)
-		timens.Run(t, timens.Fork, p)
-		if got := timens.Text(t, now); got != parentNext {
-			t.Errorf("the child is in %s, want %s", got, parentNext)
-		}
-		if got := timens.Text(t, next); got != parentNext {
-			t.Errorf("the child's children will be in %s, want %s", got, parentNext)
-		}
-		if parentNow == parentNext {
-			t.Errorf("the parent is in %s as well", parentNow)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	for name, launch := range map[string]clone.Launcher{
+		"fork":        timens.Fork,
+		"vfork alone": launcher(unix.CLONE_VFORK, unix.SIGCHLD),
+		"no signal":   launcher(0, 0),
+		"new UTS":     launcher(unix.CLONE_NEWUTS, unix.SIGCHLD),
+		"new PID":     launcher(unix.CLONE_NEWPID, unix.SIGCHLD),
+		"new user":    launcher(unix.CLONE_NEWUSER, unix.SIGCHLD),
+	} {
+		t.Run(name, func(t *testing.T) {
+			timens.WithPending(t, timens.Across, func() {
+				parentNow, parentNext := threadLinks(t)
+				p := timens.NewProgram(t)
+				v := newVisit(t, p)
+				timens.Run(t, launch, p)
+				v.check(t, "from its first instruction", parentNext, parentNext, timens.Across)
+				if now, next := threadLinks(t); now != parentNow || next != parentNext || now == next {
+					t.Errorf("the parent went from (%s, %s) to (%s, %s)", parentNow, parentNext, now, next)
+				}
+			})
+		})
+	}
+}
+
+// All that share one memory share the vDSO's page: such a child stays where its
+// parent is, and its children will go where the parent's will.
+func TestSharedMemoryStays(t *testing.T) {
+	timens.Need(t)
+	for name, launch := range map[string]clone.Launcher{
+		"thread": thread, "vfork": vfork,
+		"shared memory":         launcher(unix.CLONE_VM, unix.SIGCHLD),
+		"shared memory and UTS": launcher(unix.CLONE_VM|unix.CLONE_NEWUTS, unix.SIGCHLD),
+	} {
+		t.Run(name, func(t *testing.T) {
+			timens.WithPending(t, timens.Across, func() {
+				parentNow, parentNext := threadLinks(t)
+				p := timens.NewProgram(t)
+				v := newVisit(t, p)
+				timens.Run(t, launch, p)
+				v.check(t, "in its parent's memory", parentNow, parentNext, timens.Offsets{})
+			})
+		})
+	}
+}
+
+// execve() ends the sharing and enters, for the child alone.
+func TestEntryByVforkAndExec(t *testing.T) {
+	timens.Need(t)
+	for name, launch := range map[string]clone.Launcher{"vfork": vfork, "shared memory": launcher(unix.CLONE_VM, unix.SIGCHLD)} {
+		t.Run(name, func(t *testing.T) {
+			timens.WithPending(t, timens.Across, func() {
+				parentNow, parentNext := threadLinks(t)
+				got := measurePlace(t, launch, timens.NewProgram(t), "place")
+				got.check(t, "after vfork() and execve()", parentNext, timens.Across)
+				if now, next := threadLinks(t); now != parentNow || next != parentNext {
+					t.Errorf("the parent went from (%s, %s) to (%s, %s)", parentNow, parentNext, now, next)
+				}
+			})
+		})
 	}
 }
 
 // execve() enters too, without any fork(), and not before it is done.
 func TestEntryByExec(t *testing.T) {
 	timens.Need(t)
-	offsets := namespaces[0].offsets
-	p := timens.NewProgram(t)
-	p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
-	write := p.WriteFile(offsetsFile, offsets.String())
-	early := p.ClockGettime(clock.Boottime, clock.VDSO)
-
-	low := timens.Now(t, clock.Boottime)
-	got := timens.MeasureExec(t, timens.Fork, p, "clocks", nil)
-	high := timens.Now(t, clock.Boottime)
-	if err := write.Err(); err != nil {
-		t.Fatalf("write %s: %v", offsetsFile, err)
-	}
-	if boot := timens.Time(t, early); boot < low || boot > high {
-		t.Errorf("before execve() boottime is %v, want it in [%v, %v]", boot, low, high)
-	}
-	for via, shifts := range got {
-		for _, id := range bothClocks {
-			if want := offsets.Of(id); !shifts[id].Contains(want) {
-				t.Errorf("after execve() %v by %v is off by %v, want %v", id, via, shifts[id], want)
-			}
-		}
-	}
-}
-
-// setns() enters at once; the vDSO page mapped before must not survive it.
-func TestEntryBySetns(t *testing.T) {
-	timens.Need(t)
 	for _, ns := range namespaces {
 		t.Run(ns.name, func(t *testing.T) {
 			p := timens.NewProgram(t)
-			p.ClockGettime(clock.Monotonic, clock.VDSO)
 			p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
-			p.WriteFile(offsetsFile, ns.offsets.String())
-			setns := p.Setns(children, unix.CLONE_NEWTIME)
-			vdso, syscall := p.ClockGettime(clock.Monotonic, clock.VDSO), p.ClockGettime(clock.Monotonic, clock.Syscall)
-
-			before := timens.Now(t, clock.Monotonic)
-			timens.Run(t, timens.Fork, p)
-			after := timens.Now(t, clock.Monotonic)
-			if err := setns.Err(); err != nil {
-				t.Fatalf("setns: %v", err)
+			write := p.WriteFile(offsetsFile, ns.offsets.String())
+			pending := p.ReadLink(children)
+			early := newVisit(t, p)
+			got := measurePlace(t, timens.Fork, p, "place")
+			if err := write.Err(); err != nil {
+				t.Fatalf("write %s: %v", offsetsFile, err)
 			}
-			for via, now := range map[clock.Via]time.Duration{
-				clock.VDSO: timens.Time(t, vdso), clock.Syscall: timens.Time(t, syscall),
-			} {
-				offset := timens.Interval{Low: now - after, High: now - before}
-				if want := ns.offsets.Monotonic; !offset.Contains(want) {
-					t.Errorf("after setns() monotonic by %v is off by %v, want %v", via, offset, want)
-				}
-			}
+			link := timens.Text(t, pending)
+			early.check(t, "before execve()", taskLink(t, os.Getpid(), "time"), link, timens.Offsets{})
+			got.check(t, "after execve()", link, ns.offsets)
 		})
 	}
 }
 
-// A process with threads shares one vDSO page among them and cannot enter.
-func TestEntryBySetnsRefusesThreads(t *testing.T) {
+// An execve() that fails enters nothing.
+func TestEntryByExecFailed(t *testing.T) {
 	timens.Need(t)
-	err := osthread.Run(func() error {
-		ns, err := os.Open(current)
-		if err != nil {
-			return err
-		}
-		defer ns.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWTIME); err != unix.EUSERS {
-			t.Errorf("setns in a process with threads: %v, want %v", err, unix.EUSERS)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	p := timens.NewProgram(t)
+	p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
+	pending := p.ReadLink(children)
+	exec := p.TryExec("/proc/self/comm")
+	write := p.WriteFile(offsetsFile, timens.Across.String())
+	v := newVisit(t, p)
+	timens.Run(t, timens.Fork, p)
+	if err := exec.Err(); err != unix.EACCES {
+		t.Fatalf("execve of what is no program: %v, want %v", err, unix.EACCES)
 	}
+	v.check(t, "after an execve() that failed", taskLink(t, os.Getpid(), "time"), timens.Text(t, pending), timens.Offsets{})
+	if err := write.Err(); err != nil {
+		t.Errorf("write to the pending offsets after it: %v", err)
+	}
+}
+
+// The thread that calls execve() is the one that counts, for the others end.
+func TestEntryByExecOfThread(t *testing.T) {
+	timens.Need(t)
+	for name, want := range map[string]timens.Offsets{"exec": timens.Across, "exec-other": {}} {
+		t.Run(name, func(t *testing.T) {
+			got := measurePlace(t, timens.Fork, timens.NewProgram(t), name)
+			link := got.Next
+			if want == (timens.Offsets{}) {
+				link = taskLink(t, os.Getpid(), "time")
+			} else if link == taskLink(t, os.Getpid(), "time") {
+				t.Errorf("the program is in %s, as this one", link)
+			}
+			got.check(t, "after execve()", link, want)
+		})
+	}
+}
+
+// execInThread is a probe that unshares a namespace and becomes the probe
+// "place", on the same thread or on another one.
+func execInThread(same bool) func(any) (place, error) {
+	exec := func() error {
+		return unix.Exec("/proc/self/exe", []string{os.Args[0], "probe:place", "null"}, nil)
+	}
+	return func(any) (place, error) {
+		return place{}, osthread.Run(func() error {
+			if err := timens.Unshare(timens.Across); err != nil {
+				return err
+			}
+			if same {
+				return exec()
+			}
+			return osthread.Run(exec)
+		})
+	}
+}
+
+// Children of children are where their parents are, with nothing asked for.
+func TestEntryOfGrandchild(t *testing.T) {
+	timens.Need(t)
+	p := timens.NewProgram(t)
+	link := p.ReadLink(current)
+	got := measurePlace(t, timens.Unshared(timens.Across), p, "grandchild")
+	got.check(t, "in a child's child", timens.Text(t, link), timens.Across)
 }
 
 // unshare() shifts nothing for the caller, nor anything at all for its process.
 func TestUnshareKeepsCaller(t *testing.T) {
 	timens.Need(t)
 	otherNow, otherNext := threadLinks(t)
-	err := osthread.Run(func() error {
-		if err := timens.Unshare(namespaces[0].offsets); err != nil {
-			return err
-		}
+	before := timens.Now(t, clock.Boottime)
+	timens.WithPending(t, timens.Ahead, func() {
 		if now, next := threadLinks(t); now != otherNow || next == otherNext {
 			t.Errorf("the caller went from (%s, %s) to (%s, %s), want a change of the second only",
 				otherNow, otherNext, now, next)
 		}
-		return nil
+		for _, via := range clock.Vias {
+			boot, err := clock.Read(clock.Boottime, via)
+			if err != nil || boot < before || boot > before+timens.Patience {
+				t.Errorf("the caller's boottime by %v went from %v to %v, %v", via, before, boot, err)
+			}
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if now, next := threadLinks(t); now != otherNow || next != otherNext {
 		t.Errorf("another thread went from (%s, %s) to (%s, %s)", otherNow, otherNext, now, next)
+	}
+}
+
+// A second unshare() makes another namespace, with the offsets of the first;
+// one of another kind leaves what is pending alone.
+func TestUnshareAgain(t *testing.T) {
+	timens.Need(t)
+	timens.WithPending(t, timens.Across, func() {
+		now, first := threadLinks(t)
+		for name, flags := range map[string]int{"UTS": unix.CLONE_NEWUTS, "mount": unix.CLONE_NEWNS, "PID": unix.CLONE_NEWPID} {
+			if err := unix.Unshare(flags); err != nil {
+				t.Fatalf("unshare of %s: %v", name, err)
+			}
+			if nowAfter, next := threadLinks(t); nowAfter != now || next != first {
+				t.Errorf("unshare of %s: went from (%s, %s) to (%s, %s)", name, now, first, nowAfter, next)
+			}
+		}
+		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+			t.Fatalf("second unshare(CLONE_NEWTIME): %v", err)
+		}
+		if nowAfter, second := threadLinks(t); nowAfter != now || second == first || second == now {
+			t.Errorf("second unshare(CLONE_NEWTIME): went from (%s, %s) to (%s, %s), want a third", now, first, nowAfter, second)
+		}
+		if got := pendingText(t); got != timens.Across.String() {
+			t.Errorf("after it the pending offsets are\n%swant\n%s", got, timens.Across)
+		}
+	})
+}
+
+// unshare() needs CAP_SYS_ADMIN, and nothing else.
+func TestUnshareNeedsCapSysAdmin(t *testing.T) {
+	timens.Need(t)
+	err := withoutCapability(unix.CAP_SYS_ADMIN, func() error { return unix.Unshare(unix.CLONE_NEWTIME) })
+	if err != unix.EPERM {
+		t.Errorf("unshare(CLONE_NEWTIME) without CAP_SYS_ADMIN: %v, want %v", err, unix.EPERM)
+	}
+	err = withoutCapability(unix.CAP_SYS_TIME, func() error { return unix.Unshare(unix.CLONE_NEWTIME) })
+	if err != nil {
+		t.Errorf("unshare(CLONE_NEWTIME) without CAP_SYS_TIME: %v", err)
 	}
 }
 
@@ -150,7 +236,7 @@ func TestUnshareKeepsCaller(t *testing.T) {
 // replaces them, it is not added: every offset is against the initial clock.
 func TestNestedNamespaceInherits(t *testing.T) {
 	timens.Need(t)
-	outer := namespaces[0].offsets
+	outer := timens.Ahead
 	inner := timens.Offsets{Monotonic: -200000009, Boottime: outer.Boottime}
 	sec, nsec := timens.Split(inner.Monotonic)
 
@@ -158,57 +244,23 @@ func TestNestedNamespaceInherits(t *testing.T) {
 	p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
 	inherited := p.ReadFile(offsetsFile)
 	p.WriteFile(offsetsFile, fmt.Sprintf("monotonic %d %d\n", sec, nsec))
+	pending := p.ReadLink(children)
 	p.Setns(children, unix.CLONE_NEWTIME)
 	result := p.ReadFile(offsetsFile)
-	mono := p.ClockGettime(clock.Monotonic, clock.VDSO)
-
-	before := timens.Now(t, clock.Monotonic)
+	v := newVisit(t, p)
 	timens.Run(t, timens.Unshared(outer), p)
-	after := timens.Now(t, clock.Monotonic)
 	if got := timens.Text(t, inherited); got != outer.String() {
 		t.Errorf("inherited\n%swant\n%s", got, outer)
 	}
 	if got := timens.Text(t, result); got != inner.String() {
 		t.Errorf("after the write\n%swant\n%s", got, inner)
 	}
-	now := timens.Time(t, mono)
-	if offset := (timens.Interval{Low: now - after, High: now - before}); !offset.Contains(inner.Monotonic) {
-		t.Errorf("monotonic is off by %v, want %v", offset, inner.Monotonic)
-	}
-}
-
-// The limit is set in a user namespace of the child's own, not for the machine.
-func TestMaxTimeNamespaces(t *testing.T) {
-	timens.Need(t)
-	p := timens.NewProgram(t)
-	user := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
-	limit := p.WriteFile("/proc/sys/user/max_time_namespaces", "1")
-	first := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
-	second := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
-	timens.Run(t, timens.Fork, p)
-	if err := user.Err(); err != nil {
-		t.Fatalf("unshare(CLONE_NEWUSER): %v", err)
-	}
-	if err := limit.Err(); err != nil {
-		t.Fatalf("set the limit: %v", err)
-	}
-	if err := first.Err(); err != nil {
-		t.Errorf("first unshare(CLONE_NEWTIME) of one allowed: %v", err)
-	}
-	if err := second.Err(); err != unix.ENOSPC {
-		t.Errorf("second unshare(CLONE_NEWTIME) of one allowed: %v, want %v", err, unix.ENOSPC)
-	}
+	link := timens.Text(t, pending)
+	v.check(t, "in the inner namespace", link, link, inner)
 }
 
 // threadLinks returns the calling thread's time namespace and that of its children.
 func threadLinks(t *testing.T) (now, next string) {
 	t.Helper()
-	var err error
-	if now, err = os.Readlink("/proc/thread-self/ns/time"); err != nil {
-		t.Error(err)
-	}
-	if next, err = os.Readlink("/proc/thread-self/ns/time_for_children"); err != nil {
-		t.Error(err)
-	}
-	return now, next
+	return taskLink(t, unix.Gettid(), "time"), taskLink(t, unix.Gettid(), "time_for_children")
 }

@@ -13,11 +13,16 @@ import (
 
 func TestMain(m *testing.M) {
 	probe.Main(m, probe.Table{
-		"clocks":  probe.Func(timens.ReadClocks),
-		"reports": probe.Func(readReports),
-		"sleep":   probe.Func(sleep),
-		"timers":  probe.Func(runTimers),
-		"futex":   probe.Func(waitOnFutex),
+		"clocks":     probe.Func(timens.ReadClocks),
+		"use":        probe.Func(useMany),
+		"place":      probe.Func(look),
+		"grandchild": probe.Func(lookFromChild),
+		"exec":       probe.Func(execInThread(true)),
+		"exec-other": probe.Func(execInThread(false)),
+		"reports":    probe.Func(readReports),
+		"sleep":      probe.Func(sleep),
+		"timers":     probe.Func(runTimers),
+		"futex":      probe.Func(waitOnFutex),
 	})
 }
 

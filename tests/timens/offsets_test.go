@@ -1,14 +1,11 @@
 package timens
 
 import (
-	"fmt"
-	"math"
+	"io"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
-	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/timens"
@@ -32,130 +29,148 @@ func TestOffsetsFileReadBack(t *testing.T) {
 	}
 }
 
-// The first process in a namespace freezes its offsets, for itself and for all.
-func TestOffsetsFileFrozen(t *testing.T) {
+// Programs take this text apart: the columns, to the space, are part of what
+// the kernel promises. It is spelled out here and not made by package timens.
+func TestOffsetsFileFormat(t *testing.T) {
 	timens.Need(t)
-	offsets := namespaces[0].offsets
-	p := timens.NewProgram(t)
-	inside := p.WriteFile(offsetsFile, "monotonic 1 0\n")
-	if err := p.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	after := p.ReadFile(offsetsFile)
-	child, err := timens.Unshared(offsets)(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Ready(timens.Patience); err != nil {
-		t.Error(err)
-	}
-	if err := timens.Write(child.PID, "boottime 1 0\n"); err != unix.EACCES {
-		t.Errorf("write to /proc/CHILD/timens_offsets: %v, want %v", err, unix.EACCES)
-	}
-	if err := child.Resume(); err != nil {
-		t.Error(err)
-	}
-	timens.Reap(t, child)
-	if err := inside.Err(); err != unix.EACCES {
-		t.Errorf("write to %s inside: %v, want %v", offsetsFile, err, unix.EACCES)
-	}
-	if got, want := timens.Text(t, after), offsets.String(); got != want {
-		t.Errorf("after the writes the file is\n%swant\n%s", got, want)
-	}
-}
-
-func TestOffsetsFileFrozenInitially(t *testing.T) {
-	timens.Need(t)
-	if err := timens.Write(os.Getpid(), "monotonic 0 0\n"); err != unix.EACCES {
-		t.Errorf("write to %s: %v, want %v", offsetsFile, err, unix.EACCES)
-	}
-}
-
-// A refused write changes neither clock, even if the first line was good.
-func TestOffsetsFileRefuses(t *testing.T) {
-	timens.Need(t)
-	tooEarly := -int64(timens.Now(t, clock.Boottime)/time.Second) - 60
-	tests := []struct {
-		name, text string
-		want       unix.Errno
-	}{
-		{"nothing", "", unix.EINVAL},
-		{"no nanoseconds", "monotonic 1\n", unix.EINVAL},
-		{"other clock", "realtime 1 0\n", unix.EINVAL},
-		{"other clock by id", "0 1 0\n", unix.EINVAL},
-		{"nanoseconds too many", "monotonic 0 1000000000\n", unix.EINVAL},
-		{"nanoseconds negative", "boottime 0 -1\n", unix.EINVAL},
-		{"no number", "monotonic one 0\n", unix.EINVAL},
-		{"good and bad", "monotonic 5 5\nboottime 0\n", unix.EINVAL},
-		{"before the epoch", fmt.Sprintf("monotonic %d 0\n", tooEarly), unix.ERANGE},
-		{"good and before the epoch", fmt.Sprintf("monotonic 5 5\nboottime %d 0\n", tooEarly), unix.ERANGE},
-		{"clock too large", "monotonic 4611686018 0\n", unix.ERANGE},
-		{"offset too large", "boottime 9223372037 0\n", unix.ERANGE},
-		{"offset too small", "boottime -9223372037 0\n", unix.ERANGE},
-		{"largest number", fmt.Sprintf("monotonic %d 999999999\n", math.MaxInt64), unix.ERANGE},
-		{"smallest number", fmt.Sprintf("monotonic %d 0\n", math.MinInt64), unix.ERANGE},
-	}
-	want := namespaces[0].offsets
-	for _, test := range tests {
+	for _, test := range []struct{ name, write, want string }{
+		{"new", "",
+			"monotonic           0         0\nboottime            0         0\n"},
+		{"small", "monotonic 1 2\nboottime 3 4\n",
+			"monotonic           1         2\nboottime            3         4\n"},
+		{"wide", "monotonic 4000000000 999999999\nboottime 1234567890 123456789\n",
+			"monotonic  4000000000 999999999\nboottime   1234567890 123456789\n"},
+		{"negative", "monotonic -1 700000000\nboottime -1 1\n",
+			"monotonic          -1 700000000\nboottime           -1         1\n"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := osthread.Run(func() error {
-				if err := timens.Unshare(want); err != nil {
-					return err
+			timens.WithPending(t, timens.Offsets{}, func() {
+				if test.write != "" {
+					if err := timens.Write(unix.Gettid(), test.write); err != nil {
+						t.Fatalf("write %q: %v", test.write, err)
+					}
 				}
-				if err := timens.Write(unix.Gettid(), test.text); err != test.want {
-					t.Errorf("write %q: %v, want %v", test.text, err, test.want)
+				if got := pendingText(t); got != test.want {
+					t.Errorf("the file is\n%swant\n%s", got, test.want)
 				}
-				got, err := os.ReadFile(timens.OffsetsFile(unix.Gettid()))
-				if string(got) != want.String() {
-					t.Errorf("after the write the file is\n%swant\n%s", got, want)
-				}
-				return err
 			})
-			if err != nil {
-				t.Error(err)
-			}
 		})
 	}
 }
 
+// A reader may take the file in pieces, and finds its end.
+func TestOffsetsFileReadInPieces(t *testing.T) {
+	timens.Need(t)
+	timens.WithPending(t, timens.Across, func() {
+		file, err := os.Open(timens.OffsetsFile(unix.Gettid()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		var text strings.Builder
+		if n, err := io.CopyBuffer(struct{ io.Writer }{&text}, struct{ io.Reader }{file}, make([]byte, 5)); err != nil {
+			t.Errorf("read failed after %d bytes: %v", n, err)
+		}
+		if got, want := text.String(), timens.Across.String(); got != want {
+			t.Errorf("five bytes at a time the file is\n%swant\n%s", got, want)
+		}
+		middle := make([]byte, 9)
+		if _, err := file.ReadAt(middle, 32); err != nil || string(middle) != "boottime " {
+			t.Errorf("the second line begins with %q, %v, want %q", middle, err, "boottime ")
+		}
+	})
+}
+
+// Both clocks go by two names, which may be mixed.
 func TestOffsetsFileTakesClockIDs(t *testing.T) {
 	timens.Need(t)
-	want := namespaces[0].offsets
-	text := strings.NewReplacer("monotonic", "1", "boottime", "7").Replace(want.String())
-	p := timens.NewProgram(t)
-	unshare := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
-	write := p.WriteFile(offsetsFile, text)
-	file := p.ReadFile(offsetsFile)
-	timens.Run(t, timens.Fork, p)
-	if err := unshare.Err(); err != nil {
-		t.Fatalf("unshare: %v", err)
-	}
-	if err := write.Err(); err != nil {
-		t.Errorf("write %q: %v", text, err)
-	}
-	if got := timens.Text(t, file); got != want.String() {
-		t.Errorf("the file is\n%swant\n%s", got, want)
+	want := timens.Ahead
+	for name, words := range map[string][]string{
+		"both":      {"monotonic", "1", "boottime", "7"},
+		"monotonic": {"monotonic", "1"},
+		"boottime":  {"boottime", "7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.NewReplacer(words...).Replace(want.String())
+			timens.WithPending(t, timens.Offsets{}, func() {
+				if err := timens.Write(unix.Gettid(), text); err != nil {
+					t.Errorf("write %q: %v", text, err)
+				}
+				if got := pendingText(t); got != want.String() {
+					t.Errorf("after %q the file is\n%swant\n%s", text, got, want)
+				}
+			})
+		})
 	}
 }
 
-func TestOffsetsFileNeedsCapSysTime(t *testing.T) {
+// The file shows the offsets of the namespace that the task's children will go
+// into, not of the one that it is in; and of that task alone.
+func TestOffsetsFileShowsPending(t *testing.T) {
 	timens.Need(t)
+	p := timens.NewProgram(t)
+	before := p.ReadFile(offsetsFile)
+	unshare := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
+	write := p.WriteFile(offsetsFile, timens.Behind.String())
+	after := p.ReadFile(offsetsFile)
+	boot := p.ClockGettime(clock.Boottime, clock.Syscall)
+
+	low := timens.Now(t, clock.Boottime)
+	timens.Run(t, timens.Unshared(timens.Ahead), p)
+	high := timens.Now(t, clock.Boottime)
+	if err := unshare.Err(); err != nil {
+		t.Fatalf("unshare(CLONE_NEWTIME): %v", err)
+	}
+	if err := write.Err(); err != nil {
+		t.Fatalf("write %q: %v", timens.Behind, err)
+	}
+	if got := timens.Text(t, before); got != timens.Ahead.String() {
+		t.Errorf("before unshare() the file is\n%swant\n%s", got, timens.Ahead)
+	}
+	if got := timens.Text(t, after); got != timens.Behind.String() {
+		t.Errorf("after unshare() and a write the file is\n%swant\n%s", got, timens.Behind)
+	}
+	now := timens.Time(t, boot)
+	if offset := (timens.Interval{Low: now - high, High: now - low}); !offset.Contains(timens.Ahead.Boottime) {
+		t.Errorf("after them boottime by syscall is off by %v, want %v as before", offset, timens.Ahead.Boottime)
+	}
+}
+
+// Threads of one process have offsets files of their own.
+func TestOffsetsFileOfThreads(t *testing.T) {
+	timens.Need(t)
+	read := func(tid int) string {
+		text, err := os.ReadFile(timens.OffsetsFile(tid))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
 	err := osthread.Run(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
-			return err
-		}
-		if err := capability.Drop(unix.CAP_SYS_TIME); err != nil {
-			return err
-		}
-		// The range is not looked at: without the capability nothing is told.
-		for _, text := range []string{"monotonic 1 0\n", "monotonic -9223372036 0\n"} {
-			if err := timens.Write(unix.Gettid(), text); err != unix.EPERM {
-				t.Errorf("write %q: %v, want %v", text, err, unix.EPERM)
+		other := unix.Gettid()
+		timens.WithPending(t, timens.Across, func() {
+			if got, want := read(unix.Gettid()), timens.Across.String(); got != want {
+				t.Errorf("the file of the thread that called unshare() is\n%swant\n%s", got, want)
 			}
-		}
+			for _, tid := range []int{other, os.Getpid()} {
+				if got, want := read(tid), (timens.Offsets{}).String(); got != want {
+					t.Errorf("the file of thread %d is\n%swant\n%s", tid, got, want)
+				}
+			}
+		})
 		return nil
 	})
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// pendingText returns the offsets file of the calling thread.
+func pendingText(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(timens.OffsetsFile(unix.Gettid()))
+	if err != nil {
+		t.Error(err)
+	}
+	return string(text)
 }

@@ -1,0 +1,134 @@
+package timens
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// clockEnd is where a clock may not get to: half of the seconds that fit into 63
+// bits of nanoseconds, and the second that begins there.
+const clockEnd = ((1<<63-1)/time.Second/2 + 1) * time.Second
+
+// limits are offsets that are just good or just bad while the kernel's reading
+// of a clock is at now or less than slack after it.
+var limits = []limit{
+	{"clock at zero", func(now, _ time.Duration) time.Duration { return -now }, nil},
+	{"clock before zero", func(now, slack time.Duration) time.Duration { return -now - slack }, unix.ERANGE},
+	{"clock before its end", func(now, slack time.Duration) time.Duration { return clockEnd - now - slack }, nil},
+	{"clock at its end", func(now, _ time.Duration) time.Duration { return clockEnd - now }, unix.ERANGE},
+}
+
+type limit struct {
+	name   string
+	offset func(now, slack time.Duration) time.Duration
+	want   error
+}
+
+// A write that took longer than its slack has to be done again: the clock has
+// gone on, and the limit with it.
+const (
+	slack       = 20 * time.Millisecond
+	slackInside = 200 * time.Millisecond // with the start of a child
+)
+
+// Each clock, taken by itself, has to be from zero to the limit; what lies just
+// at the limit is told from what lies just beyond.
+func TestOffsetsFileRange(t *testing.T) {
+	timens.Need(t)
+	for _, id := range bothClocks {
+		for _, limit := range limits {
+			t.Run(fmt.Sprintf("%v/%s", id, limit.name), func(t *testing.T) {
+				timens.WithPending(t, timens.Offsets{}, func() {
+					testLimit(t, id, limit)
+				})
+			})
+		}
+	}
+}
+
+func testLimit(t *testing.T, id clock.ID, limit limit) {
+	t.Helper()
+	for range 100 {
+		before := timens.Now(t, id)
+		text := line(id, limit.offset(before, slack))
+		err := timens.Write(unix.Gettid(), text)
+		took := timens.Now(t, id) - before
+		if took >= slack {
+			continue
+		}
+		if err != limit.want {
+			t.Errorf("write %q while %v went from %v by %v: %v, want %v", text, id, before, took, err, limit.want)
+		}
+		return
+	}
+	t.Errorf("no write was done within %v", slack)
+}
+
+// The limits are those of the initial clocks, whose zero is that of the machine,
+// for a caller inside a namespace as well.
+func TestOffsetsFileRangeInside(t *testing.T) {
+	timens.Need(t)
+	for _, outer := range []timens.Offsets{timens.Ahead, timens.Behind} {
+		for _, id := range bothClocks {
+			for _, limit := range limits {
+				t.Run(fmt.Sprintf("%v by %v/%s", id, outer.Of(id), limit.name), func(t *testing.T) {
+					testLimitInside(t, outer, id, limit)
+				})
+			}
+		}
+	}
+}
+
+func testLimitInside(t *testing.T, outer timens.Offsets, id clock.ID, limit limit) {
+	t.Helper()
+	for range 20 {
+		p := timens.NewProgram(t)
+		before := timens.Now(t, id)
+		text := line(id, limit.offset(before, slackInside))
+		unshare := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
+		write := p.WriteFile(offsetsFile, text)
+		timens.Run(t, timens.Unshared(outer), p)
+		took := timens.Now(t, id) - before
+		if took >= slackInside {
+			continue
+		}
+		if err := unshare.Err(); err != nil {
+			t.Fatalf("unshare: %v", err)
+		}
+		if err := write.Err(); err != limit.want {
+			t.Errorf("write %q where %v is off by %v, while the initial one went from %v by %v: %v, want %v",
+				text, id, outer.Of(id), before, took, err, limit.want)
+		}
+		return
+	}
+	t.Errorf("no write was done within %v", slackInside)
+}
+
+// An offset at its limit does not overflow anything on its way to a reader.
+func TestOffsetsFileRangeRead(t *testing.T) {
+	timens.Need(t)
+	mono, boot := timens.Now(t, clock.Monotonic), timens.Now(t, clock.Boottime)
+	for name, offsets := range map[string]timens.Offsets{
+		"lowest":  {Monotonic: -mono, Boottime: -boot},
+		"highest": {Monotonic: clockEnd - mono - time.Hour, Boottime: clockEnd - boot - time.Hour},
+	} {
+		for _, via := range clock.Vias {
+			t.Run(fmt.Sprintf("%s/%v", name, via), func(t *testing.T) {
+				got := timens.Measure(t, timens.Unshared(offsets), via, bothClocks...)
+				timens.CheckShifts(t, got, offsets)
+			})
+		}
+	}
+}
+
+// line is a line of the offsets file.
+func line(id clock.ID, offset time.Duration) string {
+	sec, nsec := timens.Split(offset)
+	return fmt.Sprintf("%v %d %d\n", id, sec, nsec)
+}

@@ -1,0 +1,199 @@
+package timens
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// inside adds steps to a child, all of which have to succeed.
+type inside func(p *clone.Program) steps
+
+func unshareInside(p *clone.Program) steps {
+	return steps{"unshare": p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)}
+}
+
+func enterInside(p *clone.Program) steps {
+	return steps{"setns": p.Setns(children, unix.CLONE_NEWTIME)}
+}
+
+func openInside(p *clone.Program) steps {
+	return steps{"open": p.Open(children, unix.O_RDONLY), "open again": p.Open(children, unix.O_RDONLY)}
+}
+
+func writeInside(p *clone.Program) steps {
+	return steps{"write": p.WriteFile(offsetsFile, timens.Across.String())}
+}
+
+// use starts a child that does some steps and waits for its end.
+func use(launch clone.Launcher, adds ...inside) error {
+	p, err := clone.NewProgram()
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	var all []steps
+	for _, add := range adds {
+		all = append(all, add(p))
+	}
+	child, err := launch(p)
+	if err != nil {
+		return fmt.Errorf("start a child: %w", err)
+	}
+	status, err := child.Wait(timens.Patience)
+	if err != nil {
+		return err
+	}
+	if status != 0 {
+		return fmt.Errorf("the child's wait status is %#x, want exit(0)", int(status))
+	}
+	for _, steps := range all {
+		for what, step := range steps {
+			if err := step.Err(); err != nil {
+				return fmt.Errorf("%s in the child: %w", what, err)
+			}
+		}
+	}
+	return nil
+}
+
+// useExec is use for a child that becomes another program.
+func useExec(launch clone.Launcher, adds ...inside) error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	exec := func(p *clone.Program) steps {
+		p.Exec("/proc/self/exe", []string{os.Args[0], "probe:place", "null"}, null)
+		return nil
+	}
+	return use(launch, append(adds, exec)...)
+}
+
+// withPending is a launcher on a thread that has unshared a namespace.
+func withPending(launch clone.Launcher) clone.Launcher {
+	return func(p *clone.Program) (*clone.Child, error) {
+		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+			return nil, err
+		}
+		return launch(p)
+	}
+}
+
+// newTime is a launcher into a new time namespace.
+func newTime(flags uint64) clone.Launcher { return launcher(unix.CLONE_NEWTIME|flags, unix.SIGCHLD) }
+
+func withFlags(flags uint64) *clone.Args {
+	return &clone.Args{Flags: unix.CLONE_NEWTIME | flags, ExitSignal: uint64(unix.SIGCHLD)}
+}
+
+func withPID(pid int32) *clone.Args {
+	args := withFlags(0)
+	args.SetTID, args.SetTIDSize = &pid, 1
+	return args
+}
+
+func intoNoCgroup() *clone.Args {
+	args := withFlags(cloneIntoCgroup)
+	args.Cgroup = 1 << 20 // no descriptor
+	return args
+}
+
+// cloneIntoCgroup is CLONE_INTO_CGROUP, which does not fit into an int anywhere.
+const cloneIntoCgroup = 0x200000000
+
+// refused checks that clone3() fails as it should.
+func refused(args *clone.Args, want error) error {
+	p, err := clone.NewProgram()
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	child, err := clone.Start(args, clone.SizeVer2, p)
+	if err == nil {
+		_, err = child.Wait(timens.Patience)
+		return errors.Join(errors.New("clone3 succeeded"), err)
+	}
+	if err != want {
+		return fmt.Errorf("clone3: %v, want %v", err, want)
+	}
+	return nil
+}
+
+// refusedWithoutDescriptors fails for want of a number for the pidfd.
+func refusedWithoutDescriptors() error {
+	var before unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, nil, &before); err != nil {
+		return err
+	}
+	none := before
+	none.Cur = 0
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &none, nil); err != nil {
+		return err
+	}
+	args, fd := withFlags(unix.CLONE_PIDFD), int32(0)
+	args.Pidfd = &fd
+	err := refused(args, unix.EMFILE)
+	return errors.Join(err, unix.Prlimit(0, unix.RLIMIT_NOFILE, &before, nil))
+}
+
+// refusedOverLimit fills the room and asks for more.
+func refusedOverLimit() error {
+	for range room {
+		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+			return err
+		}
+		ns, err := os.Open(pendingLink)
+		if err != nil {
+			return err
+		}
+		defer ns.Close()
+	}
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != unix.ENOSPC {
+		return fmt.Errorf("unshare over the limit: %v, want %v", err, unix.ENOSPC)
+	}
+	return refused(withFlags(0), unix.ENOSPC)
+}
+
+// refusedWithUTS fails before the time namespace is made, for want of another.
+func refusedWithUTS() error {
+	if err := os.WriteFile("/proc/sys/user/max_uts_namespaces", []byte("0"), 0); err != nil {
+		return err
+	}
+	if err := unix.Unshare(unix.CLONE_NEWTIME | unix.CLONE_NEWUTS); err != unix.ENOSPC {
+		return fmt.Errorf("unshare without room for UTS: %v, want %v", err, unix.ENOSPC)
+	}
+	return refused(withFlags(unix.CLONE_NEWUTS), unix.ENOSPC)
+}
+
+// refusedSetns cannot enter: the probe has threads.
+func refusedSetns() error {
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+		return err
+	}
+	ns, err := os.Open(pendingLink)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWTIME); err != unix.EUSERS {
+		return fmt.Errorf("setns in a process with threads: %v, want %v", err, unix.EUSERS)
+	}
+	return nil
+}
+
+// refusedPending fails to make a child that would have entered what is pending.
+func refusedPending() error {
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+		return err
+	}
+	args := withPID(1)
+	args.Flags = 0
+	return refused(args, unix.EEXIST)
+}
