@@ -111,8 +111,15 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		}
 		extra = append(extra, p)
 	}
+	every, err := os.ReadFile(filepath.Join(a.root, "kernel", "expect"))
+	if err != nil {
+		return inputs{}, err
+	}
+	if _, err := verdict.ParseExpect(every); err != nil {
+		return inputs{}, usagef("kernel/%w", err)
+	}
 	if len(a.series) == 0 { // a tree that is to be tested as it stands
-		in.series = []kernel.Series{{Name: "tree", Patches: extra, Design: a.designOf("")}}
+		in.series = []kernel.Series{{Name: "tree", Patches: extra, Expect: every, Design: a.designOf("")}}
 	}
 	seen := make(map[string]bool)
 	for _, which := range a.series {
@@ -124,7 +131,7 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 			return inputs{}, usagef("-series: there are two series %s", s.Name)
 		}
 		seen[s.Name] = true
-		if _, err := verdict.ParseExpect(s.Expect); err != nil {
+		if s.Expect, err = verdict.JoinExpect(every, s.Expect); err != nil {
 			return inputs{}, usagef("series %s: %w", which, err)
 		}
 		s.Patches = append(s.Patches, extra...)

@@ -14,6 +14,8 @@ import (
 func TestMain(m *testing.M) {
 	probe.Main(m, probe.Table{
 		"clocks":     probe.Func(timens.ReadClocks),
+		"uring":      probe.Func(waitOnUring),
+		"timer_list": probe.Func(readTimerList),
 		"use":        probe.Func(useMany),
 		"place":      probe.Func(look),
 		"grandchild": probe.Func(lookFromChild),

@@ -16,7 +16,7 @@ import (
 // Files of a run's folder beside its lanes, which wire names.
 const (
 	RunFile     = "run.json"     // Run; written first, and again when the kernel is known
-	ExpectFile  = "expect"       // copy of the series' expect file, as it was
+	ExpectFile  = "expect"       // kernel/expect and the series' expect file, as they were
 	AllowFile   = "allow"        // the allow files that apply, one behind the other
 	TroubleFile = "trouble.json" // Trouble; why the run ended before all lanes were booted
 )

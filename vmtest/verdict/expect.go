@@ -55,6 +55,26 @@ func ParseExpect(text []byte) ([]Expectation, error) {
 	return all, nil
 }
 
+// JoinExpect puts what is expected of every kernel before what is expected of a
+// series. Where both name a test the series has the last word.
+func JoinExpect(every, series []byte) ([]byte, error) {
+	general, err := ParseExpect(every)
+	if err != nil {
+		return nil, fmt.Errorf("of every kernel: %w", err)
+	}
+	special, err := ParseExpect(series)
+	if err != nil {
+		return nil, err
+	}
+	lines := slices.Collect(strings.Lines(string(every)))
+	for _, g := range general {
+		if slices.ContainsFunc(special, func(s Expectation) bool { return s.TestID == g.TestID }) {
+			lines[g.Line-1] = "\n"
+		}
+	}
+	return []byte(strings.Join(lines, "") + "\n" + string(series)), nil
+}
+
 // expected is the status that a test is to have.
 func expected(all []Expectation, id wire.TestID) Status {
 	for _, e := range all {

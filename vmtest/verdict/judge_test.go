@@ -424,6 +424,30 @@ func TestParseExpect(t *testing.T) {
 	}
 }
 
+func TestJoinExpect(t *testing.T) {
+	got, err := JoinExpect([]byte("# every\nfail p TestA # general\nskip p TestB # general\n"), []byte("pass p TestA # special\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := ParseExpect(got)
+	want := []Expectation{{testB, Skip, "general", 3}, {testA, Pass, "special", 5}}
+	if err != nil || !slices.Equal(all, want) {
+		t.Errorf("joined to %q: %v, %v, want %v", got, all, err, want)
+	}
+	good, bad := []byte("fail p TestA # why\n"), []byte("fail p TestA\n")
+	for _, texts := range [][2][]byte{{good, bad}, {bad, good}} {
+		if got, err := JoinExpect(texts[0], texts[1]); err == nil {
+			t.Errorf("joined %q and %q to %q", texts[0], texts[1], got)
+		}
+	}
+	for _, texts := range [][2][]byte{{good, nil}, {nil, good}} {
+		got, err := JoinExpect(texts[0], texts[1])
+		if all, perr := ParseExpect(got); len(all) != 1 || err != nil || perr != nil {
+			t.Errorf("joined %q and %q to %q, %v, %v", texts[0], texts[1], got, err, perr)
+		}
+	}
+}
+
 func FuzzParseExpect(f *testing.F) {
 	f.Add([]byte("fail p TestA # because\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -1,0 +1,159 @@
+package timens
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/probe"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// What Linux 6.12 gets wrong. A test here demands what would be right and fails;
+// kernel/expect says so, with the reason, and a kernel that does it right is
+// reported because the test passes.
+
+func TestGapUringTimeout(t *testing.T)     { testGapUring(t, uringTimeout) }
+func TestGapUringLinkTimeout(t *testing.T) { testGapUring(t, uringLinkTimeout) }
+func TestGapUringEnter(t *testing.T)       { testGapUring(t, uringEnter) }
+
+// A deadline on an io_uring is one of the clocks that its user can read.
+func testGapUring(t *testing.T, kind string) {
+	timens.Need(t)
+	var waits []uringWait
+	for _, w := range uringWaits(true) {
+		if w.Kind == kind {
+			waits = append(waits, w)
+		}
+	}
+	for _, offsets := range []timens.Offsets{timens.Behind, timens.Ahead} {
+		checkUring(t, timens.Unshared(offsets), offsets, waits)
+	}
+}
+
+// No process has been started in the future, wherever one looks from: it was
+// before the namespace's clock began if it is older than that.
+func TestGapStartTimeBeforeZero(t *testing.T) {
+	timens.Need(t)
+	offsets := timens.Offsets{Boottime: -timens.Now(t, clock.Boottime) + 10*time.Millisecond}
+	p := timens.NewProgram(t)
+	stat := p.ReadFile("/proc/1/stat")
+	boot := p.ClockGettime(clock.Boottime, clock.Syscall)
+	timens.Run(t, timens.Unshared(offsets), p)
+	started, err := startTime(timens.Text(t, stat))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := timens.Time(t, boot); started > now {
+		t.Errorf("in /proc/1/stat the first process was started at %v after boot, and boottime, off by %v, is %v", started, offsets.Boottime, now)
+	}
+}
+
+// startTime returns field 22 of /proc/PID/stat as a time since boot. What does
+// not fit is returned as the largest time.
+func startTime(stat string) (time.Duration, error) {
+	_, fields, _ := strings.Cut(stat, ") ")
+	words := strings.Fields(fields)
+	if len(words) < 20 {
+		return 0, fmt.Errorf("/proc/PID/stat is %q", stat)
+	}
+	ticks, err := strconv.ParseUint(words[19], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	const most = uint64((1<<63 - 1) / tick)
+	return time.Duration(min(ticks, most)) * tick, nil
+}
+
+// tick is what the kernel counts in for user space: 1/USER_HZ.
+const tick = 10 * time.Millisecond
+
+// A child that does not come to be is no first process of a namespace.
+func TestGapFailedForkFreezes(t *testing.T) {
+	timens.Need(t)
+	taken := []int32{1}
+	args := &clone.Args{ExitSignal: uint64(unix.SIGCHLD), SetTID: &taken[0], SetTIDSize: 1}
+	timens.WithPending(t, timens.Ahead, func() {
+		if child, err := clone.Start(args, clone.SizeVer1, timens.NewProgram(t)); err != unix.EEXIST {
+			t.Skipf("clone3 of PID 1: %v, %v, want %v", child, err, unix.EEXIST)
+		}
+		if err := timens.Write(unix.Gettid(), timens.Behind.String()); err != nil {
+			t.Errorf("write to the pending offsets after a clone3() that failed: %v", err)
+		}
+	})
+}
+
+// times() counts on a clock that is at another place inside a namespace.
+func TestGapTimes(t *testing.T) {
+	timens.Need(t)
+	p := timens.NewProgram(t)
+	inside := p.Syscall(unix.SYS_TIMES, 0)
+	before := ticks(t)
+	timens.Run(t, timens.Unshared(timens.Ahead), p)
+	after := ticks(t)
+	got, err := inside.Value()
+	if err != nil {
+		t.Skipf("times in the child: %v", err)
+	}
+	now := time.Duration(got) * tick
+	if shift := (timens.Interval{Low: now - after - tick, High: now - before + tick}); !shift.Contains(timens.Ahead.Monotonic) {
+		t.Errorf("times() is off by %v, want monotonic's %v", shift, timens.Ahead.Monotonic)
+	}
+}
+
+// ticks returns times() of the calling thread.
+func ticks(t *testing.T) time.Duration {
+	t.Helper()
+	n, err := unix.Times(&unix.Tms{})
+	if err != nil {
+		t.Skipf("times: %v", err)
+	}
+	return time.Duration(n) * tick
+}
+
+// timerList is what /proc/timer_list says of the time, and the clock around it.
+type timerList struct{ Before, Now, After time.Duration }
+
+// readTimerList is the probe "timer_list".
+func readTimerList(any) (list timerList, err error) {
+	if list.Before, err = clock.Read(clock.Monotonic, clock.Syscall); err != nil {
+		return list, err
+	}
+	text, err := os.ReadFile("/proc/timer_list")
+	if err != nil {
+		return list, err
+	}
+	if list.After, err = clock.Read(clock.Monotonic, clock.Syscall); err != nil {
+		return list, err
+	}
+	_, rest, _ := strings.Cut(string(text), "\nnow at ")
+	ns, _, _ := strings.Cut(rest, " ")
+	now, err := strconv.ParseInt(ns, 10, 64)
+	list.Now = time.Duration(now)
+	return list, err
+}
+
+func (l timerList) check(t *testing.T, offset time.Duration) {
+	t.Helper()
+	if l.Now < l.Before || l.Now > l.After {
+		t.Errorf("/proc/timer_list says that it is %v, and monotonic, off by %v, went from %v to %v", l.Now, offset, l.Before, l.After)
+	}
+}
+
+func TestTimerListInitially(t *testing.T) {
+	timens.Need(t)
+	probe.Run[timerList](t, timens.Fork, "timer_list", nil).check(t, 0)
+}
+
+// The reader's clock and that of the list are one.
+func TestGapTimerList(t *testing.T) {
+	timens.Need(t)
+	probe.Run[timerList](t, timens.Unshared(timens.Ahead), "timer_list", nil).check(t, timens.Ahead.Monotonic)
+}

@@ -1,0 +1,184 @@
+package timens
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/probe"
+	"timens-vmtest/tests/internal/timens"
+	"timens-vmtest/tests/internal/uring"
+
+	"golang.org/x/sys/unix"
+)
+
+// uringWait is one wait on an io_uring.
+type uringWait struct {
+	Kind     string // of uringKinds
+	Clock    clock.ID
+	Absolute bool
+}
+
+func (w uringWait) String() string {
+	how := "relative"
+	if w.Absolute {
+		how = "absolute"
+	}
+	return fmt.Sprintf("%s %s %v", how, w.Kind, w.Clock)
+}
+
+// What a wait can be: an entry of its own, one that ends another entry, or the
+// system call's own timeout, which knows one clock.
+const (
+	uringTimeout     = "IORING_OP_TIMEOUT"
+	uringLinkTimeout = "IORING_OP_LINK_TIMEOUT"
+	uringEnter       = "io_uring_enter"
+)
+
+func uringWaits(absolute bool) []uringWait {
+	return []uringWait{
+		{uringTimeout, clock.Monotonic, absolute},
+		{uringTimeout, clock.Boottime, absolute},
+		{uringLinkTimeout, clock.Monotonic, absolute},
+		{uringLinkTimeout, clock.Boottime, absolute},
+		{uringEnter, clock.Monotonic, absolute},
+	}
+}
+
+// uringDelay is how long a wait should take, and uringGuard when one is given
+// up that takes too long.
+const (
+	uringDelay = 60 * time.Millisecond
+	uringGuard = 400 * time.Millisecond
+)
+
+// ended says how a wait ended.
+type ended struct {
+	Wait    uringWait
+	After   time.Duration // by the clock that was waited for
+	GivenUp bool
+}
+
+// check demands an end not too early, by a timer of its own.
+func (e ended) check(t *testing.T, offset time.Duration) {
+	t.Helper()
+	switch {
+	case e.GivenUp:
+		t.Errorf("%v, where the offset is %v: not over after %v, want %v", e.Wait, offset, e.After, uringDelay)
+	case e.After < uringDelay:
+		t.Errorf("%v, where the offset is %v: over after %v, want no less than %v", e.Wait, offset, e.After, uringDelay)
+	}
+}
+
+// waitOnUring is the probe "uring": waits one behind the other.
+func waitOnUring(waits []uringWait) ([]ended, error) {
+	var all []ended
+	for _, w := range waits {
+		e, err := w.run()
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", w, err)
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+const (
+	dataWait = iota + 1
+	dataPoll
+	dataGuard
+)
+
+func (w uringWait) run() (e ended, err error) {
+	ring, err := uring.New()
+	if err != nil {
+		return e, err
+	}
+	defer func() { err = errors.Join(err, ring.Close()) }()
+	never, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return e, err
+	}
+	defer unix.Close(never)
+
+	began, err := clock.Read(w.Clock, clock.Syscall)
+	if err != nil {
+		return e, err
+	}
+	at, flags, enterFlags := uring.NewTimespec(uringDelay), uint32(0), uint32(0)
+	if w.Absolute {
+		at, flags, enterFlags = uring.NewTimespec(began+uringDelay), uring.TimeoutAbs, uring.EnterAbsTimer
+	}
+	if w.Clock == clock.Boottime {
+		flags |= uring.TimeoutBoottime
+	}
+	guard := uring.NewTimespec(uringGuard)
+	entries := []uring.Entry{uring.Timeout(uring.OpTimeout, guard, 0, dataGuard)}
+	switch w.Kind {
+	case uringTimeout:
+		entries = append(entries, uring.Timeout(uring.OpTimeout, at, flags, dataWait))
+	case uringLinkTimeout:
+		entries = append(entries,
+			uring.Entry{Op: uring.OpPollAdd, Flags: uring.EntryIOLink, FD: int32(never), OpFlags: unix.POLLIN, UserData: dataPoll},
+			uring.Timeout(uring.OpLinkTimeout, at, flags, dataWait))
+	}
+	err = ring.Submit(entries...)
+	runtime.KeepAlive(guard)
+	runtime.KeepAlive(at)
+	if err != nil {
+		return e, err
+	}
+	var first uring.Completion
+	if w.Kind == uringEnter {
+		first, err = ring.Wait(at, enterFlags)
+		if err == unix.ETIME {
+			first, err = uring.Completion{UserData: dataWait, Res: -int32(unix.ETIME)}, nil
+		}
+	} else {
+		first, err = ring.Wait(nil, 0)
+	}
+	if err != nil {
+		return e, err
+	}
+	now, err := clock.Read(w.Clock, clock.Syscall)
+	if err != nil {
+		return e, err
+	}
+	e = ended{w, now - began, first.UserData == dataGuard}
+	want := unix.ETIME
+	if first.UserData == dataPoll {
+		want = unix.ECANCELED // by the timeout behind it
+	}
+	if got := unix.Errno(-first.Res); got != want {
+		return e, fmt.Errorf("entry %d completed with %v, want %v", first.UserData, got, want)
+	}
+	return e, nil
+}
+
+func checkUring(t *testing.T, launch clone.Launcher, offsets timens.Offsets, waits []uringWait) {
+	t.Helper()
+	for _, e := range probe.Run[[]ended](t, launch, "uring", waits) {
+		e.check(t, offsets.Of(e.Wait.Clock))
+	}
+}
+
+// Where nothing is shifted all of them work, which shows that the tests of what
+// does not work inside a namespace look at that and at nothing else.
+func TestUringInitially(t *testing.T) {
+	timens.Need(t)
+	checkUring(t, timens.Fork, timens.Offsets{}, append(uringWaits(true), uringWaits(false)...))
+}
+
+// A relative wait has no business with offsets.
+func TestUringRelative(t *testing.T) {
+	timens.Need(t)
+	for _, ns := range namespaces {
+		t.Run(ns.name, func(t *testing.T) {
+			checkUring(t, timens.Unshared(ns.offsets), ns.offsets, uringWaits(false))
+		})
+	}
+}
