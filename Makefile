@@ -18,7 +18,7 @@ HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
-.PHONY: vmtest test build deps bench canary shell kernel initramfs series clean
+.PHONY: vmtest test build deps bench canary shell kernel initramfs series check clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -37,6 +37,10 @@ shell kernel initramfs: deps build
 
 series: deps build
 	@bin/vmtest series list
+
+# Holds every patch of all series, or of SERIES=name, to the rules: see README.
+check: deps build
+	@bin/vmtest series check $(ARGS) $(SERIES)
 
 # Prints how many times slower than the floor we are: see README.
 bench: deps build

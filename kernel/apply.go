@@ -142,13 +142,26 @@ func (p Patch) hunkAt(path, line string) string {
 }
 
 // digest is equal for series that make equal kernels, whatever their
-// changelogs say.
+// changelogs, documentation and selftests say.
 func (o overlay) digest() string {
 	var parts []string
 	for _, path := range sortedKeys(o) {
-		parts = append(parts, path, o[path].stamp())
+		if readByBuild(path) {
+			parts = append(parts, path, o[path].stamp())
+		}
 	}
 	return digest(parts...)
+}
+
+// readByBuild says that a file may change what "make vmlinux" comes to. Of
+// tools/ it is objtool and what that is made of.
+func readByBuild(path string) bool {
+	for _, dir := range []string{"tools/testing/", "tools/perf/"} {
+		if strings.HasPrefix(path, dir) {
+			return false
+		}
+	}
+	return !strings.HasPrefix(path, "Documentation/") || readByKconfig(path)
 }
 
 // stamp identifies the state of one file.

@@ -186,6 +186,14 @@ func (b *build) out() string { return filepath.Join(b.dir, "out") }
 func (b *build) log() string { return filepath.Join(b.dir, "make.log") }
 
 func (b *build) make(ctx context.Context, files manifest, over overlay) error {
+	if err := b.prepare(ctx, files, over); err != nil {
+		return err
+	}
+	return b.compile(ctx)
+}
+
+// prepare leaves the patched tree and its .config in the work folder.
+func (b *build) prepare(ctx context.Context, files manifest, over overlay) error {
 	if err := os.MkdirAll(b.out(), 0o755); err != nil {
 		return err
 	}
@@ -196,10 +204,7 @@ func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 	if b.src, err = materialise(b.Base, files, over, b.dir, b.report); err != nil {
 		return err
 	}
-	if err := b.configureOnce(ctx, files, over); err != nil {
-		return err
-	}
-	return b.compile(ctx)
+	return b.configureOnce(ctx, files, over)
 }
 
 // configureOnce configures unless the .config that is there was made of the
@@ -208,12 +213,12 @@ func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 func (b *build) configureOnce(ctx context.Context, files manifest, over overlay) error {
 	parts := []string{b.toolchain, string(b.Config.Bytes())}
 	for _, path := range sortedKeys(files) {
-		if _, patched := over[path]; !patched && readByKconfig(path) {
+		if _, patched := over[path]; readByKconfig(path) && (!patched || !readByBuild(path)) {
 			parts = append(parts, path, files[path])
 		}
 	}
 	for _, path := range sortedKeys(over) {
-		if readByKconfig(path) {
+		if readByKconfig(path) && readByBuild(path) {
 			parts = append(parts, path, over[path].stamp())
 		}
 	}
@@ -311,7 +316,7 @@ func (b *build) compile(ctx context.Context) error {
 }
 
 // runMake appends make's output to the log and copies it to watch.
-func (b *build) runMake(ctx context.Context, watch io.Writer, target string) error {
+func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string) error {
 	log, err := os.OpenFile(b.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -320,7 +325,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, target string) err
 	// build was: the build ID covers it.
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.src, b.out())
 	args := append([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names}, unusedTools...)
-	cmd := command(ctx, b.src, buildEnv, "make", append(args, target)...)
+	cmd := command(ctx, b.src, buildEnv, "make", append(args, targets...)...)
 	fmt.Fprintf(log, "$ %s %s\n", strings.Join(buildEnv, " "), strings.Join(cmd.Args, " "))
 	b.printed.file = log
 	both := io.MultiWriter(&b.printed, watch)

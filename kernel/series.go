@@ -24,6 +24,7 @@ type Series struct {
 	Name    string
 	Patches []Patch // may be empty: the control series is the unpatched kernel
 	Expect  []byte  // text of its expect file; nil if it has none
+	Excuses []byte  // text of its checkpatch file; nil if it has none
 	Design  string  // word in its design file; "" if it has none
 	About   string  // comment on top of its series file, as one line
 }
@@ -94,9 +95,11 @@ func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
 		}
 		s.Patches = append(s.Patches, p)
 	}
-	s.Expect, err = os.ReadFile(filepath.Join(dir, "expect"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Series{}, &UsageError{fmt.Errorf("series %s: %w", which, err)}
+	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses} {
+		*text, err = os.ReadFile(filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Series{}, &UsageError{fmt.Errorf("series %s: %w", which, err)}
+		}
 	}
 	if s.Design, err = loadDesign(filepath.Join(dir, "design")); err != nil {
 		return Series{}, &UsageError{err}

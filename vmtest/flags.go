@@ -58,6 +58,9 @@ const defaultSeries = "timens-offset"
 // defaultDesign is that of a series, a mailbox or a tree that says nothing.
 const defaultDesign = "timens-offset"
 
+// defaultTimeout is that of a test, in guest time.
+const defaultTimeout = 30 * time.Second
+
 // defaultFragments make the configuration, in this order.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 
@@ -87,6 +90,8 @@ type flags struct {
 	bisect  bool
 	verbose bool
 
+	keepGoing bool
+
 	runRE *regexp.Regexp
 }
 
@@ -107,7 +112,7 @@ func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
 	set.Var(&f.tests, "tests", "test package `FOLDER`s (default tests/timens,tests/clone3 and that of the design)")
 	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or "+defaultDesign+")")
-	set.DurationVar(&f.timeout, "timeout", 30*time.Second, "guest `TIME` after which a test is killed")
+	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "guest `TIME` after which a test is killed")
 }
 
 func (f *flags) registerBoot(set *flag.FlagSet) {
@@ -115,9 +120,13 @@ func (f *flags) registerBoot(set *flag.FlagSet) {
 }
 
 func (f *flags) registerRun(set *flag.FlagSet) {
-	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: guest time is host time, or instructions executed, or one of each side by side")
+	f.registerLane(set)
 	set.StringVar(&f.results, "results", "", "`DIR` that takes one folder a run (default results/ of the checkout)")
 	set.BoolVar(&f.bisect, "bisect", false, "exit 125 instead of 3 and 4, as git bisect run wants it for a commit that cannot be tested")
+}
+
+func (f *flags) registerLane(set *flag.FlagSet) {
+	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: guest time is host time, or instructions executed, or one of each side by side")
 }
 
 func (f *flags) registerVerbose(set *flag.FlagSet) {

@@ -170,9 +170,18 @@ func newFolder(results, name string) (string, error) {
 	return filepath.Join(results, base), os.Rename(tmp, filepath.Join(results, "latest"))
 }
 
-// runSeries runs one series into dir, judges the folder and writes the reports.
-// An error means that not even the folder could be kept.
+// runSeries is judgeSeries with the report on standard output.
 func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir string) (verdict.Result, error) {
+	r, err := a.judgeSeries(ctx, in, s, dir)
+	if err == nil {
+		report.Text(os.Stdout, shortPath(dir), r)
+	}
+	return r, err
+}
+
+// judgeSeries runs one series into dir, judges the folder and writes the
+// reports. An error means that not even the folder could be kept.
+func (a *app) judgeSeries(ctx context.Context, in inputs, s kernel.Series, dir string) (verdict.Result, error) {
 	run := verdict.Run{
 		Series: s.Name, Lanes: lanes[a.lane],
 		Began: time.Now().Format(time.RFC3339), Command: os.Args,
@@ -197,7 +206,6 @@ func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir str
 	if err := report.Write(dir, r); err != nil {
 		return verdict.Result{}, err // not a word of a verdict that was not kept
 	}
-	report.Text(os.Stdout, shortPath(dir), r)
 	return r, nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
@@ -186,6 +187,7 @@ type fakeGuest struct {
 	key              string
 	hello            wire.Hello
 	seq              int
+	kernelSays       string // what the kernel's own text asks for: "fake-guest:" and a name
 }
 
 func newFakeGuest(args []string) (*fakeGuest, error) {
@@ -215,6 +217,14 @@ func newFakeGuest(args []string) (*fakeGuest, error) {
 	config, err := os.ReadFile(filepath.Join(filepath.Dir(kernel), "config"))
 	if err != nil {
 		return nil, err
+	}
+	text, err := os.ReadFile(kernel)
+	if err != nil {
+		return nil, err
+	}
+	if _, what, ok := bytes.Cut(text, []byte("fake-guest:")); ok {
+		name, _, _ := bytes.Cut(what, []byte("\x00"))
+		g.kernelSays = string(name)
 	}
 	sum := sha256.Sum256(config)
 	g.hello = wire.Hello{Schema: wire.Schema, PlanID: g.plan.ID, Clocksource: "tsc", ConfigSHA256: hex.EncodeToString(sum[:])}
@@ -312,6 +322,9 @@ func (g *fakeGuest) play(what string) error {
 				return err
 			}
 		}
+	}
+	if g.kernelSays != "" {
+		what = g.kernelSays
 	}
 	fmt.Fprintln(g.console, "[    0.000000] Linux version 6.12.1-fake")
 	if what == "foreign" {

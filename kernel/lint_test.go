@@ -1,0 +1,62 @@
+package kernel
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFormalities(t *testing.T) {
+	head := "From: Ann <a@example.org>\nSubject: [PATCH] a: Do\n\nWhy.\n\nSigned-off-by: Ann <a@example.org>\n---\n"
+	created := "diff --git a/n.c b/n.c\nnew file mode 100644\n--- /dev/null\n+++ b/n.c\n@@ -0,0 +1,2 @@\n+// SPDX-License-Identifier: GPL-2.0\n+int n;\n"
+	for name, tc := range map[string]struct{ text, want string }{
+		"good":            {head + change + created, ""},
+		"no header":       {change, "it has no subject"},
+		"no author":       {"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\nSubject: [PATCH] a: Do\n\nWhy.\n---\n" + change, "it has no author"},
+		"not signed":      {strings.Replace(head, "Signed-off-by", "Reviewed-by", 1) + change, "no Signed-off-by of its author, Ann <a@example.org>"},
+		"signed by other": {strings.Replace(head, "Signed-off-by: Ann", "Signed-off-by: Bob", 1) + change, "no Signed-off-by of its author"},
+		"signed in words": {strings.Replace(head, "Signed-off-by", "not Signed-off-by", 1) + change, "no Signed-off-by of its author"},
+		"no SPDX":         {head + strings.Replace(created, "SPDX-License-Identifier: GPL-2.0", "Do as you like", 1), "n.c is new and does not begin with its SPDX"},
+	} {
+		p, err := parsePatch("x.patch", []byte(tc.text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := strings.Join(p.Formalities(), "; "); (tc.want == "") != (got == "") || !strings.Contains(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func TestNewWarnings(t *testing.T) {
+	base := Unplaced("/c/work/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n")
+	if want := []string{"kernel/fork.c: warning: a", "kernel/fork.c: warning: a", "kernel/fork.c: warning: b [-Wb]"}; !slices.Equal(base, want) {
+		t.Fatalf("got %q, want %q", base, want)
+	}
+	for output, want := range map[string]int{
+		"": 0,
+		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\n":                                  0,
+		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\nkernel/fork.c:502:1: warning: a\n": 1,
+		"kernel/nsproxy.c:1:1: warning: a\n":                                                                  1,
+	} {
+		if got := NewWarnings(base, Unplaced(output)); len(got) != want {
+			t.Errorf("%q: %q are new, want %d", output, got, want)
+		}
+	}
+}
+
+// The selftests and the documentation of a series make no other kernel.
+func TestBuildIgnoresWhatItDoesNotRead(t *testing.T) {
+	w := newWorld(t)
+	w.mustBuild(good)
+	for file, cached := range map[string]bool{
+		"tools/testing/selftests/x/Makefile": true, "tools/perf/x.c": true, "Documentation/x.rst": true,
+		"Documentation/Kconfig": false, "tools/objtool/x.c": false, "new.c": false,
+	} {
+		text := strings.NewReplacer("n.c", file).Replace("diff --git a/n.c b/n.c\nnew file mode 100644\n--- /dev/null\n+++ b/n.c\n@@ -0,0 +1 @@\n+x\n")
+		if image := w.mustBuild(good, text); image.Cached != cached {
+			t.Errorf("with a new %s: cached %t, want %t", file, image.Cached, cached)
+		}
+	}
+}
