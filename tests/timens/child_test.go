@@ -82,7 +82,7 @@ func newVisit(t *testing.T, p *clone.Program) visit {
 	}
 	for _, via := range clock.Vias {
 		v.clocks[via] = make(map[clock.ID]clone.Reading)
-		for _, id := range bothClocks {
+		for _, id := range timens.Clocks {
 			v.clocks[via][id] = p.ClockGettime(id, via)
 			v.before[id] = timens.Now(t, id)
 		}
@@ -100,7 +100,7 @@ func (v visit) check(t *testing.T, when, wantNow, wantNext string, want timens.O
 		t.Errorf("%s the child's children will be in %s, want %s", when, got, wantNext)
 	}
 	for _, via := range clock.Vias {
-		for _, id := range bothClocks {
+		for _, id := range timens.Clocks {
 			now := timens.Time(t, v.clocks[via][id])
 			shift := timens.Interval{Low: now - timens.Now(t, id), High: now - v.before[id]}
 			if want := want.Of(id); !shift.Contains(want) {

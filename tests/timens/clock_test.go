@@ -1,106 +1,158 @@
 package timens
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
 
 	"golang.org/x/sys/unix"
 )
 
-// clocksource decides whether the vDSO can read the clock: jiffies, for one,
-// it cannot.
-const clocksource = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
-
-var shifted = []clock.ID{clock.Monotonic, clock.Boottime, clock.MonotonicRaw, clock.MonotonicCoarse}
-
 func TestClockReadVDSO(t *testing.T)    { testClockRead(t, clock.VDSO) }
 func TestClockReadSyscall(t *testing.T) { testClockRead(t, clock.Syscall) }
 
-// testClockRead checks every clock that a namespace shifts.
 func testClockRead(t *testing.T, via clock.Via) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			offsets := timens.Measure(t, timens.Unshared(ns.offsets), via, shifted...)
-			for _, id := range shifted {
-				if want := ns.offsets.Of(id); !offsets[id].Contains(want) {
-					t.Errorf("%v is off by %v, want %v", id, offsets[id], want)
-				}
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			timens.CheckShifts(t, timens.Measure(t, timens.Unshared(ns.Offsets), via, timens.Shifted...), ns.Offsets)
+		})
+	}
+}
+
+// The nanoseconds of a clock and of its offset together make a second more
+// whenever the offset's are 999999999, and nearly never when they are 1.
+func TestClockReadCarriesNanoseconds(t *testing.T) {
+	timens.Need(t)
+	for _, offsets := range []timens.Offsets{
+		{Monotonic: time.Hour + 999999999, Boottime: -1},
+		{Monotonic: -1, Boottime: time.Hour + 999999999},
+		{Monotonic: time.Hour + 1, Boottime: -time.Second + 1},
+		{Monotonic: -time.Second + 1, Boottime: time.Hour + 1},
+	} {
+		for _, via := range clock.Vias {
+			timens.CheckShifts(t, timens.Measure(t, timens.Unshared(offsets), via, timens.Shifted...), offsets)
+		}
+	}
+}
+
+// A clone3() that asks for a namespace starts its child in it.
+func TestClockReadAfterClone3(t *testing.T) {
+	timens.Need(t)
+	newTime := func(p *clone.Program) (*clone.Child, error) {
+		return clone.Start(&clone.Args{Flags: unix.CLONE_NEWTIME, ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, p)
+	}
+	for _, ns := range timens.Examples {
+		for _, via := range clock.Vias {
+			timens.WithPending(t, ns.Offsets, func() {
+				timens.CheckShifts(t, timens.Measure(t, newTime, via, timens.Shifted...), ns.Offsets)
+			})
+		}
+	}
+}
+
+// An execve() starts a program with a new vDSO.
+func TestClockReadAfterExec(t *testing.T) {
+	timens.Need(t)
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			p := timens.NewProgram(t)
+			unshare := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
+			write := p.WriteFile(offsetsFile, ns.Offsets.String())
+			for _, shifts := range timens.MeasureExec(t, timens.Fork, p, "clocks", nil) {
+				timens.CheckShifts(t, shifts, ns.Offsets)
+			}
+			if err := errors.Join(unshare.Err(), write.Err()); err != nil {
+				t.Fatalf("make the namespace: %v", err)
 			}
 		})
 	}
 }
 
-// A namespace must leave alone what does not count from the boot.
-func TestClockReadUnshifted(t *testing.T) {
+// setns() changes the clocks of a running program, whose vDSO has been in use
+// before, and that into a namespace as well as out of it.
+func TestClockReadAfterSetns(t *testing.T) {
 	timens.Need(t)
-	unshifted := []clock.ID{clock.Realtime, clock.RealtimeCoarse, clock.TAI}
-	for _, via := range clock.Vias {
-		t.Run(via.String(), func(t *testing.T) {
-			offsets := timens.Measure(t, timens.Unshared(namespaces[0].offsets), via, unshifted...)
-			for _, id := range unshifted {
-				// Setting the time moves these clocks, but never by a day.
-				if got := offsets[id]; got.Low > time.Hour || got.High < -time.Hour {
-					t.Errorf("%v is off by %v, want about 0", id, got)
-				}
-			}
-		})
-	}
-}
-
-// Both implementations compute the same sum: a reading by the system call lies
-// between two by the vDSO, to the nanosecond.
-func TestClockReadVDSOAgreesWithSyscall(t *testing.T) {
-	timens.Need(t)
-	for _, ns := range namespaces {
-		for _, id := range shifted {
-			t.Run(ns.name+"/"+id.String(), func(t *testing.T) {
+	for _, ns := range timens.Examples {
+		for _, via := range clock.Vias {
+			t.Run(ns.Name+"/"+via.String(), func(t *testing.T) {
 				p := timens.NewProgram(t)
-				first := p.ClockGettime(id, clock.VDSO)
-				syscall := p.ClockGettime(id, clock.Syscall)
-				last := p.ClockGettime(id, clock.VDSO)
-				timens.Run(t, timens.Unshared(ns.offsets), p)
-				low, got, high := timens.Time(t, first), timens.Time(t, syscall), timens.Time(t, last)
-				if got < low || got > high {
-					t.Errorf("read %v by vDSO, %v by system call, %v by vDSO: out of order", low, got, high)
+				p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
+				write := p.WriteFile(offsetsFile, ns.Offsets.String())
+				read := func() map[clock.ID]clone.Reading {
+					readings := make(map[clock.ID]clone.Reading)
+					for _, id := range timens.Shifted {
+						readings[id] = p.ClockGettime(id, via)
+					}
+					return readings
+				}
+				outside := read()
+				enter := p.Setns(children, unix.CLONE_NEWTIME)
+				inside := read()
+				leave := p.Setns(fmt.Sprintf("/proc/%d/ns/time", os.Getpid()), unix.CLONE_NEWTIME)
+				back := read()
+
+				before := readAll(t, timens.Shifted)
+				timens.Run(t, timens.Fork, p)
+				after := readAll(t, timens.Shifted)
+				if err := errors.Join(write.Err(), enter.Err(), leave.Err()); err != nil {
+					t.Fatalf("write the offsets, enter, leave: %v", err)
+				}
+				for _, stage := range []struct {
+					name     string
+					readings map[clock.ID]clone.Reading
+					want     timens.Offsets
+				}{
+					{"before setns()", outside, timens.Offsets{}},
+					{"after setns()", inside, ns.Offsets},
+					{"after setns() back", back, timens.Offsets{}},
+				} {
+					for id, reading := range stage.readings {
+						got := timens.Time(t, reading)
+						shift := timens.Interval{Low: got - after[id], High: got - before[id]}
+						if want := stage.want.Of(id); !shift.Contains(want) {
+							t.Errorf("%s %v by %v is off by %v, want %v", stage.name, id, via, shift, want)
+						}
+					}
 				}
 			})
 		}
 	}
 }
 
-// A vDSO that falls back to the system call gives right values and tests
-// nothing. A true one executes RDTSC, so a child to which RDTSC is forbidden
-// must die of it, and must not die of the system call.
-func TestClockReadVDSOIsNoSyscall(t *testing.T) {
+// Neither unshare() nor the child that goes into the namespace shifts a clock
+// of the one who stays outside.
+func TestClockReadParentUnaffected(t *testing.T) {
 	timens.Need(t)
-	for _, id := range []clock.ID{clock.Monotonic, clock.Boottime} {
-		for via, want := range map[clock.Via]unix.Signal{clock.VDSO: unix.SIGSEGV, clock.Syscall: 0} {
-			t.Run(id.String()+"/"+via.String(), func(t *testing.T) {
-				p := timens.NewProgram(t)
-				p.Syscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0)
-				forbid := p.Syscall(unix.SYS_PRCTL, unix.PR_SET_TSC, unix.PR_TSC_SIGSEGV)
-				p.ClockGettime(id, via)
-				child, err := timens.Unshared(namespaces[0].offsets)(p)
-				if err != nil {
-					t.Fatal(err)
+	for _, ns := range timens.Examples {
+		before := readAll(t, timens.Shifted)
+		timens.WithPending(t, ns.Offsets, func() {
+			timens.Run(t, timens.Fork, timens.NewProgram(t))
+			for _, id := range timens.Shifted {
+				for _, via := range clock.Vias {
+					got, err := clock.Read(id, via)
+					after := timens.Now(t, id)
+					if err != nil || got < before[id] || got > after {
+						t.Errorf("after its child left with %v the parent reads %v by %v as %v (%v), want it in [%v, %v]",
+							ns.Offsets.Of(id), id, via, got, err, before[id], after)
+					}
 				}
-				status, err := child.Wait(timens.Patience)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := forbid.Err(); err != nil {
-					t.Fatalf("prctl(PR_SET_TSC): %v", err)
-				}
-				if got := unix.Signal(status & 0x7f); got != want {
-					source, err := os.ReadFile(clocksource)
-					t.Errorf("the child ended by signal %d, want %d; the clocksource is %q (%v)", got, want, source, err)
-				}
-			})
-		}
+			}
+		})
 	}
+}
+
+func readAll(t *testing.T, ids []clock.ID) map[clock.ID]time.Duration {
+	t.Helper()
+	now := make(map[clock.ID]time.Duration)
+	for _, id := range ids {
+		now[id] = timens.Now(t, id)
+	}
+	return now
 }

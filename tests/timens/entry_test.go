@@ -18,9 +18,6 @@ const (
 	children = "/proc/self/ns/time_for_children"
 )
 
-// bothClocks have an offset in the offsets file.
-var bothClocks = []clock.ID{clock.Monotonic, clock.Boottime}
-
 // A fork() enters the namespace that the parent has unshared; the parent stays.
 // So does every other kind of child with memory of its own.
 func TestEntryByFork(t *testing.T) {
@@ -89,11 +86,11 @@ func TestEntryByVforkAndExec(t *testing.T) {
 // execve() enters too, without any fork(), and not before it is done.
 func TestEntryByExec(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
 			p := timens.NewProgram(t)
 			p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
-			write := p.WriteFile(offsetsFile, ns.offsets.String())
+			write := p.WriteFile(offsetsFile, ns.Offsets.String())
 			pending := p.ReadLink(children)
 			early := newVisit(t, p)
 			got := measurePlace(t, timens.Fork, p, "place")
@@ -102,7 +99,7 @@ func TestEntryByExec(t *testing.T) {
 			}
 			link := timens.Text(t, pending)
 			early.check(t, "before execve()", taskLink(t, os.Getpid(), "time"), link, timens.Offsets{})
-			got.check(t, "after execve()", link, ns.offsets)
+			got.check(t, "after execve()", link, ns.Offsets)
 		})
 	}
 }

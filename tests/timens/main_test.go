@@ -5,7 +5,6 @@ package timens
 
 import (
 	"testing"
-	"time"
 
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
@@ -26,17 +25,4 @@ func TestMain(m *testing.M) {
 		"timers":     probe.Func(runTimers),
 		"futex":      probe.Func(waitOnFutex),
 	})
-}
-
-// The two clocks never share an offset and never have a whole number of
-// seconds, or a mix-up of clocks or a lost nanosecond part would go unseen. A
-// clock cannot go below zero and a guest has been up for little more than a
-// second, so the negative ones are small.
-var namespaces = []struct {
-	name    string
-	offsets timens.Offsets
-}{
-	{"ahead", timens.Offsets{Monotonic: 24*time.Hour + 123456789, Boottime: 48*time.Hour + 987654321}},
-	{"behind", timens.Offsets{Monotonic: -500000001, Boottime: -300000007}},
-	{"across", timens.Offsets{Monotonic: -400000003, Boottime: 1000*24*time.Hour + 1}},
 }

@@ -17,12 +17,12 @@ const offsetsFile = "/proc/self/timens_offsets"
 
 func TestOffsetsFileReadBack(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
 			p := timens.NewProgram(t)
 			file := p.ReadFile(offsetsFile)
-			timens.Run(t, timens.Unshared(ns.offsets), p)
-			if got, want := timens.Text(t, file), ns.offsets.String(); got != want {
+			timens.Run(t, timens.Unshared(ns.Offsets), p)
+			if got, want := timens.Text(t, file), ns.Offsets.String(); got != want {
 				t.Errorf("inside, %s is\n%swant\n%s", offsetsFile, got, want)
 			}
 		})

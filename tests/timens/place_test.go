@@ -45,7 +45,7 @@ func lookFromChild(any) (place, error) {
 	readings := make(map[clock.Via]map[clock.ID]clone.Reading)
 	for _, via := range clock.Vias {
 		readings[via] = make(map[clock.ID]clone.Reading)
-		for _, id := range bothClocks {
+		for _, id := range timens.Clocks {
 			readings[via][id] = p.ClockGettime(id, via)
 		}
 	}
@@ -65,7 +65,7 @@ func lookFromChild(any) (place, error) {
 	}
 	for _, via := range clock.Vias {
 		out.Clocks[via] = make(map[clock.ID]time.Duration)
-		for _, id := range bothClocks {
+		for _, id := range timens.Clocks {
 			if out.Clocks[via][id], err = readings[via][id].Time(); err != nil {
 				return place{}, fmt.Errorf("read %v by %v: %w", id, via, err)
 			}
@@ -84,11 +84,11 @@ type measuredPlace struct {
 func measurePlace(t *testing.T, launch clone.Launcher, p *clone.Program, name string) measuredPlace {
 	t.Helper()
 	m := measuredPlace{before: make(map[clock.ID]time.Duration), after: make(map[clock.ID]time.Duration)}
-	for _, id := range bothClocks {
+	for _, id := range timens.Clocks {
 		m.before[id] = timens.Now(t, id)
 	}
 	m.place = probe.Finish[place](t, launch, p, name, nil)
-	for _, id := range bothClocks {
+	for _, id := range timens.Clocks {
 		m.after[id] = timens.Now(t, id)
 	}
 	return m
@@ -101,7 +101,7 @@ func (m measuredPlace) check(t *testing.T, when, wantLink string, want timens.Of
 		t.Errorf("%s the program is in %s, with children in %s, want %s for both", when, m.Now, m.Next, wantLink)
 	}
 	for _, via := range clock.Vias {
-		for _, id := range bothClocks {
+		for _, id := range timens.Clocks {
 			now := m.Clocks[via][id]
 			shift := timens.Interval{Low: now - m.after[id], High: now - m.before[id]}
 			if want := want.Of(id); !shift.Contains(want) {

@@ -41,7 +41,7 @@ const (
 // at the limit is told from what lies just beyond.
 func TestOffsetsFileRange(t *testing.T) {
 	timens.Need(t)
-	for _, id := range bothClocks {
+	for _, id := range timens.Clocks {
 		for _, limit := range limits {
 			t.Run(fmt.Sprintf("%v/%s", id, limit.name), func(t *testing.T) {
 				timens.WithPending(t, timens.Offsets{}, func() {
@@ -75,7 +75,7 @@ func testLimit(t *testing.T, id clock.ID, limit limit) {
 func TestOffsetsFileRangeInside(t *testing.T) {
 	timens.Need(t)
 	for _, outer := range []timens.Offsets{timens.Ahead, timens.Behind} {
-		for _, id := range bothClocks {
+		for _, id := range timens.Clocks {
 			for _, limit := range limits {
 				t.Run(fmt.Sprintf("%v by %v/%s", id, outer.Of(id), limit.name), func(t *testing.T) {
 					testLimitInside(t, outer, id, limit)
@@ -120,7 +120,7 @@ func TestOffsetsFileRangeRead(t *testing.T) {
 	} {
 		for _, via := range clock.Vias {
 			t.Run(fmt.Sprintf("%s/%v", name, via), func(t *testing.T) {
-				got := timens.Measure(t, timens.Unshared(offsets), via, bothClocks...)
+				got := timens.Measure(t, timens.Unshared(offsets), via, timens.Clocks...)
 				timens.CheckShifts(t, got, offsets)
 			})
 		}

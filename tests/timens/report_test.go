@@ -41,11 +41,11 @@ func measureReports(t *testing.T, offsets timens.Offsets) measured {
 
 func TestProcUptime(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			got := measureReports(t, ns.offsets)
-			low := (got.before + ns.offsets.Boottime).Truncate(10 * time.Millisecond)
-			high := got.after + ns.offsets.Boottime
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			got := measureReports(t, ns.Offsets)
+			low := (got.before + ns.Offsets.Boottime).Truncate(10 * time.Millisecond)
+			high := got.after + ns.Offsets.Boottime
 			if got.Uptime < low || got.Uptime > high {
 				t.Errorf("uptime is %v, want it in [%v, %v]", got.Uptime, low, high)
 			}
@@ -55,11 +55,11 @@ func TestProcUptime(t *testing.T) {
 
 func TestSysinfoUptime(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			got := measureReports(t, ns.offsets)
-			low := got.before + ns.offsets.Boottime
-			high := got.after + ns.offsets.Boottime + time.Second
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			got := measureReports(t, ns.Offsets)
+			low := got.before + ns.Offsets.Boottime
+			high := got.after + ns.Offsets.Boottime + time.Second
 			if got.Sysinfo < low || got.Sysinfo > high {
 				t.Errorf("uptime is %v, want it in [%v, %v]", got.Sysinfo, low, high)
 			}
@@ -71,14 +71,14 @@ func TestSysinfoUptime(t *testing.T) {
 // started earlier.
 func TestProcStatBtime(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
 			initial, err := readBtime()
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := measureReports(t, ns.offsets).Btime
-			exact := initial - ns.offsets.Boottime
+			got := measureReports(t, ns.Offsets).Btime
+			exact := initial - ns.Offsets.Boottime
 			// Both values are rounded down to seconds.
 			if got <= exact-time.Second || got >= exact+time.Second {
 				t.Errorf("btime is %v, want it within a second of %v", got, exact)

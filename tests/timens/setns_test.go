@@ -17,8 +17,8 @@ import (
 // both links change, and the vDSO's page that was mapped before is gone.
 func TestSetns(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		target := resident(t, timens.Unshared(ns.offsets))
+	for _, ns := range timens.Examples {
+		target := resident(t, timens.Unshared(ns.Offsets))
 		link := taskLink(t, target.PID, "time")
 		pidfd := openPID(t, target.PID)
 		for _, way := range []struct {
@@ -34,7 +34,7 @@ func TestSetns(t *testing.T) {
 			{"ioctl of the pidfd", namespaceOf(t, pidfd, pidfdGetTime), unix.CLONE_NEWTIME},
 			{"ioctl of the pidfd, for children", namespaceOf(t, pidfd, pidfdGetTimeForChildren), 0},
 		} {
-			t.Run(ns.name+"/"+way.name, func(t *testing.T) {
+			t.Run(ns.Name+"/"+way.name, func(t *testing.T) {
 				p := timens.NewProgram(t)
 				p.ClockGettime(clock.Monotonic, clock.VDSO)
 				setns := p.Syscall(unix.SYS_SETNS, way.file.Fd(), uintptr(way.flags))
@@ -43,7 +43,7 @@ func TestSetns(t *testing.T) {
 				if err := setns.Err(); err != nil {
 					t.Fatalf("setns: %v", err)
 				}
-				v.check(t, "after setns()", link, link, ns.offsets)
+				v.check(t, "after setns()", link, link, ns.Offsets)
 			})
 		}
 	}

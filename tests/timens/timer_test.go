@@ -66,10 +66,10 @@ type timerFacts struct {
 
 func testTimers(t *testing.T, request timerRequest) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			all := probe.Run[map[clock.ID]timerFacts](t, timens.Unshared(ns.offsets), "timers", request)
-			for _, id := range bothClocks {
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			all := probe.Run[map[clock.ID]timerFacts](t, timens.Unshared(ns.Offsets), "timers", request)
+			for _, id := range timens.Clocks {
 				t.Run(id.String(), func(t *testing.T) {
 					facts := all[id]
 					if !facts.Possible.Contains(facts.Left) {
@@ -93,7 +93,7 @@ type timer interface {
 // runTimers is the probe "timers".
 func runTimers(request timerRequest) (map[clock.ID]timerFacts, error) {
 	all := make(map[clock.ID]timerFacts)
-	for _, id := range bothClocks {
+	for _, id := range timens.Clocks {
 		facts, err := runTimer(id, request)
 		if err != nil {
 			return nil, fmt.Errorf("%s of %v: %w", request.Kind, id, err)
@@ -168,10 +168,10 @@ func arm(tm timer, id clock.ID, absolute bool, d time.Duration) (timens.Interval
 // probe is then killed, and that is the failure.
 func testSleep(t *testing.T, absolute bool) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			slept := probe.Run[map[clock.ID]expiry](t, timens.Unshared(ns.offsets), "sleep", absolute)
-			for _, id := range bothClocks {
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			slept := probe.Run[map[clock.ID]expiry](t, timens.Unshared(ns.Offsets), "sleep", absolute)
+			for _, id := range timens.Clocks {
 				t.Run(id.String(), func(t *testing.T) { slept[id].check(t) })
 			}
 		})
@@ -181,9 +181,9 @@ func testSleep(t *testing.T, absolute bool) {
 // futex() takes absolute deadlines of CLOCK_MONOTONIC.
 func TestFutexWaitAbsolute(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			probe.Run[expiry](t, timens.Unshared(ns.offsets), "futex", near).check(t)
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			probe.Run[expiry](t, timens.Unshared(ns.Offsets), "futex", near).check(t)
 		})
 	}
 }

@@ -176,9 +176,9 @@ func TestUringInitially(t *testing.T) {
 // A relative wait has no business with offsets.
 func TestUringRelative(t *testing.T) {
 	timens.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			checkUring(t, timens.Unshared(ns.offsets), ns.offsets, uringWaits(false))
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			checkUring(t, timens.Unshared(ns.Offsets), ns.Offsets, uringWaits(false))
 		})
 	}
 }

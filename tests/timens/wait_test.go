@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/timens"
 
 	"golang.org/x/sys/unix"
 )
@@ -149,7 +150,7 @@ func sigset(signal int) (set unix.Sigset_t) {
 // sleep is the probe "sleep": clock_nanosleep() on both clocks.
 func sleep(absolute bool) (map[clock.ID]expiry, error) {
 	out := make(map[clock.ID]expiry)
-	for _, id := range bothClocks {
+	for _, id := range timens.Clocks {
 		start, err := clock.Read(id, clock.Syscall)
 		if err != nil {
 			return nil, err

@@ -21,6 +21,10 @@ const (
 	MonotonicCoarse ID = unix.CLOCK_MONOTONIC_COARSE
 	Boottime        ID = unix.CLOCK_BOOTTIME
 	TAI             ID = unix.CLOCK_TAI
+	RealtimeAlarm   ID = unix.CLOCK_REALTIME_ALARM
+	BoottimeAlarm   ID = unix.CLOCK_BOOTTIME_ALARM
+	ProcessCPU      ID = unix.CLOCK_PROCESS_CPUTIME_ID
+	ThreadCPU       ID = unix.CLOCK_THREAD_CPUTIME_ID
 )
 
 // String returns the clock's name as in /proc/PID/timens_offsets.
@@ -40,6 +44,14 @@ func (id ID) String() string {
 		return "boottime"
 	case TAI:
 		return "tai"
+	case RealtimeAlarm:
+		return "realtime_alarm"
+	case BoottimeAlarm:
+		return "boottime_alarm"
+	case ProcessCPU:
+		return "process_cputime"
+	case ThreadCPU:
+		return "thread_cputime"
 	}
 	return fmt.Sprintf("clock %d", int32(id))
 }
@@ -70,7 +82,7 @@ func Read(id ID, via Via) (time.Duration, error) {
 	var ts unix.Timespec
 	switch via {
 	case VDSO:
-		entry, err := VDSOEntry()
+		entry, err := VDSOFunc(Gettime)
 		if err != nil {
 			return 0, err
 		}
@@ -84,6 +96,15 @@ func Read(id ID, via Via) (time.Duration, error) {
 		}
 	default:
 		return 0, fmt.Errorf("read %v: %v is unknown", id, via)
+	}
+	return Time(ts)
+}
+
+// Time returns the time that a clock showed as ts. Nanoseconds that make up a
+// second of their own, or are negative, are an error: the kernel has to carry.
+func Time(ts unix.Timespec) (time.Duration, error) {
+	if ts.Nsec < 0 || int64(ts.Nsec) >= int64(time.Second) {
+		return 0, fmt.Errorf("the kernel returned %d s and %d ns, which is no timespec", ts.Sec, ts.Nsec)
 	}
 	return time.Duration(ts.Nano()), nil
 }

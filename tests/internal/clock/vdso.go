@@ -14,38 +14,56 @@ import (
 const (
 	atSysinfoEhdr = 33 // AT_SYSINFO_EHDR: where the kernel has mapped the vDSO
 	vdsoMaxSize   = 1 << 20
-	clockGettime  = "__vdso_clock_gettime"
 )
 
-// VDSOEntry returns the address of the vDSO's clock_gettime(), a C function.
-// It holds for this process and for children that have not called execve().
-var VDSOEntry = sync.OnceValues(findEntry)
+// Functions of the vDSO.
+const (
+	Gettime      = "__vdso_clock_gettime"
+	Getres       = "__vdso_clock_getres"
+	Gettimeofday = "__vdso_gettimeofday"
+	SecondsSince = "__vdso_time"
+	Getrandom    = "__vdso_getrandom"
+)
 
-func findEntry() (uintptr, error) {
-	base, err := vdsoBase()
+// VDSOFunc returns the address of one of the vDSO's C functions. It holds for
+// this process and for children that have not called execve().
+func VDSOFunc(name string) (uintptr, error) {
+	entries, err := vdsoFuncs()
 	if err != nil {
 		return 0, err
 	}
+	if entry, ok := entries[name]; ok {
+		return entry, nil
+	}
+	return 0, fmt.Errorf("the vDSO has no %s", name)
+}
+
+var vdsoFuncs = sync.OnceValues(findFuncs)
+
+func findFuncs() (map[string]uintptr, error) {
+	base, err := vdsoBase()
+	if err != nil {
+		return nil, err
+	}
 	mem, err := os.Open("/proc/self/mem")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer mem.Close()
 
 	image, err := elf.NewFile(io.NewSectionReader(mem, int64(base), vdsoMaxSize))
 	if err != nil {
-		return 0, fmt.Errorf("read the vDSO at %#x: %w", base, err)
+		return nil, fmt.Errorf("read the vDSO at %#x: %w", base, err)
 	}
 	symbols, err := image.DynamicSymbols()
 	if err != nil {
-		return 0, fmt.Errorf("read the vDSO's symbols: %w", err)
+		return nil, fmt.Errorf("read the vDSO's symbols: %w", err)
 	}
+	entries := make(map[string]uintptr)
 	for _, s := range symbols {
-		if s.Name == clockGettime {
-			return base + uintptr(s.Value), nil
-		}
+		entries[s.Name] = base + uintptr(s.Value)
 	}
-	return 0, fmt.Errorf("the vDSO has no %s", clockGettime)
+	return entries, nil
 }
 
 func vdsoBase() (uintptr, error) {

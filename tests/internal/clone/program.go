@@ -88,6 +88,30 @@ func (p *Program) Syscall(nr uintptr, args ...uintptr) Result {
 	return p.add(s)
 }
 
+// Call adds a call of a function of the vDSO, or of the system call that does
+// the same.
+func (p *Program) Call(via clock.Via, function string, nr uintptr, args ...uintptr) Result {
+	s := step{nr: nr}
+	copy(s.args[:], args)
+	if via == clock.VDSO {
+		entry, err := clock.VDSOFunc(function)
+		if err != nil {
+			panic(err) // no kernel that these tests run on is without them
+		}
+		s.fn = entry
+	}
+	return p.add(s)
+}
+
+// Alloc returns a zeroed T in memory that the child shares, for Addr.
+func Alloc[T any](p *Program) *T {
+	var t T
+	return (*T)(unsafe.Pointer(unsafe.SliceData(p.alloc(int(unsafe.Sizeof(t))))))
+}
+
+// Addr returns the address of what Alloc returned, as an argument of a call.
+func Addr[T any](t *T) uintptr { return uintptr(unsafe.Pointer(t)) }
+
 // On adds a system call whose first argument is the result of an earlier step,
 // such as a file descriptor.
 func (p *Program) On(first Result, nr uintptr, rest ...uintptr) Result {
@@ -98,16 +122,8 @@ func (p *Program) On(first Result, nr uintptr, rest ...uintptr) Result {
 
 // ClockGettime adds the reading of a clock.
 func (p *Program) ClockGettime(id clock.ID, via clock.Via) Reading {
-	buf := p.alloc(int(unsafe.Sizeof(unix.Timespec{})))
-	s := step{nr: unix.SYS_CLOCK_GETTIME, args: [6]uintptr{uintptr(id), addr(buf)}}
-	if via == clock.VDSO {
-		entry, err := clock.VDSOEntry()
-		if err != nil {
-			panic(err) // no kernel that these tests run on is without a vDSO
-		}
-		s.fn = entry
-	}
-	return Reading{p.add(s), (*unix.Timespec)(unsafe.Pointer(&buf[0]))}
+	ts := Alloc[unix.Timespec](p)
+	return Reading{p.Call(via, clock.Gettime, unix.SYS_CLOCK_GETTIME, uintptr(id), Addr(ts)), ts}
 }
 
 // ReadFile adds the reading of a small file in one read().

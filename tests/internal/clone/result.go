@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"timens-vmtest/tests/internal/clock"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -41,7 +43,7 @@ func (r Reading) Time() (time.Duration, error) {
 	if err := r.Err(); err != nil {
 		return 0, err
 	}
-	return time.Duration(r.ts.Nano()), nil
+	return clock.Time(*r.ts)
 }
 
 // Contents is the result of ReadFile and ReadLink.

@@ -17,15 +17,30 @@ var (
 	Across = Offsets{Monotonic: -400000003, Boottime: 1000*24*time.Hour + 1}
 )
 
+// Examples are these with their names.
+var Examples = []struct {
+	Name    string
+	Offsets Offsets
+}{{"ahead", Ahead}, {"behind", Behind}, {"across", Across}}
+
 // Clocks are those that can have an offset.
 var Clocks = []clock.ID{clock.Monotonic, clock.Boottime}
 
-// CheckShifts compares measured offsets with those that should have been set.
-func CheckShifts(t testing.TB, got map[clock.ID]Interval, want Offsets) {
+// Shifted are the clocks that follow an offset and that every machine has.
+var Shifted = []clock.ID{clock.Monotonic, clock.Boottime, clock.MonotonicRaw, clock.MonotonicCoarse}
+
+// CheckShifts compares measured shifts with the offsets that should have been
+// set. Both clocks that can have one have to be among those measured.
+func CheckShifts(t testing.TB, got map[clock.ID]Shift, want Offsets) {
 	t.Helper()
 	for _, id := range Clocks {
-		if want := want.Of(id); !got[id].Contains(want) {
-			t.Errorf("%v is off by %v, want %v", id, got[id], want)
+		if _, ok := got[id]; !ok {
+			t.Errorf("%v was not measured", id)
+		}
+	}
+	for id, shift := range got {
+		if want := want.Of(id); !shift.Contains(want) {
+			t.Errorf("%v by %v is off by %v, want %v", id, shift.Via, shift, want)
 		}
 	}
 }

@@ -60,10 +60,16 @@ func Reap(t testing.TB, child *clone.Child) {
 	}
 }
 
-// Measure lets a child read clocks with its first instructions and returns by
-// how much each was ahead of the caller's. The interval is as wide as the
-// child's life is long; only an exact offset is sure to lie in it.
-func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID) map[clock.ID]Interval {
+// Shift is by how much a clock read in one way was ahead of the caller's. Only
+// an exact offset is sure to be Contained: the interval is as wide as the life
+// of the child that read the clock is long.
+type Shift struct {
+	Interval
+	Via clock.Via
+}
+
+// Measure lets a child read clocks with its first instructions.
+func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID) map[clock.ID]Shift {
 	t.Helper()
 	p := NewProgram(t)
 	readings := make(map[clock.ID]clone.Reading)
@@ -73,15 +79,15 @@ func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID
 	before := all(t, ids)
 	Run(t, launch, p)
 	after := all(t, ids)
-	shifts := make(map[clock.ID]Interval)
+	shifts := make(map[clock.ID]Shift)
 	for _, id := range ids {
 		got := Time(t, readings[id])
-		shifts[id] = Interval{Low: got - after[id], High: got - before[id]}
+		shifts[id] = Shift{Interval{Low: got - after[id], High: got - before[id]}, via}
 	}
 	return shifts
 }
 
-// Readings are the clocks that have an offset as read inside a namespace.
+// Readings are shifted clocks as read inside a namespace.
 type Readings map[clock.Via]map[clock.ID]time.Duration
 
 // ReadClocks is a probe for MeasureExec.
@@ -89,7 +95,7 @@ func ReadClocks(any) (Readings, error) {
 	out := make(Readings)
 	for _, via := range clock.Vias {
 		out[via] = make(map[clock.ID]time.Duration)
-		for _, id := range Clocks {
+		for _, id := range Shifted {
 			now, err := clock.Read(id, via)
 			if err != nil {
 				return nil, fmt.Errorf("read %v by %v: %w", id, via, err)
@@ -102,17 +108,16 @@ func ReadClocks(any) (Readings, error) {
 
 // MeasureExec is Measure for a child that first does p and then becomes a probe
 // whose result is Readings.
-func MeasureExec(t testing.TB, launch clone.Launcher, p *clone.Program, name string, in any) map[clock.Via]map[clock.ID]Interval {
+func MeasureExec(t testing.TB, launch clone.Launcher, p *clone.Program, name string, in any) map[clock.Via]map[clock.ID]Shift {
 	t.Helper()
-	before := all(t, Clocks)
+	before := all(t, Shifted)
 	readings := probe.Finish[Readings](t, launch, p, name, in)
-	after := all(t, Clocks)
-	shifts := make(map[clock.Via]map[clock.ID]Interval)
+	after := all(t, Shifted)
+	shifts := make(map[clock.Via]map[clock.ID]Shift)
 	for _, via := range clock.Vias {
-		shifts[via] = make(map[clock.ID]Interval)
-		for _, id := range Clocks {
-			got := readings[via][id]
-			shifts[via][id] = Interval{Low: got - after[id], High: got - before[id]}
+		shifts[via] = make(map[clock.ID]Shift)
+		for id, got := range readings[via] {
+			shifts[via][id] = Shift{Interval{Low: got - after[id], High: got - before[id]}, via}
 		}
 	}
 	return shifts

@@ -22,7 +22,7 @@ func (o Offsets) Of(id clock.ID) time.Duration {
 	switch id {
 	case clock.Monotonic, clock.MonotonicRaw, clock.MonotonicCoarse:
 		return o.Monotonic
-	case clock.Boottime:
+	case clock.Boottime, clock.BoottimeAlarm:
 		return o.Boottime
 	}
 	return 0

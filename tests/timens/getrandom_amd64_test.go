@@ -1,0 +1,57 @@
+package timens
+
+import (
+	"bytes"
+	"testing"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// The vDSO's random number generator looks at the kernel's, beside the clocks:
+// in a namespace it has to find the page that the namespace's page stands in
+// for. If it does not, it falls back to the system call and leaves the state
+// that the caller lends it as it was.
+func TestGetrandomVDSO(t *testing.T) {
+	timens.Need(t)
+	// struct vgetrandom_opaque_params
+	type parameters struct {
+		Size, Prot, Flags uint32
+		_                 [13]uint32
+	}
+	const askParameters = ^uintptr(0)
+	for name, launch := range map[string]clone.Launcher{"outside": timens.Fork, "inside": timens.Unshared(timens.Ahead)} {
+		t.Run(name, func(t *testing.T) {
+			state, err := unix.Mmap(-1, 0, timens.PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Munmap(state) // only memory
+			p := timens.NewProgram(t)
+			wanted := clone.Alloc[parameters](p)
+			ask := p.Call(clock.VDSO, clock.Getrandom, 0, 0, 0, 0, clone.Addr(wanted), askParameters)
+			timens.Run(t, timens.Fork, p)
+			if err := ask.Err(); err != nil {
+				t.Fatalf("ask the vDSO how large its state is: %v", err)
+			}
+
+			p = timens.NewProgram(t)
+			random := clone.Alloc[[64]byte](p)
+			fill := p.Call(clock.VDSO, clock.Getrandom, 0, clone.Addr(random), uintptr(len(random)), 0,
+				clone.Addr(&state[0]), uintptr(wanted.Size))
+			timens.Run(t, launch, p)
+			if n, err := fill.Value(); n != len(random) || err != nil {
+				t.Errorf("getrandom by vdso: %d, %v, want %d bytes", n, err, len(random))
+			}
+			if bytes.Count(random[:], []byte{0}) == len(random) {
+				t.Error("getrandom by vdso returned zeros")
+			}
+			if bytes.Count(state, []byte{0}) == len(state) {
+				t.Error("getrandom by vdso has not used its state, so it fell back to the system call")
+			}
+		})
+	}
+}

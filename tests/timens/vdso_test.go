@@ -1,0 +1,68 @@
+package timens
+
+import (
+	"os"
+	"testing"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// clocksource decides whether the vDSO can read the clock: jiffies, for one,
+// it cannot.
+const clocksource = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
+// Both implementations compute the same sum: a reading by the system call lies
+// between two by the vDSO, to the nanosecond.
+func TestClockReadVDSOAgreesWithSyscall(t *testing.T) {
+	timens.Need(t)
+	for _, ns := range timens.Examples {
+		for _, id := range timens.Shifted {
+			t.Run(ns.Name+"/"+id.String(), func(t *testing.T) {
+				p := timens.NewProgram(t)
+				first := p.ClockGettime(id, clock.VDSO)
+				syscall := p.ClockGettime(id, clock.Syscall)
+				last := p.ClockGettime(id, clock.VDSO)
+				timens.Run(t, timens.Unshared(ns.Offsets), p)
+				low, got, high := timens.Time(t, first), timens.Time(t, syscall), timens.Time(t, last)
+				if got < low || got > high {
+					t.Errorf("read %v by vDSO, %v by system call, %v by vDSO: out of order", low, got, high)
+				}
+			})
+		}
+	}
+}
+
+// A vDSO that falls back to the system call gives right values and tests
+// nothing. A true one executes RDTSC, so a child to which RDTSC is forbidden
+// must die of it, and must not die of the system call.
+func TestClockReadVDSOIsNoSyscall(t *testing.T) {
+	timens.Need(t)
+	for _, id := range []clock.ID{clock.Monotonic, clock.Boottime, clock.MonotonicRaw} {
+		for via, want := range map[clock.Via]unix.Signal{clock.VDSO: unix.SIGSEGV, clock.Syscall: 0} {
+			t.Run(id.String()+"/"+via.String(), func(t *testing.T) {
+				p := timens.NewProgram(t)
+				p.Syscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0)
+				forbid := p.Syscall(unix.SYS_PRCTL, unix.PR_SET_TSC, unix.PR_TSC_SIGSEGV)
+				p.ClockGettime(id, via)
+				child, err := timens.Unshared(timens.Ahead)(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				status, err := child.Wait(timens.Patience)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := forbid.Err(); err != nil {
+					t.Fatalf("prctl(PR_SET_TSC): %v", err)
+				}
+				if got := unix.Signal(status & 0x7f); got != want {
+					source, err := os.ReadFile(clocksource)
+					t.Errorf("the child ended by signal %d, want %d; the clocksource is %q (%v)", got, want, source, err)
+				}
+			})
+		}
+	}
+}
