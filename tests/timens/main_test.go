@@ -21,8 +21,7 @@ func TestMain(m *testing.M) {
 		"exec":       probe.Func(execInThread(true)),
 		"exec-other": probe.Func(execInThread(false)),
 		"reports":    probe.Func(readReports),
-		"sleep":      probe.Func(sleep),
+		"waits":      probe.Func(runWaits),
 		"timers":     probe.Func(runTimers),
-		"futex":      probe.Func(waitOnFutex),
 	})
 }

@@ -2,87 +2,19 @@ package timens
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
 	"timens-vmtest/tests/internal/clock"
-	"timens-vmtest/tests/internal/lane"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
 )
 
-const (
-	// far is a deadline that is looked at but not waited for.
-	far = time.Hour
-	// near is one that is waited for.
-	near = 50 * time.Millisecond
-)
+// far is a time to come that is looked at but not waited for.
+const far = time.Hour
 
-// late is the most that a waiter may notice its deadline after it.
-func late() time.Duration {
-	if lane.Virtual() {
-		return 2 * time.Millisecond // a timer's interrupt and one switch of tasks
-	}
-	return 2 * time.Second // more than a busy host adds to an emulated guest's
-}
-
-func TestTimerfdAbsolute(t *testing.T)    { testTimers(t, timerRequest{Kind: "timerfd", Absolute: true}) }
-func TestTimerfdRelative(t *testing.T)    { testTimers(t, timerRequest{Kind: "timerfd"}) }
-func TestPosixTimerAbsolute(t *testing.T) { testTimers(t, timerRequest{Kind: "posix", Absolute: true}) }
-func TestPosixTimerRelative(t *testing.T) { testTimers(t, timerRequest{Kind: "posix"}) }
-
-func TestClockNanosleepAbsolute(t *testing.T) { testSleep(t, true) }
-func TestClockNanosleepRelative(t *testing.T) { testSleep(t, false) }
-
-// expiry is a deadline and the time when its waiter noticed, on one clock.
-type expiry struct{ Due, Woke time.Duration }
-
-func (e expiry) check(t *testing.T) {
-	t.Helper()
-	lane.Lateness(t, e.Woke-e.Due)
-	switch lateness := e.Woke - e.Due; {
-	case e.Due == 0:
-		t.Error("nothing was measured")
-	case lateness < 0:
-		t.Errorf("woke %v early", -lateness)
-	case lateness > late():
-		t.Errorf("woke %v late, want at most %v", lateness, late())
-	}
-}
-
-type timerRequest struct {
-	Kind     string
-	Absolute bool
-}
-
-// timerFacts is what one timer did inside. A deadline that the kernel failed to
-// convert shows in the time left to it, wrong by the offset, whether it is then
-// early or would be late by a day.
-type timerFacts struct {
-	Left     time.Duration
-	Possible timens.Interval
-	Expiry   expiry
-}
-
-func testTimers(t *testing.T, request timerRequest) {
-	timens.Need(t)
-	for _, ns := range timens.Examples {
-		t.Run(ns.Name, func(t *testing.T) {
-			all := probe.Run[map[clock.ID]timerFacts](t, timens.Unshared(ns.Offsets), "timers", request)
-			for _, id := range timens.Clocks {
-				t.Run(id.String(), func(t *testing.T) {
-					facts := all[id]
-					if !facts.Possible.Contains(facts.Left) {
-						t.Errorf("time left to a timer of %v is %v, want it in %v", far, facts.Left, facts.Possible)
-					}
-					facts.Expiry.check(t)
-				})
-			}
-		})
-	}
-}
-
-// timer is a kernel timer of one of two kinds.
+// timer is a kernel timer of some kind. A goroutine makes it and waits for it.
 type timer interface {
 	set(absolute bool, to time.Duration) error
 	left() (time.Duration, error)
@@ -90,100 +22,147 @@ type timer interface {
 	close() error
 }
 
-// runTimers is the probe "timers".
-func runTimers(request timerRequest) (map[clock.ID]timerFacts, error) {
-	all := make(map[clock.ID]timerFacts)
-	for _, id := range timens.Clocks {
-		facts, err := runTimer(id, request)
-		if err != nil {
-			return nil, fmt.Errorf("%s of %v: %w", request.Kind, id, err)
-		}
-		all[id] = facts
-	}
-	return all, nil
+// timerKinds make timers. They may block signals for their goroutine.
+var timerKinds = map[string]func(clock.ID) (timer, error){
+	"timerfd":               newTimerfd,
+	"timer SIGEV_SIGNAL":    newSignalTimer,
+	"timer SIGEV_THREAD_ID": newThreadTimer,
+	"timer SIGEV_NONE":      newSilentTimer,
+	"setitimer":             newItimer,
 }
 
-func runTimer(id clock.ID, request timerRequest) (facts timerFacts, err error) {
-	var tm timer
-	switch request.Kind {
-	case "timerfd":
-		tm, err = newTimerfd(id)
-	case "posix":
-		tm, err = newPosixTimer(id)
-	default:
-		err = fmt.Errorf("no such timer")
-	}
-	if err != nil {
-		return facts, err
-	}
-	defer tm.close() // the process is about to end anyway
-
-	due, err := arm(tm, id, request.Absolute, far)
-	if err != nil {
-		return facts, err
-	}
-	before, err := clock.Read(id, clock.Syscall)
-	if err != nil {
-		return facts, err
-	}
-	if facts.Left, err = tm.left(); err != nil {
-		return facts, err
-	}
-	after, err := clock.Read(id, clock.Syscall)
-	if err != nil {
-		return facts, err
-	}
-	facts.Possible = timens.Interval{Low: due.Low - after, High: due.High - before}
-
-	if due, err = arm(tm, id, request.Absolute, near); err != nil {
-		return facts, err
-	}
-	if err := tm.wait(late() + near); err != nil {
-		return facts, err
-	}
-	facts.Expiry.Due = due.Low
-	facts.Expiry.Woke, err = clock.Read(id, clock.Syscall)
-	return facts, err
+// timerRequest is what a probe is to do with a timer. Of absolute timers, Until
+// says what is tried.
+type timerRequest struct {
+	Kind     string
+	Clock    clock.ID
+	Absolute bool
+	Until    moment
 }
 
-// arm sets a timer to d from now and returns when it is due: a relative one at
-// a time that is only known to lie between two readings.
-func arm(tm timer, id clock.ID, absolute bool, d time.Duration) (timens.Interval, error) {
-	before, err := clock.Read(id, clock.Syscall)
-	if err != nil {
-		return timens.Interval{}, err
-	}
-	if absolute {
-		due := before + d
-		return timens.Interval{Low: due, High: due}, tm.set(true, due)
-	}
-	if err := tm.set(false, d); err != nil {
-		return timens.Interval{}, err
-	}
-	after, err := clock.Read(id, clock.Syscall)
-	return timens.Interval{Low: before + d, High: after + d}, err
+func (r timerRequest) String() string {
+	return wait{Call: r.Kind, Clock: r.Clock, Absolute: r.Absolute, Until: r.Until}.String()
 }
 
-// A sleep to an unconverted deadline in a namespace ahead would take a day; the
-// probe is then killed, and that is the failure.
-func testSleep(t *testing.T, absolute bool) {
+// timerFacts is what one timer did inside. A deadline that the kernel failed to
+// convert shows in the time left to it, wrong by the offset, whether it is then
+// early or would be late by a day.
+type timerFacts struct {
+	Left time.Duration   // to a far deadline
+	Now  timens.Interval // when that was read
+	Due  timens.Interval // the far deadline
+	Near outcome         // of a near one
+}
+
+// testTimers runs timers side by side, in one child in each namespace.
+func testTimers(t *testing.T, requests ...timerRequest) {
+	t.Helper()
 	timens.Need(t)
-	for _, ns := range timens.Examples {
+	for _, ns := range bothSigns {
 		t.Run(ns.Name, func(t *testing.T) {
-			slept := probe.Run[map[clock.ID]expiry](t, timens.Unshared(ns.Offsets), "sleep", absolute)
-			for _, id := range timens.Clocks {
-				t.Run(id.String(), func(t *testing.T) { slept[id].check(t) })
+			all := probe.Run[[]timerFacts](t, timens.Unshared(ns.Offsets), "timers", requests)
+			for i, r := range requests {
+				all[i].check(t, r, ns.Offsets.Of(r.Clock))
 			}
 		})
 	}
 }
 
-// futex() takes absolute deadlines of CLOCK_MONOTONIC.
-func TestFutexWaitAbsolute(t *testing.T) {
-	timens.Need(t)
-	for _, ns := range timens.Examples {
-		t.Run(ns.Name, func(t *testing.T) {
-			probe.Run[expiry](t, timens.Unshared(ns.Offsets), "futex", near).check(t)
-		})
+func (f timerFacts) check(t *testing.T, r timerRequest, offset time.Duration) {
+	t.Helper()
+	f.Near.check(t, r, offset, late())
+	if f.Near.Err != "" || f.Near.Waiting {
+		return
 	}
+	due := f.Due
+	if r.Until == never && offset < 0 {
+		due = timens.Interval{Low: math.MaxInt64 + offset, High: math.MaxInt64 + offset} // the kernel's own largest
+	}
+	// setitimer() cuts off what is less than a microsecond.
+	possible := timens.Interval{Low: due.Low - f.Now.High - time.Microsecond, High: due.High - f.Now.Low}
+	if !possible.Contains(f.Left) {
+		t.Errorf("%v (offset %v): set to %v, it has %v left, want it in %v", r, offset, f.Due.Low, f.Left, possible)
+	}
+}
+
+// runTimers is the probe "timers".
+func runTimers(requests []timerRequest) ([]timerFacts, error) {
+	all := make([]timerFacts, len(requests))
+	done := make(chan struct{})
+	for i, r := range requests {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			if err := r.run(&all[i]); err != nil {
+				all[i].Near.Err = err.Error()
+			}
+		}()
+	}
+	for range requests {
+		<-done
+	}
+	return all, nil
+}
+
+func (r timerRequest) run(facts *timerFacts) error {
+	create := timerKinds[r.Kind]
+	if create == nil {
+		return fmt.Errorf("there is no such timer")
+	}
+	tm, err := create(r.Clock)
+	if err != nil {
+		return err
+	}
+	defer tm.close() // the process is about to end anyway
+
+	distant := func(now time.Duration) time.Duration { return now + far }
+	if r.Until == never {
+		distant = never.after
+	}
+	if facts.Due, err = r.arm(tm, distant); err != nil {
+		return err
+	}
+	if facts.Now.Low, err = clock.Read(r.Clock, clock.Syscall); err != nil {
+		return err
+	}
+	if facts.Left, err = tm.left(); err != nil {
+		return err
+	}
+	if facts.Now.High, err = clock.Read(r.Clock, clock.Syscall); err != nil {
+		return err
+	}
+
+	close := soon.after
+	if r.Until != never {
+		close = r.Until.after
+	}
+	due, err := r.arm(tm, close)
+	if err != nil {
+		return err
+	}
+	if err := tm.wait(late() + near); err != nil {
+		return err
+	}
+	facts.Near.Due = due.Low
+	facts.Near.Woke, err = clock.Read(r.Clock, clock.Syscall)
+	return err
+}
+
+// arm sets a timer and returns when it is due: a relative one at a time that is
+// only known to lie between two readings. What has passed is due now.
+func (r timerRequest) arm(tm timer, when func(now time.Duration) time.Duration) (timens.Interval, error) {
+	before, err := clock.Read(r.Clock, clock.Syscall)
+	if err != nil {
+		return timens.Interval{}, err
+	}
+	if r.Absolute {
+		deadline := when(before)
+		due := max(deadline, before)
+		return timens.Interval{Low: due, High: due}, tm.set(true, deadline)
+	}
+	length := when(before) - before
+	if err := tm.set(false, length); err != nil {
+		return timens.Interval{}, err
+	}
+	after, err := clock.Read(r.Clock, clock.Syscall)
+	return timens.Interval{Low: before + length, High: after + length}, err
 }

@@ -1,205 +1,237 @@
 package timens
 
 import (
-	"errors"
 	"fmt"
+	"math"
 	"runtime"
+	"testing"
 	"time"
-	"unsafe"
 
 	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/lane"
+	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
 
 	"golang.org/x/sys/unix"
 )
 
-// timerfd is a timer of timerfd_create().
-type timerfd struct{ fd int }
+// near is a time to come that is waited for.
+const near = 50 * time.Millisecond
 
-func newTimerfd(id clock.ID) (timer, error) {
-	fd, err := unix.TimerfdCreate(int(id), unix.TFD_CLOEXEC)
-	return timerfd{fd}, err
-}
-
-func (tm timerfd) set(absolute bool, to time.Duration) error {
-	flags := 0
-	if absolute {
-		flags = unix.TFD_TIMER_ABSTIME
+// late is the most that a waiter may notice its time after it.
+func late() time.Duration {
+	if lane.Virtual() {
+		return 2 * time.Millisecond // a timer's interrupt and one switch of tasks
 	}
-	return unix.TimerfdSettime(tm.fd, flags, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(to))}, nil)
+	return 2 * time.Second // more than a busy host adds to an emulated guest's
 }
 
-func (tm timerfd) left() (time.Duration, error) {
-	var now unix.ItimerSpec
-	err := unix.TimerfdGettime(tm.fd, &now)
-	return time.Duration(now.Value.Nano()), err
+// bothSigns are the examples that waits are tested in. Between them each clock
+// has an offset of either sign.
+var bothSigns = timens.Examples[:2]
+
+// wait is a way to wait for a time.
+type wait struct {
+	Call     string   // in calls
+	Clock    clock.ID // whose time is waited for, and what the waiter looks at
+	Absolute bool
+	Until    moment // of absolute waits
 }
 
-func (tm timerfd) wait(timeout time.Duration) error {
-	fds := []unix.PollFd{{Fd: int32(tm.fd), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(fds, int(timeout.Milliseconds()))
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return fmt.Errorf("poll: %w", err)
-		case n == 0:
-			return fmt.Errorf("not expired after %v", timeout)
-		default:
-			return nil
-		}
+// moment is when an absolute wait is to end.
+type moment int
+
+const (
+	soon   moment = iota
+	passed        // a moment ago
+	origin        // when the clock would have shown next to nothing
+	never         // the largest time there is
+)
+
+func (m moment) after(now time.Duration) time.Duration {
+	switch m {
+	case passed:
+		return now - time.Millisecond
+	case origin:
+		return 1
+	case never:
+		return math.MaxInt64
 	}
+	return now + near
 }
 
-func (tm timerfd) close() error { return unix.Close(tm.fd) }
-
-// posixTimer is a timer of timer_create() that sends a signal to the thread
-// that made it.
-type posixTimer struct{ id int32 }
-
-// expired is a real-time signal that neither Go nor C libraries use.
-const expired = 40
-
-// sigevent is struct sigevent with SIGEV_THREAD_ID.
-type sigevent struct {
-	value  uint64
-	signo  int32
-	notify int32
-	tid    int32
-	_      [44]byte
-}
-
-type itimerspec struct{ interval, value unix.Timespec }
-
-const sigevThreadID = 4
-
-// newPosixTimer keeps the goroutine on its thread and the signal blocked there,
-// so that it waits for wait instead of going to Go's handler.
-func newPosixTimer(id clock.ID) (timer, error) {
-	runtime.LockOSThread()
-	set := sigset(expired)
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil); err != nil {
-		return nil, fmt.Errorf("block signal %d: %w", expired, err)
+func (w wait) String() string {
+	if !w.Absolute {
+		return fmt.Sprintf("%s for %v, measured by %v", w.Call, near, w.Clock)
 	}
-	event := sigevent{signo: expired, notify: sigevThreadID, tid: int32(unix.Gettid())}
-	var tm posixTimer
-	_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, uintptr(id),
-		uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&tm.id)))
-	if errno != 0 {
-		return nil, fmt.Errorf("timer_create: %w", errno)
-	}
-	return tm, nil
+	until := [...]string{"shortly", "a moment ago", "at the clock's origin", "at the largest time"}
+	return fmt.Sprintf("%s for a time of %v, %s", w.Call, w.Clock, until[w.Until])
 }
 
-func (tm posixTimer) set(absolute bool, to time.Duration) error {
-	const timerAbstime = 1
-	spec := itimerspec{value: unix.NsecToTimespec(int64(to))}
-	flags := uintptr(0)
-	if absolute {
-		flags = timerAbstime
+// late is the most that the wait may end after its time.
+func (w wait) late() time.Duration {
+	if w.Call == "SO_RCVTIMEO" {
+		const tick = 4 * time.Millisecond // CONFIG_HZ_250
+		return late() + 2*tick            // the tick that runs already, and one not to be early
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(tm.id), flags,
-		uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("timer_settime: %w", errno)
-	}
-	return nil
+	return late()
 }
 
-func (tm posixTimer) left() (time.Duration, error) {
-	var spec itimerspec
-	_, _, errno := unix.Syscall(unix.SYS_TIMER_GETTIME, uintptr(tm.id), uintptr(unsafe.Pointer(&spec)), 0)
-	if errno != 0 {
-		return 0, fmt.Errorf("timer_gettime: %w", errno)
-	}
-	return time.Duration(spec.value.Nano()), nil
+// call waits until a time on a clock, or for one, and returns nil when that has
+// come. All signals are blocked.
+type call func(id clock.ID, absolute bool, when time.Duration) error
+
+var calls = map[string]call{
+	"clock_nanosleep":       clockNanosleep,
+	"nanosleep":             nanosleep,
+	"FUTEX_WAIT":            futex(futexWait),
+	"FUTEX_WAIT_BITSET":     futex(futexWaitBitset),
+	"FUTEX_WAIT_REQUEUE_PI": futex(futexWaitRequeuePI),
+	"FUTEX_LOCK_PI":         futex(futexLockPI),
+	"FUTEX_LOCK_PI2":        futex(futexLockPI2),
+	"futex_waitv":           futexWaitv,
+	"futex_wait":            futex2Wait,
+	"ppoll":                 ppoll,
+	"select":                sysSelect,
+	"pselect6":              pselect,
+	"epoll_wait":            epollWait,
+	"epoll_pwait2":          epollPwait2,
+	"rt_sigtimedwait":       sigtimedwait,
+	"semtimedop":            semtimedop,
+	"SO_RCVTIMEO":           receiveTimeout,
+	"mq_timedreceive":       mqTimedreceive,
 }
 
-func (tm posixTimer) wait(timeout time.Duration) error {
-	set := sigset(expired)
-	ts := unix.NsecToTimespec(int64(timeout))
-	for {
-		_, _, errno := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0,
-			uintptr(unsafe.Pointer(&ts)), unsafe.Sizeof(set.Val[0]), 0, 0)
-		switch errno {
-		case 0:
-			return nil
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return fmt.Errorf("not expired after %v", timeout)
-		default:
-			return fmt.Errorf("rt_sigtimedwait: %w", errno)
-		}
-	}
+// outcome is what a waiter saw on the clock of its wait.
+type outcome struct {
+	Due, Woke time.Duration
+	Err       string
+	Waiting   bool // it had not come back when nobody cared any more
 }
 
-func (tm posixTimer) close() error {
-	_, _, errno := unix.Syscall(unix.SYS_TIMER_DELETE, uintptr(tm.id), 0, 0)
-	runtime.UnlockOSThread()
-	if errno != 0 {
-		return fmt.Errorf("timer_delete: %w", errno)
-	}
-	return nil
-}
-
-func sigset(signal int) (set unix.Sigset_t) {
-	set.Val[0] = 1 << (signal - 1)
-	return set
-}
-
-// sleep is the probe "sleep": clock_nanosleep() on both clocks.
-func sleep(absolute bool) (map[clock.ID]expiry, error) {
-	out := make(map[clock.ID]expiry)
-	for _, id := range timens.Clocks {
-		start, err := clock.Read(id, clock.Syscall)
-		if err != nil {
-			return nil, err
-		}
-		flags, request := 0, unix.NsecToTimespec(int64(near))
-		if absolute {
-			flags, request = unix.TIMER_ABSTIME, unix.NsecToTimespec(int64(start+near))
-		}
-		for {
-			var rest unix.Timespec
-			err := unix.ClockNanosleep(int32(id), flags, &request, &rest)
-			if err == nil {
-				break
+// testWaits does all waits side by side, in one child in each namespace. A
+// deadline that the kernel failed to convert is early or late by the offset.
+func testWaits(t *testing.T, waits ...wait) {
+	t.Helper()
+	timens.Need(t)
+	for _, ns := range bothSigns {
+		t.Run(ns.Name, func(t *testing.T) {
+			outcomes := probe.Run[[]outcome](t, timens.Unshared(ns.Offsets), "waits", waits)
+			for i, w := range waits {
+				if w.Until == never {
+					outcomes[i].checkWaiting(t, w, ns.Offsets.Of(w.Clock))
+				} else {
+					outcomes[i].check(t, w, ns.Offsets.Of(w.Clock), w.late())
+				}
 			}
-			if !errors.Is(err, unix.EINTR) {
-				return nil, fmt.Errorf("clock_nanosleep %v: %w", id, err)
-			}
-			if !absolute {
-				request = rest
-			}
+		})
+	}
+}
+
+func (o outcome) check(t *testing.T, w fmt.Stringer, offset, late time.Duration) {
+	t.Helper()
+	prefix, lateness := fmt.Sprintf("%v (offset %v)", w, offset), o.Woke-o.Due
+	switch {
+	case o.Waiting:
+		t.Errorf("%s: not back %v after it was due", prefix, late)
+	case o.Err != "":
+		t.Errorf("%s: %s", prefix, o.Err)
+	case lateness < 0:
+		t.Errorf("%s: woke %v early, at %v, want %v or up to %v later", prefix, -lateness, o.Woke, o.Due, late)
+	case lateness > late:
+		t.Errorf("%s: woke %v late, at %v, want %v or up to %v later", prefix, lateness, o.Woke, o.Due, late)
+	default:
+		lane.Lateness(t, lateness)
+	}
+}
+
+func (o outcome) checkWaiting(t *testing.T, w fmt.Stringer, offset time.Duration) {
+	t.Helper()
+	if !o.Waiting {
+		t.Errorf("%v (offset %v): woke at %v (%s), want it to wait on", w, offset, o.Woke, o.Err)
+	}
+}
+
+// runWaits is the probe "waits". It gives those that are never to end as long as
+// the others take.
+func runWaits(waits []wait) ([]outcome, error) {
+	type result struct {
+		i int
+		outcome
+	}
+	results := make(chan result, len(waits))
+	out := make([]outcome, len(waits))
+	due, patience := 0, near
+	for i, w := range waits {
+		out[i].Waiting = true
+		if w.Until != never {
+			due++
+			patience = near + late() + time.Second // the last one for the probe itself
 		}
-		woke, err := clock.Read(id, clock.Syscall)
-		if err != nil {
-			return nil, err
+		go func() { results <- result{i, w.run()} }()
+	}
+	timeout := time.After(patience)
+	for endless := due < len(waits); due > 0 || endless; due-- {
+		select {
+		case r := <-results:
+			out[r.i] = r.outcome
+		case <-timeout:
+			return out, nil
 		}
-		out[id] = expiry{Due: start + near, Woke: woke}
 	}
 	return out, nil
 }
 
-// waitOnFutex is the probe "futex": FUTEX_WAIT_BITSET until d from now.
-func waitOnFutex(d time.Duration) (expiry, error) {
-	const futexWaitBitset, matchAny = 9, 0xffffffff
-	start, err := clock.Read(clock.Monotonic, clock.Syscall)
+func (w wait) run() (o outcome) {
+	if err := blockSignals(); err != nil {
+		return outcome{Err: err.Error()}
+	}
+	wait := calls[w.Call]
+	if wait == nil {
+		return outcome{Err: "there is no such call"}
+	}
+	start, err := clock.Read(w.Clock, clock.Syscall)
 	if err != nil {
-		return expiry{}, err
+		return outcome{Err: err.Error()}
 	}
-	var word uint32
-	deadline := unix.NsecToTimespec(int64(start + d))
-	for {
-		_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&word)), futexWaitBitset, 0,
-			uintptr(unsafe.Pointer(&deadline)), 0, matchAny)
-		if errno == unix.ETIMEDOUT {
-			break
-		}
-		if errno != unix.EINTR {
-			return expiry{}, fmt.Errorf("futex: %w", errno)
-		}
+	when := near
+	o.Due = start + near
+	if w.Absolute {
+		when = w.Until.after(start)
+		o.Due = max(when, start)
 	}
-	woke, err := clock.Read(clock.Monotonic, clock.Syscall)
-	return expiry{Due: start + d, Woke: woke}, err
+	if err := wait(w.Clock, w.Absolute, when); err != nil {
+		o.Err = err.Error()
+	}
+	woke, err := clock.Read(w.Clock, clock.Syscall)
+	if err != nil {
+		o.Err = err.Error()
+	}
+	o.Woke = woke
+	return o
+}
+
+// blockSignals keeps the goroutine on its thread, which no signal interrupts
+// any more, those of the Go runtime included.
+func blockSignals() error {
+	runtime.LockOSThread()
+	var all unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, nil); err != nil {
+		return fmt.Errorf("block signals: %w", err)
+	}
+	return nil
+}
+
+// timedOut returns nil if a call of the given name ended by its timeout.
+func timedOut(name string, err error, timeout unix.Errno) error {
+	switch err {
+	case timeout:
+		return nil
+	case nil:
+		return fmt.Errorf("%s returned without a timeout", name)
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }

@@ -1,0 +1,116 @@
+package timens
+
+import (
+	"runtime"
+	"testing"
+	"time"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/clock"
+
+	"golang.org/x/sys/unix"
+)
+
+// Operations of futex(), whose deadlines are of CLOCK_MONOTONIC unless
+// futexClockRealtime is added.
+const (
+	futexWait          = 0
+	futexLockPI        = 6
+	futexWaitBitset    = 9
+	futexWaitRequeuePI = 11
+	futexLockPI2       = 13
+
+	futexClockRealtime = 256
+	futexMatchAny      = 0xffffffff
+
+	futex2SizeU32 = 2
+)
+
+func TestFutexWaitBitsetAbsolute(t *testing.T) { testFutex(t, "FUTEX_WAIT_BITSET", clock.Monotonic) }
+func TestFutexWaitRequeuePIAbsolute(t *testing.T) {
+	testFutex(t, "FUTEX_WAIT_REQUEUE_PI", clock.Monotonic)
+}
+func TestFutexLockPI2Absolute(t *testing.T) { testFutex(t, "FUTEX_LOCK_PI2", clock.Monotonic) }
+func TestFutexWaitvAbsolute(t *testing.T)   { testFutex(t, "futex_waitv", clock.Monotonic) }
+func TestFutex2WaitAbsolute(t *testing.T)   { testFutex(t, "futex_wait", clock.Monotonic) }
+
+// FUTEX_LOCK_PI knows no other clock.
+func TestFutexLockPIUnshifted(t *testing.T)     { testFutex(t, "FUTEX_LOCK_PI", clock.Realtime) }
+func TestFutexWaitBitsetUnshifted(t *testing.T) { testFutex(t, "FUTEX_WAIT_BITSET", clock.Realtime) }
+func TestFutexWaitRequeuePIUnshifted(t *testing.T) {
+	testFutex(t, "FUTEX_WAIT_REQUEUE_PI", clock.Realtime)
+}
+func TestFutexLockPI2Unshifted(t *testing.T) { testFutex(t, "FUTEX_LOCK_PI2", clock.Realtime) }
+func TestFutexWaitvUnshifted(t *testing.T)   { testFutex(t, "futex_waitv", clock.Realtime) }
+func TestFutex2WaitUnshifted(t *testing.T)   { testFutex(t, "futex_wait", clock.Realtime) }
+
+// FUTEX_WAIT waits for a length of time.
+func TestFutexWaitRelative(t *testing.T) {
+	testWaits(t, wait{Call: "FUTEX_WAIT", Clock: clock.Monotonic})
+}
+
+func testFutex(t *testing.T, call string, id clock.ID) {
+	t.Helper()
+	testWaits(t, wait{Call: call, Clock: id, Absolute: true})
+}
+
+// futex returns a call of futex() for a lock that another thread holds, or for
+// a word that nobody changes.
+func futex(op uintptr) call {
+	return func(id clock.ID, _ bool, when time.Duration) error {
+		var word, other uint32
+		if op == futexLockPI || op == futexLockPI2 {
+			word = heldLock()
+		}
+		flags := uintptr(0)
+		if id == clock.Realtime && op != futexLockPI {
+			flags = futexClockRealtime
+		}
+		timeout := unix.NsecToTimespec(int64(when))
+		_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&word)), op|flags, 0,
+			uintptr(unsafe.Pointer(&timeout)), uintptr(unsafe.Pointer(&other)), futexMatchAny)
+		return timedOut("futex", errno, unix.ETIMEDOUT)
+	}
+}
+
+// heldLock returns the value of a PI futex that a thread holds for ever.
+func heldLock() uint32 {
+	owner := make(chan int)
+	go func() {
+		runtime.LockOSThread()
+		owner <- unix.Gettid()
+		select {}
+	}()
+	return uint32(<-owner)
+}
+
+// kernelTimespec is the timespec of system calls that never had another one.
+type kernelTimespec struct{ Sec, Nsec int64 }
+
+func toKernelTimespec(d time.Duration) kernelTimespec {
+	return kernelTimespec{int64(d / time.Second), int64(d % time.Second)}
+}
+
+func futexWaitv(id clock.ID, _ bool, when time.Duration) error {
+	word := new(uint32)
+	var pin runtime.Pinner // the kernel gets its address as a number
+	pin.Pin(word)
+	defer pin.Unpin()
+	waiter := struct {
+		value, address  uint64
+		flags, reserved uint32
+	}{address: uint64(uintptr(unsafe.Pointer(word))), flags: futex2SizeU32}
+	timeout := toKernelTimespec(when)
+	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&waiter)), 1, 0,
+		uintptr(unsafe.Pointer(&timeout)), uintptr(id), 0)
+	return timedOut("futex_waitv", errno, unix.ETIMEDOUT)
+}
+
+// futex2Wait is futex_wait(), a system call of its own and not FUTEX_WAIT.
+func futex2Wait(id clock.ID, _ bool, when time.Duration) error {
+	var word uint32
+	timeout := toKernelTimespec(when)
+	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAIT, uintptr(unsafe.Pointer(&word)), 0, futexMatchAny,
+		futex2SizeU32, uintptr(unsafe.Pointer(&timeout)), uintptr(id))
+	return timedOut("futex_wait", errno, unix.ETIMEDOUT)
+}

@@ -1,0 +1,41 @@
+package timens
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestClockNanosleepAbsolute(t *testing.T) { testNanosleep(t, true, timens.Clocks...) }
+func TestClockNanosleepRelative(t *testing.T) { testNanosleep(t, false, timens.Clocks...) }
+
+// What does not count from the boot is not converted.
+func TestClockNanosleepUnshifted(t *testing.T) {
+	testNanosleep(t, true, clock.Realtime, clock.TAI)
+}
+
+func testNanosleep(t *testing.T, absolute bool, clocks ...clock.ID) {
+	t.Helper()
+	var waits []wait
+	for _, id := range clocks {
+		waits = append(waits, wait{Call: "clock_nanosleep", Clock: id, Absolute: absolute})
+	}
+	testWaits(t, waits...)
+}
+
+func clockNanosleep(id clock.ID, absolute bool, when time.Duration) error {
+	flags := 0
+	if absolute {
+		flags = unix.TIMER_ABSTIME
+	}
+	request := unix.NsecToTimespec(int64(when))
+	if err := unix.ClockNanosleep(int32(id), flags, &request, nil); err != nil {
+		return fmt.Errorf("clock_nanosleep: %w", err)
+	}
+	return nil
+}

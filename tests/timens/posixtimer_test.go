@@ -1,0 +1,189 @@
+package timens
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+var posixKinds = []string{"timer SIGEV_SIGNAL", "timer SIGEV_THREAD_ID", "timer SIGEV_NONE"}
+
+func TestPosixTimerAbsolute(t *testing.T) { testPosixTimers(t, true, timens.Clocks...) }
+func TestPosixTimerRelative(t *testing.T) { testPosixTimers(t, false, timens.Clocks...) }
+
+// What does not count from the boot is not converted.
+func TestPosixTimerUnshifted(t *testing.T) { testPosixTimers(t, true, clock.Realtime, clock.TAI) }
+
+func testPosixTimers(t *testing.T, absolute bool, clocks ...clock.ID) {
+	t.Helper()
+	var requests []timerRequest
+	for _, kind := range posixKinds {
+		for _, id := range clocks {
+			requests = append(requests, timerRequest{Kind: kind, Clock: id, Absolute: absolute})
+		}
+	}
+	testTimers(t, requests...)
+}
+
+// Timers have a signal each, from firstExpired on: real-time signals that
+// neither Go nor C libraries use.
+const firstExpired = 40
+
+var timersMade atomic.Int32
+
+// sigevent is struct sigevent of 64 bytes.
+type sigevent struct {
+	value  uintptr
+	signo  int32
+	notify int32
+	tid    int32
+	_      [64 - unsafe.Sizeof(uintptr(0)) - 12]byte
+}
+
+const sigevSignal, sigevNone, sigevThreadID = 0, 1, 4
+
+// posixTimer is a timer of timer_create().
+type posixTimer struct {
+	id    int32
+	signo int32
+}
+
+func newPosixTimer(id clock.ID, event sigevent) (posixTimer, error) {
+	tm := posixTimer{signo: event.signo}
+	_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, uintptr(id),
+		uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&tm.id)))
+	if errno != 0 {
+		return tm, fmt.Errorf("timer_create: %w", errno)
+	}
+	return tm, nil
+}
+
+// itimerspec is struct itimerspec.
+type itimerspec struct{ interval, value unix.Timespec }
+
+func (tm posixTimer) set(absolute bool, to time.Duration) error {
+	spec := itimerspec{value: unix.NsecToTimespec(int64(to))}
+	flags := uintptr(0)
+	if absolute {
+		flags = unix.TIMER_ABSTIME
+	}
+	_, _, errno := unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(tm.id), flags,
+		uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("timer_settime: %w", errno)
+	}
+	return nil
+}
+
+func (tm posixTimer) left() (time.Duration, error) {
+	var spec itimerspec
+	_, _, errno := unix.Syscall(unix.SYS_TIMER_GETTIME, uintptr(tm.id), uintptr(unsafe.Pointer(&spec)), 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("timer_gettime: %w", errno)
+	}
+	return time.Duration(spec.value.Nano()), nil
+}
+
+func (tm posixTimer) close() error {
+	_, _, errno := unix.Syscall(unix.SYS_TIMER_DELETE, uintptr(tm.id), 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("timer_delete: %w", errno)
+	}
+	return nil
+}
+
+// silentTimer sends no signal. Whoever wants to know has to look.
+type silentTimer struct{ posixTimer }
+
+func newSilentTimer(id clock.ID) (timer, error) {
+	tm, err := newPosixTimer(id, sigevent{notify: sigevNone})
+	return silentTimer{tm}, err
+}
+
+func (tm silentTimer) wait(timeout time.Duration) error {
+	for end := time.Now().Add(timeout); time.Now().Before(end); {
+		left, err := tm.left()
+		if left == 0 || err != nil {
+			return err
+		}
+		time.Sleep(min(left, timeout))
+	}
+	return fmt.Errorf("not expired after %v", timeout)
+}
+
+// threadTimer sends its signal to the thread that made it, where it is blocked.
+type threadTimer struct{ posixTimer }
+
+func newThreadTimer(id clock.ID) (timer, error) {
+	if err := blockSignals(); err != nil {
+		return nil, err
+	}
+	tm, err := newPosixTimer(id, sigevent{
+		signo:  firstExpired + timersMade.Add(1),
+		notify: sigevThreadID,
+		tid:    int32(unix.Gettid()),
+	})
+	return threadTimer{tm}, err
+}
+
+func (tm threadTimer) wait(timeout time.Duration) error {
+	set := sigset(tm.signo)
+	ts := unix.NsecToTimespec(int64(timeout))
+	_, _, errno := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0,
+		uintptr(unsafe.Pointer(&ts)), sigsetSize, 0, 0)
+	switch errno {
+	case 0:
+		return nil
+	case unix.EAGAIN:
+		return fmt.Errorf("not expired after %v", timeout)
+	}
+	return fmt.Errorf("rt_sigtimedwait: %w", errno)
+}
+
+// sigsetSize is that of the kernel's sigset_t.
+const sigsetSize = 8
+
+func sigset(signo int32) (set unix.Sigset_t) {
+	bits := unsafe.Sizeof(set.Val[0]) * 8
+	set.Val[uintptr(signo-1)/bits] = 1 << (uintptr(signo-1) % bits)
+	return set
+}
+
+// signalTimer sends its signal to the process.
+type signalTimer struct {
+	posixTimer
+	expired chan os.Signal
+}
+
+func newSignalTimer(id clock.ID) (timer, error) {
+	signo := firstExpired + timersMade.Add(1)
+	expired := notify(unix.Signal(signo))
+	tm, err := newPosixTimer(id, sigevent{signo: signo, notify: sigevSignal})
+	return signalTimer{tm, expired}, err
+}
+
+func (tm signalTimer) wait(timeout time.Duration) error { return receive(tm.expired, timeout) }
+
+func notify(sig os.Signal) chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, sig)
+	return c
+}
+
+func receive(expired chan os.Signal, timeout time.Duration) error {
+	select {
+	case <-expired:
+		return nil
+	case <-time.After(timeout):
+		return fmt.Errorf("not expired after %v", timeout)
+	}
+}

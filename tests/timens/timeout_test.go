@@ -1,0 +1,144 @@
+package timens
+
+import (
+	"fmt"
+	"testing"
+	"time"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/clock"
+
+	"golang.org/x/sys/unix"
+)
+
+// A wait for a length of time takes that long whatever the clocks show.
+func TestTimeoutsKeepTheirLength(t *testing.T) {
+	var waits []wait
+	for _, call := range []string{"nanosleep", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait2",
+		"rt_sigtimedwait", "semtimedop", "SO_RCVTIMEO"} {
+		waits = append(waits, wait{Call: call, Clock: clock.Monotonic})
+	}
+	testWaits(t, waits...)
+}
+
+// The only deadline of message queues is one of CLOCK_REALTIME.
+func TestMQTimedreceiveUnshifted(t *testing.T) {
+	testWaits(t, wait{Call: "mq_timedreceive", Clock: clock.Realtime, Absolute: true})
+}
+
+func nanosleep(_ clock.ID, _ bool, d time.Duration) error {
+	request := unix.NsecToTimespec(int64(d))
+	return unix.Nanosleep(&request, nil)
+}
+
+func ppoll(_ clock.ID, _ bool, d time.Duration) error {
+	timeout := unix.NsecToTimespec(int64(d))
+	return nothing(unix.Ppoll(nil, &timeout, nil))
+}
+
+func sysSelect(_ clock.ID, _ bool, d time.Duration) error {
+	timeout := unix.NsecToTimeval(int64(d))
+	return nothing(unix.Select(0, nil, nil, nil, &timeout))
+}
+
+func pselect(_ clock.ID, _ bool, d time.Duration) error {
+	timeout := unix.NsecToTimespec(int64(d))
+	return nothing(unix.Pselect(0, nil, nil, nil, &timeout, nil))
+}
+
+// nothing returns nil if a call found n = 0 of what it waited for.
+func nothing(n int, err error) error {
+	if err == nil && n != 0 {
+		return fmt.Errorf("found %d, want nothing", n)
+	}
+	return err
+}
+
+func epollWait(_ clock.ID, _ bool, d time.Duration) error {
+	return withEpoll(func(fd int, events []unix.EpollEvent) (int, error) {
+		return unix.EpollWait(fd, events, int(d.Milliseconds()))
+	})
+}
+
+func epollPwait2(_ clock.ID, _ bool, d time.Duration) error {
+	timeout := toKernelTimespec(d)
+	return withEpoll(func(fd int, events []unix.EpollEvent) (int, error) {
+		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(fd), uintptr(unsafe.Pointer(&events[0])),
+			uintptr(len(events)), uintptr(unsafe.Pointer(&timeout)), 0, 0)
+		if errno != 0 {
+			return 0, errno
+		}
+		return int(n), nil
+	})
+}
+
+func withEpoll(wait func(fd int, events []unix.EpollEvent) (int, error)) error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("epoll_create1: %w", err)
+	}
+	defer unix.Close(fd) // it is empty
+	return nothing(wait(fd, make([]unix.EpollEvent, 1)))
+}
+
+func sigtimedwait(_ clock.ID, _ bool, d time.Duration) error {
+	set := sigset(firstExpired)
+	timeout := unix.NsecToTimespec(int64(d))
+	_, _, errno := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0,
+		uintptr(unsafe.Pointer(&timeout)), sigsetSize, 0, 0)
+	return timedOut("rt_sigtimedwait", errno, unix.EAGAIN)
+}
+
+func semtimedop(_ clock.ID, _ bool, d time.Duration) error {
+	const ipcPrivate, ipcRmid = 0, 0
+	id, _, errno := unix.Syscall(unix.SYS_SEMGET, ipcPrivate, 1, 0600)
+	if errno != 0 {
+		return fmt.Errorf("semget: %w", errno)
+	}
+	defer unix.Syscall(unix.SYS_SEMCTL, id, 0, ipcRmid) // its namespace ends with the guest
+	decrement := struct {
+		number    uint16
+		by, flags int16
+	}{by: -1}
+	timeout := unix.NsecToTimespec(int64(d))
+	_, _, errno = unix.Syscall6(sysSemtimedop, id, uintptr(unsafe.Pointer(&decrement)), 1,
+		uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	return timedOut("semtimedop", errno, unix.EAGAIN)
+}
+
+func receiveTimeout(_ clock.ID, _ bool, d time.Duration) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socketpair: %w", err)
+	}
+	defer unix.Close(pair[1]) // nothing was written
+	defer unix.Close(pair[0])
+	timeout := unix.NsecToTimeval(int64(d))
+	if err := unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+		return fmt.Errorf("setsockopt SO_RCVTIMEO: %w", err)
+	}
+	_, err = unix.Read(pair[0], make([]byte, 1))
+	return timedOut("read", err, unix.EAGAIN)
+}
+
+func mqTimedreceive(_ clock.ID, _ bool, deadline time.Duration) error {
+	name, err := unix.BytePtrFromString(fmt.Sprintf("timens-%d", unix.Getpid()))
+	if err != nil {
+		return err
+	}
+	mq, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(name)),
+		unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0600, 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("mq_open: %w", errno)
+	}
+	defer unix.Close(int(mq)) // it is empty
+	if _, _, errno := unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(name)), 0, 0); errno != 0 {
+		return fmt.Errorf("mq_unlink: %w", errno)
+	}
+	const defaultMessageSize = 8192
+	buf := make([]byte, defaultMessageSize)
+	timeout := unix.NsecToTimespec(int64(deadline))
+	_, _, errno = unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, mq, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0,
+		uintptr(unsafe.Pointer(&timeout)), 0)
+	return timedOut("mq_timedreceive", errno, unix.ETIMEDOUT)
+}

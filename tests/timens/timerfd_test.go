@@ -1,0 +1,69 @@
+package timens
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTimerfdAbsolute(t *testing.T) { testTimerfd(t, true, timens.Clocks...) }
+func TestTimerfdRelative(t *testing.T) { testTimerfd(t, false, timens.Clocks...) }
+
+// What does not count from the boot is not converted.
+func TestTimerfdUnshifted(t *testing.T) { testTimerfd(t, true, clock.Realtime) }
+
+func testTimerfd(t *testing.T, absolute bool, clocks ...clock.ID) {
+	t.Helper()
+	var requests []timerRequest
+	for _, id := range clocks {
+		requests = append(requests, timerRequest{Kind: "timerfd", Clock: id, Absolute: absolute})
+	}
+	testTimers(t, requests...)
+}
+
+type timerfd struct{ fd int }
+
+func newTimerfd(id clock.ID) (timer, error) {
+	fd, err := unix.TimerfdCreate(int(id), unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("timerfd_create: %w", err)
+	}
+	return timerfd{fd}, nil
+}
+
+func (tm timerfd) set(absolute bool, to time.Duration) error {
+	flags := 0
+	if absolute {
+		flags = unix.TFD_TIMER_ABSTIME
+	}
+	return unix.TimerfdSettime(tm.fd, flags, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(to))}, nil)
+}
+
+func (tm timerfd) left() (time.Duration, error) {
+	var now unix.ItimerSpec
+	err := unix.TimerfdGettime(tm.fd, &now)
+	return time.Duration(now.Value.Nano()), err
+}
+
+func (tm timerfd) wait(timeout time.Duration) error {
+	fds := []unix.PollFd{{Fd: int32(tm.fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, int(timeout.Milliseconds()))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return fmt.Errorf("poll: %w", err)
+		case n == 0:
+			return fmt.Errorf("not expired after %v", timeout)
+		default:
+			return nil
+		}
+	}
+}
+
+func (tm timerfd) close() error { return unix.Close(tm.fd) }
