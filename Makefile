@@ -25,6 +25,7 @@ vmtest: deps build
 
 test: deps build
 	go vet ./...
+	GOARCH=386 go vet ./tests/...
 	@fmt=$$(gofmt -l .); test -z "$$fmt" || { echo "not gofmt-clean: $$fmt"; exit 1; }
 	go mod tidy -diff
 	go test -race $(HOST_PACKAGES)

@@ -7,22 +7,23 @@ import (
 	"time"
 
 	"timens-vmtest/tests/internal/clock"
-	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/timens"
 )
 
-func TestOffsetsReadVDSO(t *testing.T)    { testOffsetsRead(t, clock.VDSO) }
-func TestOffsetsReadSyscall(t *testing.T) { testOffsetsRead(t, clock.Syscall) }
+func TestOffsetsReadVDSO(t *testing.T)    { testOffsetsRead(t, clock.VDSOs) }
+func TestOffsetsReadSyscall(t *testing.T) { testOffsetsRead(t, clock.Syscalls) }
 
 // testOffsetsRead checks what the very first instructions of a child read.
-func testOffsetsRead(t *testing.T, via clock.Via) {
+func testOffsetsRead(t *testing.T, vias []clock.Via) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			args := kernel.Args(ns.offsets)
-			timens.CheckShifts(t, timens.Measure(t, design.Launch(args), via, timens.Clocks...), ns.offsets)
-		})
+		for _, via := range vias {
+			t.Run(ns.name+"/"+via.String(), func(t *testing.T) {
+				args := kernel.Args(ns.offsets)
+				timens.CheckShifts(t, timens.Measure(t, design.Launch(args), via, timens.Clocks...), ns.offsets)
+			})
+		}
 	}
 }
 
@@ -33,15 +34,7 @@ func TestOffsetsVDSOAgreesWithSyscall(t *testing.T) {
 	for _, ns := range namespaces {
 		for _, id := range timens.Clocks {
 			t.Run(ns.name+"/"+id.String(), func(t *testing.T) {
-				p := timens.NewProgram(t)
-				first := p.ClockGettime(id, clock.VDSO)
-				syscall := p.ClockGettime(id, clock.Syscall)
-				last := p.ClockGettime(id, clock.VDSO)
-				timens.Run(t, design.Launch(kernel.Args(ns.offsets)), p)
-				low, got, high := timens.Time(t, first), timens.Time(t, syscall), timens.Time(t, last)
-				if got < low || got > high {
-					t.Errorf("read %v by vDSO, %v by system call, %v by vDSO: out of order", low, got, high)
-				}
+				timens.CheckOrder(t, design.Launch(kernel.Args(ns.offsets)), id)
 			})
 		}
 	}
@@ -87,23 +80,12 @@ func TestOffsetsAtLimits(t *testing.T) {
 		"highest": {Monotonic: maxClock - mono - time.Hour, Boottime: maxClock - boot - time.Hour - time.Second},
 	}
 	for name, offsets := range limits {
-		for _, via := range clock.Vias {
+		for _, via := range clock.ViasFor(offsets.Monotonic, offsets.Boottime) {
 			t.Run(name+"/"+via.String(), func(t *testing.T) {
 				launch := design.Launch(kernel.Args(offsets))
 				timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), offsets)
 			})
 		}
-	}
-}
-
-// A 32-bit program hands over the same structures, without any translation.
-func TestOffsetsFromI386(t *testing.T) {
-	kernel := design.Need(t)
-	launch := func(p *clone.Program) (*clone.Child, error) {
-		return clone.StartI386(kernel.Args(timens.Across), clone.SizeVer3, p)
-	}
-	for _, via := range clock.Vias {
-		timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), timens.Across)
 	}
 }
 

@@ -14,15 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestClockReadVDSO(t *testing.T)    { testClockRead(t, clock.VDSO) }
-func TestClockReadSyscall(t *testing.T) { testClockRead(t, clock.Syscall) }
+func TestClockReadVDSO(t *testing.T)    { testClockRead(t, clock.VDSOs) }
+func TestClockReadSyscall(t *testing.T) { testClockRead(t, clock.Syscalls) }
 
-func testClockRead(t *testing.T, via clock.Via) {
+func testClockRead(t *testing.T, vias []clock.Via) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
-		t.Run(ns.Name, func(t *testing.T) {
-			timens.CheckShifts(t, timens.Measure(t, timens.Unshared(ns.Offsets), via, timens.Shifted...), ns.Offsets)
-		})
+		for _, via := range vias {
+			t.Run(ns.Name+"/"+via.String(), func(t *testing.T) {
+				timens.CheckShifts(t, timens.Measure(t, timens.Unshared(ns.Offsets), via, timens.Shifted...), ns.Offsets)
+			})
+		}
 	}
 }
 

@@ -126,7 +126,7 @@ func TestSetnsOfStranger(t *testing.T) {
 // it that is in a user namespace and a time namespace that the user has made.
 func withRootless(t *testing.T, fn func(made *clone.Child)) {
 	t.Helper()
-	if _, err := clock.VDSOFunc(clock.Gettime); err != nil { // looked up by root, who may read /proc/self/mem
+	if _, err := clock.VDSOFunc(clock.VDSO.Gettime()); err != nil { // looked up by root, who may read /proc/self/mem
 		t.Fatal(err)
 	}
 	err := osthread.Run(func() error {

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 
 	"golang.org/x/sys/unix"
@@ -100,8 +101,8 @@ func semtimedop(_ clock.ID, _ bool, d time.Duration) error {
 		number    uint16
 		by, flags int16
 	}{by: -1}
-	timeout := unix.NsecToTimespec(int64(d))
-	_, _, errno = unix.Syscall6(sysSemtimedop, id, uintptr(unsafe.Pointer(&decrement)), 1,
+	timeout := abi.Time64.Timespec(d)
+	_, _, errno = unix.Syscall6(abi.Time64.Nr(abi.Semtimedop), id, uintptr(unsafe.Pointer(&decrement)), 1,
 		uintptr(unsafe.Pointer(&timeout)), 0, 0)
 	return timedOut("semtimedop", errno, unix.EAGAIN)
 }

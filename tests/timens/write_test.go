@@ -112,8 +112,8 @@ func TestOffsetsFileRefuses(t *testing.T) {
 		{"clock too large", "monotonic 4611686019 0\n", unix.ERANGE},
 		{"offset too large", "boottime 9223372037 0\n", unix.ERANGE},
 		{"offset too small", "boottime -9223372037 0\n", unix.ERANGE},
-		{"largest number", fmt.Sprintf("monotonic %d 999999999\n", math.MaxInt64), unix.ERANGE},
-		{"smallest number", fmt.Sprintf("monotonic %d 0\n", math.MinInt64), unix.ERANGE},
+		{"largest number", fmt.Sprintf("monotonic %d 999999999\n", int64(math.MaxInt64)), unix.ERANGE},
+		{"smallest number", fmt.Sprintf("monotonic %d 0\n", int64(math.MinInt64)), unix.ERANGE},
 	}
 	want := timens.Ahead
 	for _, test := range tests {

@@ -1,11 +1,16 @@
 // Package clock reads the kernel's clocks in the two ways a program can: by
 // the system call and by the vDSO. They are two implementations of time
-// namespaces, so a test of a clock's value has to look at both.
+// namespaces, so a test of a clock's value has to look at both. A 32-bit program
+// has two of each.
 package clock
 
 import (
 	"fmt"
+	"slices"
 	"time"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/abi"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,6 +67,10 @@ type Via int
 const (
 	VDSO Via = iota + 1
 	Syscall
+
+	// The ways of 32-bit programs whose seconds have 32 bits; see Vias.
+	VDSO32
+	Syscall32
 )
 
 func (v Via) String() string {
@@ -70,41 +79,56 @@ func (v Via) String() string {
 		return "vdso"
 	case Syscall:
 		return "syscall"
+	case VDSO32:
+		return "vdso-time32"
+	case Syscall32:
+		return "syscall-time32"
 	}
 	return fmt.Sprintf("way %d", int(v))
 }
 
-// Vias lists both ways.
-var Vias = []Via{VDSO, Syscall}
+// Vias lists all ways that this program has: VDSOs and Syscalls.
+var Vias = slices.Concat(VDSOs, Syscalls)
+
+// ViasFor lists the ways that have room for clocks that show about as much.
+func ViasFor(shown ...time.Duration) []Via {
+	const most = 1 << 30 * time.Second // and a bit, until 32 bits are full
+	if slices.ContainsFunc(shown, func(d time.Duration) bool { return d.Abs() > most }) {
+		return []Via{VDSO, Syscall}
+	}
+	return Vias
+}
+
+// IsVDSO reports whether v asks the vDSO.
+func (v Via) IsVDSO() bool { return v == VDSO || v == VDSO32 }
+
+// Width is that of the seconds.
+func (v Via) Width() abi.Time {
+	if v == VDSO32 || v == Syscall32 {
+		return abi.Time32
+	}
+	return abi.Time64
+}
 
 // Read returns what the clock shows to the calling thread.
 func Read(id ID, via Via) (time.Duration, error) {
-	var ts unix.Timespec
-	switch via {
-	case VDSO:
-		entry, err := VDSOFunc(Gettime)
+	if !slices.Contains(Vias, via) {
+		return 0, fmt.Errorf("read %v: this program cannot by %v", id, via)
+	}
+	ts := new(abi.Timespec)
+	if via.IsVDSO() {
+		entry, err := VDSOFunc(via.Gettime())
 		if err != nil {
 			return 0, err
 		}
-		if ret := callVDSO(entry, int32(id), &ts); ret != 0 {
+		if ret := callVDSO(entry, int32(id), ts); ret != 0 {
 			return 0, unix.Errno(-ret)
 		}
-	case Syscall:
-		// unix.ClockGettime never goes through the vDSO.
-		if err := unix.ClockGettime(int32(id), &ts); err != nil {
-			return 0, err
+	} else {
+		nr := via.Width().Nr(abi.ClockGettime)
+		if _, _, errno := unix.RawSyscall(nr, uintptr(id), uintptr(unsafe.Pointer(ts)), 0); errno != 0 {
+			return 0, errno
 		}
-	default:
-		return 0, fmt.Errorf("read %v: %v is unknown", id, via)
 	}
-	return Time(ts)
-}
-
-// Time returns the time that a clock showed as ts. Nanoseconds that make up a
-// second of their own, or are negative, are an error: the kernel has to carry.
-func Time(ts unix.Timespec) (time.Duration, error) {
-	if ts.Nsec < 0 || int64(ts.Nsec) >= int64(time.Second) {
-		return 0, fmt.Errorf("the kernel returned %d s and %d ns, which is no timespec", ts.Sec, ts.Nsec)
-	}
-	return time.Duration(ts.Nano()), nil
+	return via.Width().Duration(ts)
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 
+	"timens-vmtest/tests/internal/abi"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -18,12 +20,14 @@ const (
 
 // Functions of the vDSO.
 const (
-	Gettime      = "__vdso_clock_gettime"
 	Getres       = "__vdso_clock_getres"
 	Gettimeofday = "__vdso_gettimeofday"
 	SecondsSince = "__vdso_time"
 	Getrandom    = "__vdso_getrandom"
 )
+
+// Gettime is the name of the vDSO's clock_gettime() for a width of time.
+func (v Via) Gettime() string { return gettime[v.Width()] }
 
 // VDSOFunc returns the address of one of the vDSO's C functions. It holds for
 // this process and for children that have not called execve().
@@ -80,4 +84,4 @@ func vdsoBase() (uintptr, error) {
 }
 
 // callVDSO calls the C function at entry with (id, ts).
-func callVDSO(entry uintptr, id int32, ts *unix.Timespec) int32
+func callVDSO(entry uintptr, id int32, ts *abi.Timespec) int32

@@ -4,7 +4,7 @@
 // C code has no stack check of its own. The frame is its stack: 8 KiB, because
 // a kernel built without inlining needs a page for the vDSO (golang.org/issue/20427).
 
-// func callVDSO(entry uintptr, id int32, ts *unix.Timespec) int32
+// func callVDSO(entry uintptr, id int32, ts *abi.Timespec) int32
 TEXT ·callVDSO(SB), 0, $8192-28
 	NO_LOCAL_POINTERS
 	MOVQ	entry+0(FP), AX

@@ -15,13 +15,17 @@ import "unsafe"
 type Args struct {
 	Flags      uint64
 	Pidfd      *int32
+	_          high
 	ChildTID   *int32
+	_          high
 	ParentTID  *int32
+	_          high
 	ExitSignal uint64
 	Stack      uint64
 	StackSize  uint64
 	TLS        uint64
 	SetTID     *int32
+	_          high
 	SetTIDSize uint64
 	Cgroup     uint64
 	Offsets    [2]uint64 // since the series; what they mean depends on its design, see package design
@@ -35,6 +39,9 @@ type Args struct {
 func (a *Args) Refer(p unsafe.Pointer, size uint64) {
 	a.Offsets, a.ref = [2]uint64{uint64(uintptr(p)), size}, p
 }
+
+// high is the rest of the 64 bits that a pointer has in struct clone_args.
+type high [8 - unsafe.Sizeof(uintptr(0))]byte
 
 // The sizes that struct clone_args has had, and the largest one that clone3()
 // looks at.

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unsafe"
 
+	"timens-vmtest/tests/internal/abi"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -33,36 +35,16 @@ const pidfdThread = unix.O_EXCL
 // thread as well: its stack belongs to p.
 func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 	call := *args
-	return p.start(&call, size, clone3)
-}
-
-// StartI386 is Start by the system call table of 32-bit programs. On a machine
-// whose kernel has none it kills the process.
-func StartI386(args *Args, size uintptr, p *Program) (*Child, error) {
-	mem, err := unix.Mmap(-1, 0, int(unsafe.Sizeof(*args)), unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_32BIT)
-	if err != nil {
-		return nil, fmt.Errorf("map arguments below 4 GiB: %w", err)
-	}
-	defer unix.Munmap(mem) // only memory
-	call := (*Args)(unsafe.Pointer(&mem[0]))
-	*call = *args
-	child, err := p.start(call, size, clone3I386)
-	runtime.KeepAlive(args) // the collector does not see into mem
-	return child, err
-}
-
-func (p *Program) start(args *Args, size uintptr, clone3 func(*Args, uintptr, *step) int64) (*Child, error) {
-	args.Stack, args.StackSize = uint64(addr(p.stack)), stackSize
+	call.Stack, call.StackSize = uint64(addr(p.stack)), stackSize
 	for i := range p.steps[:p.n] {
 		p.steps[i].ret, p.steps[i].done = 0, 0
 	}
 	p.steps[p.n] = step{nr: unix.SYS_EXIT}
 
-	var ret int64
+	var ret int
 	err := withoutSignals(func(old unix.Sigset_t) {
-		binary.NativeEndian.PutUint64(p.mask, old.Val[0])
-		ret = clone3(args, size, &p.steps[0])
+		copy(p.mask, (*[abi.SigsetSize]byte)(unsafe.Pointer(&old))[:])
+		ret = clone3(&call, size, &p.steps[0])
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +52,7 @@ func (p *Program) start(args *Args, size uintptr, clone3 func(*Args, uintptr, *s
 	if ret < 0 {
 		return nil, unix.Errno(-ret)
 	}
-	child := &Child{PID: int(ret), program: p, thread: args.Flags&unix.CLONE_THREAD != 0}
+	child := &Child{PID: ret, program: p, thread: args.Flags&unix.CLONE_THREAD != 0}
 	flags := 0
 	if child.thread {
 		flags = pidfdThread
@@ -90,7 +72,7 @@ func withoutSignals(fn func(old unix.Sigset_t)) error {
 	defer runtime.UnlockOSThread()
 	var all, old unix.Sigset_t
 	for i := range all.Val {
-		all.Val[i] = ^uint64(0)
+		all.Val[i] = ^all.Val[i]
 	}
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old); err != nil {
 		return fmt.Errorf("block signals: %w", err)
@@ -103,10 +85,7 @@ func withoutSignals(fn func(old unix.Sigset_t)) error {
 }
 
 // clone3 returns like the system call, once: the child walks the steps.
-func clone3(args *Args, size uintptr, steps *step) int64
-
-// clone3I386 is clone3 by int $0x80; args have to be below 4 GiB.
-func clone3I386(args *Args, size uintptr, steps *step) int64
+func clone3(args *Args, size uintptr, steps *step) int
 
 // Ready waits until the child has come to a Pause.
 func (c *Child) Ready(timeout time.Duration) error {

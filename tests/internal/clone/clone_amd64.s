@@ -1,7 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func clone3(args *Args, size uintptr, steps *step) int64
+// func clone3(args *Args, size uintptr, steps *step) int
 //
 // The child keeps the parent's registers but has a stack of its own, whose top
 // the kernel has put into SP, aligned to a page as C wants it to 16 bytes. It
@@ -12,24 +12,6 @@ TEXT ·clone3(SB), NOSPLIT|NOFRAME, $0-32
 	MOVQ	steps+16(FP), R12	// kept by the kernel and by C code
 	MOVL	$const_sysClone3, AX
 	SYSCALL
-	TESTQ	AX, AX
-	JZ	child
-	MOVQ	AX, ret+24(FP)
-	RET
-child:
-	JMP	walk<>(SB)
-
-// func clone3I386(args *Args, size uintptr, steps *step) int64
-//
-// The child comes back to 64-bit code: only the system call is a 32-bit one. It
-// has the same number in both tables.
-TEXT ·clone3I386(SB), NOSPLIT|NOFRAME, $0-32
-	MOVQ	args+0(FP), BX
-	MOVQ	size+8(FP), CX
-	MOVQ	steps+16(FP), R12
-	MOVL	$const_sysClone3, AX
-	INT	$0x80
-	MOVLQSX	AX, AX
 	TESTQ	AX, AX
 	JZ	child
 	MOVQ	AX, ret+24(FP)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"unsafe"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 
 	"golang.org/x/sys/unix"
@@ -15,10 +16,10 @@ const (
 	maxSteps  = 64
 	stackSize = 64 << 10
 
-	sysClone3 = 435 // for clone_amd64.s as well
+	sysClone3 = 435 // for the assembly as well
 )
 
-// step is one call of the child. clone_amd64.s knows this layout by go_asm.h.
+// step is one call of the child. The assembly knows this layout by go_asm.h.
 type step struct {
 	fn   uintptr // a C function; 0 makes the step a system call
 	nr   uintptr
@@ -61,7 +62,7 @@ func NewProgram() (*Program, error) {
 		ready:  -1,
 		resume: -1,
 	}
-	p.mask = p.alloc(8)
+	p.mask = p.alloc(abi.SigsetSize)
 	return p, nil
 }
 
@@ -93,7 +94,7 @@ func (p *Program) Syscall(nr uintptr, args ...uintptr) Result {
 func (p *Program) Call(via clock.Via, function string, nr uintptr, args ...uintptr) Result {
 	s := step{nr: nr}
 	copy(s.args[:], args)
-	if via == clock.VDSO {
+	if via.IsVDSO() {
 		entry, err := clock.VDSOFunc(function)
 		if err != nil {
 			panic(err) // no kernel that these tests run on is without them
@@ -122,8 +123,9 @@ func (p *Program) On(first Result, nr uintptr, rest ...uintptr) Result {
 
 // ClockGettime adds the reading of a clock.
 func (p *Program) ClockGettime(id clock.ID, via clock.Via) Reading {
-	ts := Alloc[unix.Timespec](p)
-	return Reading{p.Call(via, clock.Gettime, unix.SYS_CLOCK_GETTIME, uintptr(id), Addr(ts)), ts}
+	ts := Alloc[abi.Timespec](p)
+	nr := via.Width().Nr(abi.ClockGettime)
+	return Reading{p.Call(via, via.Gettime(), nr, uintptr(id), Addr(ts)), via, ts}
 }
 
 // ReadFile adds the reading of a small file in one read().
@@ -190,12 +192,14 @@ func (p *Program) Exec(path string, argv []string, stdout *os.File) Result {
 	if stdout != nil {
 		p.Syscall(unix.SYS_DUP3, stdout.Fd(), 1, 0)
 	}
-	p.Syscall(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, addr(p.mask), 0, 8)
-	vector := p.alloc(8 * (len(argv) + 1))
+	p.Syscall(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, addr(p.mask), 0, abi.SigsetSize)
+	const word = unsafe.Sizeof(uintptr(0))
+	mem := p.alloc(int(word) * (len(argv) + 1))
+	vector := unsafe.Slice((*uintptr)(unsafe.Pointer(&mem[0])), len(argv)+1)
 	for i, arg := range argv {
-		*(*uintptr)(unsafe.Pointer(&vector[8*i])) = p.str(arg)
+		vector[i] = p.str(arg)
 	}
-	exec := p.Syscall(unix.SYS_EXECVE, p.str(path), addr(vector), addr(vector[8*len(argv):]))
+	exec := p.Syscall(unix.SYS_EXECVE, p.str(path), addr(mem), addr(mem)+word*uintptr(len(argv)))
 	p.Exit(127)
 	return exec
 }

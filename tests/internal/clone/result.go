@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,8 @@ func (r Result) Err() error {
 // Reading is the result of ClockGettime.
 type Reading struct {
 	Result
-	ts *unix.Timespec
+	via clock.Via
+	ts  *abi.Timespec
 }
 
 // Time returns what the clock showed.
@@ -43,7 +45,7 @@ func (r Reading) Time() (time.Duration, error) {
 	if err := r.Err(); err != nil {
 		return 0, err
 	}
-	return clock.Time(*r.ts)
+	return r.via.Width().Duration(r.ts)
 }
 
 // Contents is the result of ReadFile and ReadLink.

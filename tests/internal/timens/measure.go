@@ -2,6 +2,7 @@ package timens
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,25 @@ func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID
 		shifts[id] = Shift{Interval{Low: got - after[id], High: got - before[id]}, via}
 	}
 	return shifts
+}
+
+// CheckOrder lets a child read one clock by the vDSO and the system call in
+// turns. Both compute the same sum, so that no reading is before the last one, to
+// the nanosecond.
+func CheckOrder(t testing.TB, launch clone.Launcher, id clock.ID) {
+	t.Helper()
+	vias := slices.Concat(clock.VDSOs, clock.Syscalls, clock.VDSOs)
+	p := NewProgram(t)
+	var readings []clone.Reading
+	for _, via := range vias {
+		readings = append(readings, p.ClockGettime(id, via))
+	}
+	Run(t, launch, p)
+	for i, via := range vias[1:] {
+		if before, now := Time(t, readings[i]), Time(t, readings[i+1]); now < before {
+			t.Errorf("read %v of %v by %v, and then %v by %v", before, id, vias[i], now, via)
+		}
+	}
 }
 
 // Readings are shifted clocks as read inside a namespace.

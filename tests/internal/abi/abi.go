@@ -1,0 +1,97 @@
+// Package abi has what 32-bit programs do in another way than 64-bit ones. That
+// is time above all: they have an old set of the system calls that take or
+// return one, with seconds of 32 bits, and a newer set with seconds of 64 bits.
+// The kernel converts each by code of its own, so that a test of one call has to
+// make both.
+package abi
+
+import (
+	"fmt"
+	"math"
+	"time"
+	"unsafe"
+)
+
+// Time is the width of the seconds that a system call takes or returns.
+type Time int
+
+const (
+	Time64 Time = iota
+	Time32      // of 32-bit programs only; see Times
+)
+
+func (a Time) String() string {
+	switch a {
+	case Time64:
+		return "time64"
+	case Time32:
+		return "time32"
+	}
+	return fmt.Sprintf("time %d", int(a))
+}
+
+// Call is a system call that takes or returns a time of either width.
+type Call int
+
+const (
+	ClockGettime Call = iota
+	ClockGetres
+	ClockNanosleep
+	TimerSettime
+	TimerGettime
+	TimerfdSettime
+	TimerfdGettime
+	Futex
+	Ppoll
+	Pselect6
+	RtSigtimedwait
+	Semtimedop // 32-bit programs had it in ipc() only
+	MqTimedsend
+	MqTimedreceive
+)
+
+// Nr returns the number of c.
+func (a Time) Nr(c Call) uintptr { return numbers[c][a] }
+
+// Timespec is memory for a struct timespec of either width.
+type Timespec [2]int64
+
+// timespec32 is struct old_timespec32.
+type timespec32 struct{ sec, nsec int32 }
+
+// Timespec returns d as calls of this width take it. Seconds that 32 bits have no
+// room for are a mistake in a test, and it panics.
+func (a Time) Timespec(d time.Duration) Timespec {
+	sec, nsec := int64(d/time.Second), int64(d%time.Second)
+	if nsec < 0 {
+		sec, nsec = sec-1, nsec+int64(time.Second)
+	}
+	return a.RawTimespec(sec, nsec)
+}
+
+// RawTimespec is Timespec for nanoseconds that may be wrong.
+func (a Time) RawTimespec(sec, nsec int64) Timespec {
+	if a == Time64 {
+		return Timespec{sec, nsec}
+	}
+	if sec < math.MinInt32 || sec > math.MaxInt32 || nsec < math.MinInt32 || nsec > math.MaxInt32 {
+		panic(fmt.Sprintf("abi: %d s + %d ns in 32 bits", sec, nsec))
+	}
+	var ts Timespec
+	*(*timespec32)(unsafe.Pointer(&ts)) = timespec32{int32(sec), int32(nsec)}
+	return ts
+}
+
+// Duration returns what a call of this width has stored. Nanoseconds that make up
+// a second of their own, or are negative, are an error: the kernel has to carry.
+func (a Time) Duration(ts *Timespec) (time.Duration, error) {
+	sec, nsec := ts[0], ts[1]
+	if a == Time32 {
+		old := (*timespec32)(unsafe.Pointer(ts))
+		sec, nsec = int64(old.sec), int64(old.nsec)
+	}
+	if nsec < 0 || nsec >= int64(time.Second) {
+		return 0, fmt.Errorf("the kernel returned %d s and %d ns, which is no timespec", sec, nsec)
+	}
+	return time.Duration(sec)*time.Second + time.Duration(nsec), nil
+}

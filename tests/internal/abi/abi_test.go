@@ -1,0 +1,70 @@
+package abi
+
+import (
+	"math"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestTimespec(t *testing.T) {
+	for _, d := range []time.Duration{0, 1, -1, 1500 * time.Millisecond, -time.Second - 1, math.MaxInt32 * time.Second, math.MinInt32 * time.Second} {
+		for _, a := range []Time{Time64, Time32} {
+			ts := a.Timespec(d)
+			if got, err := a.Duration(&ts); got != d || err != nil {
+				t.Errorf("%v: %v became %v, %v", a, d, got, err)
+			}
+		}
+	}
+}
+
+func TestNoTimespec(t *testing.T) {
+	for _, nsec := range []int64{-1, 1e9} {
+		for _, a := range []Time{Time64, Time32} {
+			ts := a.RawTimespec(1, nsec)
+			if d, err := a.Duration(&ts); err == nil {
+				t.Errorf("%v: 1 s and %d ns were taken for %v", a, nsec, d)
+			}
+		}
+	}
+}
+
+// What unix.Timespec is for this program has to be one of the two.
+func TestTimespecIsTheKernels(t *testing.T) {
+	const d = -time.Second - 3
+	native := Times[len(Times)-1]
+	want := unix.Timespec{Sec: -2, Nsec: 999999997}
+	ts := native.Timespec(d)
+	if got := *(*unix.Timespec)(unsafe.Pointer(&ts)); got != want {
+		t.Errorf("%v: %+v, want %+v", native, got, want)
+	}
+}
+
+// Each number is of the call that it stands for, and of that width: the calls
+// answer, and store as many bytes as they should.
+func TestNumbersOfClocks(t *testing.T) {
+	for _, a := range Times {
+		for _, call := range []Call{ClockGettime, ClockGetres} {
+			ts := Timespec{-1, -1}
+			if _, _, errno := unix.Syscall(a.Nr(call), unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
+				t.Errorf("%v: clock call %d: %v", a, call, errno)
+			}
+			if wide := ts[1] != -1; wide != (a == Time64) {
+				t.Errorf("%v: clock call %d stored %x", a, call, ts)
+			}
+			if d, err := a.Duration(&ts); d <= 0 || d > 1000*24*time.Hour || err != nil {
+				t.Errorf("%v: clock call %d said %v, %v", a, call, d, err)
+			}
+		}
+	}
+}
+
+func TestSigset(t *testing.T) {
+	set := Sigset(1, unix.SIGKILL, 40, 64)
+	want := uint64(1)<<0 | 1<<8 | 1<<39 | 1<<63
+	if got := *(*uint64)(unsafe.Pointer(&set)); got != want {
+		t.Errorf("%#x, want %#x", got, want)
+	}
+}

@@ -1,0 +1,10 @@
+package clock
+
+// VDSOs and Syscalls are the ways that this program has.
+var (
+	VDSOs    = []Via{VDSO}
+	Syscalls = []Via{Syscall}
+)
+
+// gettime are the vDSO's functions, by abi.Time.
+var gettime = [...]string{"__vdso_clock_gettime"}
