@@ -12,18 +12,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/u-root/u-root/pkg/cpio"
 	"github.com/u-root/u-root/pkg/uflag"
+	"golang.org/x/sync/errgroup"
 
 	"timens-vmtest/vmtest/wire"
 )
@@ -41,7 +42,7 @@ var shellCommands = []string{"cat", "date", "dmesg", "grep", "kill", "ls", "moun
 type Spec struct {
 	Module  string         // root folder of this module
 	Scratch string         // folder for binaries, kept: what is up to date there is not linked again
-	Tests   []string       // folders of test packages, relative to Module
+	Tests   []string       // folders of test packages, relative to Module; wire.I386 behind one asks for 32-bit programs
 	Design  string         // of the kernel's series; one of wire.Designs, or wire.NoDesign
 	Run     *regexp.Regexp // selects tests by "package.Name"; nil selects all
 	Timeout time.Duration  // of each test, in guest time
@@ -83,7 +84,7 @@ func Build(ctx context.Context, s Spec) (Archive, error) {
 	if s.Shell {
 		return s.pack(programs, wire.Plan{})
 	}
-	plan, err := s.plan(ctx)
+	plan, err := s.plan()
 	if err != nil {
 		return Archive{}, err
 	}
@@ -95,6 +96,13 @@ type program struct {
 	host, guest string
 }
 
+// neededBy is false for test binaries of which plan has no test: what is not
+// packed need not be unpacked, at each boot, by an emulated machine.
+func (p program) neededBy(plan wire.Plan) bool {
+	return !strings.HasPrefix("/"+p.guest, wire.TestDir) ||
+		slices.ContainsFunc(plan.Tests, func(t wire.Test) bool { return wire.TestBinary(t.Package) == "/"+p.guest })
+}
+
 func (s Spec) compile(ctx context.Context) ([]program, error) {
 	commands := []string{"./" + initPackage}
 	if s.Shell {
@@ -104,11 +112,7 @@ func (s Spec) compile(ctx context.Context) ([]program, error) {
 		}
 	}
 	flags := []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
-	var packages []string
-	for _, dir := range s.Tests {
-		packages = append(packages, "./"+filepath.ToSlash(filepath.Clean(dir)))
-	}
-	stamp, err := s.stamp(flags, commands, packages)
+	stamp, err := s.stamp(flags, commands, s.Tests)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func (s Spec) compile(ctx context.Context) ([]program, error) {
 	if ok, err := s.upToDate(stamp, programs); ok || err != nil {
 		return programs, err
 	}
-	if err := s.goTools(ctx, flags, commands, packages); err != nil {
+	if err := s.goTools(ctx, flags, commands); err != nil {
 		return nil, err
 	}
 	return programs, s.writeStamp(stamp, programs)
@@ -130,17 +134,22 @@ func (s Spec) programs(commands []string) []program {
 		name := filepath.Base(c)
 		all = append(all, program{filepath.Join(s.Scratch, "bin", name), "bin/" + name})
 	}
-	for _, dir := range s.Tests {
-		pkg := filepath.Base(dir)
-		all = append(all, program{filepath.Join(s.Scratch, "tests", pkg+".test"), strings.TrimPrefix(wire.TestBinary(pkg), "/")})
+	for _, t := range s.suites() {
+		all = append(all, t.program(s.Scratch))
 	}
 	return all
 }
 
 // goTools builds commands and test binaries.
-func (s Spec) goTools(ctx context.Context, flags, commands, packages []string) error {
-	for _, dir := range []string{"bin", "tests"} {
-		if err := os.MkdirAll(filepath.Join(s.Scratch, dir), 0o755); err != nil {
+func (s Spec) goTools(ctx context.Context, flags, commands []string) error {
+	bin := filepath.Join(s.Scratch, "bin")
+	packages, out := make(map[string][]string), make(map[string]string) // by architecture
+	for _, t := range s.suites() {
+		packages[t.arch] = append(packages[t.arch], "./"+t.folder)
+		out[t.arch] = filepath.Dir(t.program(s.Scratch).host)
+	}
+	for _, dir := range append(slices.Collect(maps.Values(out)), bin) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
@@ -148,24 +157,29 @@ func (s Spec) goTools(ctx context.Context, flags, commands, packages []string) e
 	if err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	var errBin, errTests error
-	wg.Go(func() {
-		_, errBin = s.goTool(ctx, slices.Concat([]string{"build", "-overlay", overlay, "-o", filepath.Join(s.Scratch, "bin") + "/"}, flags, commands))
+	var tools errgroup.Group
+	tools.Go(func() error {
+		_, err := s.goTool(ctx, native, slices.Concat([]string{"build", "-overlay", overlay, "-o", bin + "/"}, flags, commands))
+		return err
 	})
-	wg.Go(func() {
-		_, errTests = s.goTool(ctx, slices.Concat([]string{"test", "-c", "-o", filepath.Join(s.Scratch, "tests") + "/"}, flags, packages))
-	})
-	wg.Wait()
-	return errors.Join(errBin, errTests)
+	for arch := range packages {
+		tools.Go(func() error {
+			_, err := s.goTool(ctx, arch, slices.Concat([]string{"test", "-c", "-o", out[arch] + "/"}, flags, packages[arch]))
+			return err
+		})
+	}
+	return tools.Wait()
 }
 
-// goTool runs the go command in our module, for the guest, and returns its
-// output.
-func (s Spec) goTool(ctx context.Context, args []string) (string, error) {
+// native is the guest's architecture.
+const native = "amd64"
+
+// goTool runs the go command in our module, for the guest's programs of one
+// architecture, and returns its output.
+func (s Spec) goTool(ctx context.Context, arch string, args []string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = s.Module
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GO386=sse2", "GOFLAGS=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
@@ -195,20 +209,18 @@ func (s Spec) fullFile(output string) string {
 
 var fullRE = regexp.MustCompile(`(/[^\s:]+): no space left on device`)
 
-// plan asks every test binary for its tests.
-func (s Spec) plan(ctx context.Context) (wire.Plan, error) {
+// plan lists the tests of all suites.
+func (s Spec) plan() (wire.Plan, error) {
 	p := wire.Plan{Schema: wire.Schema, Design: s.Design}
-	for _, dir := range s.Tests {
-		pkg := filepath.Base(dir)
-		names, err := list(ctx, filepath.Join(s.Scratch, "tests", pkg+".test"))
+	var chosen []string
+	for _, t := range s.suites() {
+		chosen = append(chosen, t.name())
+		names, err := t.tests(s.Module)
 		if err != nil {
 			return wire.Plan{}, err
 		}
-		if len(names) == 0 {
-			return wire.Plan{}, fmt.Errorf("%w: %s lists no test", ErrEmptyPlan, dir)
-		}
 		for _, name := range names {
-			id := wire.TestID{Package: pkg, Name: name}
+			id := wire.TestID{Package: t.name(), Name: name}
 			if s.Run == nil || s.Run.MatchString(id.String()) {
 				p.Tests = append(p.Tests, wire.Test{TestID: id, TimeoutS: s.Timeout.Seconds()})
 			} else {
@@ -222,30 +234,16 @@ func (s Spec) plan(ctx context.Context) (wire.Plan, error) {
 	}
 	for _, file := range others {
 		pkg := filepath.Base(filepath.Dir(file))
-		chosen := slices.ContainsFunc(s.Tests, func(dir string) bool { return filepath.Base(dir) == pkg })
-		if !chosen && !slices.Contains(p.LeftOut, pkg) {
-			p.LeftOut = append(p.LeftOut, pkg)
+		for _, name := range []string{pkg, pkg + wire.I386} {
+			if !slices.Contains(chosen, name) && !slices.Contains(p.LeftOut, name) {
+				p.LeftOut = append(p.LeftOut, name)
+			}
 		}
 	}
 	if len(p.Tests) == 0 {
 		return wire.Plan{}, fmt.Errorf("%w: -run %s matches none of the %d tests; \"vmtest initramfs\" lists them", ErrEmptyPlan, s.Run, len(p.Filtered))
 	}
 	return p, nil
-}
-
-// list runs a test binary on the host, to print the names of its tests only.
-func list(ctx context.Context, binary string) ([]string, error) {
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, binary, "-test.list", "^Test")
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // go test -c leaves nothing for a package without tests
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the tests of %s: %w\n%s", binary, err, stderr.String())
-	}
-	return strings.Fields(string(out)), nil
 }
 
 // pack writes the archive. The plan's ID is the digest of everything else.
@@ -257,6 +255,9 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	records = append(records, cpio.CharDev("dev/console", 0o600, 5, 1), cpio.Symlink("init", "bin/init"), cpio.Symlink("bin/uinit", "init"))
 	id := sha256.New()
 	for _, p := range programs {
+		if !s.Shell && !p.neededBy(plan) {
+			continue
+		}
 		text, err := os.ReadFile(p.host)
 		if err != nil {
 			return Archive{}, err

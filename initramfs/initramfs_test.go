@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 
 func spec(t *testing.T, run string) Spec {
 	return Spec{
-		Module: "..", Scratch: t.TempDir(), Tests: []string{"tests/timens", "tests/clone3"}, Design: "inline-ns",
+		Module: "..", Scratch: t.TempDir(), Tests: []string{"tests/timens", "tests/clone3", "tests/clone3/386"}, Design: "inline-ns",
 		Run: regexp.MustCompile(run), Timeout: 3 * time.Second,
 	}
 }
@@ -42,7 +44,7 @@ func TestBuildIsReproducible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"init", "bin/init", "bin/uinit", "tests/timens.test", "tests/clone3.test", "dev/console", "etc/plan.json", "proc", "sys", "tmp"} {
+	for _, name := range []string{"init", "bin/init", "bin/uinit", "tests/timens.test", "tests/clone3.test", "tests/386/clone3.test", "dev/console", "etc/plan.json", "proc", "sys", "tmp"} {
 		if _, ok := archive.Get(name); !ok {
 			t.Errorf("the archive has no %s", name)
 		}
@@ -122,6 +124,61 @@ func TestStamp(t *testing.T) {
 	}
 }
 
+// What the sources say is what the binaries say, of all packages.
+func TestPlanHasTheTestsOfTheBinaries(t *testing.T) {
+	s := spec(t, "")
+	s.Tests = nil
+	folders, err := filepath.Glob("../tests/*/main_test.go")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no test packages: %v", err)
+	}
+	for _, file := range folders {
+		folder := "tests/" + filepath.Base(filepath.Dir(file))
+		s.Tests = append(s.Tests, folder, folder+wire.I386)
+	}
+	a, err := Build(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned := make(map[string][]string)
+	for _, test := range a.Plan.Tests {
+		planned[test.Package] = append(planned[test.Package], test.Name)
+	}
+	for _, suite := range s.suites() {
+		out, err := exec.Command(suite.program(s.Scratch).host, "-test.list", "^Test").Output()
+		if errors.Is(err, syscall.ENOEXEC) {
+			t.Logf("%s: this host runs no 32-bit programs", suite.name())
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := planned[suite.name()], strings.Fields(string(out)); !slices.Equal(got, want) {
+			t.Errorf("%s: the plan has\n%v, the binary\n%v", suite.name(), got, want)
+		}
+	}
+}
+
+// What the plan does not need costs time at each boot.
+func TestArchiveHoldsPlannedBinariesOnly(t *testing.T) {
+	a, err := Build(t.Context(), spec(t, `^clone3/386\.TestSizes$`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := cpio.ArchiveFromReader(cpio.Newc.Reader(bytes.NewReader(a.CPIO)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"tests/386/clone3.test": true, "tests/first": true, "tests/clone3.test": false, "tests/timens.test": false} {
+		if _, ok := archive.Get(name); ok != want {
+			t.Errorf("the archive has %s: %v, want %v", name, ok, want)
+		}
+	}
+	if len(a.Plan.Tests) != 1 || a.Plan.Tests[0].String() != "clone3/386.TestSizes" {
+		t.Errorf("the plan is %v", a.Plan.Tests)
+	}
+}
+
 func TestPlan(t *testing.T) {
 	all, err := Build(t.Context(), spec(t, ""))
 	if err != nil {
@@ -145,7 +202,8 @@ func TestPlan(t *testing.T) {
 	if got, want := len(some.Plan.Tests)+len(some.Plan.Filtered), len(all.Plan.Tests); got != want {
 		t.Errorf("%d tests are planned or filtered, %d exist", got, want)
 	}
-	if want := []string{"canary", "inline-ns", "namespaces", "timens-offset"}; !slices.Equal(all.Plan.LeftOut, want) {
+	want := []string{"canary", "canary/386", "inline-ns", "inline-ns/386", "namespaces", "namespaces/386", "timens/386", "timens-offset", "timens-offset/386"}
+	if !slices.Equal(all.Plan.LeftOut, want) {
 		t.Errorf("left out %v, want %v", all.Plan.LeftOut, want)
 	}
 	if all.Plan.Design != "inline-ns" {

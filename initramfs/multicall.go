@@ -36,7 +36,7 @@ func init() {
 // overlay writes what makes "go build -overlay" find initPackage, and returns
 // the name of the file.
 func (s Spec) overlay(ctx context.Context) (string, error) {
-	dir, err := s.goTool(ctx, []string{"list", "-f", "{{.Dir}}", uroot + "init"})
+	dir, err := s.goTool(ctx, native, []string{"list", "-f", "{{.Dir}}", uroot + "init"})
 	if err != nil {
 		return "", err
 	}

@@ -110,7 +110,7 @@ func (f *flags) registerSource(set *flag.FlagSet) {
 
 func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
-	set.Var(&f.tests, "tests", "test package `FOLDER`s (default tests/timens,tests/clone3 and that of the design)")
+	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design)")
 	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or "+defaultDesign+")")
 	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "guest `TIME` after which a test is killed")
 }
@@ -145,7 +145,7 @@ func (f *flags) check(root string) error {
 		if !filepath.IsLocal(dir) {
 			return usagef("-tests %s is not a folder of this project", dir)
 		}
-		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {
+		if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(dir, wire.I386))); err != nil {
 			return usagef("-tests: %w", err)
 		}
 	}

@@ -157,7 +157,7 @@ func checkMounts() error {
 		if err := unix.Statfs(m.dir, &fs); err != nil {
 			return fmt.Errorf("statfs %s: %w", m.dir, err)
 		}
-		if fs.Type != m.magic {
+		if int64(fs.Type) != m.magic {
 			return fmt.Errorf("%s is not mounted: file system type %#x, want %#x", m.dir, fs.Type, m.magic)
 		}
 	}

@@ -448,6 +448,39 @@ func TestJoinExpect(t *testing.T) {
 	}
 }
 
+// What is said of a package is said of its 32-bit build, unless that has a line
+// of its own.
+func TestExpectedIn32Bits(t *testing.T) {
+	all, err := ParseExpect([]byte("fail p TestA # a\nfail p TestB # b\npass p/386 TestB # c\nfail p/386 TestC # d\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := func(pkg, name string) wire.TestID { return wire.TestID{Package: pkg, Name: name} }
+	want := map[wire.TestID]Status{
+		id("p", "TestA"): Fail, id("p", "TestB"): Fail, id("p", "TestC"): Pass,
+		id("p/386", "TestA"): Fail, id("p/386", "TestB"): Pass, id("p/386", "TestC"): Fail,
+		id("q/386", "TestA"): Pass,
+	}
+	var plan wire.Plan
+	for id, status := range want {
+		if got := expected(all, id); got != status {
+			t.Errorf("%s: %v, want %v", id, got, status)
+		}
+		if id.Package == "p" {
+			plan.Tests = append(plan.Tests, wire.Test{TestID: id})
+		}
+	}
+	for _, tc := range []struct {
+		leftOut []string
+		want    int // lines that name no test
+	}{{nil, 2}, {[]string{"p/386"}, 0}} {
+		plan.LeftOut = tc.leftOut
+		if got := useless(all, plan); len(got) != tc.want {
+			t.Errorf("where p/386 is not planned and %v left out, %v name no test, want %d", tc.leftOut, got, tc.want)
+		}
+	}
+}
+
 func FuzzParseExpect(f *testing.F) {
 	f.Add([]byte("fail p TestA # because\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

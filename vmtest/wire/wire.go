@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -25,8 +26,17 @@ const KeyPath = "/etc/key"
 // TestDir is the guest's folder of test binaries, one "<package>.test" each.
 const TestDir = "/tests"
 
+// I386 ends the name of a test package that is built as a 32-bit program:
+// "timens/386" has the same tests as "timens".
+const I386 = "/386"
+
 // TestBinary is the guest's path of the test binary of a package.
-func TestBinary(pkg string) string { return TestDir + "/" + pkg + ".test" }
+func TestBinary(pkg string) string {
+	if name, ok := strings.CutSuffix(pkg, I386); ok {
+		return TestDir + I386 + "/" + name + ".test"
+	}
+	return TestDir + "/" + pkg + ".test"
+}
 
 // FirstTest is a link to the test binary that the plan starts with.
 const FirstTest = TestDir + "/first"
@@ -105,7 +115,7 @@ type Plan struct {
 
 // TestID names a top-level Go test.
 type TestID struct {
-	Package string `json:"package"` // last element of the import path
+	Package string `json:"package"` // last element of the import path, and I386 where that applies
 	Name    string `json:"name"`
 }
 

@@ -56,6 +56,14 @@ func TestParseRecordRefuses(t *testing.T) {
 	}
 }
 
+func TestTestBinary(t *testing.T) {
+	for pkg, want := range map[string]string{"timens": "/tests/timens.test", "timens/386": "/tests/386/timens.test"} {
+		if got := TestBinary(pkg); got != want {
+			t.Errorf("%s: %s, want %s", pkg, got, want)
+		}
+	}
+}
+
 func TestGNUBuildID(t *testing.T) {
 	note := func(name string, kind byte, desc ...byte) []byte {
 		b := []byte{byte(len(name)), 0, 0, 0, byte(len(desc)), 0, 0, 0, kind, 0, 0, 0}
