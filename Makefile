@@ -14,7 +14,7 @@ CHOICES = $(if $(SERIES),-series '$(SERIES)') $(if $(LANE),-lane '$(LANE)') $(if
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
-HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/canary/redteam
+HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/abi ./tests/canary/redteam
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.

@@ -32,9 +32,9 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
 // BuildError is a fault of the kernel under test: it does not apply, configure
-// or compile.
+// or compile, or it is no kernel for these tests.
 type BuildError struct {
-	Stage string // "apply", "configure" or "build"
+	Stage string // "apply", "configure", "build" or "abi"
 	Err   error
 	Shown string // what the tool printed about it, at most some twenty lines
 	Log   string // path of the tool's whole output, if there is one

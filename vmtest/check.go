@@ -169,34 +169,48 @@ func (c checker) spec(s kernel.Series, config kconfig.Config) kernel.Spec {
 	return kernel.Spec{Base: c.base, Series: s, Config: config}
 }
 
+// build finds a warning new unless the base has it, too, in the same file
+// compiled with W=1: what an earlier build of the base printed depends on what
+// had been compiled before.
 func (c checker) build(config kconfig.Config) func(context.Context, prefix) error {
-	return c.newWarnings(func(ctx context.Context, s kernel.Series) ([]string, error) {
-		image, err := kernel.Build(ctx, c.cache, c.spec(s, config), c.progress)
-		return kernel.Unplaced(strings.Join(image.Warnings, "\n")), err
-	})
+	return func(ctx context.Context, at prefix) error {
+		image, err := kernel.Build(ctx, c.cache, c.spec(at.series, config), c.progress)
+		if err != nil {
+			return err
+		}
+		return c.newWarnings(ctx, at, config, kernel.Unplaced(strings.Join(image.Warnings, "\n")))
+	}
 }
 
 func (c checker) lint(config kconfig.Config) func(context.Context, prefix) error {
-	return c.newWarnings(func(ctx context.Context, s kernel.Series) ([]string, error) {
-		return kernel.Lint(ctx, c.cache, c.spec(s, config), c.sources, c.progress)
-	})
-}
-
-// newWarnings makes a step of what finds the warnings of a tree.
-func (c checker) newWarnings(of func(context.Context, kernel.Series) ([]string, error)) func(context.Context, prefix) error {
 	return func(ctx context.Context, at prefix) error {
-		patched, err := of(ctx, at.series)
-		if err != nil || len(patched) == 0 {
+		patched, err := kernel.Lint(ctx, c.cache, c.spec(at.series, config), c.sources, c.progress)
+		if err != nil {
 			return err
 		}
-		unpatched := at.series
-		unpatched.Patches = nil
-		base, err := of(ctx, unpatched)
-		if err != nil {
-			return fmt.Errorf("the base itself: %v", err) // no patch is to blame
-		}
-		return complaints(kernel.NewWarnings(base, patched))
+		return c.newWarnings(ctx, at, config, patched)
 	}
+}
+
+// newWarnings complains of the warnings that the base does not have.
+func (c checker) newWarnings(ctx context.Context, at prefix, config kconfig.Config, patched []string) error {
+	if len(patched) == 0 {
+		return nil
+	}
+	sources := slices.Clone(c.sources)
+	for _, w := range patched {
+		file, _, _ := strings.Cut(w, ": ")
+		if strings.HasSuffix(file, ".c") && !slices.Contains(sources, file) {
+			sources = append(sources, file)
+		}
+	}
+	unpatched := at.series
+	unpatched.Patches = nil
+	base, err := kernel.Lint(ctx, c.cache, c.spec(unpatched, config), sources, c.progress)
+	if err != nil {
+		return fmt.Errorf("the base itself: %v", err) // no patch is to blame
+	}
+	return complaints(kernel.NewWarnings(base, patched))
 }
 
 // smallPlan is enough to see that a kernel in the middle of a series works.

@@ -30,7 +30,8 @@ var mayImport = map[string][]string{
 	"tests/inline-ns":          {"tests/internal"},
 	"tests/namespaces":         {"tests/internal"},
 	"tests/internal":           {"tests/internal"},
-	"vmtest":                   {"kconfig", "kernel", "initramfs", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report"},
+	"tests/abi":                {"tests/internal", "vmtest/wire"},
+	"vmtest":                   {"kconfig", "kernel", "initramfs", "tests/abi", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report"},
 }
 
 // The one package that may import each outside module; x/sys is for all.

@@ -249,10 +249,11 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 			return err
 		}
 		run.Base = base.Version
-		image, err = kernel.Build(partsCtx, a.cache, kernel.Spec{
-			Base: base, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log"),
-		}, a.progress)
-		return err
+		spec := kernel.Spec{Base: base, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log")}
+		if image, err = kernel.Build(partsCtx, a.cache, spec, a.progress); err != nil {
+			return err
+		}
+		return a.compareABI(partsCtx, image, spec, dir)
 	})
 	if err := parts.Wait(); err != nil {
 		return errors.Join(err, wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run))

@@ -1,0 +1,156 @@
+package kernel
+
+import (
+	"context"
+	"debug/dwarf"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// ABI reads how these structures lie in memory: on x86_64 from the debug
+// information of the kernel that was built, and on i386 from that of its
+// headers, compiled for it. Those that the kernel does not have are left out.
+func (i Image) ABI(ctx context.Context, c Cache, s Spec, structs []string, r Reporter) (wire.ABI, error) {
+	over, err := apply(ctx, s.Base, s.Series.Patches)
+	if err != nil {
+		return wire.ABI{}, err
+	}
+	header, err := over.read(s.Base, uapiHeader)
+	if err != nil {
+		return wire.ABI{}, fmt.Errorf("the structures of clone3(): %w", err)
+	}
+	key := "abi 1 " + digest(i.DebugSHA256, string(header), strings.Join(structs, " "))
+	return Answer(ctx, c, key, r, func() (abi wire.ABI, err error) {
+		if abi.X86_64, err = layouts(i.debug(), "fork.c", structs); err != nil {
+			return abi, err
+		}
+		if len(abi.X86_64) == 0 {
+			return abi, fmt.Errorf("%s has no debug information of struct %s", i.debug(), structs[0])
+		}
+		abi.I386, err = layoutsI386(ctx, s.Base, over, structs)
+		return abi, err
+	})
+}
+
+// uapiHeader defines what clone3() takes.
+const uapiHeader = "include/uapi/linux/sched.h"
+
+// read is a file of the patched tree.
+func (o overlay) read(base Base, path string) ([]byte, error) {
+	if f, ok := o[path]; ok {
+		if f == nil {
+			return nil, fmt.Errorf("%s is gone", path)
+		}
+		return f.text, nil
+	}
+	return os.ReadFile(filepath.Join(base.Dir, path))
+}
+
+// layoutsI386 compiles the header for 32 bits and reads what the compiler made
+// of it. No C library is needed for that, and nothing is linked or run.
+func layoutsI386(ctx context.Context, base Base, over overlay, structs []string) ([]wire.Layout, error) {
+	dir, err := os.MkdirTemp("", "vmtest-abi-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	files := map[string][]byte{
+		"abi.c": []byte("#include <linux/sched.h>\n"),
+		// What "make headers" would generate or take out.
+		"stub/asm/types.h":            []byte("#include <asm-generic/types.h>\n"),
+		"stub/linux/compiler_types.h": nil,
+	}
+	uapi := []string{"include/uapi", "arch/x86/include/uapi"}
+	args := []string{"-m32", "-g", "-gdwarf-4", "-fno-eliminate-unused-debug-types", "-ffreestanding", "-nostdinc", "-Wno-cpp", "-isystem", "stub"}
+	for _, below := range uapi {
+		args = append(args, "-isystem", filepath.Join("patched", below), "-isystem", filepath.Join(base.Dir, below))
+		for path, f := range over {
+			if f != nil && strings.HasPrefix(path, below+"/") {
+				files[filepath.Join("patched", path)] = f.text
+			}
+		}
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	if out, err := command(ctx, dir, nil, "gcc", append(args, "-c", "abi.c")...).CombinedOutput(); err != nil {
+		if full := diskFull(out, "gcc", dir); full != nil || ctx.Err() != nil {
+			return nil, errors.Join(full, ctx.Err())
+		}
+		return nil, &BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", uapiHeader, err), Shown: firstError(out)}
+	}
+	return layouts(filepath.Join(dir, "abi.o"), "abi.c", structs)
+}
+
+// layouts reads the structures that the unit of this name, and not the header
+// alone, knows in full.
+func layouts(path, unit string, structs []string) ([]wire.Layout, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.DWARF()
+	if err != nil {
+		return nil, fmt.Errorf("debug information of %s: %w", path, err)
+	}
+	found := make(map[string]wire.Layout)
+	r := info.Reader()
+	for {
+		e, err := r.Next()
+		if err != nil {
+			return nil, fmt.Errorf("debug information of %s: %w", path, err)
+		}
+		if e == nil {
+			break
+		}
+		name, _ := e.Val(dwarf.AttrName).(string)
+		if e.Tag == dwarf.TagCompileUnit && filepath.Base(name) == unit {
+			continue // into it
+		}
+		if _, ok := e.Val(dwarf.AttrByteSize).(int64); ok && e.Tag == dwarf.TagStructType && slices.Contains(structs, name) {
+			t, err := info.Type(e.Offset)
+			if err != nil {
+				return nil, fmt.Errorf("debug information of %s: %w", path, err)
+			}
+			found[name] = wire.Layout{Name: name, Size: t.Size(), Members: members("", 0, t)}
+		}
+		if e.Children {
+			r.SkipChildren()
+		}
+	}
+	var all []wire.Layout
+	for _, name := range structs {
+		if l, ok := found[name]; ok {
+			all = append(all, l)
+		}
+	}
+	return all, nil
+}
+
+// members are those of a structure, and in place of a structure among them its
+// own.
+func members(prefix string, at int64, t dwarf.Type) []wire.Member {
+	var all []wire.Member
+	for _, f := range t.(*dwarf.StructType).Field {
+		if inner, ok := f.Type.(*dwarf.StructType); ok {
+			all = append(all, members(prefix+f.Name+".", at+f.ByteOffset, inner)...)
+			continue
+		}
+		all = append(all, wire.Member{Name: prefix + f.Name, Offset: at + f.ByteOffset, Size: f.Type.Size()})
+	}
+	return all
+}

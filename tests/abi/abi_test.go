@@ -1,0 +1,29 @@
+package abi
+
+import (
+	"testing"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// No member is forgotten: without holes they make the whole structure.
+func TestLayouts(t *testing.T) {
+	for of, structs := range map[string]int{"timens-offset": 2, "inline-ns": 1, "namespaces": 2, wire.NoDesign: 1} {
+		all := Layouts(of)
+		if len(all) != structs || all[0].Name != "clone_args" {
+			t.Errorf("%s: got %d structures, want %d", of, len(all), structs)
+		}
+		for _, l := range all {
+			at := int64(0)
+			for _, m := range l.Members {
+				if m.Offset != at {
+					t.Errorf("%s: struct %s has %s at %d, want %d", of, l.Name, m.Name, m.Offset, at)
+				}
+				at += m.Size
+			}
+			if at != l.Size {
+				t.Errorf("%s: the members of struct %s end at %d, it at %d", of, l.Name, at, l.Size)
+			}
+		}
+	}
+}

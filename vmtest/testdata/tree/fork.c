@@ -1,0 +1,2 @@
+#include "include/uapi/linux/sched.h"
+struct clone_args args;

@@ -1,0 +1,72 @@
+package wire
+
+import "fmt"
+
+// ABIFile is the file of a run's folder with its ABI.
+const ABIFile = "abi.json"
+
+// ABI is how the structures that clone3() takes lie in memory, as the kernel
+// has them and as the tests fill them in.
+type ABI struct {
+	X86_64 []Layout `json:"x86_64"` // from the debug information of the kernel that runs
+	I386   []Layout `json:"i386"`   // of its headers, compiled for 32 bits
+	Tests  []Layout `json:"tests"`
+}
+
+// Layout is how one structure lies in memory.
+type Layout struct {
+	Name    string   `json:"name"`
+	Size    int64    `json:"size"`
+	Members []Member `json:"members"`
+}
+
+// Member is one member of a structure. That of a structure within it has a
+// name with a dot.
+type Member struct {
+	Name   string `json:"name"`
+	Offset int64  `json:"offset"`
+	Size   int64  `json:"size"`
+}
+
+// Moved says of every member that both the kernel and the tests have, and do
+// not have in the same place, where it is. What one of them lacks is no matter
+// of layout: it is what tests of the kernel find out.
+func (a ABI) Moved() []string {
+	var all []string
+	for _, side := range []struct {
+		arch string
+		has  []Layout
+	}{{"x86_64", a.X86_64}, {"i386", a.I386}} {
+		for _, want := range a.Tests {
+			for _, got := range side.has {
+				if got.Name == want.Name {
+					all = append(all, got.moved(want, side.arch)...)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func (l Layout) moved(tests Layout, arch string) []string {
+	var all []string
+	has := make(map[string]Member)
+	for _, m := range l.Members {
+		has[m.Name] = m
+	}
+	lacks := false
+	for _, want := range tests.Members {
+		got, ok := has[want.Name]
+		switch {
+		case !ok:
+			lacks = true
+		case got != want:
+			all = append(all, fmt.Sprintf("struct %s on %s has %s in bytes %d to %d, the tests in %d to %d",
+				l.Name, arch, want.Name, got.Offset, got.Offset+got.Size-1, want.Offset, want.Offset+want.Size-1))
+		}
+	}
+	if !lacks && len(l.Members) == len(tests.Members) && l.Size != tests.Size {
+		all = append(all, fmt.Sprintf("struct %s on %s has %d bytes, that of the tests %d", l.Name, arch, l.Size, tests.Size))
+	}
+	return all
+}

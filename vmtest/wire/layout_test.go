@@ -1,0 +1,34 @@
+package wire
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestMoved(t *testing.T) {
+	layout := func(size int64, members ...Member) []Layout { return []Layout{{"s", size, members}} }
+	a, b, c := Member{"a", 0, 8}, Member{"b", 8, 8}, Member{"c", 16, 4}
+	tests := layout(16, a, b)
+	for name, tc := range map[string]struct {
+		kernel []Layout
+		want   []string // of x86_64
+	}{
+		"same":         {layout(16, a, b), nil},
+		"grown":        {layout(24, a, b, c), nil},
+		"without b":    {layout(8, a), nil},
+		"no structure": {nil, nil},
+		"exchanged": {layout(16, Member{"b", 0, 8}, Member{"a", 8, 8}), []string{
+			"struct s on x86_64 has a in bytes 8 to 15, the tests in 0 to 7", "struct s on x86_64 has b in bytes 0 to 7, the tests in 8 to 15"}},
+		"narrower": {layout(12, a, Member{"b", 8, 4}), []string{
+			"struct s on x86_64 has b in bytes 8 to 11, the tests in 8 to 15", "struct s on x86_64 has 12 bytes, that of the tests 16"}},
+		"padded": {layout(24, a, b), []string{"struct s on x86_64 has 24 bytes, that of the tests 16"}},
+	} {
+		if got := (ABI{X86_64: tc.kernel, Tests: tests}).Moved(); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+		if got := (ABI{X86_64: tests, I386: tc.kernel, Tests: tests}).Moved(); len(got) != len(tc.want) || len(got) > 0 && !strings.Contains(got[0], " on i386 ") {
+			t.Errorf("%s on i386: got %q, want %d", name, got, len(tc.want))
+		}
+	}
+}
