@@ -1,0 +1,171 @@
+// The tests in this file pass on kernels with and without a series.
+
+package clone3
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// A pidfd that comes with the child is the child's from the start: it tells its
+// number and its end, and its time namespace can be entered by it.
+func TestPidfd(t *testing.T) {
+	timens.Need(t)
+	fd := int32(-1)
+	args := design.NewTime()
+	args.Flags |= unix.CLONE_PIDFD
+	args.Pidfd = &fd
+	child := startPaused(t, design.PendingLaunch(t, timens.Across, args))
+	defer unix.Close(int(fd))
+	if got, want := fdinfoPID(t, fd), fmt.Sprint(child.PID); got != want {
+		t.Errorf("fdinfo of descriptor %d says process %s, want %s", fd, got, want)
+	}
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags != unix.FD_CLOEXEC || err != nil {
+		t.Errorf("F_GETFD of the pidfd is %#x, %v, want FD_CLOEXEC", flags, err)
+	}
+
+	guest := timens.NewProgram(t)
+	setns := guest.Syscall(unix.SYS_SETNS, uintptr(fd), unix.CLONE_NEWTIME)
+	link, boot := guest.ReadLink(current), guest.ClockGettime(clock.Boottime, clock.VDSO)
+	before := timens.Now(t, clock.Boottime)
+	timens.Run(t, timens.Fork, guest)
+	after := timens.Now(t, clock.Boottime)
+	if err := setns.Err(); err != nil {
+		t.Fatalf("setns by the pidfd: %v", err)
+	}
+	if got, want := timens.Text(t, link), processLink(t, child.PID, "time"); got != want {
+		t.Errorf("setns by the pidfd went to %s, want %s", got, want)
+	}
+	now := timens.Time(t, boot)
+	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(timens.Across.Boottime) {
+		t.Errorf("there boottime by vdso is off by %v, want %v", shift, timens.Across.Boottime)
+	}
+
+	if readable(t, fd) {
+		t.Error("the pidfd is readable before the child's end")
+	}
+	endPaused(t, child)
+	if !readable(t, fd) {
+		t.Error("the pidfd is not readable after the child's end")
+	}
+}
+
+// The child itself does not get it, unless it shares the descriptors.
+func TestPidfdIsParents(t *testing.T) {
+	timens.Need(t)
+	for name, flags := range map[string]uint64{"copied": 0, "shared": unix.CLONE_FILES} {
+		t.Run(name, func(t *testing.T) {
+			fd := int32(-1)
+			args := design.NewTime()
+			args.Flags |= unix.CLONE_PIDFD | flags
+			args.Pidfd = &fd
+			next, err := unix.Dup(0) // the number that the pidfd will get
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := timens.NewProgram(t)
+			inside := p.Syscall(unix.SYS_FCNTL, uintptr(next), unix.F_GETFD, 0)
+			if err := unix.Close(next); err != nil {
+				t.Fatal(err)
+			}
+			timens.Run(t, design.Launch(args), p)
+			defer unix.Close(int(fd))
+			if int(fd) != next {
+				t.Fatalf("the pidfd is descriptor %d, expected was %d", fd, next)
+			}
+			if err := inside.Err(); (err == nil) != (flags != 0) {
+				t.Errorf("F_GETFD of the parent's pidfd in the child, whose descriptors are %s: %v", name, err)
+			}
+		})
+	}
+}
+
+// A thread has a pidfd of its own kind, which is about the thread.
+func TestPidfdOfThread(t *testing.T) {
+	timens.Need(t)
+	fd := int32(-1)
+	args := design.NewTime()
+	args.Flags |= asThread | unix.CLONE_PIDFD
+	args.ExitSignal, args.Pidfd = 0, &fd
+	p := timens.NewProgram(t)
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	thread, err := clone.Start(args, clone.SizeVer2, p)
+	if err != nil {
+		t.Fatalf("clone3: %v", err)
+	}
+	defer unix.Close(int(fd))
+	if got, want := fdinfoPID(t, fd), fmt.Sprint(thread.PID); got != want {
+		t.Errorf("fdinfo of the thread's pidfd says %s, want %s", got, want)
+	}
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); flags&unix.O_EXCL == 0 || err != nil {
+		t.Errorf("F_GETFL of the thread's pidfd is %#x, %v, want PIDFD_THREAD", flags, err)
+	}
+	endPaused(t, thread)
+}
+
+// Nothing comes of a call whose pidfd cannot be delivered: no descriptor, and
+// no child.
+func TestPidfdUndelivered(t *testing.T) {
+	timens.Need(t)
+	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE)
+	for name, at := range map[string]*int32{"nowhere": nil, "read-only": int32At(mem, 0), "unmapped": int32At(mem, timens.PageSize)} {
+		t.Run(name, func(t *testing.T) {
+			args := late()
+			args.Pidfd = at
+			before := countDescriptors(t)
+			for range 3 {
+				design.RefuseSize(t, args, clone.SizeVer2, unix.EFAULT)
+			}
+			if after := countDescriptors(t); after != before {
+				t.Errorf("from %d to %d descriptors by calls that failed", before, after)
+			}
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG|unix.WALL, nil); err != unix.ECHILD {
+				t.Errorf("wait4 after calls that failed: %d, %v, want %v", pid, err, unix.ECHILD)
+			}
+		})
+	}
+}
+
+func fdinfoPID(t *testing.T, fd int32) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nPid:\t")
+	pid, _, _ := strings.Cut(rest, "\n")
+	return pid
+}
+
+func readable(t *testing.T, fd int32) bool {
+	t.Helper()
+	n, err := unix.Poll([]unix.PollFd{{Fd: fd, Events: unix.POLLIN}}, 0)
+	if err != nil {
+		t.Fatalf("poll: %v", err)
+	}
+	return n > 0
+}
+
+func countDescriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// int32At returns memory that may not be readable.
+func int32At(mem []byte, offset int) *int32 { return (*int32)(unsafe.Pointer(&mem[offset])) }

@@ -1,0 +1,165 @@
+// The tests in this file pass on kernels with and without a series.
+
+package clone3
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// The signal of a child's end has a member of its own, and not a bit of it may
+// be CLONE_NEWTIME's.
+func TestExitSignals(t *testing.T) {
+	timens.Need(t)
+	const last = 64
+	for number := range uint64(last + 1) {
+		args := late()
+		args.ExitSignal = number
+		design.RefuseSize(t, args, clone.SizeVer2, taken)
+	}
+	for _, number := range []uint64{
+		last + 1, 0x7f, 0x80, 0x80 | uint64(unix.SIGCHLD), 0xff, 0x100, 0x100 | uint64(unix.SIGCHLD),
+		1<<31 | uint64(unix.SIGCHLD), 1<<32 | uint64(unix.SIGCHLD), 1 << 63, ^uint64(0),
+	} {
+		t.Run(fmt.Sprintf("%#x", number), func(t *testing.T) {
+			args := late()
+			args.ExitSignal = number
+			design.RefuseSize(t, args, clone.SizeVer2, unix.EINVAL)
+		})
+	}
+}
+
+// It is the signal that was asked for that the parent gets, and that decides
+// who has to be waited for in which way.
+func TestExitSignalArrives(t *testing.T) {
+	timens.Need(t)
+	for _, want := range []unix.Signal{0, unix.SIGCHLD, unix.SIGWINCH, unix.SIGURG} {
+		t.Run(fmt.Sprint(int(want)), func(t *testing.T) {
+			args := design.NewTime()
+			args.ExitSignal = uint64(want)
+			child := startPaused(t, design.Launch(args))
+			if got := exitSignal(t, child.PID); got != int(want) {
+				t.Errorf("/proc/PID/stat says exit signal %d, want %d", got, want)
+			}
+			wrong, right := unix.WCLONE, 0
+			if want != unix.SIGCHLD {
+				wrong, right = right, wrong
+			}
+			if pid, err := unix.Wait4(child.PID, nil, unix.WNOHANG|wrong, nil); err != unix.ECHILD {
+				t.Errorf("wait4 with options %#x: %d, %v, want %v", wrong, pid, err, unix.ECHILD)
+			}
+			if pid, err := unix.Wait4(child.PID, nil, unix.WNOHANG|right, nil); pid != 0 || err != nil {
+				t.Errorf("wait4 with options %#x: %d, %v, want 0 for one that lives", right, pid, err)
+			}
+			arrived := make(chan os.Signal, 10)
+			signal.Notify(arrived, unix.SIGCHLD, unix.SIGWINCH)
+			defer signal.Stop(arrived)
+			endPaused(t, child)
+			if want != unix.SIGCHLD && want != unix.SIGWINCH {
+				return // the Go runtime has SIGURG for itself
+			}
+			select {
+			case got := <-arrived:
+				if got != want {
+					t.Errorf("the child's end brought %v, want %v", got, want)
+				}
+			case <-time.After(timens.Patience):
+				t.Errorf("the child's end brought no signal within %v, want %v", timens.Patience, want)
+			}
+		})
+	}
+}
+
+// exitSignal returns field 38 of /proc/PID/stat.
+func exitSignal(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 36 {
+		t.Fatalf("/proc/%d/stat is %q", pid, text)
+	}
+	n, err := strconv.Atoi(fields[35])
+	if err != nil {
+		t.Fatalf("/proc/%d/stat: exit signal: %v", pid, err)
+	}
+	return n
+}
+
+// clone(), whose lowest eight flags are the signal, has no room for
+// CLONE_NEWTIME: the bit is part of a signal that there is not, and the child
+// stays where its parent is.
+func TestLegacyCloneHasNoNewTime(t *testing.T) {
+	timens.Need(t)
+	const signal = unix.CLONE_NEWTIME | uintptr(unix.SIGCHLD)
+	p := timens.NewProgram(t)
+	// Both processes go on with the same steps, first the child and, when that is
+	// gone, its parent, whose results stay.
+	clone := p.Syscall(unix.SYS_CLONE, signal|unix.CLONE_VFORK, 0, 0, 0, 0)
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	ordinary := p.Syscall(unix.SYS_WAIT4, ^uintptr(0), 0, 0, 0)
+	all := p.Syscall(unix.SYS_WAIT4, ^uintptr(0), 0, unix.WALL, 0)
+
+	parent, err := timens.Unshared(timens.Across)(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Ready(timens.Patience); err != nil {
+		t.Fatal(err)
+	}
+	pid := onlyChild(t, parent.PID)
+	if got := exitSignal(t, pid); got != int(signal) {
+		t.Errorf("the child of clone(%#x) has exit signal %#x, want %#x", signal, got, signal)
+	}
+	for _, name := range []string{"time", "time_for_children"} {
+		if got, want := processLink(t, pid, name), processLink(t, parent.PID, "time"); got != want {
+			t.Errorf("the child of clone(%#x) is in %s by %s, want its parent's %s", signal, got, name, want)
+		}
+	}
+	if err := parent.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Ready(timens.Patience); err != nil {
+		t.Fatal(err)
+	}
+	endPaused(t, parent)
+	if got, err := clone.Value(); got != pid || err != nil {
+		t.Errorf("clone(%#x) returned %d, %v, want %d", signal, got, err, pid)
+	}
+	if got, err := ordinary.Value(); err != unix.ECHILD {
+		t.Errorf("wait4 of children with SIGCHLD: %d, %v, want %v", got, err, unix.ECHILD)
+	}
+	if got, err := all.Value(); got != pid || err != nil {
+		t.Errorf("wait4 of all children: %d, %v, want %d", got, err, pid)
+	}
+}
+
+// onlyChild returns the child of a process that has one.
+func onlyChild(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatalf("the children of %d are %q", pid, text)
+	}
+	return child
+}
