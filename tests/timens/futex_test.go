@@ -2,6 +2,7 @@ package timens
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -60,7 +61,7 @@ func futex(op uintptr) call {
 	return func(id clock.ID, _ bool, when time.Duration) error {
 		var word, other uint32
 		if op == futexLockPI || op == futexLockPI2 {
-			word = heldLock()
+			word = lockOwner()
 		}
 		flags := uintptr(0)
 		if id == clock.Realtime && op != futexLockPI {
@@ -73,8 +74,9 @@ func futex(op uintptr) call {
 	}
 }
 
-// heldLock returns the value of a PI futex that a thread holds for ever.
-func heldLock() uint32 {
+// lockOwner starts a thread that holds PI futexes for ever, and returns its id:
+// the value of such a futex.
+var lockOwner = sync.OnceValue(func() uint32 {
 	owner := make(chan int)
 	go func() {
 		runtime.LockOSThread()
@@ -82,7 +84,7 @@ func heldLock() uint32 {
 		select {}
 	}()
 	return uint32(<-owner)
-}
+})
 
 // kernelTimespec is the timespec of system calls that never had another one.
 type kernelTimespec struct{ Sec, Nsec int64 }
@@ -91,15 +93,18 @@ func toKernelTimespec(d time.Duration) kernelTimespec {
 	return kernelTimespec{int64(d / time.Second), int64(d % time.Second)}
 }
 
+// futexWaiter is struct futex_waitv.
+type futexWaiter struct {
+	value, address  uint64
+	flags, reserved uint32
+}
+
 func futexWaitv(id clock.ID, _ bool, when time.Duration) error {
 	word := new(uint32)
 	var pin runtime.Pinner // the kernel gets its address as a number
 	pin.Pin(word)
 	defer pin.Unpin()
-	waiter := struct {
-		value, address  uint64
-		flags, reserved uint32
-	}{address: uint64(uintptr(unsafe.Pointer(word))), flags: futex2SizeU32}
+	waiter := futexWaiter{address: uint64(uintptr(unsafe.Pointer(word))), flags: futex2SizeU32}
 	timeout := toKernelTimespec(when)
 	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&waiter)), 1, 0,
 		uintptr(unsafe.Pointer(&timeout)), uintptr(id), 0)

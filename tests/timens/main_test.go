@@ -12,16 +12,18 @@ import (
 
 func TestMain(m *testing.M) {
 	probe.Main(m, probe.Table{
-		"clocks":     probe.Func(timens.ReadClocks),
-		"uring":      probe.Func(waitOnUring),
-		"timer_list": probe.Func(readTimerList),
-		"use":        probe.Func(useMany),
-		"place":      probe.Func(look),
-		"grandchild": probe.Func(lookFromChild),
-		"exec":       probe.Func(execInThread(true)),
-		"exec-other": probe.Func(execInThread(false)),
-		"reports":    probe.Func(readReports),
-		"waits":      probe.Func(runWaits),
-		"timers":     probe.Func(runTimers),
+		"clocks":      probe.Func(timens.ReadClocks),
+		"uring":       probe.Func(waitOnUring),
+		"timer_list":  probe.Func(readTimerList),
+		"use":         probe.Func(useMany),
+		"place":       probe.Func(look),
+		"grandchild":  probe.Func(lookFromChild),
+		"exec":        probe.Func(execInThread(true)),
+		"exec-other":  probe.Func(execInThread(false)),
+		"reports":     probe.Func(readReports),
+		"waits":       probe.Func(runWaits),
+		"timers":      probe.Func(runTimers),
+		"ticks":       probe.Func(countTicks),
+		"interrupted": probe.Func(interruptSleeps),
 	})
 }

@@ -1,0 +1,192 @@
+package timens
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel restarts a wait whose process was stopped and goes on. It has to
+// remember a relative one's end by its own clock, and to convert an absolute
+// one's again.
+
+// restartable is a wait as steps of a child.
+type restartable struct {
+	name     string
+	clock    clock.ID
+	absolute bool
+	nr       uintptr
+	ends     error // of the call when its time has come
+	add      func(p *clone.Program, when time.Duration) clone.Result
+}
+
+func (r restartable) String() string {
+	if r.absolute {
+		return fmt.Sprintf("%s until a time of %v, stopped and continued", r.name, r.clock)
+	}
+	return fmt.Sprintf("%s for a length of time by %v, stopped and continued", r.name, r.clock)
+}
+
+func TestClockNanosleepRestarted(t *testing.T) {
+	testRestarted(t, restartableSleeps(timens.Clocks...)...)
+}
+
+func restartableSleeps(ids ...clock.ID) []restartable {
+	var all []restartable
+	for _, id := range ids {
+		for flags, absolute := range map[uintptr]bool{0: false, unix.TIMER_ABSTIME: true} {
+			all = append(all, restartable{
+				name: "clock_nanosleep", clock: id, absolute: absolute, nr: unix.SYS_CLOCK_NANOSLEEP,
+				add: func(p *clone.Program, when time.Duration) clone.Result {
+					request := clone.Alloc[unix.Timespec](p)
+					*request = unix.NsecToTimespec(int64(when))
+					return p.Syscall(unix.SYS_CLOCK_NANOSLEEP, uintptr(id), flags, clone.Addr(request), 0)
+				},
+			})
+		}
+	}
+	return all
+}
+
+func TestFutexRestarted(t *testing.T) {
+	add := func(op uintptr) func(p *clone.Program, when time.Duration) clone.Result {
+		return func(p *clone.Program, when time.Duration) clone.Result {
+			word, timeout := clone.Alloc[uint32](p), clone.Alloc[unix.Timespec](p)
+			*timeout = unix.NsecToTimespec(int64(when))
+			return p.Syscall(unix.SYS_FUTEX, clone.Addr(word), op, 0, clone.Addr(timeout), 0, futexMatchAny)
+		}
+	}
+	addWaitv := func(p *clone.Program, when time.Duration) clone.Result {
+		word, timeout := clone.Alloc[uint32](p), clone.Alloc[kernelTimespec](p)
+		waiter := clone.Alloc[futexWaiter](p)
+		*waiter = futexWaiter{address: uint64(clone.Addr(word)), flags: futex2SizeU32}
+		*timeout = toKernelTimespec(when)
+		return p.Syscall(unix.SYS_FUTEX_WAITV, clone.Addr(waiter), 1, 0, clone.Addr(timeout), unix.CLOCK_MONOTONIC)
+	}
+	testRestarted(t,
+		restartable{"FUTEX_WAIT", clock.Monotonic, false, unix.SYS_FUTEX, unix.ETIMEDOUT, add(futexWait)},
+		restartable{"FUTEX_WAIT_BITSET", clock.Monotonic, true, unix.SYS_FUTEX, unix.ETIMEDOUT, add(futexWaitBitset)},
+		restartable{"futex_waitv", clock.Monotonic, true, unix.SYS_FUTEX_WAITV, unix.ETIMEDOUT, addWaitv},
+	)
+}
+
+// testRestarted interrupts one wait after the other, and then lets all end side
+// by side.
+func testRestarted(t *testing.T, waits ...restartable) {
+	t.Helper()
+	timens.Need(t)
+	for _, ns := range bothSigns {
+		t.Run(ns.Name, func(t *testing.T) {
+			var all []waiter
+			for _, r := range waits {
+				all = append(all, r.interrupted(t, ns.Offsets))
+			}
+			for _, w := range all {
+				timens.Reap(t, w.child)
+			}
+			for _, w := range all {
+				w.outcome(t).check(t, w, ns.Offsets.Of(w.clock), late())
+			}
+		})
+	}
+}
+
+// waiter is a child in a wait.
+type waiter struct {
+	restartable
+	child      *clone.Child
+	length     time.Duration
+	deadline   time.Duration // of an absolute wait
+	start, end clone.Reading
+	call       clone.Result
+}
+
+// interrupted starts a child that has been stopped in its wait and continued.
+func (r restartable) interrupted(t *testing.T, offsets timens.Offsets) waiter {
+	t.Helper()
+	// A host may be so busy that a short wait is over before it can be stopped.
+	for _, length := range []time.Duration{2 * near, 10 * near, 60 * near} {
+		w := r.launch(t, offsets, length)
+		if w.stop(t) {
+			if err := unix.Kill(w.child.PID, unix.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		timens.Reap(t, w.child)
+	}
+	t.Fatalf("%v (offset %v): over before it could be stopped, three times", r, offsets.Of(r.clock))
+	return waiter{}
+}
+
+func (r restartable) launch(t *testing.T, offsets timens.Offsets, length time.Duration) waiter {
+	t.Helper()
+	w, p, when := waiter{restartable: r, length: length}, timens.NewProgram(t), length
+	if r.absolute {
+		when += timens.Now(t, r.clock) + offsets.Of(r.clock)
+		w.deadline = when
+	}
+	w.start = p.ClockGettime(r.clock, clock.Syscall)
+	w.call = r.add(p, when)
+	w.end = p.ClockGettime(r.clock, clock.Syscall)
+	var err error
+	if w.child, err = timens.Unshared(offsets)(p); err != nil {
+		t.Fatalf("start a child: %v", err)
+	}
+	return w
+}
+
+// stop stops a child in its wait, or returns false if that is over.
+func (w waiter) stop(t *testing.T) bool {
+	t.Helper()
+	task := fmt.Sprintf("/proc/%d", w.child.PID)
+	for !inSyscall(task, int(w.nr)) {
+		if state(t, task) == "Z" {
+			return false
+		}
+	}
+	if err := unix.Kill(w.child.PID, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		switch state(t, task) {
+		case "T":
+			return true
+		case "Z":
+			return false
+		}
+	}
+}
+
+// state returns the letter that says what the task with a folder in /proc does.
+func state(t *testing.T, task string) string {
+	t.Helper()
+	text, err := os.ReadFile(task + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fields, _ := strings.Cut(string(text), ") ")
+	letter, _, _ := strings.Cut(fields, " ")
+	return letter
+}
+
+// outcome returns how the wait of a child that is gone ended.
+func (w waiter) outcome(t *testing.T) outcome {
+	t.Helper()
+	o := outcome{Due: timens.Time(t, w.start) + w.length, Woke: timens.Time(t, w.end)}
+	if w.absolute {
+		o.Due = w.deadline
+	}
+	if err := w.call.Err(); err != w.ends {
+		o.Err = fmt.Sprintf("returned %v, want %v", err, w.ends)
+	}
+	return o
+}
