@@ -18,7 +18,7 @@ HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
-.PHONY: vmtest test build deps bench canary shell kernel initramfs series check clean
+.PHONY: vmtest test build deps bench canary long shell kernel initramfs series check clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -46,6 +46,10 @@ check: deps build
 # Prints how many times slower than the floor we are: see README.
 bench: deps build
 	go test -run '^$$' -bench . -benchtime 1x -timeout 2h ./vmtest/bench
+
+# The tests of long waits, with waits of 400 days.
+long: deps build
+	@bin/vmtest run -lane virtual -run '\.TestLong' -long 9600h -timeout 1h $(if $(SERIES),-series '$(SERIES)') $(ARGS)
 
 # Boots guests that misbehave and checks what is made of them: see README.
 #   make canary RUN=oops      one behaviour

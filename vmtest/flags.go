@@ -85,6 +85,7 @@ type flags struct {
 	tests   listFlag
 	design  string
 	timeout time.Duration
+	long    time.Duration
 	results string
 	out     string
 	bisect  bool
@@ -112,7 +113,7 @@ func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
 	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design)")
 	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or "+defaultDesign+")")
-	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "guest `TIME` after which a test is killed")
+	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "`TIME` after which a test is killed: the guest's, and some seconds later the host's; in the lane virtual twice -long is added to the guest's")
 }
 
 func (f *flags) registerBoot(set *flag.FlagSet) {
@@ -127,6 +128,7 @@ func (f *flags) registerRun(set *flag.FlagSet) {
 
 func (f *flags) registerLane(set *flag.FlagSet) {
 	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: guest time is host time, or instructions executed, or one of each side by side")
+	set.DurationVar(&f.long, "long", 24*time.Hour, "guest `TIME` that the tests of long waits take in the lane virtual")
 }
 
 func (f *flags) registerVerbose(set *flag.FlagSet) {
@@ -160,6 +162,9 @@ func (f *flags) check(root string) error {
 	}
 	if f.timeout < 0 || f.timeout > 0 && f.timeout < time.Second {
 		return usagef("-timeout %v is below one second", f.timeout)
+	}
+	if f.long < 0 || f.long > 0 && f.long < time.Second {
+		return usagef("-long %v is below one second", f.long)
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {
 		return usagef("-sha256 goes with -tarball")

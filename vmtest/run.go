@@ -318,7 +318,7 @@ func (a *app) buildArchive(ctx context.Context, s initramfs.Spec) (initramfs.Arc
 // boot boots all lanes side by side and leaves their evidence.
 func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, key, dir string) error {
 	g := vm.Guest{
-		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, QEMU: qemu,
+		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, Long: a.long, QEMU: qemu,
 		Key: key, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
 	}
 	// The archive can be built again, byte for byte but for its key, and is the
@@ -376,13 +376,15 @@ const maxBoots = 20
 // another boot goes on with the next one.
 func (l *lane) boot(ctx context.Context) error {
 	tests := l.plan.Tests
+	limits := vm.DefaultLimits
+	limits.Run += l.timeout
 	for n := 1; ; n++ {
 		sub := filepath.Join(l.dir, wire.BootDir(n))
 		if err := os.MkdirAll(sub, 0o755); err != nil {
 			return err
 		}
 		l.running = -1
-		exit, err := vm.Boot(ctx, l.guest, l.plan, vm.DefaultLimits, sub, l.watch)
+		exit, err := vm.Boot(ctx, l.guest, l.plan, limits, sub, l.watch)
 		if l.learn != nil {
 			err = errors.Join(err, l.learn(exit))
 		}
@@ -392,7 +394,7 @@ func (l *lane) boot(ctx context.Context) error {
 		if err := l.decode(ctx, l.image, sub); err != nil {
 			l.progress.Step("call traces stay as they are: %v", err)
 		}
-		died := exit.Reason == wire.EndedItself || exit.Reason == wire.TestTimeout
+		died := exit.Reason == wire.EndedItself || exit.Reason == wire.TestTimeout || exit.Reason == wire.Stalled
 		if !died || l.running < 0 || l.running+1 == len(tests) || n == maxBoots {
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -93,9 +94,21 @@ func runPlan() error {
 	if err := leaks.clear(); err != nil {
 		return out.trouble(err)
 	}
+	long, err := bootParam(wire.LongParam)
+	if err != nil {
+		return out.trouble(err)
+	}
+	r := runner{out: out, overdue: out.overdue(), env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.LongEnv + "=" + long}}
+	if hello.Lane == wire.Virtual {
+		d, err := time.ParseDuration(long)
+		if err != nil {
+			return out.trouble(err)
+		}
+		r.patience = 2 * d // sleeping costs nothing
+	}
 	tests := plan.Tests[hello.From:]
 	for _, t := range tests {
-		if err := runTest(out, t, wire.LaneEnv+"="+hello.Lane, wire.DesignEnv+"="+plan.Design); err != nil {
+		if err := r.run(t); err != nil {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))
 		}
 	}

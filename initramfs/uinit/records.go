@@ -1,6 +1,7 @@
 package uinit
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,6 +98,20 @@ func (o *records) drain() error {
 
 // serTEMT is TIOCSER_TEMT of linux/serial.h: the transmitter is empty.
 const serTEMT = 1
+
+// overdue receives the numbers of the tests that the host wants ended.
+func (o *records) overdue() <-chan int {
+	c := make(chan int)
+	go func() {
+		lines := bufio.NewScanner(o.tty)
+		for lines.Scan() {
+			if seq, err := wire.ParseOverdue(lines.Bytes()); err == nil { // a test may write here too
+				c <- seq
+			}
+		}
+	}()
+	return c
+}
 
 // trouble reports err and returns it.
 func (o *records) trouble(err error) error {

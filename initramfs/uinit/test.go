@@ -17,9 +17,18 @@ import (
 // dumpGrace is how long a test that timed out has to print its goroutines.
 const dumpGrace = 2 * time.Second
 
-// runTest runs one test in a process of its own and writes its records. An
-// error means that uinit could not do its part, not that the test failed.
-func runTest(out *records, t wire.Test, env ...string) error {
+// runner runs tests.
+type runner struct {
+	out      *records
+	overdue  <-chan int    // numbers of the tests that the host wants ended
+	patience time.Duration // beyond a test's timeout, in guest time
+	env      []string      // that tells a test where it runs
+}
+
+// run runs one test in a process of its own and writes its records. An error
+// means that uinit could not do its part, not that the test failed.
+func (r runner) run(t wire.Test) error {
+	out, seq := r.out, r.out.seq
 	if err := announce("start " + t.String()); err != nil {
 		return err
 	}
@@ -30,7 +39,7 @@ func runTest(out *records, t wire.Test, env ...string) error {
 	if err != nil {
 		return err
 	}
-	r, w, err := os.Pipe()
+	output, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
@@ -39,26 +48,26 @@ func runTest(out *records, t wire.Test, env ...string) error {
 	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
-	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}, env...)
+	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}, r.env...)
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	began := uptime()
 	if err := startUnprotected(cmd); err != nil {
-		return errors.Join(err, w.Close(), r.Close())
+		return errors.Join(err, w.Close(), output.Close())
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
 	copied := make(chan copyResult, 1)
-	go func() { copied <- copyOutput(out, t.TestID, r) }()
+	go func() { copied <- copyOutput(out, t.TestID, output) }()
 
-	end := await(cmd, time.Duration(t.TimeoutS*float64(time.Second)))
+	end := r.await(cmd, seq, time.Duration(t.TimeoutS*float64(time.Second))+r.patience)
 	end.DurationS = uptime() - began
 	if err := killStrays(); err != nil {
 		return err
 	}
 	c := <-copied // everything that could write is dead, so this ends
-	if err := errors.Join(c.err, r.Close(), os.RemoveAll(dir)); err != nil {
+	if err := errors.Join(c.err, output.Close(), os.RemoveAll(dir)); err != nil {
 		return err
 	}
 	end.Dropped = c.dropped
@@ -79,14 +88,30 @@ func announce(text string) error {
 	return os.WriteFile("/dev/kmsg", []byte("<6>vmtest: "+text+"\n"), 0)
 }
 
-// await waits for the process, asks it for a dump when its time is over, and
-// kills it when that does not end it either.
-func await(cmd *exec.Cmd, timeout time.Duration) wire.End {
+// await waits for the process of the test that started with record seq, asks it
+// for a dump when its time is over, by our clock or by the host's, and kills it
+// when that does not end it either.
+func (r runner) await(cmd *exec.Cmd, seq int, timeout time.Duration) wire.End {
 	var end wire.End
 	// Errors of Signal and Kill mean that it has just ended by itself.
 	dump := time.AfterFunc(timeout, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
 	kill := time.AfterFunc(timeout+dumpGrace, func() { _ = cmd.Process.Kill() })
+	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case n := <-r.overdue:
+				if n == seq {
+					dump.Reset(0)
+					kill.Reset(dumpGrace)
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
 	_ = cmd.Wait() // the state says all that the error does
+	close(ended)
 	end.TimedOut = !dump.Stop()
 	kill.Stop()
 	end.Exit = cmd.ProcessState.ExitCode()

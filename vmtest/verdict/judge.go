@@ -224,6 +224,8 @@ func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 		f.add(Failed, "the guest hung %s", where)
 	case wire.RunTimeout:
 		f.add(Failed, "the boot took too long and was ended %s", where)
+	case wire.Stalled:
+		f.add(Failed, "the guest hung, its CPU waiting for nothing with no timer set, %s", where)
 	case wire.EndedItself:
 		switch {
 		case x.Signal != "":
@@ -280,7 +282,7 @@ func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
 	r := TestResult{Output: readable(t.output), LatenessS: t.lateness(name)}
 	if t.end == nil {
 		r.Status, r.Note = Crash, "the guest ended under it"
-		if x.Reason == wire.TestTimeout || x.Reason == wire.RunTimeout {
+		if x.Reason == wire.TestTimeout || x.Reason == wire.RunTimeout || x.Reason == wire.Stalled {
 			r.Status, r.Note = Timeout, "the guest hung"
 		}
 		return r

@@ -177,12 +177,13 @@ func TestJudge(t *testing.T) {
 			l.Records = greenScript()[:end].bytes()
 		}, Failed, "took too long and was ended in p.TestA"},
 
-		"killed from outside": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
-		"QEMU unhappy":        {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Status = 1 }, Unjudged, "status 1"},
-		"interrupted":         {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
-		"disk full":           {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.HostTrouble }, Unjudged, "could not be written"},
-		"exit says nothing":   {func(e *Evidence) { *e.Lanes[0].Boots[0].Exit = wire.Exit{} }, Unjudged, "unknown reason"},
-		"no reset at the end": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.TestTimeout }, Failed, "hung after the last test"},
+		"killed from outside":    {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
+		"QEMU unhappy":           {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Status = 1 }, Unjudged, "status 1"},
+		"interrupted":            {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
+		"disk full":              {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.HostTrouble }, Unjudged, "could not be written"},
+		"exit says nothing":      {func(e *Evidence) { *e.Lanes[0].Boots[0].Exit = wire.Exit{} }, Unjudged, "unknown reason"},
+		"no reset at the end":    {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.TestTimeout }, Failed, "hung after the last test"},
+		"nothing left to happen": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Stalled }, Failed, "hung, its CPU waiting for nothing with no timer set, after the last test"},
 		"boot hung": {func(e *Evidence) {
 			e.Lanes[0].Boots[0].Exit.Reason, e.Lanes[0].Boots[0].Records = wire.BootTimeout, nil
 		}, Failed, "did not come up"},
@@ -327,6 +328,7 @@ func TestJudgeStatus(t *testing.T) {
 		"timeout":                  {passLine(testA), &wire.End{Exit: 2, TimedOut: true}, wire.Exit{}, Timeout},
 		"guest died":               {"", nil, wire.Exit{Reason: wire.EndedItself}, Crash},
 		"guest hung":               {"", nil, wire.Exit{Reason: wire.TestTimeout}, Timeout},
+		"guest stalled":            {passLine(testA), nil, wire.Exit{Reason: wire.Stalled}, Timeout},
 		"guest hung for very long": {passLine(testA), nil, wire.Exit{Reason: wire.RunTimeout}, Timeout},
 	} {
 		got := judgeTest(testA.Name, &testRecords{started: true, output: []byte(tc.output), end: tc.end}, tc.exit)

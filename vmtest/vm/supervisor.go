@@ -22,9 +22,10 @@ const maxLine = 1 << 20
 // supervisor follows one boot: it copies the ports into files, reads along, and
 // ends the boot when a limit passes.
 type supervisor struct {
-	plan   wire.Plan
-	limits Limits
-	watch  func(wire.Record)
+	plan    wire.Plan
+	limits  Limits
+	watch   func(wire.Record)
+	stalled <-chan struct{} // closed when QEMU has nothing to run
 	ports
 }
 
@@ -63,6 +64,14 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	stepReason := wire.BootTimeout
 	defer total.Stop()
 	defer step.Stop()
+	// What is still to be read of a guest that has stalled does not wake it.
+	await := func(d time.Duration, reason string) {
+		if stepReason != wire.Stalled {
+			step.Reset(d)
+			stepReason = reason
+		}
+	}
+	var overdue *wire.Record // start of the test that uinit is to end, if that takes too long
 	interrupt := ctx.Done()
 	stop := func(reason, text string) {
 		if exit.Reason != wire.EndedItself {
@@ -70,7 +79,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 		}
 		exit.Reason, exit.Text = reason, text
 		switch reason {
-		case wire.BootTimeout, wire.TestTimeout, wire.RunTimeout:
+		case wire.BootTimeout, wire.TestTimeout, wire.RunTimeout, wire.Stalled:
 			exit.DumpAt = printed.Load()
 			go func() { // the loop goes on to read what is dumped
 				s.dump(&printed)
@@ -90,18 +99,29 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 			switch r.Type {
 			case wire.TypeHello:
 				exit.BootS = time.Since(began).Seconds()
-				step.Reset(s.limits.Rest)
-				stepReason = wire.TestTimeout
+				await(s.limits.Rest, wire.TestTimeout)
 			case wire.TypeStart:
-				step.Reset(s.timeout(*r.TestID) + s.limits.Test)
+				await(s.timeout(*r.TestID)+s.limits.Test/4, wire.TestTimeout)
+				overdue = &r
 			case wire.TypeEnd, wire.TypeDone, wire.TypeTrouble:
-				step.Reset(s.limits.Rest)
+				await(s.limits.Rest, wire.TestTimeout)
+				overdue = nil
 			}
 			s.watch(r)
 		case <-step.C:
-			stop(stepReason, "")
+			if overdue == nil || stepReason == wire.Stalled {
+				stop(stepReason, "")
+				break
+			}
+			// An error here means that QEMU is gone, which shows soon.
+			_, _ = s.records.Write(wire.Overdue(overdue.Seq))
+			await(s.limits.Test*3/4, wire.TestTimeout)
+			overdue = nil
 		case <-total.C:
 			stop(wire.RunTimeout, "")
+		case <-s.stalled:
+			await(stallGrace, wire.Stalled)
+			s.stalled = nil
 		case <-interrupt:
 			stop(wire.Interrupted, "")
 			kill() // even while a hanging kernel dumps its tasks

@@ -33,12 +33,13 @@ const (
 
 // Guest is what to boot and in what.
 type Guest struct {
-	Kernel    string // path of vmlinux
-	Initramfs string // path of the cpio archive
-	Accel     string // KVM or TCG
-	Lane      string // wire.Real or wire.Virtual
-	QEMU      string // what Version returned; recorded only
-	From      int    // index of the first test to run
+	Kernel    string        // path of vmlinux
+	Initramfs string        // path of the cpio archive
+	Accel     string        // KVM or TCG
+	Lane      string        // wire.Real or wire.Virtual
+	QEMU      string        // what Version returned; recorded only
+	From      int           // index of the first test to run
+	Long      time.Duration // how long, in guest time, tests that wait for long do so in the virtual lane
 
 	Key          string // that the archive holds; recorded for the judge
 	BuildID      string // of the kernel; recorded for the judge
@@ -51,10 +52,12 @@ type Guest struct {
 // timers by waiting; doubled, a system call takes 50 us and bounds get loose.
 const icountShift = 4
 
-// Limits end a boot that does not end by itself. All are host time.
+// Limits end a boot that does not end by itself. All are host time. The guest's
+// own limits are guest time: a guest whose clock stands still, or that runs on
+// in the virtual lane, never reaches them.
 type Limits struct {
 	Boot time.Duration // from QEMU's start to hello
-	Test time.Duration // beyond a test's own timeout, from its start to its end
+	Test time.Duration // beyond a test's own timeout, from its start to its end; after a quarter of it uinit is asked to end the test
 	Rest time.Duration // where no test runs: kmemleak may scan all memory then
 	Run  time.Duration // from QEMU's start to its end
 }
@@ -141,11 +144,11 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if p.monitor, err = newPort(opts, "monitor", "-mon", "chardev=monitor,mode=control"); err != nil {
 		return wire.Exit{}, err
 	}
-	qemuLog, err := os.Create(filepath.Join(dir, wire.QEMUFile))
+	log, err := newQEMULog(filepath.Join(dir, wire.QEMUFile))
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	opts.SerialOutput = append(opts.SerialOutput, qemuLog) // closed by Wait
+	opts.SerialOutput = append(opts.SerialOutput, log) // closed by Wait
 	cmdline, err := opts.Cmdline()
 	if err != nil {
 		return wire.Exit{}, err
@@ -159,13 +162,13 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	s := supervisor{plan: plan, limits: lim, watch: watch, ports: p}
+	s := supervisor{plan: plan, limits: lim, watch: watch, stalled: log.stalled, ports: p}
 	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err
 	}
 	if exit.Reason == wire.EndedItself && exit.Signal == "" {
-		if exit.Signal, err = caughtSignal(qemuLog.Name()); err != nil {
+		if exit.Signal, err = caughtSignal(log.Name()); err != nil {
 			return wire.Exit{}, err
 		}
 	}
@@ -183,6 +186,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		wire.BootParam + "=" + bootID,
 		fmt.Sprintf("%s=%d", wire.FromParam, g.From),
 		wire.LaneParam + "=" + g.Lane,
+		wire.LongParam + "=" + g.Long.String(),
 	}
 	cpu := "host"
 	if g.Accel == TCG {

@@ -46,6 +46,7 @@ const (
 	BootTimeout = "boot-timeout" // no hello in time
 	TestTimeout = "test-timeout" // a test's end did not come, long after the guest should have killed it
 	RunTimeout  = "run-timeout"  // the boot as a whole took too long
+	Stalled     = "stalled"      // virtual lane: every CPU waited and no timer was set, so that nothing would ever happen again
 	Interrupted = "interrupted"  // by the user
 	HostTrouble = "host-trouble" // evidence could not be written
 )

@@ -57,6 +57,13 @@ const (
 	LaneEnv   = "VMTEST_LANE"
 )
 
+// LongParam is the kernel parameter with how long, in guest time, the tests that
+// wait for long do so in the virtual lane. Each test finds it as LongEnv.
+const (
+	LongParam = "vmtest.long"
+	LongEnv   = "VMTEST_LONG"
+)
+
 // Lanes: two kinds of time in which a plan can run.
 const (
 	Real    = "real"    // guest time is host time, and a busy host shows
@@ -71,6 +78,17 @@ const EdgeStep = 5 * time.Millisecond
 // LatenessAttr is the attribute (testing.T.Attr) in which a test says how late a
 // waiter noticed its deadline, in seconds. A test may have any number of them.
 const LatenessAttr = "lateness_s"
+
+// Overdue is what the host writes to the second UART when a test takes too long
+// by the host's clock: the guest is to end the test whose start has this
+// number, as if it were over its time by the guest's.
+func Overdue(seq int) []byte { return fmt.Appendf(nil, "overdue %d\n", seq) }
+
+// ParseOverdue is the inverse of Overdue.
+func ParseOverdue(line []byte) (seq int, err error) {
+	_, err = fmt.Sscanf(string(line), "overdue %d", &seq)
+	return seq, err
+}
 
 // Designs are the ways in which a series may let clone3() take the offsets of a
 // time namespace. Each has tests of its own in tests/<design>; all other tests

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 	"unsafe"
@@ -158,7 +159,7 @@ func poll(fds []unix.PollFd, timeout time.Duration) error {
 	end := time.Now().Add(timeout)
 	for {
 		left := max(time.Until(end), 0)
-		n, err := unix.Poll(fds, int(left.Milliseconds())+1)
+		n, err := unix.Poll(fds, int(min(left.Milliseconds()+1, math.MaxInt32)))
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

@@ -14,6 +14,21 @@ import (
 // "never early" only.
 func Virtual() bool { return os.Getenv("VMTEST_LANE") == "virtual" } // wire.LaneEnv, wire.Virtual
 
+// Long is how long a test of long waits waits: what vmtest's -long says where
+// time is virtual and sleeping costs next to nothing, and a moment elsewhere, so
+// that the same test shows the same but for the length.
+func Long(t testing.TB) time.Duration {
+	t.Helper()
+	if !Virtual() {
+		return 200 * time.Millisecond
+	}
+	d, err := time.ParseDuration(os.Getenv("VMTEST_LONG")) // wire.LongEnv
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // Lateness records how late a waiter noticed its deadline: report.json has the
 // greatest of each test.
 func Lateness(t testing.TB, d time.Duration) {

@@ -1,0 +1,152 @@
+package timens
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/lane"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// carillon is hundreds of timers that are set in several namespaces, to expire
+// one after the other over a long time.
+type carillon struct {
+	begin  map[clock.ID]time.Duration // when the first is due, on the initial clocks
+	apart  time.Duration
+	bells  []bell // in the order of their deadlines
+	silent []bell // whose deadlines no clock will ever show
+}
+
+// bell is a timerfd, which we hold and a child sets.
+type bell struct {
+	id clock.ID
+	fd int
+}
+
+const bellsEach = 50 // set in a namespace
+
+func newCarillon(t *testing.T, long time.Duration, namespaces int) *carillon {
+	t.Helper()
+	c := &carillon{begin: make(map[clock.ID]time.Duration), bells: make([]bell, namespaces*bellsEach)}
+	c.apart = long / time.Duration(len(c.bells))
+	for _, id := range timens.Clocks {
+		c.begin[id] = timens.Now(t, id) + time.Second // time to set them all
+	}
+	for n := range c.bells {
+		c.bells[n] = newBell(t, timens.Clocks[n%2])
+	}
+	return c
+}
+
+func newBell(t *testing.T, id clock.ID) bell {
+	t.Helper()
+	fd, err := unix.TimerfdCreate(int(id), unix.TFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Close(fd); err != nil {
+			t.Error(err)
+		}
+	})
+	return bell{id: id, fd: fd}
+}
+
+// due is when a bell rings, on the initial clock.
+func (c *carillon) due(n int) time.Duration {
+	return c.begin[c.bells[n].id] + time.Duration(n)*c.apart
+}
+
+// set sets the share of namespace i, from a thread whose children go there. The
+// timers are not set in the order of their deadlines.
+func (c *carillon) set(t *testing.T, offsets timens.Offsets, i int) {
+	t.Helper()
+	p := timens.NewProgram(t)
+	var results []clone.Result
+	set := func(b bell, to unix.Timespec) {
+		spec := clone.Alloc[itimerspec](p)
+		spec.value = to
+		results = append(results, p.Syscall(unix.SYS_TIMERFD_SETTIME, uintptr(b.fd), unix.TFD_TIMER_ABSTIME, clone.Addr(spec), 0))
+	}
+	for k := range bellsEach {
+		const stride = 57 // without a common divisor with the number of bells
+		n := (i*bellsEach + k) * stride % len(c.bells)
+		set(c.bells[n], unix.NsecToTimespec(int64(c.due(n)+offsets.Of(c.bells[n].id))))
+	}
+	for _, sec := range []int64{math.MaxInt64, ktimeMaxSec, ktimeMaxSec - 1} {
+		b := newBell(t, timens.Clocks[i%2])
+		set(b, unix.Timespec{Sec: sec, Nsec: 999999999})
+		c.silent = append(c.silent, b)
+	}
+	timens.Run(t, timens.Fork, p)
+	for _, r := range results {
+		if err := r.Err(); err != nil {
+			t.Errorf("timerfd_settime in a namespace\n%v: %v", offsets, err)
+		}
+	}
+}
+
+// ktimeMaxSec is KTIME_SEC_MAX: the kernel's clocks end there, 292 years after
+// the boot.
+const ktimeMaxSec = 9223372036
+
+// bellLimit is how late the news of a timer may be in the virtual lane, to one
+// who looks at hundreds of them.
+const bellLimit = 5 * time.Millisecond
+
+// listen waits until all bells have rung, each on time and none before another
+// that is due earlier. With two CPUs, of which the host may stop one, there is
+// no such order.
+func (c *carillon) listen(t *testing.T) {
+	t.Helper()
+	fds := make([]unix.PollFd, len(c.bells))
+	for i, b := range c.bells {
+		fds[i] = unix.PollFd{Fd: int32(b.fd), Events: unix.POLLIN}
+	}
+	last := -1
+	for left := len(c.bells); left > 0; {
+		n, err := unix.Poll(fds, int(min((c.apart+timens.Patience).Milliseconds(), math.MaxInt32)))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			t.Fatalf("poll: %v, %v; %d timers have not expired", n, err, left)
+		}
+		left -= n
+		previous := last
+		for i, b := range c.bells {
+			if fds[i].Revents == 0 {
+				continue
+			}
+			fds[i].Fd = -1 // not again
+			what := fmt.Sprintf("timer %d of %d, of %v, due at %v", i, len(c.bells), b.id, c.due(i))
+			checkLate(t, what, timens.Now(t, b.id)-c.due(i), bellLimit)
+			if lane.Virtual() && i <= previous {
+				t.Errorf("%s expired after timer %d", what, previous)
+			}
+			last = max(last, i)
+		}
+	}
+}
+
+// checkSilent demands that the others have not expired, and have about as long
+// to go as there is time.
+func (c *carillon) checkSilent(t *testing.T) {
+	t.Helper()
+	for _, b := range c.silent {
+		var left unix.ItimerSpec
+		if err := unix.TimerfdGettime(b.fd, &left); err != nil {
+			t.Fatal(err)
+		}
+		// The greatest offsets are half of it.
+		if left.Value.Sec < ktimeMaxSec/3 {
+			t.Errorf("a timer of %v that is never to expire has %v s left, want about %v", b.id, left.Value.Sec, int64(ktimeMaxSec))
+		}
+	}
+}
