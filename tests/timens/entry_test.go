@@ -216,6 +216,20 @@ func TestUnshareAgain(t *testing.T) {
 	})
 }
 
+// The bits beside CLONE_NEWTIME that clone() has its signal in mean nothing to
+// unshare() either.
+func TestUnshareRefusesSignal(t *testing.T) {
+	timens.Need(t)
+	for bit := range 7 {
+		for _, more := range []int{0, unix.CLONE_NEWTIME} {
+			flags := 1<<bit | more
+			if err := osthread.Run(func() error { return unix.Unshare(flags) }); err != unix.EINVAL {
+				t.Errorf("unshare(%#x): %v, want %v", flags, err, unix.EINVAL)
+			}
+		}
+	}
+}
+
 // unshare() needs CAP_SYS_ADMIN, and nothing else.
 func TestUnshareNeedsCapSysAdmin(t *testing.T) {
 	timens.Need(t)

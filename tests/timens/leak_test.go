@@ -16,7 +16,7 @@ import (
 const (
 	room       = 3 // namespaces that fit where leaks are looked for
 	rounds     = 8 // many more than that
-	execRounds = 4 // more than that: execve() of a Go program takes its time
+	execRounds = 2 // what is lost shows in the count; execve() of a Go program takes its time
 )
 
 // Nothing that is done to a namespace, and nothing that fails, may keep it: as

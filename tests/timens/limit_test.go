@@ -253,3 +253,37 @@ func TestMaxTimeNamespacesKeepsNothing(t *testing.T) {
 		})
 	}
 }
+
+// The limit itself is a number that only CAP_SYS_RESOURCE may change, each for
+// the user namespace where one is.
+func TestMaxTimeNamespacesFile(t *testing.T) {
+	timens.Need(t)
+	p := timens.NewProgram(t)
+	before := unshareUser(p, 5)
+	good := p.ReadFile(maxTimeNamespaces)
+	var bad []clone.Written
+	for _, text := range []string{"-1", "2147483648", "x"} {
+		bad = append(bad, p.WriteFile(maxTimeNamespaces, text))
+	}
+	after := p.ReadFile(maxTimeNamespaces)
+	timens.Run(t, timens.Fork, p)
+	before.check(t)
+	for when, file := range map[string]clone.Contents{"after 5 was written": good, "after bad numbers were": after} {
+		if got, want := timens.Text(t, file), "5\n"; got != want {
+			t.Errorf("%s %s is %q, want %q", when, maxTimeNamespaces, got, want)
+		}
+	}
+	for i, write := range bad {
+		if err := write.Err(); err != unix.EINVAL {
+			t.Errorf("write of bad number %d: %v, want %v", i+1, err, unix.EINVAL)
+		}
+	}
+	mine, err := os.ReadFile(maxTimeNamespaces)
+	if err != nil || string(mine) == "5\n" {
+		t.Errorf("outside the user namespace it is %q, %v, want the limit of the machine", mine, err)
+	}
+	err = withoutCapability(unix.CAP_SYS_RESOURCE, func() error { return openAndClose(maxTimeNamespaces, unix.O_WRONLY) })
+	if err != unix.EACCES {
+		t.Errorf("open for writing without CAP_SYS_RESOURCE: %v, want %v", err, unix.EACCES)
+	}
+}

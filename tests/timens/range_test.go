@@ -33,8 +33,8 @@ type limit struct {
 // A write that took longer than its slack has to be done again: the clock has
 // gone on, and the limit with it.
 const (
-	slack       = 20 * time.Millisecond
-	slackInside = 200 * time.Millisecond // with the start of a child
+	slack       = 100 * time.Millisecond
+	slackInside = time.Second // with the start of a child
 )
 
 // Each clock, taken by itself, has to be from zero to the limit; what lies just
