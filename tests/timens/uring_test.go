@@ -79,6 +79,9 @@ func waitOnUring(waits []uringWait) ([]ended, error) {
 	var all []ended
 	for _, w := range waits {
 		e, err := w.run()
+		for errors.Is(err, errTooSlow) {
+			e, err = w.run()
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%v: %w", w, err)
 		}
@@ -86,6 +89,10 @@ func waitOnUring(waits []uringWait) ([]ended, error) {
 	}
 	return all, nil
 }
+
+// errTooSlow says that a wait began when it should have been over: nothing can
+// be said of it.
+var errTooSlow = errors.New("too slow")
 
 const (
 	dataWait = iota + 1
@@ -109,6 +116,27 @@ func (w uringWait) run() (e ended, err error) {
 	if err != nil {
 		return e, err
 	}
+	first, err := w.wait(ring, never, began)
+	if err != nil {
+		return e, err
+	}
+	now, err := clock.Read(w.Clock, clock.Syscall)
+	if err != nil {
+		return e, err
+	}
+	want := unix.ETIME
+	if first.UserData == dataPoll {
+		want = unix.ECANCELED // by the timeout behind it
+	}
+	if got := unix.Errno(-first.Res); got != want {
+		return e, fmt.Errorf("entry %d completed with %v, want %v", first.UserData, got, want)
+	}
+	return ended{w, now - began, first.UserData == dataGuard}, nil
+}
+
+// wait returns the first completion: of the wait or, when that takes too long,
+// of a guard.
+func (w uringWait) wait(ring *uring.Ring, never int, began time.Duration) (uring.Completion, error) {
 	at, flags, enterFlags := uring.NewTimespec(uringDelay), uint32(0), uint32(0)
 	if w.Absolute {
 		at, flags, enterFlags = uring.NewTimespec(began+uringDelay), uring.TimeoutAbs, uring.EnterAbsTimer
@@ -126,37 +154,27 @@ func (w uringWait) run() (e ended, err error) {
 			uring.Entry{Op: uring.OpPollAdd, Flags: uring.EntryIOLink, FD: int32(never), OpFlags: unix.POLLIN, UserData: dataPoll},
 			uring.Timeout(uring.OpLinkTimeout, at, flags, dataWait))
 	}
-	err = ring.Submit(entries...)
+	err := ring.Submit(entries...)
 	runtime.KeepAlive(guard)
 	runtime.KeepAlive(at)
 	if err != nil {
-		return e, err
+		return uring.Completion{}, err
 	}
-	var first uring.Completion
-	if w.Kind == uringEnter {
-		first, err = ring.Wait(at, enterFlags)
-		if err == unix.ETIME {
-			first, err = uring.Completion{UserData: dataWait, Res: -int32(unix.ETIME)}, nil
-		}
-	} else {
-		first, err = ring.Wait(nil, 0)
-	}
-	if err != nil {
-		return e, err
+	if w.Kind != uringEnter {
+		return ring.Wait(nil, 0)
 	}
 	now, err := clock.Read(w.Clock, clock.Syscall)
 	if err != nil {
-		return e, err
+		return uring.Completion{}, err
 	}
-	e = ended{w, now - began, first.UserData == dataGuard}
-	want := unix.ETIME
-	if first.UserData == dataPoll {
-		want = unix.ECANCELED // by the timeout behind it
+	if now-began > uringDelay {
+		return uring.Completion{}, errTooSlow
 	}
-	if got := unix.Errno(-first.Res); got != want {
-		return e, fmt.Errorf("entry %d completed with %v, want %v", first.UserData, got, want)
+	first, err := ring.Wait(at, enterFlags)
+	if err == unix.ETIME {
+		first, err = uring.Completion{UserData: dataWait, Res: -int32(unix.ETIME)}, nil
 	}
-	return e, nil
+	return first, err
 }
 
 func checkUring(t *testing.T, launch clone.Launcher, offsets timens.Offsets, waits []uringWait) {
