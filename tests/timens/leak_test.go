@@ -15,7 +15,7 @@ import (
 
 const (
 	room       = 3 // namespaces that fit where leaks are looked for
-	rounds     = 8 // many more than that
+	rounds     = 6 // twice that
 	execRounds = 2 // what is lost shows in the count; execve() of a Go program takes its time
 )
 

@@ -14,8 +14,8 @@ import (
 	"timens-vmtest/tests/internal/clone"
 )
 
-// timeout is for one probe, whose own waits stay far below it.
-const timeout = 15 * time.Second
+// timeout is for one probe, which then is named before its test is killed.
+const timeout = 25 * time.Second
 
 // mark is the first argument of a binary that is to be a probe.
 const mark = "probe:"
