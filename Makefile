@@ -14,7 +14,7 @@ CHOICES = $(if $(SERIES),-series '$(SERIES)') $(if $(LANE),-lane '$(LANE)') $(if
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
-HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/abi ./tests/canary/redteam
+HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
@@ -62,7 +62,7 @@ clean:
 	rm -rf bin results
 
 # What a kernel build and a virtual machine need. Go itself is not among them.
-PACKAGES := bc bison cpio flex gcc git libc6-dev libelf-dev make perl-base qemu-system-x86 xz-utils
+PACKAGES := bc bison cpio flex gcc git libc6-dev libcap-dev libelf-dev make perl-base qemu-system-x86 xz-utils
 
 deps:
 	@.ci/deps $(PACKAGES)

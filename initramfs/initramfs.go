@@ -47,8 +47,13 @@ type Spec struct {
 	Run     *regexp.Regexp // selects tests by "package.Name"; nil selects all
 	Timeout time.Duration  // of each test, in guest time
 	Key     string         // for wire.KeyPath; empty: an archive only to be looked at
+	Files   FilesFunc      // further files; nil: none
 	Shell   bool           // start an interactive shell instead of running the plan
 }
+
+// FilesFunc returns the host's path of each further program that the tests of a
+// plan need, by the guest's path.
+type FilesFunc func(context.Context, wire.Plan) (map[string]string, error)
 
 // Archive is a built initramfs.
 type Archive struct {
@@ -87,6 +92,15 @@ func Build(ctx context.Context, s Spec) (Archive, error) {
 	plan, err := s.plan()
 	if err != nil {
 		return Archive{}, err
+	}
+	if s.Files != nil {
+		files, err := s.Files(ctx, plan)
+		if err != nil {
+			return Archive{}, err
+		}
+		for _, guest := range slices.Sorted(maps.Keys(files)) {
+			programs = append(programs, program{files[guest], strings.TrimPrefix(guest, "/")})
+		}
 	}
 	return s.pack(programs, plan)
 }

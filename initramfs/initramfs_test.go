@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -161,7 +162,14 @@ func TestPlanHasTheTestsOfTheBinaries(t *testing.T) {
 
 // What the plan does not need costs time at each boot.
 func TestArchiveHoldsPlannedBinariesOnly(t *testing.T) {
-	a, err := Build(t.Context(), spec(t, `^clone3/386\.TestSizes$`))
+	s := spec(t, `^clone3/386\.TestSizes$`)
+	s.Files = func(_ context.Context, p wire.Plan) (map[string]string, error) {
+		if len(p.Tests) != 1 {
+			t.Errorf("further files are asked for with a plan of %d tests, want 1", len(p.Tests))
+		}
+		return map[string]string{"/further/one": "initramfs.go"}, nil
+	}
+	a, err := Build(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +177,7 @@ func TestArchiveHoldsPlannedBinariesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"tests/386/clone3.test": true, "tests/first": true, "tests/clone3.test": false, "tests/timens.test": false} {
+	for name, want := range map[string]bool{"tests/386/clone3.test": true, "tests/first": true, "further/one": true, "tests/clone3.test": false, "tests/timens.test": false} {
 		if _, ok := archive.Get(name); ok != want {
 			t.Errorf("the archive has %s: %v, want %v", name, ok, want)
 		}
@@ -202,7 +210,8 @@ func TestPlan(t *testing.T) {
 	if got, want := len(some.Plan.Tests)+len(some.Plan.Filtered), len(all.Plan.Tests); got != want {
 		t.Errorf("%d tests are planned or filtered, %d exist", got, want)
 	}
-	want := []string{"abi", "abi/386", "canary", "canary/386", "inline-ns", "inline-ns/386", "namespaces", "namespaces/386", "timens/386", "timens-offset", "timens-offset/386"}
+	want := []string{"canary", "canary/386", "inline-ns", "inline-ns/386", "kselftest", "kselftest/386", "layout", "layout/386",
+		"namespaces", "namespaces/386", "timens/386", "timens-offset", "timens-offset/386"}
 	if !slices.Equal(all.Plan.LeftOut, want) {
 		t.Errorf("left out %v, want %v", all.Plan.LeftOut, want)
 	}

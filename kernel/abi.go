@@ -61,31 +61,18 @@ func layoutsI386(ctx context.Context, base Base, over overlay, structs []string)
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	files := map[string][]byte{
-		"abi.c": []byte("#include <linux/sched.h>\n"),
-		// What "make headers" would generate or take out.
-		"stub/asm/types.h":            []byte("#include <asm-generic/types.h>\n"),
-		"stub/linux/compiler_types.h": nil,
+	include, err := uapiIncludes(dir, base, over)
+	if err != nil {
+		return nil, err
 	}
-	uapi := []string{"include/uapi", "arch/x86/include/uapi"}
-	args := []string{"-m32", "-g", "-gdwarf-4", "-fno-eliminate-unused-debug-types", "-ffreestanding", "-nostdinc", "-Wno-cpp", "-isystem", "stub"}
-	for _, below := range uapi {
-		args = append(args, "-isystem", filepath.Join("patched", below), "-isystem", filepath.Join(base.Dir, below))
-		for path, f := range over {
-			if f != nil && strings.HasPrefix(path, below+"/") {
-				files[filepath.Join("patched", path)] = f.text
-			}
-		}
-	}
-	for name, text := range files {
+	// Without a C library nothing brings the generated asm/types.h.
+	for name, text := range map[string]string{"abi.c": "#include <linux/sched.h>\n", "stub/asm/types.h": "#include <asm-generic/types.h>\n"} {
 		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(path, text, 0o644); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
 			return nil, err
 		}
 	}
+	args := append([]string{"-m32", "-g", "-fno-eliminate-unused-debug-types", "-ffreestanding", "-nostdinc", "-Wno-cpp"}, include...)
 	if out, err := command(ctx, dir, nil, "gcc", append(args, "-c", "abi.c")...).CombinedOutput(); err != nil {
 		if full := diskFull(out, "gcc", dir); full != nil || ctx.Err() != nil {
 			return nil, errors.Join(full, ctx.Err())

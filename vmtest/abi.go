@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"timens-vmtest/kernel"
-	"timens-vmtest/tests/abi"
+	"timens-vmtest/tests/layout"
 	"timens-vmtest/vmtest/wire"
 )
 
@@ -16,7 +16,7 @@ import (
 // another place than the kernel reads it from would be about something else,
 // and some would pass.
 func (a *app) compareABI(ctx context.Context, image kernel.Image, s kernel.Spec, dir string) error {
-	tests := abi.Layouts(s.Series.Design)
+	tests := layout.Of(s.Series.Design)
 	var names []string
 	for _, l := range tests {
 		names = append(names, l.Name)

@@ -228,7 +228,9 @@ func (c checker) boots(ctx context.Context, at prefix) error {
 	if err != nil {
 		return err
 	}
-	archive, err := a.buildArchive(ctx, a.initramfsSpec(s.Design))
+	spec := a.initramfsSpec(s.Design)
+	spec.Files = a.selftests(s, func() (kernel.Base, error) { return c.base, nil })
+	archive, err := a.buildArchive(ctx, spec)
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,9 @@ var mayImport = map[string][]string{
 	"tests/inline-ns":          {"tests/internal"},
 	"tests/namespaces":         {"tests/internal"},
 	"tests/internal":           {"tests/internal"},
-	"tests/abi":                {"tests/internal", "vmtest/wire"},
-	"vmtest":                   {"kconfig", "kernel", "initramfs", "tests/abi", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report"},
+	"tests/kselftest":          {"tests/internal"},
+	"tests/layout":             {"tests/internal", "vmtest/wire"},
+	"vmtest":                   {"kconfig", "kernel", "initramfs", "tests/layout", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report"},
 }
 
 // The one package that may import each outside module; x/sys is for all.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -233,23 +234,24 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	var image kernel.Image
 	key := rand.Text()
 	parts, partsCtx := errgroup.WithContext(ctx)
+	base := sync.OnceValues(func() (kernel.Base, error) { return a.source.Fetch(partsCtx, a.cache, a.progress) })
 	parts.Go(func() (err error) {
 		qemu, err = vm.Version(partsCtx)
 		return err
 	})
 	parts.Go(func() (err error) {
 		spec := a.initramfsSpec(s.Design)
-		spec.Key = key
+		spec.Key, spec.Files = key, a.selftests(s, base)
 		archive, err = a.buildArchive(partsCtx, spec)
 		return err
 	})
 	parts.Go(func() error {
-		base, err := a.source.Fetch(partsCtx, a.cache, a.progress)
+		from, err := base()
 		if err != nil {
 			return err
 		}
-		run.Base = base.Version
-		spec := kernel.Spec{Base: base, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log")}
+		run.Base = from.Version
+		spec := kernel.Spec{Base: from, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log")}
 		if image, err = kernel.Build(partsCtx, a.cache, spec, a.progress); err != nil {
 			return err
 		}
@@ -302,6 +304,26 @@ func (a *app) initramfsSpec(design string) initramfs.Spec {
 		Module:  a.root,
 		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
 		Tests:   a.testFolders(design), Design: design, Run: a.runRE, Timeout: a.timeout,
+	}
+}
+
+// selftests adds the kernel's own selftests, built from the patched tree, to an
+// archive whose plan has tests that run them.
+func (a *app) selftests(s kernel.Series, base func() (kernel.Base, error)) initramfs.FilesFunc {
+	return func(ctx context.Context, plan wire.Plan) (map[string]string, error) {
+		if !slices.ContainsFunc(plan.Tests, func(t wire.Test) bool { return t.Package == wire.Kselftest }) {
+			return nil, nil
+		}
+		from, err := base()
+		if err != nil {
+			return nil, err
+		}
+		programs, err := kernel.Selftests(ctx, a.cache, kernel.Spec{Base: from, Series: s}, wire.KselftestSuites, a.progress)
+		files := make(map[string]string)
+		for name, path := range programs {
+			files[filepath.Join(wire.KselftestDir, name)] = path
+		}
+		return files, err
 	}
 }
 

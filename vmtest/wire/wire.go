@@ -30,6 +30,16 @@ const TestDir = "/tests"
 // "timens/386" has the same tests as "timens".
 const I386 = "/386"
 
+// Kselftest is the test package that runs the kernel's own selftests, which it
+// finds in KselftestDir, "<suite>/<program>".
+const (
+	Kselftest    = "kselftest"
+	KselftestDir = "/kselftest"
+)
+
+// KselftestSuites are the suites that it runs.
+var KselftestSuites = []string{"clone3", "timens"}
+
 // TestBinary is the guest's path of the test binary of a package.
 func TestBinary(pkg string) string {
 	if name, ok := strings.CutSuffix(pkg, I386); ok {

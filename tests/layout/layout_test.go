@@ -1,4 +1,4 @@
-package abi
+package layout
 
 import (
 	"testing"
@@ -7,9 +7,9 @@ import (
 )
 
 // No member is forgotten: without holes they make the whole structure.
-func TestLayouts(t *testing.T) {
+func TestOf(t *testing.T) {
 	for of, structs := range map[string]int{"timens-offset": 2, "inline-ns": 1, "namespaces": 2, wire.NoDesign: 1} {
-		all := Layouts(of)
+		all := Of(of)
 		if len(all) != structs || all[0].Name != "clone_args" {
 			t.Errorf("%s: got %d structures, want %d", of, len(all), structs)
 		}

@@ -1,7 +1,7 @@
-// Package abi tells the host how the tests lay out what clone3() takes, for it
+// Package layout tells the host how the tests lay out what clone3() takes, for it
 // to be compared with the kernel: a test that writes a member to another place
 // than the kernel reads it from proves nothing.
-package abi
+package layout
 
 import (
 	"fmt"
@@ -12,10 +12,10 @@ import (
 	"timens-vmtest/vmtest/wire"
 )
 
-// Layouts are the structures that the tests of a design fill in, under the
+// Of returns the structures that the tests of a design fill in, under the
 // kernel's names.
-func Layouts(of string) []wire.Layout {
-	args := layout("clone_args", clone.Args{}, clone.SizeVer2,
+func Of(name string) []wire.Layout {
+	args := structure("clone_args", clone.Args{}, clone.SizeVer2,
 		"flags Flags", "pidfd Pidfd", "child_tid ChildTID", "parent_tid ParentTID", "exit_signal ExitSignal", "stack Stack",
 		"stack_size StackSize", "tls TLS", "set_tid SetTID", "set_tid_size SetTIDSize", "cgroup Cgroup")
 	grow := func(first, second string) {
@@ -23,39 +23,39 @@ func Layouts(of string) []wire.Layout {
 		args.Size = clone.SizeVer3
 		args.Members = append(args.Members, wire.Member{Name: first, Offset: at, Size: 8}, wire.Member{Name: second, Offset: at + 8, Size: 8})
 	}
-	switch design.Name(of) {
+	switch design.Name(name) {
 	case design.TimensOffset:
 		grow("timens_offset", "timens_offset_size")
-		return []wire.Layout{args, layout("clone_timens_offset", design.Element{}, 24, "clockid Clock", "pad Pad", "sec Sec", "nsec Nsec")}
+		return []wire.Layout{args, structure("clone_timens_offset", design.Element{}, 24, "clockid Clock", "pad Pad", "sec Sec", "nsec Nsec")}
 	case design.InlineNS:
 		grow("monotonic_offset_ns", "boottime_offset_ns")
 	case design.Namespaces:
 		grow("namespaces", "namespaces_size")
-		return []wire.Layout{args, layout("clone_namespaces", design.Struct{}, 16, "time.monotonic Monotonic", "time.boot Boot")}
+		return []wire.Layout{args, structure("clone_namespaces", design.Struct{}, 16, "time.monotonic Monotonic", "time.boot Boot")}
 	}
 	return []wire.Layout{args}
 }
 
-// layout is that of a Go structure; a pair is the kernel's name of a member and
+// structure is the layout of a Go structure; a pair is the kernel's name of a member and
 // ours. size is the kernel's: ours may go on behind it.
-func layout(name string, of any, size int64, pairs ...string) wire.Layout {
+func structure(name string, in any, size int64, pairs ...string) wire.Layout {
 	l := wire.Layout{Name: name, Size: size}
 	for _, pair := range pairs {
 		var kernels, ours string
 		if _, err := fmt.Sscan(pair, &kernels, &ours); err != nil {
 			panic(pair) // it is written above
 		}
-		f := field(of, ours)
+		f := field(in, ours)
 		l.Members = append(l.Members, wire.Member{Name: kernels, Offset: int64(f.Offset), Size: int64(f.Type.Size())})
 	}
 	return l
 }
 
 // field is one that there is.
-func field(of any, name string) reflect.StructField {
-	f, ok := reflect.TypeOf(of).FieldByName(name)
+func field(in any, name string) reflect.StructField {
+	f, ok := reflect.TypeOf(in).FieldByName(name)
 	if !ok {
-		panic(fmt.Sprintf("%T has no %s", of, name))
+		panic(fmt.Sprintf("%T has no %s", in, name))
 	}
 	return f
 }

@@ -1,0 +1,139 @@
+// Package kselftest runs the kernel's own selftests of clone3() and of time
+// namespaces, which the harness builds from the tree of the kernel under test:
+// one test for each program, with its rows as subtests. A row that is skipped
+// fails, unless it stands in mayskip with its reason.
+package kselftest
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"timens-vmtest/tests/internal/ktap"
+)
+
+// folder is wire.KselftestDir.
+const folder = "/kselftest"
+
+// programs are those of the kernel's tree that have a test here.
+var programs = []string{
+	"clone3/clone3", "clone3/clone3_clear_sighand", "clone3/clone3_set_tid", "clone3/clone3_cap_checkpoint_restore",
+	"timens/clock_nanosleep", "timens/exec", "timens/futex", "timens/procfs", "timens/timens", "timens/timer", "timens/timerfd", "timens/vfork_exec",
+}
+
+// offsets are the programs of the series, one for each design.
+var offsets = []string{"clone3/clone3_timens_offset", "clone3/clone3_timens_offset_ns", "clone3/clone3_namespaces"}
+
+// mayskip has the rows that may be skipped, and why, by the reason that they
+// print.
+var mayskip = map[string]string{
+	"CLOCK_BOOTTIME_ALARM isn't supported": "rtc-cmos lets the clock chip wake the machine only if ACPI says so, which the guest does not have",
+}
+
+func TestClone3(t *testing.T)                     { run(t, "clone3/clone3") }
+func TestClone3ClearSighand(t *testing.T)         { run(t, "clone3/clone3_clear_sighand") }
+func TestClone3SetTID(t *testing.T)               { run(t, "clone3/clone3_set_tid") }
+func TestClone3CapCheckpointRestore(t *testing.T) { run(t, "clone3/clone3_cap_checkpoint_restore") }
+
+func TestTimensClockNanosleep(t *testing.T) { run(t, "timens/clock_nanosleep") }
+func TestTimensExec(t *testing.T)           { run(t, "timens/exec") }
+func TestTimensFutex(t *testing.T)          { run(t, "timens/futex") }
+func TestTimensProcfs(t *testing.T)         { run(t, "timens/procfs") }
+func TestTimensTimens(t *testing.T)         { run(t, "timens/timens") }
+func TestTimensTimer(t *testing.T)          { run(t, "timens/timer") }
+func TestTimensTimerfd(t *testing.T)        { run(t, "timens/timerfd") }
+func TestTimensVforkExec(t *testing.T)      { run(t, "timens/vfork_exec") }
+
+// TestClone3Offsets runs the program that the series adds for its design.
+func TestClone3Offsets(t *testing.T) {
+	need(t)
+	var there []string
+	for _, program := range offsets {
+		if _, err := os.Stat(filepath.Join(folder, program)); err == nil {
+			there = append(there, program)
+		}
+	}
+	if len(there) != 1 {
+		t.Fatalf("the kernel's tree has %q of the selftests of offsets %q, want one", there, offsets)
+	}
+	run(t, there[0])
+}
+
+// TestNoneLeftOut fails when the kernel's tree has a program that nobody runs.
+func TestNoneLeftOut(t *testing.T) {
+	need(t)
+	found, err := filepath.Glob(filepath.Join(folder, "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range found {
+		program, err := filepath.Rel(folder, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(programs, program) && !slices.Contains(offsets, program) {
+			t.Errorf("%s has no test", program)
+		}
+	}
+	if len(found) < len(programs) {
+		t.Errorf("%d programs, want %d or more", len(found), len(programs))
+	}
+}
+
+// need skips on a developer's own machine, where no harness has built the
+// programs.
+func need(t *testing.T) {
+	t.Helper()
+	if exe, err := os.Executable(); err == nil && filepath.Dir(exe) == "/tests" { // wire.TestDir: a guest
+		return
+	}
+	t.Skip("the selftests are built from a kernel's tree; `make vmtest RUN=kselftest` runs them")
+}
+
+// run runs one program and makes its rows subtests. The program says how it
+// ended a second time, by its exit status, which must agree.
+func run(t *testing.T, program string) {
+	need(t)
+	path := filepath.Join(folder, program)
+	cmd := exec.Command(path)
+	cmd.Dir = filepath.Dir(path)
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s:\n%s", program, out)
+	rows, perr := ktap.Parse(string(out))
+	if perr != nil {
+		t.Errorf("%s: %v", program, perr)
+	}
+	failed := false
+	for _, row := range rows {
+		failed = failed || !row.OK
+		t.Run(name(row), func(t *testing.T) {
+			switch {
+			case !row.OK:
+				t.Errorf("%s: not ok: %s", program, row.Name)
+			case row.Skip != "" && mayskip[row.Skip] == "":
+				t.Errorf("%s: skipped: %s", program, row.Skip)
+			}
+		})
+	}
+	var exit *exec.ExitError
+	switch {
+	case err != nil && !errors.As(err, &exit):
+		t.Errorf("%s: %v", program, err)
+	case err != nil && !failed:
+		t.Errorf("%s: %v, and no row says why", program, err)
+	case err == nil && failed:
+		t.Errorf("%s: a row is not ok, and the exit status is 0", program)
+	}
+}
+
+// name is a row's as a subtest.
+func name(row ktap.Row) string {
+	if row.Name == "" {
+		return row.Skip
+	}
+	return strings.ReplaceAll(row.Name, "/", "_")
+}
