@@ -46,7 +46,11 @@ func structure(name string, in any, size int64, pairs ...string) wire.Layout {
 			panic(pair) // it is written above
 		}
 		f := field(in, ours)
-		l.Members = append(l.Members, wire.Member{Name: kernels, Offset: int64(f.Offset), Size: int64(f.Type.Size())})
+		m := wire.Member{Name: kernels, Offset: int64(f.Offset), Size: int64(f.Type.Size())}
+		if f.Type.Kind() == reflect.Pointer {
+			m.Size = 8 // with what a 32-bit program leaves free behind it
+		}
+		l.Members = append(l.Members, m)
 	}
 	return l
 }

@@ -101,6 +101,9 @@ const (
 )
 
 func (w uringWait) run() (e ended, err error) {
+	if err := blockSignals(); err != nil {
+		return e, err
+	}
 	ring, err := uring.New()
 	if err != nil {
 		return e, err
