@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
@@ -115,7 +116,7 @@ func countTicksOf(id clock.ID, until moment) (got expirations, err error) {
 	if err != nil {
 		return got, err
 	}
-	got.Deadline = until.after(now)
+	got.Deadline = until.after(now, abi.Time64) // not never
 	spec := unix.ItimerSpec{Interval: unix.NsecToTimespec(int64(period)), Value: unix.NsecToTimespec(int64(got.Deadline))}
 	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil); err != nil {
 		return got, err

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 
 	"golang.org/x/sys/unix"
@@ -58,7 +59,7 @@ func testFutex(t *testing.T, call string, id clock.ID) {
 // futex returns a call of futex() for a lock that another thread holds, or for
 // a word that nobody changes.
 func futex(op uintptr) call {
-	return func(id clock.ID, _ bool, when time.Duration) error {
+	return func(width abi.Time, id clock.ID, _ bool, when time.Duration) error {
 		var word, other uint32
 		if op == futexLockPI || op == futexLockPI2 {
 			word = lockOwner()
@@ -67,8 +68,8 @@ func futex(op uintptr) call {
 		if id == clock.Realtime && op != futexLockPI {
 			flags = futexClockRealtime
 		}
-		timeout := unix.NsecToTimespec(int64(when))
-		_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&word)), op|flags, 0,
+		timeout := width.Timespec(when)
+		_, _, errno := unix.Syscall6(width.Nr(abi.Futex), uintptr(unsafe.Pointer(&word)), op|flags, 0,
 			uintptr(unsafe.Pointer(&timeout)), uintptr(unsafe.Pointer(&other)), futexMatchAny)
 		return timedOut("futex", errno, unix.ETIMEDOUT)
 	}
@@ -99,7 +100,7 @@ type futexWaiter struct {
 	flags, reserved uint32
 }
 
-func futexWaitv(id clock.ID, _ bool, when time.Duration) error {
+func futexWaitv(_ abi.Time, id clock.ID, _ bool, when time.Duration) error {
 	word := new(uint32)
 	var pin runtime.Pinner // the kernel gets its address as a number
 	pin.Pin(word)
@@ -112,7 +113,7 @@ func futexWaitv(id clock.ID, _ bool, when time.Duration) error {
 }
 
 // futex2Wait is futex_wait(), a system call of its own and not FUTEX_WAIT.
-func futex2Wait(id clock.ID, _ bool, when time.Duration) error {
+func futex2Wait(_ abi.Time, id clock.ID, _ bool, when time.Duration) error {
 	var word uint32
 	timeout := toKernelTimespec(when)
 	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAIT, uintptr(unsafe.Pointer(&word)), 0, futexMatchAny,

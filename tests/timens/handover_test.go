@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
@@ -20,7 +21,7 @@ func TestTimerfdHandedOver(t *testing.T) {
 	for _, ns := range timens.Examples {
 		for _, id := range timens.Clocks {
 			t.Run(ns.Name+"/"+id.String(), func(t *testing.T) {
-				tm, err := newTimerfd(id)
+				tm, err := newTimerfd(id, abi.Time64)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -77,7 +78,7 @@ func TestTimerfdExpiresForOthers(t *testing.T) {
 	for _, ns := range bothSigns {
 		for _, id := range timens.Clocks {
 			e := expiry{timerRequest{Kind: "timerfd set inside", Clock: id, Absolute: true}, outcome{}, ns.Offsets.Of(id)}
-			tm, err := newTimerfd(id)
+			tm, err := newTimerfd(id, abi.Time64)
 			if err != nil {
 				t.Fatal(err)
 			}

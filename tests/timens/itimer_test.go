@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ func TestSetitimerRelative(t *testing.T) {
 // itimer is the timer of setitimer(ITIMER_REAL), the only one of a process.
 type itimer struct{ expired chan os.Signal }
 
-func newItimer(clock.ID) (timer, error) { return itimer{notify(unix.SIGALRM)}, nil }
+func newItimer(clock.ID, abi.Time) (timer, error) { return itimer{notify(unix.SIGALRM)}, nil }
 
 func (itimer) set(_ bool, to time.Duration) error {
 	_, err := unix.Setitimer(unix.ItimerReal, unix.Itimerval{Value: unix.NsecToTimeval(int64(to))})

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"unsafe"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
 
@@ -28,14 +30,15 @@ func testNanosleep(t *testing.T, absolute bool, clocks ...clock.ID) {
 	testWaits(t, waits...)
 }
 
-func clockNanosleep(id clock.ID, absolute bool, when time.Duration) error {
-	flags := 0
+func clockNanosleep(width abi.Time, id clock.ID, absolute bool, when time.Duration) error {
+	flags := uintptr(0)
 	if absolute {
 		flags = unix.TIMER_ABSTIME
 	}
-	request := unix.NsecToTimespec(int64(when))
-	if err := unix.ClockNanosleep(int32(id), flags, &request, nil); err != nil {
-		return fmt.Errorf("clock_nanosleep: %w", err)
+	request := width.Timespec(when)
+	_, _, errno := unix.Syscall6(width.Nr(abi.ClockNanosleep), uintptr(id), flags, uintptr(unsafe.Pointer(&request)), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("clock_nanosleep: %w", errno)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
 
@@ -55,10 +56,11 @@ const sigevSignal, sigevNone, sigevThreadID = 0, 1, 4
 type posixTimer struct {
 	id    int32
 	signo int32
+	width abi.Time
 }
 
-func newPosixTimer(id clock.ID, event sigevent) (posixTimer, error) {
-	tm := posixTimer{signo: event.signo}
+func newPosixTimer(id clock.ID, width abi.Time, event sigevent) (posixTimer, error) {
+	tm := posixTimer{signo: event.signo, width: width}
 	_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, uintptr(id),
 		uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&tm.id)))
 	if errno != 0 {
@@ -71,13 +73,12 @@ func newPosixTimer(id clock.ID, event sigevent) (posixTimer, error) {
 type itimerspec struct{ interval, value unix.Timespec }
 
 func (tm posixTimer) set(absolute bool, to time.Duration) error {
-	spec := itimerspec{value: unix.NsecToTimespec(int64(to))}
 	flags := uintptr(0)
 	if absolute {
 		flags = unix.TIMER_ABSTIME
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_TIMER_SETTIME, uintptr(tm.id), flags,
-		uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	spec := tm.width.Itimerspec(to)
+	_, _, errno := unix.Syscall6(tm.width.Nr(abi.TimerSettime), uintptr(tm.id), flags, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("timer_settime: %w", errno)
 	}
@@ -85,12 +86,12 @@ func (tm posixTimer) set(absolute bool, to time.Duration) error {
 }
 
 func (tm posixTimer) left() (time.Duration, error) {
-	var spec itimerspec
-	_, _, errno := unix.Syscall(unix.SYS_TIMER_GETTIME, uintptr(tm.id), uintptr(unsafe.Pointer(&spec)), 0)
+	spec := new(abi.Itimerspec)
+	_, _, errno := unix.Syscall(tm.width.Nr(abi.TimerGettime), uintptr(tm.id), uintptr(unsafe.Pointer(spec)), 0)
 	if errno != 0 {
 		return 0, fmt.Errorf("timer_gettime: %w", errno)
 	}
-	return time.Duration(spec.value.Nano()), nil
+	return tm.width.Value(spec)
 }
 
 func (tm posixTimer) close() error {
@@ -104,8 +105,8 @@ func (tm posixTimer) close() error {
 // silentTimer sends no signal. Whoever wants to know has to look.
 type silentTimer struct{ posixTimer }
 
-func newSilentTimer(id clock.ID) (timer, error) {
-	tm, err := newPosixTimer(id, sigevent{notify: sigevNone})
+func newSilentTimer(id clock.ID, width abi.Time) (timer, error) {
+	tm, err := newPosixTimer(id, width, sigevent{notify: sigevNone})
 	return silentTimer{tm}, err
 }
 
@@ -123,11 +124,11 @@ func (tm silentTimer) wait(timeout time.Duration) error {
 // threadTimer sends its signal to the thread that made it, where it is blocked.
 type threadTimer struct{ posixTimer }
 
-func newThreadTimer(id clock.ID) (timer, error) {
+func newThreadTimer(id clock.ID, width abi.Time) (timer, error) {
 	if err := blockSignals(); err != nil {
 		return nil, err
 	}
-	tm, err := newPosixTimer(id, sigevent{
+	tm, err := newPosixTimer(id, width, sigevent{
 		signo:  firstExpired + timersMade.Add(1),
 		notify: sigevThreadID,
 		tid:    int32(unix.Gettid()),
@@ -136,10 +137,10 @@ func newThreadTimer(id clock.ID) (timer, error) {
 }
 
 func (tm threadTimer) wait(timeout time.Duration) error {
-	set := sigset(tm.signo)
-	ts := unix.NsecToTimespec(int64(timeout))
-	_, _, errno := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0,
-		uintptr(unsafe.Pointer(&ts)), sigsetSize, 0, 0)
+	set := abi.Sigset(unix.Signal(tm.signo))
+	ts := abi.Time64.Timespec(timeout)
+	_, _, errno := unix.Syscall6(abi.Time64.Nr(abi.RtSigtimedwait), uintptr(unsafe.Pointer(&set)), 0,
+		uintptr(unsafe.Pointer(&ts)), abi.SigsetSize, 0, 0)
 	switch errno {
 	case 0:
 		return nil
@@ -149,25 +150,16 @@ func (tm threadTimer) wait(timeout time.Duration) error {
 	return fmt.Errorf("rt_sigtimedwait: %w", errno)
 }
 
-// sigsetSize is that of the kernel's sigset_t.
-const sigsetSize = 8
-
-func sigset(signo int32) (set unix.Sigset_t) {
-	bits := unsafe.Sizeof(set.Val[0]) * 8
-	set.Val[uintptr(signo-1)/bits] = 1 << (uintptr(signo-1) % bits)
-	return set
-}
-
 // signalTimer sends its signal to the process.
 type signalTimer struct {
 	posixTimer
 	expired chan os.Signal
 }
 
-func newSignalTimer(id clock.ID) (timer, error) {
+func newSignalTimer(id clock.ID, width abi.Time) (timer, error) {
 	signo := firstExpired + timersMade.Add(1)
 	expired := notify(unix.Signal(signo))
-	tm, err := newPosixTimer(id, sigevent{signo: signo, notify: sigevSignal})
+	tm, err := newPosixTimer(id, width, sigevent{signo: signo, notify: sigevSignal})
 	return signalTimer{tm, expired}, err
 }
 

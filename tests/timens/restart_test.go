@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
@@ -43,26 +44,31 @@ func restartableSleeps(ids ...clock.ID) []restartable {
 	var all []restartable
 	for _, id := range ids {
 		for flags, absolute := range map[uintptr]bool{0: false, unix.TIMER_ABSTIME: true} {
-			all = append(all, restartable{
-				name: "clock_nanosleep", clock: id, absolute: absolute, nr: unix.SYS_CLOCK_NANOSLEEP,
-				add: func(p *clone.Program, when time.Duration) clone.Result {
-					request := clone.Alloc[unix.Timespec](p)
-					*request = unix.NsecToTimespec(int64(when))
-					return p.Syscall(unix.SYS_CLOCK_NANOSLEEP, uintptr(id), flags, clone.Addr(request), 0)
-				},
-			})
+			for _, width := range abi.Times {
+				nr := width.Nr(abi.ClockNanosleep)
+				all = append(all, restartable{
+					name: "clock_nanosleep of " + width.String(), clock: id, absolute: absolute, nr: nr,
+					add: func(p *clone.Program, when time.Duration) clone.Result {
+						request := clone.Alloc[abi.Timespec](p)
+						*request = width.Timespec(when)
+						return p.Syscall(nr, uintptr(id), flags, clone.Addr(request), 0)
+					},
+				})
+			}
 		}
 	}
 	return all
 }
 
 func TestFutexRestarted(t *testing.T) {
-	add := func(op uintptr) func(p *clone.Program, when time.Duration) clone.Result {
-		return func(p *clone.Program, when time.Duration) clone.Result {
-			word, timeout := clone.Alloc[uint32](p), clone.Alloc[unix.Timespec](p)
-			*timeout = unix.NsecToTimespec(int64(when))
-			return p.Syscall(unix.SYS_FUTEX, clone.Addr(word), op, 0, clone.Addr(timeout), 0, futexMatchAny)
-		}
+	futex := func(name string, op uintptr, absolute bool, width abi.Time) restartable {
+		nr := width.Nr(abi.Futex)
+		return restartable{name + " of " + width.String(), clock.Monotonic, absolute, nr, unix.ETIMEDOUT,
+			func(p *clone.Program, when time.Duration) clone.Result {
+				word, timeout := clone.Alloc[uint32](p), clone.Alloc[abi.Timespec](p)
+				*timeout = width.Timespec(when)
+				return p.Syscall(nr, clone.Addr(word), op, 0, clone.Addr(timeout), 0, futexMatchAny)
+			}}
 	}
 	addWaitv := func(p *clone.Program, when time.Duration) clone.Result {
 		word, timeout := clone.Alloc[uint32](p), clone.Alloc[kernelTimespec](p)
@@ -71,11 +77,11 @@ func TestFutexRestarted(t *testing.T) {
 		*timeout = toKernelTimespec(when)
 		return p.Syscall(unix.SYS_FUTEX_WAITV, clone.Addr(waiter), 1, 0, clone.Addr(timeout), unix.CLOCK_MONOTONIC)
 	}
-	testRestarted(t,
-		restartable{"FUTEX_WAIT", clock.Monotonic, false, unix.SYS_FUTEX, unix.ETIMEDOUT, add(futexWait)},
-		restartable{"FUTEX_WAIT_BITSET", clock.Monotonic, true, unix.SYS_FUTEX, unix.ETIMEDOUT, add(futexWaitBitset)},
-		restartable{"futex_waitv", clock.Monotonic, true, unix.SYS_FUTEX_WAITV, unix.ETIMEDOUT, addWaitv},
-	)
+	all := []restartable{{"futex_waitv", clock.Monotonic, true, unix.SYS_FUTEX_WAITV, unix.ETIMEDOUT, addWaitv}}
+	for _, width := range abi.Times {
+		all = append(all, futex("FUTEX_WAIT", futexWait, false, width), futex("FUTEX_WAIT_BITSET", futexWaitBitset, true, width))
+	}
+	testRestarted(t, all...)
 }
 
 // testRestarted interrupts one wait after the other, and then lets all end side

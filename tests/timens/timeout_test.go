@@ -27,24 +27,34 @@ func TestMQTimedreceiveUnshifted(t *testing.T) {
 	testWaits(t, wait{Call: "mq_timedreceive", Clock: clock.Realtime, Absolute: true})
 }
 
-func nanosleep(_ clock.ID, _ bool, d time.Duration) error {
+func nanosleep(_ abi.Time, _ clock.ID, _ bool, d time.Duration) error {
 	request := unix.NsecToTimespec(int64(d))
 	return unix.Nanosleep(&request, nil)
 }
 
-func ppoll(_ clock.ID, _ bool, d time.Duration) error {
-	timeout := unix.NsecToTimespec(int64(d))
-	return nothing(unix.Ppoll(nil, &timeout, nil))
+func ppoll(width abi.Time, _ clock.ID, _ bool, d time.Duration) error {
+	timeout := width.Timespec(d)
+	n, _, errno := unix.Syscall6(width.Nr(abi.Ppoll), 0, 0, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+	return nothingBy(n, errno)
 }
 
-func sysSelect(_ clock.ID, _ bool, d time.Duration) error {
+func sysSelect(_ abi.Time, _ clock.ID, _ bool, d time.Duration) error {
 	timeout := unix.NsecToTimeval(int64(d))
 	return nothing(unix.Select(0, nil, nil, nil, &timeout))
 }
 
-func pselect(_ clock.ID, _ bool, d time.Duration) error {
-	timeout := unix.NsecToTimespec(int64(d))
-	return nothing(unix.Pselect(0, nil, nil, nil, &timeout, nil))
+func pselect(width abi.Time, _ clock.ID, _ bool, d time.Duration) error {
+	timeout := width.Timespec(d)
+	n, _, errno := unix.Syscall6(width.Nr(abi.Pselect6), 0, 0, 0, 0, uintptr(unsafe.Pointer(&timeout)), 0)
+	return nothingBy(n, errno)
+}
+
+// nothingBy is nothing for a bare system call.
+func nothingBy(n uintptr, errno unix.Errno) error {
+	if errno != 0 {
+		return errno
+	}
+	return nothing(int(n), nil)
 }
 
 // nothing returns nil if a call found n = 0 of what it waited for.
@@ -55,13 +65,13 @@ func nothing(n int, err error) error {
 	return err
 }
 
-func epollWait(_ clock.ID, _ bool, d time.Duration) error {
+func epollWait(_ abi.Time, _ clock.ID, _ bool, d time.Duration) error {
 	return withEpoll(func(fd int, events []unix.EpollEvent) (int, error) {
 		return unix.EpollWait(fd, events, int(d.Milliseconds()))
 	})
 }
 
-func epollPwait2(_ clock.ID, _ bool, d time.Duration) error {
+func epollPwait2(_ abi.Time, _ clock.ID, _ bool, d time.Duration) error {
 	timeout := toKernelTimespec(d)
 	return withEpoll(func(fd int, events []unix.EpollEvent) (int, error) {
 		n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(fd), uintptr(unsafe.Pointer(&events[0])),
@@ -82,15 +92,15 @@ func withEpoll(wait func(fd int, events []unix.EpollEvent) (int, error)) error {
 	return nothing(wait(fd, make([]unix.EpollEvent, 1)))
 }
 
-func sigtimedwait(_ clock.ID, _ bool, d time.Duration) error {
-	set := sigset(firstExpired)
-	timeout := unix.NsecToTimespec(int64(d))
-	_, _, errno := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0,
-		uintptr(unsafe.Pointer(&timeout)), sigsetSize, 0, 0)
+func sigtimedwait(width abi.Time, _ clock.ID, _ bool, d time.Duration) error {
+	set := abi.Sigset(firstExpired)
+	timeout := width.Timespec(d)
+	_, _, errno := unix.Syscall6(width.Nr(abi.RtSigtimedwait), uintptr(unsafe.Pointer(&set)), 0,
+		uintptr(unsafe.Pointer(&timeout)), abi.SigsetSize, 0, 0)
 	return timedOut("rt_sigtimedwait", errno, unix.EAGAIN)
 }
 
-func semtimedop(_ clock.ID, _ bool, d time.Duration) error {
+func semtimedop(_ abi.Time, _ clock.ID, _ bool, d time.Duration) error {
 	const ipcPrivate, ipcRmid = 0, 0
 	id, _, errno := unix.Syscall(unix.SYS_SEMGET, ipcPrivate, 1, 0600)
 	if errno != 0 {
@@ -107,7 +117,7 @@ func semtimedop(_ clock.ID, _ bool, d time.Duration) error {
 	return timedOut("semtimedop", errno, unix.EAGAIN)
 }
 
-func receiveTimeout(_ clock.ID, _ bool, d time.Duration) error {
+func receiveTimeout(_ abi.Time, _ clock.ID, _ bool, d time.Duration) error {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("socketpair: %w", err)
@@ -122,8 +132,8 @@ func receiveTimeout(_ clock.ID, _ bool, d time.Duration) error {
 	return timedOut("read", err, unix.EAGAIN)
 }
 
-func mqTimedreceive(_ clock.ID, _ bool, deadline time.Duration) error {
-	name, err := unix.BytePtrFromString(fmt.Sprintf("timens-%d", unix.Getpid()))
+func mqTimedreceive(width abi.Time, _ clock.ID, _ bool, deadline time.Duration) error {
+	name, err := unix.BytePtrFromString(fmt.Sprintf("timens-%d", unix.Gettid()))
 	if err != nil {
 		return err
 	}
@@ -138,8 +148,8 @@ func mqTimedreceive(_ clock.ID, _ bool, deadline time.Duration) error {
 	}
 	const defaultMessageSize = 8192
 	buf := make([]byte, defaultMessageSize)
-	timeout := unix.NsecToTimespec(int64(deadline))
-	_, _, errno = unix.Syscall6(unix.SYS_MQ_TIMEDRECEIVE, mq, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0,
+	timeout := width.Timespec(deadline)
+	_, _, errno = unix.Syscall6(width.Nr(abi.MqTimedreceive), mq, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0,
 		uintptr(unsafe.Pointer(&timeout)), 0)
 	return timedOut("mq_timedreceive", errno, unix.ETIMEDOUT)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
@@ -23,7 +24,7 @@ type timer interface {
 }
 
 // timerKinds make timers. They may block signals for their goroutine.
-var timerKinds = map[string]func(clock.ID) (timer, error){
+var timerKinds = map[string]func(clock.ID, abi.Time) (timer, error){
 	"timerfd":               newTimerfd,
 	"timer SIGEV_SIGNAL":    newSignalTimer,
 	"timer SIGEV_THREAD_ID": newThreadTimer,
@@ -38,10 +39,11 @@ type timerRequest struct {
 	Clock    clock.ID
 	Absolute bool
 	Until    moment
+	Width    abi.Time
 }
 
 func (r timerRequest) String() string {
-	return wait{Call: r.Kind, Clock: r.Clock, Absolute: r.Absolute, Until: r.Until}.String()
+	return wait{Call: r.Kind, Clock: r.Clock, Absolute: r.Absolute, Until: r.Until, Width: r.Width}.String()
 }
 
 // timerFacts is what one timer did inside. A deadline that the kernel failed to
@@ -54,10 +56,17 @@ type timerFacts struct {
 	Near outcome         // of a near one
 }
 
-// testTimers runs timers side by side, in one child in each namespace.
-func testTimers(t *testing.T, requests ...timerRequest) {
+// testTimers runs timers of all widths side by side, in one child in each
+// namespace.
+func testTimers(t *testing.T, some ...timerRequest) {
 	t.Helper()
 	timens.Need(t)
+	var requests []timerRequest
+	for _, r := range some {
+		for _, r.Width = range widths(r.Kind) {
+			requests = append(requests, r)
+		}
+	}
 	for _, ns := range bothSigns {
 		t.Run(ns.Name, func(t *testing.T) {
 			all := probe.Run[[]timerFacts](t, timens.Unshared(ns.Offsets), "timers", requests)
@@ -75,7 +84,7 @@ func (f timerFacts) check(t *testing.T, r timerRequest, offset time.Duration) {
 		return
 	}
 	due := f.Due
-	if r.Until == never && offset < 0 {
+	if r.Until == never && r.Width == abi.Time64 && offset < 0 {
 		due = timens.Interval{Low: math.MaxInt64 + offset, High: math.MaxInt64 + offset} // the kernel's own largest
 	}
 	// setitimer() cuts off what is less than a microsecond.
@@ -108,7 +117,7 @@ func (r timerRequest) run(facts *timerFacts) error {
 	if create == nil {
 		return fmt.Errorf("there is no such timer")
 	}
-	tm, err := create(r.Clock)
+	tm, err := create(r.Clock, r.Width)
 	if err != nil {
 		return err
 	}
@@ -116,7 +125,7 @@ func (r timerRequest) run(facts *timerFacts) error {
 
 	distant := func(now time.Duration) time.Duration { return now + far }
 	if r.Until == never {
-		distant = never.after
+		distant = r.until
 	}
 	if facts.Due, err = r.arm(tm, distant); err != nil {
 		return err
@@ -131,9 +140,9 @@ func (r timerRequest) run(facts *timerFacts) error {
 		return err
 	}
 
-	close := soon.after
-	if r.Until != never {
-		close = r.Until.after
+	close := r.until
+	if r.Until == never {
+		close = func(now time.Duration) time.Duration { return soon.after(now, r.Width) }
 	}
 	due, err := r.arm(tm, close)
 	if err != nil {
@@ -146,6 +155,8 @@ func (r timerRequest) run(facts *timerFacts) error {
 	facts.Near.Woke, err = clock.Read(r.Clock, clock.Syscall)
 	return err
 }
+
+func (r timerRequest) until(now time.Duration) time.Duration { return r.Until.after(now, r.Width) }
 
 // arm sets a timer and returns when it is due: a relative one at a time that is
 // only known to lie between two readings. What has passed is due now.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"unsafe"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
 
@@ -26,28 +28,39 @@ func testTimerfd(t *testing.T, absolute bool, clocks ...clock.ID) {
 	testTimers(t, requests...)
 }
 
-type timerfd struct{ fd int }
+type timerfd struct {
+	fd    int
+	width abi.Time
+}
 
-func newTimerfd(id clock.ID) (timer, error) {
+func newTimerfd(id clock.ID, width abi.Time) (timer, error) {
 	fd, err := unix.TimerfdCreate(int(id), unix.TFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("timerfd_create: %w", err)
 	}
-	return timerfd{fd}, nil
+	return timerfd{fd, width}, nil
 }
 
 func (tm timerfd) set(absolute bool, to time.Duration) error {
-	flags := 0
+	flags := uintptr(0)
 	if absolute {
 		flags = unix.TFD_TIMER_ABSTIME
 	}
-	return unix.TimerfdSettime(tm.fd, flags, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(to))}, nil)
+	spec := tm.width.Itimerspec(to)
+	_, _, errno := unix.Syscall6(tm.width.Nr(abi.TimerfdSettime), uintptr(tm.fd), flags, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("timerfd_settime: %w", errno)
+	}
+	return nil
 }
 
 func (tm timerfd) left() (time.Duration, error) {
-	var now unix.ItimerSpec
-	err := unix.TimerfdGettime(tm.fd, &now)
-	return time.Duration(now.Value.Nano()), err
+	spec := new(abi.Itimerspec)
+	_, _, errno := unix.Syscall(tm.width.Nr(abi.TimerfdGettime), uintptr(tm.fd), uintptr(unsafe.Pointer(spec)), 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("timerfd_gettime: %w", errno)
+	}
+	return tm.width.Value(spec)
 }
 
 func (tm timerfd) wait(timeout time.Duration) error {

@@ -2,11 +2,11 @@ package timens
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/lane"
 	"timens-vmtest/tests/internal/probe"
@@ -36,6 +36,7 @@ type wait struct {
 	Clock    clock.ID // whose time is waited for, and what the waiter looks at
 	Absolute bool
 	Until    moment // of absolute waits
+	Width    abi.Time
 }
 
 // moment is when an absolute wait is to end.
@@ -48,24 +49,37 @@ const (
 	never         // the largest time there is
 )
 
-func (m moment) after(now time.Duration) time.Duration {
+func (m moment) after(now time.Duration, width abi.Time) time.Duration {
 	switch m {
 	case passed:
 		return now - time.Millisecond
 	case origin:
 		return 1
 	case never:
-		return math.MaxInt64
+		return width.Largest()
 	}
 	return now + near
 }
 
 func (w wait) String() string {
+	name := w.Call
+	if w.Width != abi.Time64 {
+		name += " of " + w.Width.String()
+	}
 	if !w.Absolute {
-		return fmt.Sprintf("%s for %v, measured by %v", w.Call, near, w.Clock)
+		return fmt.Sprintf("%s for %v, measured by %v", name, near, w.Clock)
 	}
 	until := [...]string{"shortly", "a moment ago", "at the clock's origin", "at the largest time"}
-	return fmt.Sprintf("%s for a time of %v, %s", w.Call, w.Clock, until[w.Until])
+	return fmt.Sprintf("%s for a time of %v, %s", name, w.Clock, until[w.Until])
+}
+
+// widths are those that a call, or a kind of timer, exists for.
+func widths(call string) []abi.Time {
+	switch call {
+	case "nanosleep", "futex_waitv", "futex_wait", "select", "epoll_wait", "epoll_pwait2", "semtimedop", "SO_RCVTIMEO", "setitimer":
+		return abi.Times[:1]
+	}
+	return abi.Times
 }
 
 // late is the most that the wait may end after its time.
@@ -79,7 +93,7 @@ func (w wait) late() time.Duration {
 
 // call waits until a time on a clock, or for one, and returns nil when that has
 // come. All signals are blocked.
-type call func(id clock.ID, absolute bool, when time.Duration) error
+type call func(width abi.Time, id clock.ID, absolute bool, when time.Duration) error
 
 var calls = map[string]call{
 	"clock_nanosleep":       clockNanosleep,
@@ -109,11 +123,18 @@ type outcome struct {
 	Waiting   bool // it had not come back when nobody cared any more
 }
 
-// testWaits does all waits side by side, in one child in each namespace. A
-// deadline that the kernel failed to convert is early or late by the offset.
-func testWaits(t *testing.T, waits ...wait) {
+// testWaits does all waits of all widths side by side, in one child in each
+// namespace. A deadline that the kernel failed to convert is early or late by
+// the offset.
+func testWaits(t *testing.T, some ...wait) {
 	t.Helper()
 	timens.Need(t)
+	var waits []wait
+	for _, w := range some {
+		for _, w.Width = range widths(w.Call) {
+			waits = append(waits, w)
+		}
+	}
 	for _, ns := range bothSigns {
 		t.Run(ns.Name, func(t *testing.T) {
 			outcomes := probe.Run[[]outcome](t, timens.Unshared(ns.Offsets), "waits", waits)
@@ -209,10 +230,10 @@ func (w wait) run() (o outcome) {
 	when := near
 	o.Due = start + near
 	if w.Absolute {
-		when = w.Until.after(start)
+		when = w.Until.after(start, w.Width)
 		o.Due = max(when, start)
 	}
-	if err := wait(w.Clock, w.Absolute, when); err != nil {
+	if err := wait(w.Width, w.Clock, w.Absolute, when); err != nil {
 		o.Err = err.Error()
 	}
 	woke, err := clock.Read(w.Clock, clock.Syscall)

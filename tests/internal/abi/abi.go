@@ -69,6 +69,14 @@ func (a Time) Timespec(d time.Duration) Timespec {
 	return a.RawTimespec(sec, nsec)
 }
 
+// Largest is the largest time of this width.
+func (a Time) Largest() time.Duration {
+	if a == Time64 {
+		return math.MaxInt64
+	}
+	return math.MaxInt32*time.Second + time.Second - 1
+}
+
 // RawTimespec is Timespec for nanoseconds that may be wrong.
 func (a Time) RawTimespec(sec, nsec int64) Timespec {
 	if a == Time64 {
@@ -94,4 +102,24 @@ func (a Time) Duration(ts *Timespec) (time.Duration, error) {
 		return 0, fmt.Errorf("the kernel returned %d s and %d ns, which is no timespec", sec, nsec)
 	}
 	return time.Duration(sec)*time.Second + time.Duration(nsec), nil
+}
+
+// Itimerspec is memory for a struct itimerspec of either width.
+type Itimerspec [2]Timespec
+
+// Itimerspec returns a timer's setting that does not repeat.
+func (a Time) Itimerspec(value time.Duration) Itimerspec {
+	ts := a.Timespec(value)
+	if a == Time64 {
+		return Itimerspec{{}, ts}
+	}
+	return Itimerspec{{0, ts[0]}}
+}
+
+// Value returns the time that is left to a timer.
+func (a Time) Value(spec *Itimerspec) (time.Duration, error) {
+	if a == Time64 {
+		return a.Duration(&spec[1])
+	}
+	return a.Duration(&Timespec{spec[0][1]})
 }

@@ -20,6 +20,22 @@ func TestTimespec(t *testing.T) {
 	}
 }
 
+func TestItimerspec(t *testing.T) {
+	const d = 5*time.Second + 3
+	for _, a := range []Time{Time64, Time32} {
+		spec := a.Itimerspec(d)
+		if got, err := a.Value(&spec); got != d || err != nil {
+			t.Errorf("%v: %v became %v, %v", a, d, got, err)
+		}
+	}
+	native := Times[len(Times)-1]
+	spec := native.Itimerspec(d)
+	want := unix.ItimerSpec{Value: unix.Timespec{Sec: 5, Nsec: 3}}
+	if got := *(*unix.ItimerSpec)(unsafe.Pointer(&spec)); got != want {
+		t.Errorf("%v: %+v, want %+v", native, got, want)
+	}
+}
+
 func TestNoTimespec(t *testing.T) {
 	for _, nsec := range []int64{-1, 1e9} {
 		for _, a := range []Time{Time64, Time32} {
