@@ -135,12 +135,13 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 }
 
 // workKey names the folder in which builds of one series follow each other, so
-// that a changed patch costs what make needs for it and no more.
+// that a changed patch costs what make needs for it and no more. It is the same
+// in every checkout: a fresh clone goes on where the last one was.
 func (s Spec) workKey() string {
 	parts := []string{s.Base.Dir, s.Series.Name}
 	for _, o := range s.Config.Options {
-		if !slices.Contains(parts, o.File) {
-			parts = append(parts, o.File)
+		if name := filepath.Base(o.File); !slices.Contains(parts, name) {
+			parts = append(parts, name)
 		}
 	}
 	return digest(parts...)[:16]
