@@ -198,6 +198,9 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		kernelArgs = append(kernelArgs, "tsc=reliable",
 			fmt.Sprintf("tsc_early_khz=%d", khz),
 			fmt.Sprintf("lpj=%d", khz*1000/hz), // spares each CPU a delay loop
+			// The kernel waits 40 ms for ten ticks of the PIT, and panics ("IO-APIC
+			// + timer doesn't work!") when a busy host withholds them.
+			"no_timer_check",
 			// The kernel hands this to init. A package of u-root's prepares a
 			// table with CRC32 instructions, which TCG emulates at 30 ms a time.
 			"GODEBUG=cpu.sse42=off")
