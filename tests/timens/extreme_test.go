@@ -62,7 +62,7 @@ func testExtremeTimers(t *testing.T, clocks []clock.ID, moments ...moment) {
 }
 
 // period is of a timer that has expired many times since its deadline.
-const period = time.Millisecond
+const period = 10 * time.Millisecond // no less than the tick of a kernel without high resolution
 
 // expirations are the expirations of a periodic timer at a time between two readings.
 type expirations struct {
