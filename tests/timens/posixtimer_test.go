@@ -116,7 +116,10 @@ func (tm silentTimer) wait(timeout time.Duration) error {
 		if left == 0 || err != nil {
 			return err
 		}
-		time.Sleep(min(left, timeout))
+		nap := unix.NsecToTimespec(int64(min(left, timeout)))
+		if err := unix.Nanosleep(&nap, nil); err != nil && err != unix.EINTR {
+			return fmt.Errorf("nanosleep: %w", err)
+		}
 	}
 	return fmt.Errorf("not expired after %v", timeout)
 }
