@@ -18,7 +18,7 @@ HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
-.PHONY: vmtest test build deps bench canary long shell kernel initramfs series check clean
+.PHONY: vmtest test build deps bench canary long steady shell kernel initramfs series check clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -46,6 +46,11 @@ check: deps build
 # Prints how many times slower than the floor we are: see README.
 bench: deps build
 	go test -run '^$$' -bench . -benchtime 1x -timeout 2h ./vmtest/bench
+
+# Runs the virtual lane N times beside a neighbour that burns all CPUs: the same
+# must happen at the same guest time.
+steady: deps build
+	go test -count=1 -v -timeout 2h ./vmtest/bench -run '^TestSteady$$' -steady $(or $(N),10) -with "$(CHOICES)"
 
 # The tests of long waits, with waits of 400 days.
 long: deps build

@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"vmtest/verdict":           {"vmtest/wire", "vmtest/verdict/recording"}, // recording: its tests
 	"vmtest/verdict/recording": {"vmtest/verdict", "vmtest/wire"},
 	"vmtest/report":            {"vmtest/verdict", "vmtest/wire"},
-	"vmtest/bench":             {},
+	"vmtest/bench":             {"vmtest/wire"},
 	"tests/canary":             {},
 	"tests/canary/redteam":     {"vmtest/verdict/recording"},
 	"tests/timens":             {"tests/internal"},

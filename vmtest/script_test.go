@@ -197,12 +197,14 @@ func newFakeGuest(args []string) (*fakeGuest, error) {
 	}
 	g := new(fakeGuest)
 	for line := range strings.Lines(value["-chardev"]) {
-		var fd int
-		name, _, _ := strings.Cut(strings.TrimPrefix(line, "socket,id="), ",")
-		if _, err := fmt.Sscanf(line, "socket,id="+name+",fd=%d", &fd); err != nil {
-			return nil, fmt.Errorf("-chardev %s: %w", line, err)
+		name, path, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "pipe,id="), ",path=")
+		if !ok {
+			continue // the monitor
 		}
-		port := os.NewFile(uintptr(fd), name)
+		port, err := os.OpenFile(strings.ReplaceAll(path, ",,", ",")+".out", os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
 		switch name {
 		case "console":
 			g.console = port

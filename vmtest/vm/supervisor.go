@@ -43,7 +43,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	if err := errors.Join(s.console.theirs.Close(), s.records.theirs.Close(), s.monitor.theirs.Close()); err != nil {
+	if err := s.handOver(); err != nil {
 		return wire.Exit{}, err
 	}
 	lines := make(chan wire.Record)

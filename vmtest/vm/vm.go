@@ -129,19 +129,18 @@ func Version(ctx context.Context) (string, error) {
 // is no complete evidence, not that the guest did badly.
 func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch func(wire.Record)) (wire.Exit, error) {
 	bootID := rand.Text()
+	if g.Lane == wire.Virtual {
+		// The kernel seeds its random numbers with the command line, and where all
+		// else repeats itself, they should. The key still tells runs apart.
+		bootID = plan.ID
+	}
 	opts, err := g.options(bootID, "ignore_loglevel") // u-root's init lowers the level
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	var p ports
+	p, err := newPorts(opts)
 	defer p.close()
-	if p.console, err = newPort(opts, "console", "-serial", "chardev:console"); err != nil {
-		return wire.Exit{}, err
-	}
-	if p.records, err = newPort(opts, "records", "-serial", "chardev:records"); err != nil {
-		return wire.Exit{}, err
-	}
-	if p.monitor, err = newPort(opts, "monitor", "-mon", "chardev=monitor,mode=control"); err != nil {
+	if err != nil {
 		return wire.Exit{}, err
 	}
 	log, err := newQEMULog(filepath.Join(dir, wire.QEMUFile))
@@ -211,7 +210,8 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 	case virtual:
 		// QEMU counts the instructions of one thread only.
 		n, accel = 1, "tcg,thread=single"
-		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off", icountShift), "-rtc", "clock=vm,base=2026-01-01T00:00:00"}
+		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off", icountShift), "-rtc", "clock=vm,base=2026-01-01T00:00:00",
+			"-seed", "1"} // of RDRAND, which else makes each run another
 	case accel == TCG:
 		accel = "tcg,thread=multi"
 	}
@@ -242,47 +242,6 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 
 // hz is CONFIG_HZ of kconfig/base.config.
 const hz = 250
-
-// port is our end of a character device of QEMU's.
-type port struct {
-	*os.File
-	theirs *os.File // QEMU's end, to be closed once QEMU has it
-}
-
-// newPort adds a character device of this name to QEMU, and the arguments that
-// use it.
-func newPort(opts *qemu.Options, name string, use ...string) (*port, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("make the %s port: %w", name, err)
-	}
-	// Non-blocking, so that the runtime polls it and Close ends a Read.
-	if err := unix.SetNonblock(fds[0], true); err != nil {
-		return nil, err
-	}
-	p := &port{os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of QEMU")}
-	opts.AppendQEMU("-chardev", fmt.Sprintf("socket,id=%s,fd=%d", name, opts.AddFile(p.theirs)))
-	opts.AppendQEMU(use...)
-	return p, nil
-}
-
-// ports are all that a boot has. The zero value has none yet.
-type ports struct {
-	console *port // the guest's ttyS0
-	records *port // the guest's ttyS1
-	monitor *port // QEMU's own, in QMP
-}
-
-// close closes what is open. A port that is closed already is no error, and
-// one that cannot be closed has nothing left to lose.
-func (p *ports) close() {
-	for _, one := range []*port{p.console, p.records, p.monitor} {
-		if one != nil {
-			_ = one.Close()
-			_ = one.theirs.Close()
-		}
-	}
-}
 
 // ended reads how QEMU ended off Wait's error. What is left of the error says
 // that not all that QEMU printed was kept.

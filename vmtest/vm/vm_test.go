@@ -58,7 +58,7 @@ func TestBootEnds(t *testing.T) {
 		"no hello":            {"exec sleep 60", short(50*time.Millisecond, never, never), wire.Exit{Reason: wire.BootTimeout, Status: -1, Signal: "SIGKILL"}},
 		"no start":            {"echo '" + hello + "' " + records + "; " + hang, Limits{never, never, 50 * time.Millisecond, never}, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
 		"no end":              {"echo '" + hello + "\n" + start + "' " + records + "; " + hang, Limits{never, 50 * time.Millisecond, never, never}, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
-		"asked to end":        {"echo '" + hello + "\n" + start + "' " + records + "; read -r line <&4; test \"$line\" = 'overdue 1' && exit 9", short(never, 400*time.Millisecond, never), wire.Exit{Reason: wire.EndedItself, Status: 9}},
+		"asked to end":        {"echo '" + hello + "\n" + start + "' " + records + "; read -r line <&7; test \"$line\" = 'overdue 1' && exit 9", short(never, 400*time.Millisecond, never), wire.Exit{Reason: wire.EndedItself, Status: 9}},
 		"no timer":            {"echo '" + hello + "\n" + start + "' " + records + "; printf 'warning: icount sleep disabled' >&2; echo ' and no active timers' >&2; " + hang, short(never, never, never), wire.Exit{Reason: wire.Stalled, Status: -1, Signal: "SIGKILL"}},
 		"no timer at a reset": {"echo 'warning: icount sleep disabled and no active timers' >&2; sleep 0.1", short(never, never, never), wire.Exit{Reason: wire.EndedItself}},
 		"too long as a whole": {hang, short(never, never, 50*time.Millisecond), wire.Exit{Reason: wire.RunTimeout, Status: -1, Signal: "SIGKILL"}},

@@ -1,0 +1,152 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+var (
+	steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs beside a busy neighbour")
+	steadyWith = flag.String("with", "", "with TestSteady, more `FLAGS` of vmtest run")
+)
+
+// drift is how far the guest's clock may be from that of another run of the same
+// image and plan, at the same event. See "Two lanes" in the README.
+const drift = 1e-6 // seconds
+
+// TestSteady compares runs of the virtual lane beside a neighbour that burns all
+// CPUs with one that had them for itself: the events must be the same, in the
+// same order, and at the same guest time. Run it by "make steady".
+func TestSteady(t *testing.T) {
+	if *steadyRuns == 0 {
+		t.Skip("it boots guests for minutes; make steady does")
+	}
+	want := steadyRun(t)
+	defer neighbour(t)()
+	for n := range *steadyRuns {
+		got := steadyRun(t)
+		furthest, err := want.compare(got)
+		if err != nil {
+			t.Errorf("run %d: %v", n+1, err)
+			continue
+		}
+		t.Logf("run %d: %s, %d events as in the run without a neighbour, at most %.9f s of guest time apart", n+1, got.verdict, len(got.events), furthest)
+	}
+}
+
+// neighbour burns every CPU until the function it returns is called.
+func neighbour(t *testing.T) (stop func()) {
+	var all []*exec.Cmd
+	for range runtime.NumCPU() {
+		cmd := exec.Command("sh", "-c", "while :; do :; done")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cmd)
+	}
+	return func() {
+		for _, cmd := range all {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Error(err)
+			}
+			_ = cmd.Wait() // killed, as it says
+		}
+	}
+}
+
+// history is what happened in a run.
+type history struct {
+	verdict string
+	events  []event
+}
+
+// event is a record without what differs by design, such as the boot's ID.
+type event struct {
+	what string
+	at   float64 // guest seconds
+}
+
+// compare returns how many seconds the events of two histories are apart at
+// most, or how they differ.
+func (h history) compare(other history) (furthest float64, err error) {
+	if h.verdict != other.verdict {
+		return 0, fmt.Errorf("the verdict is %s, was %s", other.verdict, h.verdict)
+	}
+	for i := range min(len(h.events), len(other.events)) {
+		was, is := h.events[i], other.events[i]
+		if was.what != is.what {
+			return 0, fmt.Errorf("event %d is %q, was %q", i, is.what, was.what)
+		}
+		apart := math.Abs(is.at - was.at)
+		if apart > drift {
+			return 0, fmt.Errorf("event %d, %q, is at %.9f s, was at %.9f s, want them within %v s", i, is.what, is.at, was.at, drift)
+		}
+		furthest = max(furthest, apart)
+	}
+	if len(h.events) != len(other.events) {
+		return 0, fmt.Errorf("there are %d events, were %d", len(other.events), len(h.events))
+	}
+	return furthest, nil
+}
+
+// steadyRun runs the tests and reads what happened.
+func steadyRun(t *testing.T) history {
+	t.Helper()
+	results := t.TempDir()
+	cmd := exec.Command(filepath.Join("bin", "vmtest"), "run", "-lane", wire.Virtual, "-results", results)
+	cmd.Args = append(cmd.Args, strings.Fields(*steadyWith)...)
+	cmd.Dir = filepath.Join("..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 1 {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(results, "latest", "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report struct{ Verdict string }
+	if err := json.Unmarshal(text, &report); err != nil {
+		t.Fatal(err)
+	}
+	records, err := filepath.Glob(filepath.Join(results, "latest", "*", wire.RecordsFile))
+	if err != nil || len(records) != 1 {
+		t.Fatalf("got %v, %v, want the records of one lane", records, err)
+	}
+	text, err = os.ReadFile(records[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := history{verdict: report.Verdict}
+	for line := range bytes.Lines(text) {
+		r, err := wire.ParseRecord(bytes.TrimSpace(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.events = append(h.events, newEvent(r))
+	}
+	return h
+}
+
+func newEvent(r wire.Record) event {
+	what := r.Type
+	switch r.Type {
+	case wire.TypeStart, wire.TypeEnd:
+		what += " " + r.TestID.String()
+	case wire.TypeOutput:
+		what += fmt.Sprintf(" %s %q", r.TestID, r.Data)
+	}
+	if r.Type == wire.TypeEnd {
+		what += fmt.Sprintf(" exit %d %s", r.End.Exit, r.End.Signal)
+	}
+	return event{what, r.UptimeS}
+}
