@@ -400,6 +400,9 @@ func (l *lane) boot(ctx context.Context) error {
 	tests := l.plan.Tests
 	limits := vm.DefaultLimits
 	limits.Run += l.timeout
+	if l.guest.Lane == wire.Virtual {
+		limits.Test *= 30 // a day of sleep takes some seconds of a CPU, of which a busy host may give it a tenth
+	}
 	for n := 1; ; n++ {
 		sub := filepath.Join(l.dir, wire.BootDir(n))
 		if err := os.MkdirAll(sub, 0o755); err != nil {
