@@ -44,8 +44,9 @@ check: deps build
 	@bin/vmtest series check $(ARGS) $(SERIES)
 
 # Prints how many times slower than the floor we are: see README.
+#   make bench BENCH=Lanes    one benchmark
 bench: deps build
-	go test -run '^$$' -bench . -benchtime 1x -timeout 2h ./vmtest/bench
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench
 
 # Runs the virtual lane N times beside a neighbour that burns all CPUs: the same
 # must happen at the same guest time.

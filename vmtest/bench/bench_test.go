@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"timens-vmtest/vmtest/wire"
 )
 
 // Rounds of each benchmark. A cold build takes minutes, a boot seconds.
@@ -37,6 +39,43 @@ func BenchmarkWarmRun(b *testing.B) {
 	boot := w.bareBoot(filepath.Join(dir, "latest", "real"))
 	w.compare(warmRounds, func() time.Duration { return w.do(run()) }, func() time.Duration { return w.do(boot()) })
 	b.ReportMetric(w.peakMB(run()), "MB/peak")
+}
+
+// BenchmarkLanes compares a guest of each lane, until it says hello and until
+// its end, with a bare QEMU that boots the same kernel as the real lane does. It
+// runs one test that does nothing, and each guest is alone.
+func BenchmarkLanes(b *testing.B) {
+	for _, lane := range []string{wire.Real, wire.Virtual} {
+		b.Run(lane, func(b *testing.B) {
+			w := newWorld(b)
+			w.bootLane(wire.Real)
+			bare := w.bareBoot(filepath.Join(w.tmp, wire.Real, "latest", wire.Real))
+			var floors, hellos, ends []float64
+			for range warmRounds {
+				floor, exit := w.do(bare()).Seconds(), w.bootLane(lane)
+				floors, hellos, ends = append(floors, floor), append(hellos, exit.BootS/floor), append(ends, exit.DurationS/floor)
+			}
+			b.ReportMetric(median(floors), "s/floor")
+			b.ReportMetric(median(hellos), "boot/floor")
+			b.ReportMetric(median(ends), "total/floor")
+			b.ReportMetric(0, "ns/op") // hides the time of all rounds together
+		})
+	}
+}
+
+// bootLane runs one test that does nothing in a lane.
+func (w *world) bootLane(lane string) wire.Exit {
+	dir := filepath.Join(w.tmp, lane)
+	w.do(w.vmtest(w.userCache, "run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-lane", lane, "-accel", "tcg", "-results", dir))
+	text, err := os.ReadFile(filepath.Join(dir, "latest", lane, wire.ExitFile))
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	var exit wire.Exit
+	if err := json.Unmarshal(text, &exit); err != nil {
+		w.b.Fatal(err)
+	}
+	return exit
 }
 
 // BenchmarkColdBuild compares our build of an empty cache, laying out the tree
