@@ -69,15 +69,9 @@ func TestPidfdIsParents(t *testing.T) {
 			args := design.NewTime()
 			args.Flags |= unix.CLONE_PIDFD | flags
 			args.Pidfd = &fd
-			next, err := unix.Dup(0) // the number that the pidfd will get
-			if err != nil {
-				t.Fatal(err)
-			}
 			p := timens.NewProgram(t)
+			next := nextDescriptor(t)
 			inside := p.Syscall(unix.SYS_FCNTL, uintptr(next), unix.F_GETFD, 0)
-			if err := unix.Close(next); err != nil {
-				t.Fatal(err)
-			}
 			timens.Run(t, design.Launch(args), p)
 			defer unix.Close(int(fd))
 			if int(fd) != next {
@@ -124,12 +118,15 @@ func TestPidfdUndelivered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			args := late()
 			args.Pidfd = at
-			before := countDescriptors(t)
+			before, next := countDescriptors(t), nextDescriptor(t)
 			for range 3 {
 				design.RefuseSize(t, args, clone.SizeVer2, unix.EFAULT)
 			}
 			if after := countDescriptors(t); after != before {
 				t.Errorf("from %d to %d descriptors by calls that failed", before, after)
+			}
+			if after := nextDescriptor(t); after != next {
+				t.Errorf("the next descriptor went from %d to %d by calls that failed", next, after)
 			}
 			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG|unix.WALL, nil); err != unix.ECHILD {
 				t.Errorf("wait4 after calls that failed: %d, %v, want %v", pid, err, unix.ECHILD)
@@ -156,6 +153,19 @@ func readable(t *testing.T, fd int32) bool {
 		t.Fatalf("poll: %v", err)
 	}
 	return n > 0
+}
+
+// nextDescriptor returns the number that the next descriptor will have.
+func nextDescriptor(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Dup(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Close(fd); err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }
 
 func countDescriptors(t *testing.T) int {
