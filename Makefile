@@ -9,6 +9,7 @@ SERIES :=
 LANE   :=
 RUN    :=
 ARGS   :=
+comma  := ,
 
 CHOICES = $(if $(SERIES),-series '$(SERIES)') $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)') $(ARGS)
 
@@ -41,7 +42,7 @@ series: deps build
 
 # Holds every patch of all series, or of SERIES=name, to the rules: see README.
 check: deps build
-	@bin/vmtest series check $(ARGS) $(SERIES)
+	@bin/vmtest series check $(ARGS) $(subst $(comma), ,$(SERIES))
 
 # Prints how many times slower than the floor we are: see README.
 #   make bench BENCH=Lanes    one benchmark

@@ -70,7 +70,16 @@ func Unexcused(p Patch, complaints []Complaint, excuses []Excuse) []string {
 var complaintRE = regexp.MustCompile(`(?m)^\S+?:\d+: ((?:ERROR|WARNING|CHECK):([A-Z0-9_]+): .*)$`)
 
 // Checkpatch runs the base's own scripts/checkpatch.pl --strict.
-func Checkpatch(ctx context.Context, base Base, p Patch) ([]Complaint, error) {
+func Checkpatch(ctx context.Context, c Cache, base Base, p Patch, r Reporter) ([]Complaint, error) {
+	script, err := os.ReadFile(filepath.Join(base.Dir, "scripts", "checkpatch.pl"))
+	if err != nil {
+		return nil, err
+	}
+	key := "checkpatch 1 " + digest(base.ID, string(script), p.Name, string(p.Text))
+	return Answer(ctx, c, key, r, func() ([]Complaint, error) { return checkpatch(ctx, base, p) })
+}
+
+func checkpatch(ctx context.Context, base Base, p Patch) ([]Complaint, error) {
 	dir, err := os.MkdirTemp("", "vmtest-checkpatch-")
 	if err != nil {
 		return nil, err

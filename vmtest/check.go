@@ -153,7 +153,7 @@ func complaints(all []string) error {
 }
 
 func (c checker) checkpatch(ctx context.Context, at prefix) error {
-	found, err := kernel.Checkpatch(ctx, c.base, at.patch())
+	found, err := kernel.Checkpatch(ctx, c.cache, c.base, at.patch(), c.progress)
 	if err != nil {
 		return err
 	}
