@@ -48,8 +48,10 @@ type Guest struct {
 
 // icountShift makes an instruction take 2^icountShift ns of virtual time: 16 ns,
 // about what TCG takes for one here, so that a plan takes as long in both
-// lanes. Halved, the boot costs twice as much, for the kernel calibrates its
-// timers by waiting; doubled, a system call takes 50 us and bounds get loose.
+// lanes. The kernel calibrates its APIC timer by waiting 0.2 s, with PAUSE, which
+// QEMU emulates slowly: with shifts of 2, 3, 4, 5 and 6 a bare boot takes 8.7,
+// 5.2, 3.5, 2.5 and 2.2 s of a CPU. From 5 on, a system call takes 50 us and more,
+// and bounds get loose.
 const icountShift = 4
 
 // Limits end a boot that does not end by itself. All are host time. The guest's
