@@ -28,6 +28,10 @@ type Spec struct {
 	Series Series
 	Config kconfig.Config
 	Log    string // path that the log of make goes to; empty: kept in the cache only
+
+	// Coverage has the sources that the series touches count how often each of
+	// their lines runs. Config must have CONFIG_GCOV_KERNEL then.
+	Coverage bool
 }
 
 // Image is a built kernel. Its files are in the cache and are not to be
@@ -43,7 +47,12 @@ type Image struct {
 	ConfigSHA256  string   `json:"config_sha256"`  // checked on every use
 	Warnings      []string `json:"warnings"`       // compiler warnings, as printed
 	DebugSHA256   string   `json:"debug_sha256"`   // of what Decode reads; checked when it does
-	Cached        bool     `json:"-"`              // taken from the cache, nothing was built
+
+	// Profiled are the sources whose objects count, with the SHA-256 of the
+	// compiler's notes on each; checked when they are read.
+	Profiled map[string]string `json:"profiled,omitempty"`
+
+	Cached bool `json:"-"` // taken from the cache, nothing was built
 }
 
 // debug is the path of vmlinux with its debug information, which QEMU need not
@@ -88,7 +97,13 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 		}
 		s.Base.ID = files.digest()
 	}
-	key := digest(recipe, s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n"))[:32]
+	parts := []string{recipe, s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n")}
+	var profiled []string
+	if s.Coverage {
+		profiled = over.profilable()
+		parts = append(parts, profileArgs(profiled)...)
+	}
+	key := digest(parts...)[:32]
 	unlock, err := c.Lock(ctx, "kernel-"+key, "this kernel", r)
 	if err != nil {
 		return Image{}, err
@@ -112,7 +127,7 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 			return Image{}, err
 		}
 	}
-	b := build{Spec: s, toolchain: toolchain, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
+	b := build{Spec: s, toolchain: toolchain, profiled: profiled, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
 	unlockWork, err := c.Lock(ctx, "work-"+s.workKey(), "another kernel of the series "+s.Series.Name, r)
 	if err != nil {
 		return Image{}, err
@@ -177,6 +192,7 @@ func toolchainVersion(ctx context.Context) (string, error) {
 type build struct {
 	Spec
 	toolchain string
+	profiled  []string // sources whose objects are to count
 	report    Reporter
 	dir       string // holds src, the patched tree; out, make's O=; and make.log
 	src       string
@@ -325,8 +341,9 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	// Debug information names files as the kernel's own tree does, wherever the
 	// build was: the build ID covers it.
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.src, b.out())
-	args := append([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names}, unusedTools...)
-	cmd := command(ctx, b.src, buildEnv, "make", append(args, targets...)...)
+	args := slices.Concat([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
+		unusedTools, profileArgs(b.profiled), targets)
+	cmd := command(ctx, b.src, buildEnv, "make", args...)
 	fmt.Fprintf(log, "$ %s %s\n", strings.Join(buildEnv, " "), strings.Join(cmd.Args, " "))
 	b.printed.file = log
 	both := io.MultiWriter(&b.printed, watch)
@@ -464,6 +481,9 @@ func (b *build) store(ctx context.Context, entry string) error {
 		return err
 	}
 	if image.ConfigSHA256, err = hashFile(filepath.Join(tmp, "config")); err != nil {
+		return err
+	}
+	if image.Profiled, err = b.keepNotes(tmp); err != nil {
 		return err
 	}
 	log, err := os.ReadFile(b.log())

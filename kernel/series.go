@@ -27,6 +27,7 @@ type Series struct {
 	Excuses []byte  // text of its checkpatch file; nil if it has none
 	Design  string  // word in its design file; "" if it has none
 	About   string  // comment on top of its series file, as one line
+	Floor   []byte  // text of its coverage file; nil if it has none
 }
 
 // Patch is one patch of a series.
@@ -100,6 +101,10 @@ func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return Series{}, &UsageError{fmt.Errorf("series %s: %w", which, err)}
 		}
+	}
+	s.Floor, err = os.ReadFile(filepath.Join(dir, "coverage"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Series{}, &UsageError{fmt.Errorf("series %s: %w", which, err)}
 	}
 	if s.Design, err = loadDesign(filepath.Join(dir, "design")); err != nil {
 		return Series{}, &UsageError{err}

@@ -92,6 +92,7 @@ type flags struct {
 	verbose bool
 
 	keepGoing bool
+	coverage  bool
 
 	runRE *regexp.Regexp
 }
@@ -123,6 +124,7 @@ func (f *flags) registerBoot(set *flag.FlagSet) {
 func (f *flags) registerRun(set *flag.FlagSet) {
 	f.registerLane(set)
 	set.StringVar(&f.results, "results", "", "`DIR` that takes one folder a run (default results/ of the checkout)")
+	set.BoolVar(&f.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
 	set.BoolVar(&f.bisect, "bisect", false, "exit 125 instead of 3 and 4, as git bisect run wants it for a commit that cannot be tested")
 }
 
@@ -205,7 +207,11 @@ func (f *flags) fragments(root string) ([]string, error) {
 	for _, name := range defaultFragments {
 		paths = append(paths, filepath.Join(root, "kconfig", name+".config"))
 	}
-	for _, given := range f.configs {
+	configs := f.configs
+	if f.coverage {
+		configs = append(slices.Clone(configs), "coverage")
+	}
+	for _, given := range configs {
 		path := given
 		if !strings.ContainsAny(given, "/.") {
 			path = filepath.Join(root, "kconfig", given+".config")

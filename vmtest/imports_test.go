@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"vmtest/verdict/recording": {"vmtest/verdict", "vmtest/wire"},
 	"vmtest/report":            {"vmtest/verdict", "vmtest/wire"},
 	"vmtest/bench":             {"vmtest/wire"},
+	"vmtest/coverage":          {"kernel", "vmtest/verdict", "vmtest/wire"},
 	"tests/canary":             {},
 	"tests/canary/redteam":     {"vmtest/verdict/recording"},
 	"tests/timens":             {"tests/internal"},
@@ -32,7 +33,7 @@ var mayImport = map[string][]string{
 	"tests/internal":           {"tests/internal"},
 	"tests/kselftest":          {"tests/internal"},
 	"tests/layout":             {"tests/internal", "vmtest/wire"},
-	"vmtest":                   {"kconfig", "kernel", "initramfs", "tests/layout", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report"},
+	"vmtest":                   {"kconfig", "kernel", "initramfs", "tests/layout", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report", "vmtest/coverage"},
 }
 
 // The one package that may import each outside module; x/sys is for all.

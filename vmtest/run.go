@@ -119,6 +119,9 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 	if _, err := verdict.ParseExpect(every); err != nil {
 		return inputs{}, usagef("kernel/%w", err)
 	}
+	if a.coverage && len(a.series) == 0 {
+		return inputs{}, usagef("-coverage: give the series whose lines are to be counted, by -series")
+	}
 	if len(a.series) == 0 { // a tree that is to be tested as it stands
 		in.series = []kernel.Series{{Name: "tree", Patches: extra, Expect: every, Design: a.designOf("")}}
 	}
@@ -135,7 +138,13 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		if s.Expect, err = verdict.JoinExpect(every, s.Expect); err != nil {
 			return inputs{}, usagef("series %s: %w", which, err)
 		}
+		if _, err := verdict.ParseFloor(s.Floor); err != nil {
+			return inputs{}, usagef("series %s: %w", which, err)
+		}
 		s.Patches = append(s.Patches, extra...)
+		if a.coverage && !s.Countable() {
+			return inputs{}, usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
+		}
 		s.Design = a.designOf(s.Design)
 		in.series = append(in.series, s)
 	}
@@ -185,7 +194,7 @@ func (a *app) runSeries(ctx context.Context, in inputs, s kernel.Series, dir str
 func (a *app) judgeSeries(ctx context.Context, in inputs, s kernel.Series, dir string) (verdict.Result, error) {
 	run := verdict.Run{
 		Series: s.Name, Lanes: lanes[a.lane],
-		Began: time.Now().Format(time.RFC3339), Command: os.Args,
+		Began: time.Now().Format(time.RFC3339), Command: os.Args, Coverage: a.coverage,
 	}
 	err := interrupted(ctx, a.gather(ctx, in, s, dir, &run))
 	a.progress.clear()
@@ -251,7 +260,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 			return err
 		}
 		run.Base = from.Version
-		spec := kernel.Spec{Base: from, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log")}
+		spec := kernel.Spec{Base: from, Series: s, Config: in.config, Log: filepath.Join(dir, "build.log"), Coverage: a.coverage}
 		if image, err = kernel.Build(partsCtx, a.cache, spec, a.progress); err != nil {
 			return err
 		}
@@ -266,7 +275,14 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	if err := wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
 		return err
 	}
-	return a.boot(ctx, qemu, image, archive, key, dir)
+	if err := a.boot(ctx, qemu, image, archive, key, dir); err != nil || !a.coverage {
+		return err
+	}
+	from, err := base() // known by now
+	if err != nil {
+		return err
+	}
+	return a.measure(ctx, from, s, image, dir)
 }
 
 // writeInputs keeps what the run is made of beside what comes of it.
@@ -277,6 +293,9 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 	files := map[string][]byte{"requested.config": in.config.Bytes(), verdict.AllowFile: in.allow}
 	if s.Expect != nil {
 		files[verdict.ExpectFile] = s.Expect
+	}
+	if run.Coverage && s.Floor != nil {
+		files[verdict.FloorFile] = s.Floor
 	}
 	list := ""
 	for _, p := range s.Patches {

@@ -98,7 +98,11 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, overdue: out.overdue(), env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.LongEnv + "=" + long}}
+	counts, err := newGcov(config)
+	if err != nil {
+		return out.trouble(err)
+	}
+	r := runner{out: out, overdue: out.overdue(), counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.LongEnv + "=" + long}}
 	if hello.Lane == wire.Virtual {
 		d, err := time.ParseDuration(long)
 		if err != nil {

@@ -22,7 +22,8 @@ type runner struct {
 	out      *records
 	overdue  <-chan int    // numbers of the tests that the host wants ended
 	patience time.Duration // beyond a test's timeout, in guest time
-	env      []string      // that tells a test where it runs
+	counts   gcov
+	env      []string // that tells a test where it runs
 }
 
 // run runs one test in a process of its own and writes its records. An error
@@ -51,6 +52,9 @@ func (r runner) run(t wire.Test) error {
 	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}, r.env...)
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := r.counts.reset(); err != nil {
+		return err
+	}
 	began := uptime()
 	if err := startUnprotected(cmd); err != nil {
 		return errors.Join(err, w.Close(), output.Close())
@@ -71,6 +75,9 @@ func (r runner) run(t wire.Test) error {
 		return err
 	}
 	end.Dropped = c.dropped
+	if err := r.counts.report(out, t.TestID); err != nil {
+		return err
+	}
 	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
 }
 

@@ -20,6 +20,14 @@ type (
 		Counts        map[string]int    `json:"counts"`
 		Findings      []verdict.Finding `json:"findings"`
 		Lanes         []jsonLane        `json:"lanes"`
+		Coverage      *jsonCoverage     `json:"coverage,omitempty"`
+	}
+	jsonCoverage struct {
+		Executed  int                   `json:"executed"`
+		Countable int                   `json:"countable"`
+		Floor     verdict.Floor         `json:"floor"`
+		Missing   []verdict.MissingLine `json:"missing"`
+		Uncounted map[string]int        `json:"uncounted"`
 	}
 	jsonLane struct {
 		Lane      string          `json:"lane"`
@@ -72,6 +80,9 @@ func toJSON(r verdict.Result) jsonRun {
 		Counts:    make(map[string]int),
 		Findings:  list(r.Findings),
 		Lanes:     []jsonLane{},
+	}
+	if c := r.Coverage; c != nil {
+		j.Coverage = &jsonCoverage{c.Executed, c.Countable, c.Floor, list(c.Missing), c.Uncounted}
 	}
 	n := r.Counts()
 	for s := verdict.Missing; s <= verdict.Timeout; s++ {

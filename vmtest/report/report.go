@@ -46,6 +46,12 @@ func Write(dir string, r verdict.Result) error {
 		JSONFile:  json,
 		JUnitFile: junit,
 	}
+	if r.Coverage != nil {
+		contents[CoverageTextFile] = CoverageText(r.Coverage)
+		if contents[CoverageHTMLFile], err = CoverageHTML(r.Coverage); err != nil {
+			return err
+		}
+	}
 	var errs []error
 	for name, content := range contents {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o644))

@@ -40,6 +40,9 @@ func Text(w io.Writer, dir string, r verdict.Result) {
 	}
 	firstSplat(w, r)
 	firstOutput(w, dir, r)
+	if r.Coverage != nil {
+		coverageSummary(w, dir, r.Coverage)
+	}
 	fmt.Fprintf(w, "evidence %s\n", dir)
 	if r.Verdict != verdict.Passed && len(r.Run.Command) > 0 {
 		fmt.Fprintf(w, "again    %s\n", shellQuote(r.Run.Command))

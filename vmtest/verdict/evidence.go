@@ -32,6 +32,7 @@ type Run struct {
 	KernelCached  bool     `json:"kernel_cached"`
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
 	Command       []string `json:"command"`                   // what reproduces the run
+	Coverage      bool     `json:"coverage,omitempty"`        // it is to be measured which changed lines run
 }
 
 // Trouble is why a run could not be carried to its end.
@@ -49,11 +50,13 @@ const (
 // Evidence is the contents of a run's folder. What is not there is the zero
 // value; only Judge knows what that means.
 type Evidence struct {
-	Run     *Run
-	Expect  []byte
-	Allow   []byte
-	Trouble *Trouble
-	Lanes   []LaneEvidence // one for each of Run.Lanes
+	Run      *Run
+	Expect   []byte
+	Allow    []byte
+	Trouble  *Trouble
+	Floor    []byte
+	Coverage *Coverage
+	Lanes    []LaneEvidence // one for each of Run.Lanes
 }
 
 // LaneEvidence is the contents of a lane's folder. There is more than one boot
@@ -85,7 +88,9 @@ func Load(dir string) (Evidence, error) {
 		loadJSON(filepath.Join(dir, RunFile), &e.Run),
 		loadJSON(filepath.Join(dir, TroubleFile), &e.Trouble),
 		loadBytes(filepath.Join(dir, ExpectFile), &e.Expect),
-		loadBytes(filepath.Join(dir, AllowFile), &e.Allow))
+		loadBytes(filepath.Join(dir, AllowFile), &e.Allow),
+		loadBytes(filepath.Join(dir, FloorFile), &e.Floor),
+		loadJSON(filepath.Join(dir, CoverageFile), &e.Coverage))
 	if err != nil || e.Run == nil {
 		return e, err
 	}

@@ -42,6 +42,9 @@ func Judge(e Evidence) Result {
 			r.Lanes = append(r.Lanes, lane)
 			f.all = append(f.all, found...)
 		}
+		if e.Run.Coverage {
+			r.Coverage = judgeCoverage(e, &f)
+		}
 	}
 	r.Findings = f.all
 	r.Verdict = Passed

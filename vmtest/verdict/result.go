@@ -74,6 +74,7 @@ type Result struct {
 	Findings []Finding // why it is not Passed; the first is the headline
 	Run      Run       // as it was recorded; zero if it was not
 	Lanes    []LaneResult
+	Coverage *CoverageResult `json:",omitempty"` // nil unless it was measured
 }
 
 // Finding is one reason against a pass.

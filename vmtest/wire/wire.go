@@ -112,6 +112,9 @@ const NoDesign = "none"
 // DesignEnv is the environment variable that tells a test the plan's design.
 const DesignEnv = "VMTEST_DESIGN"
 
+// GcovDir is where a kernel with CONFIG_GCOV_KERNEL shows what ran.
+const GcovDir = "/sys/kernel/debug/gcov"
+
 // RecordTTY is the guest's end of the UART that carries records.
 const RecordTTY = "/dev/ttyS1"
 
@@ -156,12 +159,14 @@ type Test struct {
 }
 
 // Record types, in the order in which a stream has them: hello, then for every
-// planned test start, output..., end, and at last done. Trouble may come at any
+// planned test start, output..., counts..., end, and at last done. Only a
+// kernel with CONFIG_GCOV_KERNEL has counts, at least one a test. Trouble may come at any
 // point and means that the guest could not do its part.
 const (
 	TypeHello   = "hello"
 	TypeStart   = "start"
 	TypeOutput  = "output"
+	TypeCounts  = "counts"
 	TypeEnd     = "end"
 	TypeDone    = "done"
 	TypeTrouble = "trouble"
@@ -173,9 +178,10 @@ type Record struct {
 	Type string `json:"type"`
 
 	*Hello         // type hello
-	*TestID        // types start, output, end
+	*TestID        // types start, output, counts, end
 	*End           // type end
-	Data    []byte `json:"data,omitempty"`  // type output: bytes the test printed, in base64
+	Data    []byte `json:"data,omitempty"`  // in base64; type output: bytes the test printed; type counts: the file, by gzip
+	Path    string `json:"path,omitempty"`  // type counts: name of gcov's file with what ran during the test, below GcovDir
 	Count   *int   `json:"count,omitempty"` // type done: tests that were ended
 	Key     string `json:"key,omitempty"`   // type done: what stood in KeyPath
 	Text    string `json:"text,omitempty"`  // type trouble
@@ -239,6 +245,10 @@ func ParseRecord(line []byte) (Record, error) {
 	case TypeOutput:
 		if r.TestID == nil {
 			return missing("test")
+		}
+	case TypeCounts:
+		if r.TestID == nil || r.Path == "" || len(r.Data) == 0 {
+			return missing("test, path or data")
 		}
 	case TypeEnd:
 		if r.TestID == nil || r.End == nil || r.Taint == nil {

@@ -15,6 +15,7 @@ func TestParseRecord(t *testing.T) {
 		`{"seq":3,"type":"end","package":"p","name":"T","exit":1,"duration_s":0.5,"taint":0}`,
 		`{"seq":4,"type":"done","count":1,"key":"k","taint":0,"rtc_s":0}`,
 		`{"seq":5,"type":"trouble","text":"no"}`,
+		`{"seq":6,"type":"counts","package":"p","name":"T","path":"kernel/fork.gcda","data":"aGk="}`,
 	} {
 		r, err := ParseRecord([]byte(line))
 		if err != nil {
@@ -43,6 +44,9 @@ func TestParseRecordRefuses(t *testing.T) {
 		`{"seq":0,"type":"start","package":"p","name":"T"}`,
 		`{"seq":0,"type":"output","data":"aGk="}`,
 		`{"seq":0,"type":"end","package":"p","name":"T","taint":0}`,
+		`{"seq":0,"type":"counts","path":"kernel/fork.gcda","data":"aGk="}`,
+		`{"seq":0,"type":"counts","package":"p","name":"T","data":"aGk="}`,
+		`{"seq":0,"type":"counts","package":"p","name":"T","path":"kernel/fork.gcda"}`,
 		`{"seq":0,"type":"done","key":"k","taint":0,"rtc_s":0}`,
 		`{"seq":0,"type":"done","count":1,"taint":0,"rtc_s":0}`,
 		`{"seq":0,"type":"trouble"}`,
@@ -100,7 +104,7 @@ func FuzzParseRecord(f *testing.F) {
 		switch r.Type { // what the judge dereferences must be there
 		case TypeHello:
 			_ = r.Hello.PlanID
-		case TypeStart, TypeOutput:
+		case TypeStart, TypeOutput, TypeCounts:
 			_ = r.TestID.Name
 		case TypeEnd:
 			_, _ = r.TestID.Name, r.End.Exit

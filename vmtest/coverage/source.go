@@ -1,0 +1,186 @@
+package coverage
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"timens-vmtest/kernel"
+)
+
+// Why a line cannot be counted.
+const (
+	notKernel  = "no part of the kernel: documentation, tools, selftests"
+	vdso       = "vDSO: runs in user space"
+	notC       = "not C"
+	notBuilt   = "not built in this configuration"
+	leftOut    = "left out of this configuration by #if"
+	atBoot     = "__init: runs before the first test"
+	blank      = "blank"
+	comment    = "comment"
+	directive  = "preprocessor"
+	brace      = "brace or label"
+	declarator = "no code of its own: a declaration, or a part of a statement"
+)
+
+// wholeFile is why nothing of a file can be counted; empty if something can.
+func wholeFile(file string, profiled map[string]string) string {
+	switch ext := path.Ext(file); {
+	case !kernel.InKernel(file):
+		return notKernel
+	case kernel.VDSO(file):
+		return vdso
+	case ext != ".c" && ext != ".h":
+		return notC
+	case ext == ".c" && profiled[file] == "":
+		return notBuilt
+	}
+	return ""
+}
+
+// source is what the text of a C file says of each of its lines, from 1.
+type source []sourceLine
+
+type sourceLine struct {
+	uncounted string // why, by its text alone; empty if it may hold code
+	leftOut   bool
+	init      bool
+}
+
+// uncounted is why a line that never ran is none that should have; empty if it
+// should. Countable says that the compiler knows of code on it.
+func (s source) uncounted(n int, countable bool) string {
+	if n < 1 || n >= len(s) {
+		return declarator
+	}
+	switch l := s[n]; {
+	case countable && l.init:
+		return atBoot
+	case countable:
+		return ""
+	case l.uncounted != "":
+		return l.uncounted
+	case l.leftOut:
+		return leftOut
+	}
+	return declarator
+}
+
+var (
+	onlyBraces = regexp.MustCompile(`^([{}();,\s]|\belse\b|\bdo\b|^\w+:)*$`)
+	topLevel   = regexp.MustCompile(`^[A-Za-z_]`)
+	label      = regexp.MustCompile(`^\w+:`)
+	initRE     = regexp.MustCompile(`\b__(init|exit)\b`)
+)
+
+// parseSource looks at the text of a C file. enabled are the options of the
+// kernel's configuration.
+func parseSource(text []byte, enabled map[string]bool) source {
+	s := source{{}}
+	var branches conditions
+	inComment, continued, init := false, false, false
+	for line := range strings.Lines(string(text)) {
+		code, open := withoutComments(line, inComment)
+		inComment = open
+		code = strings.TrimRight(code, " \t\n")
+		var l sourceLine
+		switch {
+		case strings.TrimSpace(line) == "":
+			l.uncounted = blank
+		case strings.TrimSpace(code) == "":
+			l.uncounted = comment
+		case continued || strings.HasPrefix(strings.TrimSpace(code), "#"):
+			l.uncounted = directive
+			branches.take(strings.TrimSpace(code), enabled)
+			continued = strings.HasSuffix(code, `\`)
+		case onlyBraces.MatchString(code):
+			l.uncounted = brace
+		}
+		if l.uncounted == "" && topLevel.MatchString(code) && !label.MatchString(code) {
+			init = initRE.MatchString(code)
+		}
+		l.init, l.leftOut = init, branches.leftOut()
+		s = append(s, l)
+	}
+	return s
+}
+
+// withoutComments is a line without its comments; open says that one goes on
+// behind it. Quotes are left alone: a comment's beginning in a string is rare,
+// and would only make a line that has no code of its own a comment.
+func withoutComments(line string, open bool) (string, bool) {
+	var code strings.Builder
+	for line != "" {
+		if open {
+			_, rest, closed := strings.Cut(line, "*/")
+			if !closed {
+				return code.String(), true
+			}
+			line, open = rest, false
+		}
+		before, rest, opened := strings.Cut(line, "/*")
+		if before, _, slashes := strings.Cut(before, "//"); slashes {
+			code.WriteString(before)
+			return code.String(), false
+		}
+		code.WriteString(before)
+		line, open = rest, opened
+	}
+	return code.String(), open
+}
+
+// conditions are the #if that are open, the innermost last: whether the
+// configuration leaves the current branch out, as far as it alone decides.
+type conditions []condition
+
+type condition struct{ known, value bool }
+
+var (
+	ifConfig = regexp.MustCompile(`^#\s*(?:ifdef\s+|if\s+defined\(?\s*|if\s+IS_ENABLED\()(CONFIG_\w+)\)?$`)
+	ifNot    = regexp.MustCompile(`^#\s*(?:ifndef\s+|if\s+!\s*defined\(?\s*|if\s+!\s*IS_ENABLED\()(CONFIG_\w+)\)?$`)
+	ifAny    = regexp.MustCompile(`^#\s*if`)
+	elif     = regexp.MustCompile(`^#\s*elif`)
+	elseAny  = regexp.MustCompile(`^#\s*else`)
+	endif    = regexp.MustCompile(`^#\s*endif`)
+)
+
+// take follows one directive.
+func (c *conditions) take(text string, enabled map[string]bool) {
+	top := len(*c) - 1
+	switch {
+	case ifAny.MatchString(text):
+		next := condition{}
+		if m := ifConfig.FindStringSubmatch(text); m != nil {
+			next = condition{true, enabled[m[1]]}
+		} else if m := ifNot.FindStringSubmatch(text); m != nil {
+			next = condition{true, !enabled[m[1]]}
+		}
+		*c = append(*c, next)
+	case elif.MatchString(text) && top >= 0:
+		(*c)[top].known = false
+	case elseAny.MatchString(text) && top >= 0:
+		(*c)[top].value = !(*c)[top].value
+	case endif.MatchString(text) && top >= 0:
+		*c = (*c)[:top]
+	}
+}
+
+func (c conditions) leftOut() bool {
+	for _, one := range c {
+		if one.known && !one.value {
+			return true
+		}
+	}
+	return false
+}
+
+// options are the names that a .config sets to y or m.
+func options(config []byte) map[string]bool {
+	enabled := make(map[string]bool)
+	for line := range strings.Lines(string(config)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && (value == "y" || value == "m") {
+			enabled[name] = true
+		}
+	}
+	return enabled
+}

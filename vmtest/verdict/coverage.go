@@ -1,0 +1,152 @@
+package verdict
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Files of a run's folder that are about which of the changed lines ran. A run
+// without Run.Coverage has neither.
+const (
+	CoverageFile = "coverage.json" // Coverage
+	FloorFile    = "floor"         // copy of the series' file coverage, as it was
+)
+
+// Coverage says of every line that a series changes whether a test ran it.
+type Coverage struct {
+	Tests []string      `json:"tests"` // that were measured
+	Files []CoveredFile `json:"files"`
+}
+
+// CoveredFile is one file of the diff from the base to the whole series.
+type CoveredFile struct {
+	Path  string        `json:"path"`
+	Lines []CoveredLine `json:"lines"` // hunk by hunk, with their context
+}
+
+// CoveredLine is a line of the diff.
+type CoveredLine struct {
+	Op   string `json:"op"` // "+", "-" or " "
+	N    int    `json:"n"`  // line of the file as it is after the series; 0 for "-"
+	Text string `json:"text"`
+
+	// Of an added line, one of these: why it has no code that could be counted,
+	// or how often it ran, and in which of Coverage.Tests.
+	Uncounted string `json:"uncounted,omitempty"`
+	Count     uint64 `json:"count,omitempty"`
+	Partly    bool   `json:"partly,omitempty"` // some of its code never ran
+	Tests     []int  `json:"tests,omitempty"`
+}
+
+// Countable says that it is known whether the line ran.
+func (l CoveredLine) Countable() bool { return l.Op == "+" && l.Uncounted == "" }
+
+// Executed says that a test ran the line.
+func (l CoveredLine) Executed() bool { return l.Countable() && l.Count > 0 }
+
+// CoverageResult is judged coverage.
+type CoverageResult struct {
+	Executed, Countable int
+	Floor               Floor
+	Missing             []MissingLine  // countable and not executed
+	Uncounted           map[string]int // added lines that cannot be counted, by the reason
+	Files               []CoveredFile
+	Tests               []string
+}
+
+// MissingLine is a changed line that no test ran.
+type MissingLine struct {
+	Path string `json:"path"`
+	N    int    `json:"line"`
+	Text string `json:"text"`
+}
+
+// Percent is what part of the countable lines ran, rounded down; 0 if there are
+// none, for then nothing is proven.
+func (c CoverageResult) Percent() int {
+	if c.Countable == 0 {
+		return 0
+	}
+	return 100 * c.Executed / c.Countable
+}
+
+// Floor is how much of the countable lines must run.
+type Floor struct {
+	Percent int    `json:"percent"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// DefaultFloor is that of a series that does not say.
+const DefaultFloor = 90
+
+// ParseFloor reads a series' file coverage: one line "PERCENT # reason", and
+// comments that begin in column one. No text is DefaultFloor.
+func ParseFloor(text []byte) (Floor, error) {
+	floor, lines := Floor{Percent: DefaultFloor}, 0
+	for i, line := range strings.Split(string(text), "\n") {
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		number, reason, _ := strings.Cut(line, "#")
+		percent, err := strconv.Atoi(strings.TrimSpace(number))
+		reason = strings.TrimSpace(reason)
+		lines++
+		switch {
+		case err != nil || percent < 0 || percent > 100:
+			return Floor{}, fmt.Errorf("coverage:%d: %q is not \"PERCENT # reason\"", i+1, line)
+		case reason == "":
+			return Floor{}, fmt.Errorf("coverage:%d: a floor of %d %% has no reason; write it behind a #", i+1, percent)
+		case lines > 1:
+			return Floor{}, fmt.Errorf("coverage:%d: there is a floor already", i+1)
+		}
+		floor = Floor{percent, reason}
+	}
+	if text != nil && lines == 0 {
+		return Floor{}, fmt.Errorf("coverage: it holds no floor; without the file it is %d %%", DefaultFloor)
+	}
+	return floor, nil
+}
+
+// judgeCoverage counts the lines, and holds them to the floor.
+func judgeCoverage(e Evidence, f *findings) *CoverageResult {
+	floor, err := ParseFloor(e.Floor)
+	switch {
+	case err != nil:
+		f.add(Unjudged, "%v", err)
+		return nil
+	case e.Coverage == nil:
+		f.add(Unjudged, "there is no %s, and the run was to measure coverage", CoverageFile)
+		return nil
+	}
+	r := &CoverageResult{Floor: floor, Uncounted: make(map[string]int), Files: e.Coverage.Files, Tests: e.Coverage.Tests}
+	for _, file := range e.Coverage.Files {
+		for _, l := range file.Lines {
+			switch {
+			case l.Executed() && !slices.ContainsFunc(l.Tests, func(n int) bool { return n >= 0 && n < len(r.Tests) }):
+				f.add(Unjudged, "%s: %s:%d ran, and in no test", CoverageFile, file.Path, l.N)
+			case l.Executed():
+				r.Executed++
+				r.Countable++
+			case l.Countable():
+				r.Countable++
+				r.Missing = append(r.Missing, MissingLine{file.Path, l.N, l.Text})
+			case l.Op == "+":
+				r.Uncounted[l.Uncounted]++
+			}
+		}
+	}
+	switch {
+	case r.Countable == 0 && floor.Percent > 0:
+		f.add(Failed, "coverage: the series changes no line that can be counted, and the floor is %d %%", floor.Percent)
+	case r.Percent() < floor.Percent:
+		f.add(Failed, "coverage: %s, and the floor is %d %%", r.Summary(), floor.Percent)
+	}
+	return r
+}
+
+// Summary is "41 of 43 changed lines executed (95 %)".
+func (c CoverageResult) Summary() string {
+	return fmt.Sprintf("%d of %d changed lines executed (%d %%)", c.Executed, c.Countable, c.Percent())
+}

@@ -1,0 +1,130 @@
+package verdict
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+func TestParseFloor(t *testing.T) {
+	for _, tc := range []struct {
+		text  string
+		want  Floor
+		wrong string // part of the error
+	}{
+		{text: "85 # the rest needs an allocation to fail\n", want: Floor{85, "the rest needs an allocation to fail"}},
+		{text: "# a comment\n\n100 # all of it\n", want: Floor{100, "all of it"}},
+		{text: "0 # headers only", want: Floor{0, "headers only"}},
+		{text: "85\n", wrong: "no reason"},
+		{text: "85 #\n", wrong: "no reason"},
+		{text: "101 # x\n", wrong: `coverage:1: "101 # x" is not`},
+		{text: "-1 # x\n", wrong: "is not"},
+		{text: "\nmost # x\n", wrong: "coverage:2"},
+		{text: "80 # x\n90 # y\n", wrong: "coverage:2: there is a floor already"},
+		{text: "\n", wrong: "holds no floor"},
+	} {
+		got, err := ParseFloor([]byte(tc.text))
+		switch {
+		case tc.wrong == "" && (err != nil || got != tc.want):
+			t.Errorf("%q: got %v, %v, want %v", tc.text, got, err, tc.want)
+		case tc.wrong != "" && (err == nil || !strings.Contains(err.Error(), tc.wrong)):
+			t.Errorf("%q: got %v, %v, want an error with %q", tc.text, got, err, tc.wrong)
+		}
+	}
+	if got, err := ParseFloor(nil); err != nil || got.Percent != DefaultFloor {
+		t.Errorf("no file: got %v, %v, want %d", got, err, DefaultFloor)
+	}
+}
+
+// measured is coverage of ran lines that ran, missing that did not, and one that
+// cannot be counted.
+func measured(ran, missing int) *Coverage {
+	f := CoveredFile{Path: "kernel/fork.c", Lines: []CoveredLine{
+		{Op: " ", N: 1, Text: "{"}, {Op: "-", Text: "\told();"}, {Op: "+", N: 2, Text: "\t/* new */", Uncounted: "comment"},
+	}}
+	for range ran {
+		f.Lines = append(f.Lines, CoveredLine{Op: "+", N: 3 + len(f.Lines), Text: "\tnew();", Count: 7, Tests: []int{1}})
+	}
+	for range missing {
+		f.Lines = append(f.Lines, CoveredLine{Op: "+", N: 3 + len(f.Lines), Text: "\treturn -EFAULT;"})
+	}
+	return &Coverage{Tests: []string{"p.TestA", "p.TestB"}, Files: []CoveredFile{f}}
+}
+
+func TestJudgeCoverage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Evidence)
+		want   Verdict
+		says   string
+	}{
+		"all of it":                 {func(e *Evidence) { e.Coverage = measured(43, 0) }, Passed, ""},
+		"at the floor":              {func(e *Evidence) { e.Coverage = measured(9, 1) }, Passed, ""},
+		"below":                     {func(e *Evidence) { e.Coverage = measured(8, 1) }, Failed, "coverage: 8 of 9 changed lines executed (88 %), and the floor is 90 %"},
+		"floor of its own":          {func(e *Evidence) { e.Coverage, e.Floor = measured(8, 1), []byte("88 # it is hard") }, Passed, ""},
+		"below its own":             {func(e *Evidence) { e.Coverage, e.Floor = measured(8, 1), []byte("89 # it is hard") }, Failed, "the floor is 89 %"},
+		"a bad floor":               {func(e *Evidence) { e.Coverage, e.Floor = measured(9, 0), []byte("89") }, Unjudged, "no reason"},
+		"nothing to count":          {func(e *Evidence) { e.Coverage = measured(0, 0) }, Failed, "changes no line that can be counted"},
+		"nothing to count, as said": {func(e *Evidence) { e.Coverage, e.Floor = measured(0, 0), []byte("0 # headers") }, Passed, ""},
+		"not measured":              {func(e *Evidence) {}, Unjudged, "there is no coverage.json"},
+		"ran in no test":            {func(e *Evidence) { e.Coverage = measured(9, 0); e.Coverage.Files[0].Lines[4].Tests = []int{2} }, Unjudged, "ran, and in no test"},
+		"not asked for":             {func(e *Evidence) { e.Coverage, e.Run.Coverage = measured(0, 9), false }, Passed, ""},
+		"a test failed as well":     {func(e *Evidence) { e.Coverage, e.Expect = measured(9, 0), []byte("fail p TestA # x") }, Failed, "p.TestA: pass, expected fail"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := greenRun()
+			e.Run.Coverage = true
+			tc.change(&e)
+			r := Judge(e)
+			if r.Verdict != tc.want || tc.says != "" && !strings.Contains(r.Findings[0].Text, tc.says) {
+				t.Errorf("got %v %v, want %v with %q", r.Verdict, r.Findings, tc.want, tc.says)
+			}
+			if r.Verdict == Passed && len(r.Findings) > 0 {
+				t.Errorf("a pass with findings %v", r.Findings)
+			}
+		})
+	}
+	e := greenRun()
+	e.Run.Coverage, e.Coverage = true, measured(41, 2)
+	c := Judge(e).Coverage
+	if c.Summary() != "41 of 43 changed lines executed (95 %)" || len(c.Missing) != 2 || c.Missing[0].Text != "\treturn -EFAULT;" || c.Uncounted["comment"] != 1 {
+		t.Errorf("got %s, missing %v, uncounted %v", c.Summary(), c.Missing, c.Uncounted)
+	}
+}
+
+// Counts come between the output and the end of the test that they are of.
+func TestJudgeCounts(t *testing.T) {
+	counts := wire.Record{Type: wire.TypeCounts, TestID: &testA, Path: "kernel/fork.gcda", Data: []byte("x")}
+	for name, tc := range map[string]struct {
+		at   int
+		want Verdict
+	}{
+		"before the end":   {4, Passed},
+		"behind the end":   {5, Unjudged},
+		"in another test":  {6, Unjudged},
+		"before the start": {1, Unjudged},
+	} {
+		e := greenRun()
+		s := greenScript()
+		s = append(s[:tc.at], append(script{counts}, s[tc.at:]...)...)
+		e.Lanes[0].Boots[0].Records = s.bytes()
+		if r := Judge(e); r.Verdict != tc.want {
+			t.Errorf("%s: got %v %v, want %v", name, r.Verdict, r.Findings, tc.want)
+		}
+	}
+}
+
+func TestCoverageAsFile(t *testing.T) {
+	text, err := json.Marshal(measured(1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Coverage
+	if err := json.Unmarshal(text, &again); err != nil {
+		t.Fatal(err)
+	}
+	if l := again.Files[0].Lines; !l[3].Executed() || l[4].Executed() || !l[4].Countable() || l[2].Countable() || l[1].Countable() {
+		t.Errorf("%s says something else", text)
+	}
+}
