@@ -121,9 +121,12 @@ func (f *flags) registerBoot(set *flag.FlagSet) {
 	set.StringVar(&f.accel, "accel", vm.Auto, "`auto|kvm|tcg`")
 }
 
-func (f *flags) registerRun(set *flag.FlagSet) {
+func (f *flags) registerResults(set *flag.FlagSet) {
 	f.registerLane(set)
 	set.StringVar(&f.results, "results", "", "`DIR` that takes one folder a run (default results/ of the checkout)")
+}
+
+func (f *flags) registerRun(set *flag.FlagSet) {
 	set.BoolVar(&f.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
 	set.BoolVar(&f.bisect, "bisect", false, "exit 125 instead of 3 and 4, as git bisect run wants it for a commit that cannot be tested")
 }

@@ -42,13 +42,15 @@ var (
 	bootFlags    = (*flags).registerBoot
 	runFlags     = (*flags).registerRun
 	checkFlags   = (*flags).registerCheck
+	resultsFlags = (*flags).registerResults
 	verboseFlags = (*flags).registerVerbose
 )
 
 type registrars = []func(*flags, *flag.FlagSet)
 
 var verbs = []verb{
-	{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, testFlags, bootFlags, runFlags, verboseFlags}, runVerb},
+	{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, testFlags, bootFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
+	{"compare", "", "run the plan of a series without and with it, and class every test", registrars{kernelFlags, testFlags, bootFlags, resultsFlags, verboseFlags}, compareVerb},
 	{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
 	{"initramfs", "", "build the initramfs only and list its tests", registrars{testFlags, outFlag}, initramfsVerb},
 	{"judge", "DIR", "judge the stored run in DIR again", nil, judgeVerb},
@@ -224,6 +226,14 @@ func judgeVerb(_ context.Context, _ *app, args []string) (int, error) {
 	}
 	if _, err := os.Stat(args[0]); err != nil {
 		return 0, &usageError{err}
+	}
+	if isComparison(args[0]) {
+		c, err := loadComparison(args[0])
+		if err != nil {
+			return 0, err
+		}
+		report.Comparison(os.Stdout, args[0], c)
+		return c.Verdict.ExitCode(), nil
 	}
 	dirs := []string{args[0]}
 	if _, err := os.Stat(filepath.Join(args[0], verdict.RunFile)); err != nil {

@@ -77,6 +77,7 @@ type inputs struct {
 	series []kernel.Series
 	config kconfig.Config
 	allow  []byte // the allow file
+	every  []byte // the expect file of every kernel
 }
 
 func (in inputs) names() string {
@@ -112,18 +113,17 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		}
 		extra = append(extra, p)
 	}
-	every, err := os.ReadFile(filepath.Join(a.root, "kernel", "expect"))
-	if err != nil {
+	if in.every, err = os.ReadFile(filepath.Join(a.root, "kernel", "expect")); err != nil {
 		return inputs{}, err
 	}
-	if _, err := verdict.ParseExpect(every); err != nil {
+	if _, err := verdict.ParseExpect(in.every); err != nil {
 		return inputs{}, usagef("kernel/%w", err)
 	}
 	if a.coverage && len(a.series) == 0 {
 		return inputs{}, usagef("-coverage: give the series whose lines are to be counted, by -series")
 	}
 	if len(a.series) == 0 { // a tree that is to be tested as it stands
-		in.series = []kernel.Series{{Name: "tree", Patches: extra, Expect: every, Design: a.designOf("")}}
+		in.series = []kernel.Series{{Name: "tree", Patches: extra, Expect: in.every, Design: a.designOf("")}}
 	}
 	seen := make(map[string]bool)
 	for _, which := range a.series {
@@ -135,7 +135,7 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 			return inputs{}, usagef("-series: there are two series %s", s.Name)
 		}
 		seen[s.Name] = true
-		if s.Expect, err = verdict.JoinExpect(every, s.Expect); err != nil {
+		if s.Expect, err = verdict.JoinExpect(in.every, s.Expect); err != nil {
 			return inputs{}, usagef("series %s: %w", which, err)
 		}
 		if _, err := verdict.ParseFloor(s.Floor); err != nil {

@@ -78,6 +78,7 @@ var results = map[string]verdict.Result{
 		Verdict: verdict.Unbuilt, Run: verdict.Run{Series: "x", Base: "6.12.117"},
 		Findings: []verdict.Finding{{Verdict: verdict.Unbuilt, Text: "build: exit status 2\na.c:1:2: error: no\nwhole log: build.log"}},
 	},
+	"covered": {Verdict: verdict.Passed, Run: run, Coverage: &covered},
 	"nothing": {Findings: []verdict.Finding{{Verdict: verdict.Unjudged, Text: "there is no run.json"}}},
 }
 
@@ -91,30 +92,80 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile} {
-				got, err := os.ReadFile(filepath.Join(dir, file))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if file == TextFile { // names the folder
-					got = bytes.ReplaceAll(got, []byte(dir), []byte("DIR"))
-				}
-				golden := filepath.Join("testdata", name+filepath.Ext(file))
-				if *update {
-					if err := os.WriteFile(golden, got, 0o644); err != nil {
-						t.Fatal(err)
-					}
-					continue
-				}
-				want, err := os.ReadFile(golden)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if string(got) != string(want) {
-					t.Errorf("%s differs from %s:\n%s", file, golden, got)
-				}
+				golden(t, dir, file, name+filepath.Ext(file))
+			}
+			if r.Coverage != nil {
+				golden(t, dir, CoverageTextFile, name+"-"+CoverageTextFile)
+				golden(t, dir, CoverageHTMLFile, name+"-"+CoverageHTMLFile)
 			}
 		})
 	}
+}
+
+// golden compares a file of a run's folder with the one of this name, or writes
+// that.
+func golden(t *testing.T, dir, file, name string) {
+	t.Helper()
+	got, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file == TextFile { // names the folder
+		got = bytes.ReplaceAll(got, []byte(dir), []byte("DIR"))
+	}
+	name = filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%s differs from %s:\n%s", file, name, got)
+	}
+}
+
+var covered = verdict.CoverageResult{
+	Executed: 2, Countable: 3, Floor: verdict.Floor{Percent: 60, Reason: "copying fails on bad memory only"},
+	Missing:   []verdict.MissingLine{{Path: "kernel/fork.c", N: 13, Text: "\t\treturn -EFAULT;"}},
+	Uncounted: map[string]int{"comment": 1, "blank": 2},
+	Tests:     []string{"p.TestA", "p.TestB", "p.TestC", "p.TestD"},
+	Files: []verdict.CoveredFile{{Path: "kernel/fork.c", Lines: []verdict.CoveredLine{
+		{Op: " ", N: 10, Text: "\tint <err>;"}, {Op: "-", Text: "\told();"},
+		{Op: "+", N: 11, Text: "\t/* new */", Uncounted: "comment"},
+		{Op: "+", N: 12, Text: "\tif (copy(x) && y)", Count: 9, Partly: true, Tests: []int{0, 1, 2, 3}},
+		{Op: "+", N: 13, Text: "\t\treturn -EFAULT;"},
+		{Op: "+", N: 40, Text: "\treturn 0;", Count: 1, Tests: []int{1}},
+	}}},
+}
+
+func TestComparisonGolden(t *testing.T) {
+	compared := func(name string, base, series verdict.Status, class verdict.Class, ofSeries, announced bool) verdict.ComparedTest {
+		return verdict.ComparedTest{TestID: wire.TestID{Package: "p", Name: name}, Lane: "real", Base: base, Series: series, Class: class, OfSeries: ofSeries, Announced: announced}
+	}
+	c := verdict.Comparison{
+		Verdict: verdict.Failed, Base: results["pass"], Series: results["fail"],
+		Findings: []verdict.Finding{{Verdict: verdict.Failed, Lane: "real", Text: "p.TestA regressed: pass without the series, fail with it"}},
+		Tests: []verdict.ComparedTest{
+			compared("TestA", verdict.Pass, verdict.Fail, verdict.Regressed, false, false),
+			compared("TestB", verdict.Pass, verdict.Fail, verdict.Regressed, false, true),
+			compared("TestC", verdict.Fail, verdict.Pass, verdict.Proven, true, false),
+			compared("TestD", verdict.Crash, verdict.Pass, verdict.Fixed, false, false),
+			compared("TestE", verdict.Pass, verdict.Pass, verdict.Same, true, false),
+			compared("TestF", verdict.Pass, verdict.Pass, verdict.Same, false, false),
+			compared("TestG", verdict.Fail, verdict.Fail, verdict.BrokenBefore, false, false),
+		},
+	}
+	dir := t.TempDir()
+	if err := WriteComparison(dir, c); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, dir, TextFile, "compared.txt")
+	golden(t, dir, JSONFile, "compared.json")
 }
 
 // The keys that other tools read must be there under these names.

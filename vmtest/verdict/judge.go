@@ -46,16 +46,18 @@ func Judge(e Evidence) Result {
 			r.Coverage = judgeCoverage(e, &f)
 		}
 	}
-	r.Findings = f.all
 	r.Verdict = Passed
 	for _, found := range f.all {
 		r.Verdict = r.Verdict.Worse(found.Verdict)
 	}
-	// The headline is a finding that made the verdict.
-	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
-		return rank(a.Verdict, r.Verdict) - rank(b.Verdict, r.Verdict)
-	})
+	r.Findings = headlineFirst(f.all, r.Verdict)
 	return r
+}
+
+// headlineFirst puts a finding that made the verdict before all others.
+func headlineFirst(all []Finding, v Verdict) []Finding {
+	slices.SortStableFunc(all, func(a, b Finding) int { return rank(a.Verdict, v) - rank(b.Verdict, v) })
+	return all
 }
 
 func rank(v, headline Verdict) int {

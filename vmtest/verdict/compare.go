@@ -1,0 +1,171 @@
+package verdict
+
+import (
+	"fmt"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Class is what a series does to a test. The zero value is the bad case.
+type Class int
+
+// Classes.
+const (
+	Unclear      Class = iota // it did not run on both kernels
+	Regressed                 // it passes without the series, and not with it
+	Fixed                     // it does not pass without the series, passes with it, and is no test of it
+	Proven                    // a test of the series that only the series makes pass: new behaviour
+	Same                      // it passes, or is skipped, on both: it proves nothing of the series
+	BrokenBefore              // it passes on neither
+)
+
+var classNames = [...]string{
+	Unclear: "unclear", Regressed: "regressed", Fixed: "fixed", Proven: "new behaviour proven",
+	Same: "proves nothing", BrokenBefore: "broken before",
+}
+
+func (c Class) String() string { return classNames[c] }
+
+// MarshalText is String.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// Classify says what a series does to a test, given what became of it without
+// and with the series. ofSeries says that it is a test of what the series adds.
+func Classify(base, series Status, ofSeries bool) Class {
+	switch {
+	case base == Missing || series == Missing:
+		return Unclear
+	case base == Pass && series == Pass, base == Skip && series == Skip:
+		return Same
+	case base == Pass:
+		return Regressed
+	case series == Pass && base == Skip:
+		return Same // it did not look at the base
+	case series == Pass && ofSeries:
+		return Proven
+	case series == Pass:
+		return Fixed
+	}
+	return BrokenBefore
+}
+
+// Comparison is a judged pair of runs of one plan.
+type Comparison struct {
+	Verdict  Verdict
+	Findings []Finding // the first is the headline
+	Base     Result
+	Series   Result
+	Tests    []ComparedTest // lane by lane, in the plan's order
+}
+
+// ComparedTest is one test on both kernels.
+type ComparedTest struct {
+	wire.TestID
+	Lane         string
+	Base, Series Status
+	OfSeries     bool // it is a test of what the series adds
+	Announced    bool // the series' expect file says that it does not pass
+	Class        Class
+}
+
+// Count is how many tests are of a class.
+func (c Comparison) Count(class Class) int {
+	n := 0
+	for _, t := range c.Tests {
+		if t.Class == class {
+			n++
+		}
+	}
+	return n
+}
+
+// Idle are the tests of the series that prove nothing of it.
+func (c Comparison) Idle() []ComparedTest {
+	var idle []ComparedTest
+	for _, t := range c.Tests {
+		if t.OfSeries && t.Class == Same {
+			idle = append(idle, t)
+		}
+	}
+	return idle
+}
+
+// Compare judges the runs of one plan on a base and on the base with a series.
+// A test is one of the series when it is in the package of the plan's design, or
+// when the expect files say that it fails on the base and passes with the series.
+// A regression fails,
+// unless the series' own expect file announces it. What the base gets wrong is
+// never held against the series.
+func Compare(base, series Evidence) Comparison {
+	c := Comparison{Base: Judge(base), Series: Judge(series), Verdict: Passed}
+	var f findings
+	switch {
+	case c.Base.Verdict == Unbuilt || c.Base.Verdict == Unjudged:
+		f.add(Unjudged, "the base itself: %s", c.Base.Findings[0].Text)
+	case c.Series.Verdict == Unbuilt || c.Series.Verdict == Unjudged:
+		f.all = append(f.all, c.Series.Findings[0])
+	case len(c.Base.Lanes) != len(c.Series.Lanes):
+		f.add(Unjudged, "the base ran in %d lanes and the series in %d", len(c.Base.Lanes), len(c.Series.Lanes))
+	default:
+		for i := range c.Base.Lanes {
+			c.compareLane(base, series, i, &f)
+		}
+		if c.Series.Verdict == Failed {
+			f.add(Failed, "with the series: %s", c.Series.Findings[0].Text)
+		}
+	}
+	for _, found := range f.all {
+		c.Verdict = c.Verdict.Worse(found.Verdict)
+	}
+	c.Findings = headlineFirst(f.all, c.Verdict)
+	return c
+}
+
+func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
+	a, b := c.Base.Lanes[i], c.Series.Lanes[i]
+	planA, planB := planOf(base, i), planOf(series, i)
+	f.lane = b.Lane
+	defer func() { f.lane = "" }()
+	if planA.ID != planB.ID || a.Lane != b.Lane || len(a.Tests) != len(b.Tests) {
+		f.add(Unjudged, "the base ran plan %s in lane %s, the series plan %s in lane %s: they cannot be compared", planA.ID, a.Lane, planB.ID, b.Lane)
+		return
+	}
+	// Judge has parsed both already.
+	without, _ := ParseExpect(base.Expect)
+	for n := range b.Tests {
+		t := ComparedTest{
+			TestID: b.Tests[n].TestID, Lane: b.Lane, Base: a.Tests[n].Status, Series: b.Tests[n].Status,
+			OfSeries:  b.Tests[n].Package == planB.Design || expected(without, b.Tests[n].TestID) == Fail && b.Tests[n].Expected == Pass,
+			Announced: b.Tests[n].Expected != Pass,
+		}
+		t.Class = Classify(t.Base, t.Series, t.OfSeries)
+		c.Tests = append(c.Tests, t)
+		switch {
+		case t.Class == Unclear:
+			f.add(Unjudged, "%s: %s without the series, %s with it", t.TestID, t.Base, t.Series)
+		case t.Class == Regressed && !t.Announced:
+			f.add(Failed, "%s regressed: %s without the series, %s with it", t.TestID, t.Base, t.Series)
+		}
+	}
+}
+
+// planOf is the plan of a lane; empty if it was never booted.
+func planOf(e Evidence, lane int) wire.Plan {
+	if lane < len(e.Lanes) && len(e.Lanes[lane].Boots) > 0 && e.Lanes[lane].Boots[0].Plan != nil {
+		return *e.Lanes[lane].Boots[0].Plan
+	}
+	return wire.Plan{}
+}
+
+// Summary is "77 tests: 25 new behaviour proven, 52 proves nothing".
+func (c Comparison) Summary() string {
+	s := fmt.Sprintf("%d tests", len(c.Tests))
+	sep := ": "
+	for _, class := range []Class{Regressed, Unclear, Fixed, Proven, Same, BrokenBefore} {
+		if n := c.Count(class); n > 0 {
+			s += fmt.Sprintf("%s%d %s", sep, n, class)
+			sep = ", "
+		}
+	}
+	return s
+}

@@ -1,0 +1,133 @@
+package verdict
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// Each class by a small example: what a test is, what became of it without the
+// series, what with it.
+func TestClassify(t *testing.T) {
+	for _, tc := range []struct {
+		what         string
+		base, series Status
+		ofSeries     bool
+		want         Class
+	}{
+		{"a bug that the series repairs", Fail, Pass, false, Fixed},
+		{"a crash that the series repairs", Crash, Pass, false, Fixed},
+		{"a hang that the series repairs", Timeout, Pass, false, Fixed},
+		{"what the series breaks", Pass, Fail, false, Regressed},
+		{"a crash that the series brings", Pass, Crash, false, Regressed},
+		{"a test that no longer looks", Pass, Skip, false, Regressed},
+		{"a test of the series that its own kernel fails", Pass, Fail, true, Regressed},
+		{"the new ABI", Fail, Pass, true, Proven},
+		{"the new ABI, which makes the base hang", Timeout, Pass, true, Proven},
+		{"what works as before", Pass, Pass, false, Same},
+		{"a test of the series that passes without it", Pass, Pass, true, Same},
+		{"a test that looks at neither", Skip, Skip, false, Same},
+		{"a test of the series that skips without it", Skip, Pass, true, Same},
+		{"a bug that stays", Fail, Fail, false, BrokenBefore},
+		{"a bug that became a crash", Fail, Crash, false, BrokenBefore},
+		{"a bug that is no longer looked at", Fail, Skip, false, BrokenBefore},
+		{"a test of the series that nothing makes pass", Fail, Fail, true, BrokenBefore},
+		{"what never looked and fails now", Skip, Fail, false, BrokenBefore},
+		{"a base that died before it", Missing, Pass, true, Unclear},
+		{"a kernel that died before it", Pass, Missing, false, Unclear},
+	} {
+		if got := Classify(tc.base, tc.series, tc.ofSeries); got != tc.want {
+			t.Errorf("%s (%v, %v): got %q, want %q", tc.what, tc.base, tc.series, got, tc.want)
+		}
+	}
+}
+
+// with makes evidence in which TestA and TestB have these outcomes.
+func with(a, b Status) Evidence {
+	e := greenRun()
+	e.Lanes[0].Boots[0].Plan.Design = "p2"
+	s := greenScript()
+	for i, want := range map[int]Status{3: a, 7: b} {
+		id := *s[i].TestID
+		switch want {
+		case Fail:
+			s[i].Data = bytes.ReplaceAll([]byte(passLine(id)), []byte("PASS"), []byte("FAIL"))
+			s[i+1].End.Exit = 1
+		case Skip:
+			s[i].Data = []byte(strings.Replace(passLine(id), "PASS", "SKIP", 1))
+		}
+	}
+	e.Lanes[0].Boots[0].Records = s.bytes()
+	return e
+}
+
+func TestCompare(t *testing.T) {
+	type change = func(base, series *Evidence)
+	none := func(base, series *Evidence) {}
+	for name, tc := range map[string]struct {
+		base, series [2]Status
+		change       change
+		want         Verdict
+		says         string // part of the headline, or of the summary of a pass
+	}{
+		"nothing changes": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass}, none, Passed, "2 tests: 2 proves nothing"},
+		"fixed":           {[2]Status{Fail, Pass}, [2]Status{Pass, Pass}, none, Passed, "1 fixed, 1 proves nothing"},
+		"regressed":       {[2]Status{Pass, Pass}, [2]Status{Fail, Pass}, none, Failed, "p.TestA regressed: pass without the series, fail with it"},
+		"announced": {[2]Status{Pass, Pass}, [2]Status{Fail, Pass},
+			func(_, s *Evidence) { s.Expect = []byte("fail p TestA # it is wanted") }, Passed, "1 regressed, 1 proves nothing"},
+		"proven by the package": {[2]Status{Fail, Fail}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) { s.Lanes[0].Boots[0].Plan.Design, b.Lanes[0].Boots[0].Plan.Design = "p", "p" }, Passed, "2 tests: 2 new behaviour proven"},
+		"proven by the base's expect file": {[2]Status{Fail, Fail}, [2]Status{Pass, Pass},
+			func(b, _ *Evidence) { b.Expect = []byte("fail p TestA # no members yet") }, Passed, "1 fixed, 1 new behaviour proven"},
+		"broken before": {[2]Status{Fail, Pass}, [2]Status{Fail, Pass},
+			func(_, s *Evidence) { s.Expect = []byte("fail p TestA # a gap of the kernel's") }, Passed, "1 proves nothing, 1 broken before"},
+		"broken before and unexpected": {[2]Status{Fail, Pass}, [2]Status{Fail, Pass}, none, Failed, "with the series: p.TestA: fail, expected pass"},
+		"a base that does not build": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, _ *Evidence) { b.Trouble = &Trouble{BlameKernel, "build: main.c:1: error"} }, Unjudged, "the base itself: build: main.c:1"},
+		"a base that dies": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, _ *Evidence) { b.Lanes[0].Boots[0].Records = greenScript()[:5].bytes() }, Unjudged, "p.TestB: missing without the series, pass with it"},
+		"a base that splats is not the series' fault": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, _ *Evidence) {
+				b.Lanes[0].Boots[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", "[    1.2] WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 x+0x1/0x2\n[    1.5", 1))
+			}, Passed, "2 proves nothing"},
+		"a series that splats": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(_, s *Evidence) {
+				s.Lanes[0].Boots[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", "[    1.2] WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 x+0x1/0x2\n[    1.5", 1))
+			}, Failed, "with the series: splat during p.TestA"},
+		"a series that does not build": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(_, s *Evidence) { s.Trouble = &Trouble{BlameKernel, "apply: 0002.patch"} }, Unbuilt, "apply: 0002.patch"},
+		"other plans": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(_, s *Evidence) {
+				b := &s.Lanes[0].Boots[0]
+				b.Plan.ID = "other"
+				script := greenScript()
+				script[0].Hello.PlanID = "other"
+				b.Records = script.bytes()
+			}, Unjudged, "cannot be compared"},
+		"an empty folder": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass}, func(b, _ *Evidence) { *b = Evidence{} }, Unjudged, "the base itself: there is no run.json"},
+		"no lane at all":  {[2]Status{Pass, Pass}, [2]Status{Pass, Pass}, func(b, _ *Evidence) { b.Lanes = nil }, Unjudged, "the base itself: no lane"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base, series := with(tc.base[0], tc.base[1]), with(tc.series[0], tc.series[1])
+			tc.change(&base, &series)
+			c := Compare(base, series)
+			said := c.Summary()
+			if c.Verdict != Passed {
+				said = c.Findings[0].Text
+			}
+			if c.Verdict != tc.want || !strings.Contains(said, tc.says) {
+				t.Errorf("got %v, %q, want %v, %q; findings %v", c.Verdict, said, tc.want, tc.says, c.Findings)
+			}
+		})
+	}
+}
+
+// A test of the series that proves nothing is named, and no other test is.
+func TestIdle(t *testing.T) {
+	base, series := with(Pass, Pass), with(Pass, Pass)
+	base.Expect = []byte("fail p TestB # no members yet")
+	idle := Compare(base, series).Idle()
+	if len(idle) != 1 || idle[0].TestID != testB {
+		t.Errorf("got %v, want p.TestB alone", idle)
+	}
+}
