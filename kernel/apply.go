@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -41,9 +42,9 @@ func apply(ctx context.Context, base Base, patches []Patch) (overlay, error) {
 			}
 			touched[path] = nil
 		}
-		if err := applyOne(ctx, base, dir, p); err != nil {
-			return nil, err
-		}
+	}
+	if err := applyAll(ctx, base, dir, patches); err != nil {
+		return nil, err
 	}
 	for path := range touched {
 		info, err := os.Lstat(filepath.Join(dir, path))
@@ -85,6 +86,28 @@ func copyIn(base, dir, path string) error {
 	return os.WriteFile(filepath.Join(dir, path), text, info.Mode().Perm()|0o600)
 }
 
+// applyAll applies all patches at once, which costs one process, and only when
+// that fails one by one: git, which has changed nothing then, does not say which
+// patch it was.
+func applyAll(ctx context.Context, base Base, dir string, patches []Patch) error {
+	if len(patches) > 1 {
+		var all Patch
+		for _, p := range patches {
+			all.Text = append(append(all.Text, p.Text...), '\n')
+		}
+		err := applyOne(ctx, base, dir, all)
+		if _, misfit := errors.AsType[*BuildError](err); !misfit {
+			return err
+		}
+	}
+	for _, p := range patches {
+		if err := applyOne(ctx, base, dir, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
 	// Without a ceiling git would look for a repository around the temporary
 	// folder and, finding one, silently leave out paths outside of it.
@@ -92,9 +115,18 @@ func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
 		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir),
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
 	}
-	cmd := command(ctx, dir, env, "git", "apply", "-p1", "--whitespace=nowarn", "-")
+	cmd, release, err := confined(ctx, dir, nil, []string{dir}, env, "git", "apply", "-p1", "--whitespace=nowarn", "-")
+	if err != nil {
+		return err
+	}
 	cmd.Stdin = strings.NewReader(string(p.Text))
 	out, err := cmd.CombinedOutput()
+	if rerr := release(); rerr != nil {
+		return rerr
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == exitNoSandbox {
+		return &SandboxError{errors.New(tail(out, 20))}
+	}
 	if err == nil {
 		return nil
 	}

@@ -343,12 +343,15 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.src, b.out())
 	args := slices.Concat([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
 		unusedTools, profileArgs(b.profiled), targets)
-	cmd := command(ctx, b.src, buildEnv, "make", args...)
-	fmt.Fprintf(log, "$ %s %s\n", strings.Join(buildEnv, " "), strings.Join(cmd.Args, " "))
+	cmd, release, err := confined(ctx, b.src, []string{b.src}, []string{b.out()}, buildEnv, "make", args...)
+	if err != nil {
+		return errors.Join(err, log.Close())
+	}
+	fmt.Fprintf(log, "$ %s make %s\n", strings.Join(buildEnv, " "), strings.Join(args, " "))
 	b.printed.file = log
 	both := io.MultiWriter(&b.printed, watch)
 	cmd.Stdout, cmd.Stderr = both, both
-	return errors.Join(cmd.Run(), b.printed.err, log.Close())
+	return errors.Join(cmd.Run(), b.printed.err, release(), log.Close())
 }
 
 // makeLog keeps what make prints, in a file and in memory: on a full disk the
@@ -385,7 +388,11 @@ func (b *build) failed(ctx context.Context, stage string, err error) error {
 	if killed := killedRE.Find(log); killed != nil {
 		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; make some free and try again", stage, killed)
 	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || !exit.Exited() {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if ok && exit.ExitCode() == exitNoSandbox {
+		return &SandboxError{errors.New(tail(log, 20))}
+	}
+	if !ok || !exit.Exited() {
 		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
 	}
 	if b.Log != "" {

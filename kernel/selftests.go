@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -206,15 +207,29 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 	args := []string{"-s", fmt.Sprintf("-j%d", runtime.NumCPU()), "OUTPUT=" + out,
 		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s", selftestTargets}
 	dir := filepath.Join(b.dir, "tree", selftestsDir, suite)
-	list, err := run(command(ctx, dir, nil, "make", append(args, "vmtest-targets")...))
+	make := func(targets ...string) (*exec.Cmd, func() error, error) {
+		return confined(ctx, dir, []string{b.dir, b.base.Dir}, []string{out}, nil, "make", append(slices.Clone(args), targets...)...)
+	}
+	cmd, release, err := make("vmtest-targets")
 	if err != nil {
+		return err
+	}
+	list, err := run(cmd)
+	if err = errors.Join(err, release()); err != nil {
 		return &BuildError{Stage: "selftests", Err: err}
 	}
 	targets := strings.Fields(string(list))
 	if len(targets) == 0 {
 		return &BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds no program to be run", filepath.Join(selftestsDir, suite))}
 	}
-	if log, err := command(ctx, dir, nil, "make", append(args, targets...)...).CombinedOutput(); err != nil {
+	if cmd, release, err = make(targets...); err != nil {
+		return err
+	}
+	log, err := cmd.CombinedOutput()
+	if rerr := release(); rerr != nil {
+		return rerr
+	}
+	if err != nil {
 		if full := diskFull(log, "make", out); full != nil || ctx.Err() != nil {
 			return errors.Join(full, ctx.Err())
 		}

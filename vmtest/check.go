@@ -38,6 +38,10 @@ func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
 		}
 	}
 	a.series, a.timeout = args, defaultTimeout
+	ctx, err := a.confine(ctx) // now that it is known whose series they are
+	if err != nil {
+		return 0, err
+	}
 	in, err := a.loadInputs(ctx)
 	if err != nil {
 		return 0, err

@@ -93,6 +93,7 @@ type flags struct {
 
 	keepGoing bool
 	coverage  bool
+	sandbox   string
 
 	runRE *regexp.Regexp
 }
@@ -108,6 +109,7 @@ func (f *flags) registerKernel(set *flag.FlagSet) {
 func (f *flags) registerSource(set *flag.FlagSet) {
 	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+kernel.DefaultPackage+"; needs -sha256")
 	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
+	set.StringVar(&f.sandbox, "sandbox", "auto", "`auto|on|off`: apply and build without network and with nothing writable but the build folder; auto goes without for series of this checkout where it cannot be had")
 }
 
 func (f *flags) registerTests(set *flag.FlagSet) {
@@ -164,6 +166,9 @@ func (f *flags) check(root string) error {
 	}
 	if f.accel != "" && !slices.Contains([]string{vm.Auto, vm.KVM, vm.TCG}, f.accel) {
 		return usagef("-accel %s is none of auto, kvm, tcg", f.accel)
+	}
+	if f.sandbox != "" && !slices.Contains([]string{"auto", "on", "off"}, f.sandbox) {
+		return usagef("-sandbox %s is none of auto, on, off", f.sandbox)
 	}
 	if f.timeout < 0 || f.timeout > 0 && f.timeout < time.Second {
 		return usagef("-timeout %v is below one second", f.timeout)

@@ -71,6 +71,9 @@ type app struct {
 }
 
 func main() {
+	if os.Args[0] == kernel.SandboxName {
+		kernel.EnterSandbox()
+	}
 	// Caught to the end: a second Ctrl-C must not cut off what the first began.
 	ends := []os.Signal{syscall.SIGTERM}
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
@@ -161,6 +164,9 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 			return 0, err
 		}
 		if err := a.check(a.root); err != nil {
+			return 0, err
+		}
+		if ctx, err = a.confine(ctx); err != nil {
 			return 0, err
 		}
 	}

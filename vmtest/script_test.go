@@ -32,6 +32,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"vmtest":             main,
+		kernel.SandboxName:   kernel.EnterSandbox,
 		"qemu-system-x86_64": fakeQEMU,
 	})
 }
@@ -73,6 +74,8 @@ func TestScripts(t *testing.T) {
 			switch name {
 			case "mounts": // a private mount namespace can be had, as root or by a user namespace
 				return exec.Command("unshare", "-rm", "true").Run() == nil, nil
+			case "userns":
+				return exec.Command("unshare", "-Ur", "true").Run() == nil, nil
 			case "kvm":
 				f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 				return err == nil && f.Close() == nil, nil

@@ -238,6 +238,9 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			"-smp", fmt.Sprintf("%d,sockets=%d", n, n),
 			"-m", strconv.Itoa(memoryMB),
 			"-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none",
+			// A guest that breaks out of QEMU finds no new program, namespace or
+			// privilege.
+			"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		),
 		qemu.ArbitraryArgs(clock...))
 }

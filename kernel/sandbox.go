@@ -1,0 +1,156 @@
+package kernel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A series is code of somebody else's that runs when it is built. What applies
+// and builds it therefore runs in namespaces of its own: no network, none of
+// the user's files and processes, and nothing that it can write to but the
+// folders that it is to write to.
+
+// SandboxName is the name under which a program that uses this package starts
+// itself to enter the sandbox: its main calls EnterSandbox when os.Args[0] is
+// this.
+const SandboxName = "vmtest-sandbox"
+
+// unconfined is the key of a context whose children run without a sandbox.
+type unconfined struct{}
+
+// Unconfined returns a context in which series are applied and built with all
+// that the user may do.
+func Unconfined(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unconfined{}, true)
+}
+
+// SandboxError says why there can be no sandbox here.
+type SandboxError struct{ Err error }
+
+func (e *SandboxError) Error() string {
+	return fmt.Sprintf("this system cannot confine what a series runs when it is built: %v", e.Err)
+}
+func (e *SandboxError) Unwrap() error { return e.Err }
+
+// confinement is what is told to the process that enters the sandbox.
+type confinement struct {
+	Root     string   // an empty folder, which the new root is mounted on
+	Readable []string // what is needed beside systemFolders
+	Writable []string
+	Dir      string
+	Command  []string // path and arguments; empty: only try
+}
+
+// systemFolders hold the tools. What does not exist is left out.
+var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu"}
+
+// confined is command in the sandbox, unless ctx is Unconfined. It sees the
+// system's folders and readable, and writes to writable alone, which holds its
+// temporary files too. dir is in one of them. The caller calls release when the
+// command has ended.
+func confined(ctx context.Context, dir string, readable, writable []string, env []string, name string, args ...string) (cmd *exec.Cmd, release func() error, err error) {
+	if ctx.Value(unconfined{}) != nil {
+		return command(ctx, dir, env, name, args...), func() error { return nil }, nil
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s is not installed; type \"make deps\"", name)
+	}
+	tmp := filepath.Join(writable[0], ".tmp")
+	if err := os.MkdirAll(tmp, 0o755); err != nil {
+		return nil, nil, err
+	}
+	root, err := os.MkdirTemp("", "vmtest-root-")
+	if err != nil {
+		return nil, nil, err
+	}
+	release = func() error { return errors.Join(os.Remove(root), os.RemoveAll(tmp)) }
+	cmd, err = enter(ctx, confinement{
+		Root: root, Readable: slices.Concat(readable, strangePaths()), Writable: writable,
+		Dir: dir, Command: append([]string{path}, args...),
+	}, append(env, "TMPDIR="+tmp, "HOME="+tmp))
+	if err != nil {
+		return nil, nil, errors.Join(err, release())
+	}
+	return cmd, release, nil
+}
+
+// strangePaths are the folders on PATH that systemFolders do not hold, with
+// what their links may lead to.
+func strangePaths() []string {
+	var strange []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if !filepath.IsAbs(dir) || slices.ContainsFunc(systemFolders, func(s string) bool { return below(dir, s) }) {
+			continue
+		}
+		if _, err := os.Stat(dir); err == nil {
+			strange = append(strange, filepath.Clean(dir))
+		}
+	}
+	return strange
+}
+
+func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+
+// enter starts this program again, in new namespaces.
+func enter(ctx context.Context, c confinement, env []string) (*exec.Cmd, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	cmd := command(ctx, "/", env, "/proc/self/exe", string(text))
+	cmd.Args[0] = SandboxName
+	uid, gid := os.Getuid(), os.Getgid()
+	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC
+	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP} // over the new namespaces; given up before Command
+	return cmd, nil
+}
+
+// TrySandbox enters the sandbox and leaves it again. A SandboxError says what
+// is missing.
+func TrySandbox(ctx context.Context) error {
+	root, err := os.MkdirTemp("", "vmtest-root-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(root)
+	cmd, err := enter(ctx, confinement{Root: root, Dir: "/"}, nil)
+	if err != nil {
+		return err
+	}
+	out, err := cmd.CombinedOutput()
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if text := bytes.TrimSpace(out); len(text) > 0 {
+		return &SandboxError{errors.New(string(text))}
+	}
+	return &SandboxError{fmt.Errorf("no namespaces can be made (%v): %s", err, whyNoNamespaces())}
+}
+
+// whyNoNamespaces looks at what usually forbids them.
+func whyNoNamespaces() string {
+	for _, knob := range []struct{ file, bad, cure string }{
+		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "type \"sudo sysctl kernel.unprivileged_userns_clone=1\""},
+		{"/proc/sys/user/max_user_namespaces", "0", "type \"sudo sysctl user.max_user_namespaces=10000\""},
+		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "type \"sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0\""},
+	} {
+		if text, err := os.ReadFile(knob.file); err == nil && strings.TrimSpace(string(text)) == knob.bad {
+			return fmt.Sprintf("%s is %s; %s", knob.file, knob.bad, knob.cure)
+		}
+	}
+	return "this is a container, or a kernel, without user namespaces; of Docker they are had by --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+}

@@ -1,0 +1,209 @@
+package kernel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	if os.Args[0] == SandboxName {
+		EnterSandbox()
+	}
+	os.Exit(m.Run())
+}
+
+// needSandbox skips where there can be none. CI is a place where there must be.
+func needSandbox(t *testing.T) {
+	if err := TrySandbox(t.Context()); err != nil {
+		t.Skip(err)
+	}
+}
+
+// sh runs a shell script in the sandbox and returns what it printed.
+func sh(t *testing.T, dir string, readable []string, script string) string {
+	t.Helper()
+	cmd, release, err := confined(t.Context(), dir, readable, []string{dir}, nil, "sh", "-c", script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if err := errors.Join(err, release()); err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	return string(out)
+}
+
+// What must not work in the sandbox, one attempt each: what it would do were
+// there no sandbox does no harm to the machine.
+func TestSandboxHolds(t *testing.T) {
+	needSandbox(t)
+	outside := t.TempDir()
+	secret := filepath.Join(outside, "secret")
+	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	unixPath := filepath.Join(outside, "socket")
+	local, err := net.Listen("unix", unixPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	source := t.TempDir()
+	if err := os.WriteFile(filepath.Join(source, "main.c"), []byte("x\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, script := range map[string]string{
+		"write beside the folder":              "echo x > " + outside + "/new",
+		"make a folder that is not there":      "mkdir -p " + outside + "/deeper && echo x > " + outside + "/deeper/new",
+		"read what is none of its":             "grep s3cret " + secret,
+		"write to the source":                  "echo x >> " + source + "/main.c",
+		"write to the system":                  "echo x > /usr/vmtest-was-here",
+		"write to the new root":                "echo x > /vmtest-was-here",
+		"change a sysctl":                      "cp /proc/sys/kernel/panic panic && cp panic /proc/sys/kernel/panic",
+		"see other processes":                  fmt.Sprintf("kill -0 %d || grep -z kernel.test /proc/%d/cmdline", os.Getpid(), os.Getpid()),
+		"connect by TCP":                       fmt.Sprintf("perl -e 'use IO::Socket::INET; IO::Socket::INET->new(PeerAddr=>\"127.0.0.1\",PeerPort=>%d) or exit 1'", port),
+		"connect to a socket file":             fmt.Sprintf("perl -e 'use IO::Socket::UNIX; IO::Socket::UNIX->new(Peer=>\"%s\") or exit 1'", unixPath),
+		"make a mount writable":                "mount -o remount,bind,rw /usr",
+		"mount over a folder":                  "mount -t tmpfs none " + source,
+		"make one writable in more namespaces": "unshare -Urm sh -c 'mount -o remount,bind,rw /usr && echo x > /usr/vmtest-was-here'",
+		"make namespaces of its own":           "unshare -n true",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if out := sh(t, dir, []string{source}, "if { "+script+"; } 2>"+dir+"/errors; then echo done; else echo refused; fi"); !strings.HasSuffix(out, "refused\n") {
+				t.Errorf("%s: %s", script, out)
+			}
+		})
+	}
+	for _, path := range []string{outside + "/new", outside + "/deeper", "/usr/vmtest-was-here", "/vmtest-was-here"} {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s was written", path)
+			_ = os.RemoveAll(path) // it is in the way of nothing but this test
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(source, "main.c")); err != nil || string(text) != "x\n" {
+		t.Errorf("the source holds %q, %v", text, err)
+	}
+}
+
+// What must work in it: reading its sources, writing its results and temporary
+// files, and compiling.
+func TestSandboxWorks(t *testing.T) {
+	needSandbox(t)
+	source := folder(t, map[string]string{"main.c": "int main(void) { return 0; }\n"})
+	dir := t.TempDir()
+	out := sh(t, dir, []string{source}, "gcc -o main "+source+"/main.c && ./main && mktemp >/dev/null && echo x > /dev/null && cat <&0 /dev/fd/0 </dev/null && nproc > cpus && pwd")
+	if out != dir+"\n" {
+		t.Errorf("got %q, want its folder %s", out, dir)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "main")); err != nil {
+		t.Error(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	hidden, herr := filepath.Glob(filepath.Join(dir, ".*"))
+	if err != nil || herr != nil || len(left) != 2 || len(hidden) != 0 {
+		t.Errorf("it left %q and %q, want main and cpus", left, hidden)
+	}
+}
+
+// hostile is a patch whose Makefile does what it should not.
+func hostile(t *testing.T, w world, outside string, port int) Series {
+	makefile := string(bytes.TrimSpace([]byte(fakeTree["Makefile"])))
+	lines := strings.Split(makefile, "\n")
+	last := lines[len(lines)-1]
+	p, err := parsePatch("hostile.patch", fmt.Appendf(nil, `diff --git a/Makefile b/Makefile
+--- a/Makefile
++++ b/Makefile
+@@ -%d,1 +%d,4 @@
+ %s
++	-@echo stolen > %s/stolen
++	-@echo 'int main(void) { return 1; }' > main.c
++	-@perl -e 'use IO::Socket::INET; IO::Socket::INET->new(PeerAddr=>"127.0.0.1",PeerPort=>%d) and system("echo connected > $(O)/connected")'
+`, len(lines), len(lines), last, outside, port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Series{Name: "hostile", Patches: []Patch{p}}
+}
+
+// A series whose Makefile writes elsewhere and opens a connection does so where
+// there is no sandbox, and builds without either where there is one.
+func TestBuildHostile(t *testing.T) {
+	needSandbox(t)
+	for name, ctx := range map[string]context.Context{"confined": t.Context(), "unconfined": Unconfined(t.Context())} {
+		t.Run(name, func(t *testing.T) {
+			w, outside := newWorld(t), t.TempDir()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			s := hostile(t, w, outside, listener.Addr().(*net.TCPAddr).Port)
+			if _, err := Build(ctx, w.cache, Spec{Base: w.base, Series: s}, quiet{t}); err != nil {
+				t.Fatal(err)
+			}
+			_, err = os.Stat(filepath.Join(outside, "stolen"))
+			stolen := err == nil
+			connected, err := filepath.Glob(filepath.Join(w.cache.Dir, "work/*/out/connected"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := name == "unconfined"; stolen != want || (len(connected) > 0) != want {
+				t.Errorf("wrote outside: %t, connected: %t; want both %t", stolen, len(connected) > 0, want)
+			}
+		})
+	}
+}
+
+// Where no more user namespaces can be made, it is said what forbids them.
+func TestTrySandboxSays(t *testing.T) {
+	if os.Getenv("VMTEST_TRY") != "" {
+		fmt.Println(TrySandbox(t.Context()))
+		return
+	}
+	needSandbox(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("unshare", "-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" -test.run=TestTrySandboxSays -test.v", self)
+	cmd.Env = append(os.Environ(), "VMTEST_TRY=yes")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if want := "cannot confine what a series runs when it is built: no namespaces can be made"; !strings.Contains(string(out), want) || !strings.Contains(string(out), "max_user_namespaces is 0") {
+		t.Errorf("got %s, want it to say %q and why", out, want)
+	}
+}
+
+func BenchmarkSandbox(b *testing.B) {
+	for name, ctx := range map[string]context.Context{"confined": b.Context(), "unconfined": Unconfined(b.Context())} {
+		b.Run(name, func(b *testing.B) {
+			dir := b.TempDir()
+			for b.Loop() {
+				cmd, release, err := confined(ctx, dir, nil, []string{dir}, nil, "true")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := errors.Join(cmd.Run(), release()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
