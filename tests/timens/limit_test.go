@@ -177,8 +177,8 @@ func TestMaxTimeNamespacesRaised(t *testing.T) {
 // noSetuidFixup is SECBIT_NO_SETUID_FIXUP: capabilities survive a setuid().
 const noSetuidFixup = 1 << 2
 
-// The count is of each user, and a namespace stays on the account of the one who
-// made it.
+// The count is of each user, by the effective ID, and a namespace stays on the
+// account of the one who made it.
 func TestMaxTimeNamespacesPerUser(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -193,7 +193,8 @@ func TestMaxTimeNamespacesPerUser(t *testing.T) {
 	p.Open(children, unix.O_RDONLY)
 	second := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
 	keep := p.Syscall(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, noSetuidFixup) // the user will need CAP_SYS_ADMIN as well
-	change := p.Syscall(unix.SYS_SETRESUID, user, user, user)
+	const same = ^uintptr(0)
+	change := p.Syscall(unix.SYS_SETRESUID, same, user, user)
 	other := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
 	p.Open(children, unix.O_RDONLY)
 	otherSecond := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
