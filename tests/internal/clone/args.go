@@ -31,13 +31,34 @@ type Args struct {
 	Offsets    [2]uint64 // since the series; what they mean depends on its design, see package design
 	Tail       [(MaxSize - SizeVer3) / 8]uint64
 
-	ref unsafe.Pointer // not the kernel's: what Offsets points at
+	ref  unsafe.Pointer // not the kernel's: what Offsets points at
+	held []byte         // the same, where it may be copied
 }
 
 // Refer makes Offsets a pointer and a size, and keeps alive what is pointed at.
 // Offsets may be numbers just as well, and so cannot be seen by the collector.
 func (a *Args) Refer(p unsafe.Pointer, size uint64) {
-	a.Offsets, a.ref = [2]uint64{uint64(uintptr(p)), size}, p
+	a.Offsets, a.ref, a.held = [2]uint64{uint64(uintptr(p)), size}, p, nil
+}
+
+// Lack makes Offsets a pointer and a size of which there is no memory.
+func (a *Args) Lack(pointer, size uint64) {
+	a.Offsets, a.ref, a.held = [2]uint64{pointer, size}, nil, nil
+}
+
+// Hold is Refer for memory of which nothing but its contents matters, so that it
+// can go with a where a goes.
+func (a *Args) Hold(b []byte, size uint64) {
+	a.Refer(unsafe.Pointer(unsafe.SliceData(b)), size)
+	a.held = b
+}
+
+// Held returns what Hold was given, if that is what Offsets points at.
+func (a *Args) Held() []byte { return a.held }
+
+// Bytes returns v as memory.
+func Bytes[T any](v ...T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), uintptr(len(v))*unsafe.Sizeof(v[0]))
 }
 
 // high is the rest of the 64 bits that a pointer has in struct clone_args.

@@ -37,15 +37,15 @@ const pidfdThread = unix.O_EXCL
 func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 	call := *args
 	call.Stack, call.StackSize = uint64(addr(p.stack)), stackSize
-	for i := range p.steps[:p.n] {
-		p.steps[i].ret, p.steps[i].done = 0, 0
+	p.rewind()
+	first, err := p.first()
+	if err != nil {
+		return nil, err
 	}
-	p.steps[p.n] = step{nr: unix.SYS_EXIT}
-
 	var ret int
-	err := withoutSignals(func(old unix.Sigset_t) {
+	err = withoutSignals(func(old unix.Sigset_t) {
 		copy(p.mask, (*[abi.SigsetSize]byte)(unsafe.Pointer(&old))[:])
-		ret = clone3(&call, size, &p.steps[0])
+		ret = clone3(&call, size, first)
 	})
 	if err != nil {
 		return nil, err
@@ -63,6 +63,17 @@ func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 		return nil, fmt.Errorf("pidfd_open %d: %w", child.PID, err)
 	}
 	return child, nil
+}
+
+// rewind makes the steps ready to be walked.
+func (p *Program) rewind() {
+	for i := range p.steps[:p.n] {
+		p.steps[i].ret, p.steps[i].done = 0, 0
+	}
+	p.steps[p.n] = step{nr: unix.SYS_EXIT}
+	for _, child := range p.forks {
+		child.rewind()
+	}
 }
 
 // withoutSignals calls fn with all signals blocked, and with the mask that

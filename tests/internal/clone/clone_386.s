@@ -42,6 +42,9 @@ call:
 	ADDL	$16, SP
 	JMP	done
 system:
+	MOVL	step_twin(SI), AX
+	TESTL	AX, AX
+	JNZ	fork
 	PUSHL	SI
 	MOVL	step_nr(SI), AX
 	MOVL	(step_args+4)(SI), CX
@@ -58,4 +61,12 @@ done:
 	MOVL	$1, (step_done+0)(SI)
 	MOVL	$0, (step_done+4)(SI)
 	ADDL	$step__size, SI
+	JMP	next
+fork:					// a child has another stack, and so SI stays
+	MOVL	step_nr(SI), AX
+	MOVL	(step_args+4)(SI), CX
+	INT	$0x80
+	TESTL	AX, AX
+	JNZ	done
+	MOVL	step_twin(SI), SI
 	JMP	next

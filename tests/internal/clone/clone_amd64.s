@@ -43,6 +43,13 @@ call:
 system:
 	MOVQ	step_nr(R12), AX
 	SYSCALL
+	TESTQ	AX, AX
+	JNZ	done
+	MOVQ	step_twin(R12), CX
+	TESTQ	CX, CX
+	JZ	done
+	MOVQ	CX, R12
+	JMP	next
 done:
 	MOVQ	AX, step_ret(R12)
 	MOVQ	$1, step_done(R12)

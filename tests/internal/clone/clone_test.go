@@ -3,6 +3,7 @@ package clone
 import (
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,5 +167,75 @@ func TestExec(t *testing.T) {
 	missing := p.Exec("/nothing", []string{"nothing"}, nil)
 	if status := run(t, &fork, p); status.ExitStatus() != 127 || missing.Err() != unix.ENOENT {
 		t.Errorf("exit status %d, execve: %v", status.ExitStatus(), missing.Err())
+	}
+}
+
+func TestFork(t *testing.T) {
+	inner := newProgram(t)
+	parent, self := inner.Syscall(unix.SYS_GETPPID), inner.Syscall(unix.SYS_GETPID)
+	inner.Exit(5)
+
+	p := newProgram(t)
+	pid := p.Syscall(unix.SYS_GETPID)
+	pidfd := p.Word()
+	args := fork
+	args.Flags, args.Pidfd = unix.CLONE_PIDFD, pidfd.Int32()
+	child := p.Fork(&args, SizeVer0, inner)
+	ended := p.Wait(child)
+	closed := p.On(pidfd, unix.SYS_CLOSE)
+	none := p.Wait(p.Fork(&args, SizeVer0-1, inner))
+
+	for range 2 { // what ran once can run again
+		run(t, &fork, p)
+		if err := closed.Err(); err != nil || pidfd.Value() < 3 {
+			t.Errorf("close of pidfd %d: %v", pidfd.Value(), err)
+		}
+		for name, pair := range map[string][2]Result{"getppid": {parent, pid}, "getpid": {self, child}} {
+			got, err1 := pair[0].Value()
+			want, err2 := pair[1].Value()
+			if err1 != nil || err2 != nil || got != want {
+				t.Errorf("%s of the grandchild is %d, %v, want %d, %v", name, got, err1, want, err2)
+			}
+		}
+		if status, err := ended.Status(); err != nil || status.ExitStatus() != 5 {
+			t.Errorf("the grandchild's wait status is %#x, %v, want exit(5)", int(status), err)
+		}
+		if _, err := none.Status(); err != unix.ECHILD {
+			t.Errorf("wait for a grandchild that is none: %v, want %v", err, unix.ECHILD)
+		}
+	}
+}
+
+// A slim child does all that another does, with next to no memory.
+func TestSlim(t *testing.T) {
+	page, err := unix.Mmap(-1, 0, pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(page)
+	path := append([]byte("/dev/null"), 0)
+	copy(page, path)
+
+	p := newProgram(t)
+	p.Slim()
+	p.Keep(page)
+	maps := p.ReadFileSize("/proc/self/maps", 4096)
+	now := p.ClockGettime(clock.Monotonic, clock.VDSO)
+	kept, lost := p.Syscall(unix.SYS_ACCESS, addr(page), 0), p.Syscall(unix.SYS_ACCESS, addr(path), 0)
+	sub := p.Sub()
+	inner := sub.ClockGettime(clock.Monotonic, clock.VDSO)
+	child := p.Wait(p.Fork(&fork, SizeVer0, sub))
+	run(t, &fork, p)
+	for name, step := range map[string]Result{"vdso": now.Result, "kept memory": kept, "vdso of the grandchild": inner.Result, "wait": child.Result} {
+		if err := step.Err(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := lost.Err(); err != unix.EFAULT {
+		t.Errorf("memory of the parent: %v, want %v", err, unix.EFAULT)
+	}
+	text, err := maps.Text()
+	if lines := strings.Count(text, "\n"); err != nil || lines > 8 {
+		t.Errorf("the child has %d mappings, %v:\n%s", lines, err, text)
 	}
 }

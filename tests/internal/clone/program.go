@@ -3,6 +3,7 @@ package clone
 import (
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 
 	"timens-vmtest/tests/internal/abi"
@@ -12,9 +13,10 @@ import (
 )
 
 const (
-	arenaSize = 64 << 10
-	maxSteps  = 64
-	stackSize = 64 << 10
+	maxSteps    = 1024
+	maxSubSteps = 128
+	stackSize   = 8 << 10 // for system calls and the vDSO
+	pageSize    = 4096
 
 	sysClone3 = 435 // for the assembly as well
 )
@@ -25,6 +27,7 @@ type step struct {
 	nr   uintptr
 	args [6]uintptr
 	from uintptr // where to take args[0] from, if not 0
+	twin uintptr // where to go on when the system call, of two arguments, returns 0; if not 0
 	ret  int64
 	done uint64
 }
@@ -33,53 +36,87 @@ type step struct {
 // does not stop it. The results become readable as the child gets on; a Program
 // may be started again once its child is gone.
 type Program struct {
-	arena  []byte // MAP_SHARED: steps first, then everything they point at
+	*memory
+	subs   []*Program
 	steps  []step
 	n      int
-	used   int
 	stack  []byte
 	mask   []byte // signal mask for Exec, filled in by Start
 	ready  int    // eventfds of Pause, or -1
 	resume int
 	keep   []*Args
+	forks  []*Program // those of Fork
+	slim   []step     // what a slim child does first
+	kept   []span
 }
 
 // NewProgram returns an empty program. Close frees it.
 func NewProgram() (*Program, error) {
-	arena, err := unix.Mmap(-1, 0, arenaSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	m, err := newMemory()
 	if err != nil {
-		return nil, fmt.Errorf("map a program: %w", err)
+		return nil, err
 	}
-	stack, err := unix.Mmap(-1, 0, stackSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-	if err != nil {
-		return nil, fmt.Errorf("map a stack: %w", err)
-	}
-	p := &Program{
-		arena:  arena,
-		steps:  unsafe.Slice((*step)(unsafe.Pointer(&arena[0])), maxSteps),
-		used:   maxSteps * int(unsafe.Sizeof(step{})),
-		stack:  stack,
+	return emptyProgram(m, maxSteps), nil
+}
+
+func emptyProgram(m *memory, steps int) *Program {
+	return &Program{
+		memory: m,
+		steps:  m.steps(steps),
+		stack:  m.allocAt(pageSize, stackSize),
+		mask:   m.alloc(abi.SigsetSize),
 		ready:  -1,
 		resume: -1,
 	}
-	p.mask = p.alloc(abi.SigsetSize)
-	return p, nil
+}
+
+// Sub returns an empty program, for Fork, that is freed together with p.
+func (p *Program) Sub() *Program {
+	sub := emptyProgram(p.memory, maxSubSteps)
+	p.subs = append(p.subs, sub)
+	return sub
 }
 
 // Close frees the program and its results.
 func (p *Program) Close() error {
-	for _, fd := range []int{p.ready, p.resume} {
-		if fd >= 0 {
-			unix.Close(fd) // an eventfd has nothing left to lose
+	for _, q := range append(p.subs, p) {
+		for _, fd := range []int{q.ready, q.resume} {
+			if fd >= 0 {
+				unix.Close(fd) // an eventfd has nothing left to lose
+			}
 		}
 	}
-	if err := unix.Munmap(p.stack); err != nil {
-		return fmt.Errorf("unmap a stack: %w", err)
-	}
-	if err := unix.Munmap(p.arena); err != nil {
+	if err := unix.Munmap(p.bytes); err != nil {
 		return fmt.Errorf("unmap a program: %w", err)
 	}
 	return nil
+}
+
+// Slim makes the child give up all memory but the program's own before its first
+// step. For a child of its own a Go program has to be copied, which takes ten
+// times longer than the rest of fork() and exit(): who has many is to be slim.
+// It must not share its memory, and what its steps point at has to be the
+// program's, or be kept.
+func (p *Program) Slim() { p.slim = p.memory.steps(maxSubSteps) }
+
+// Keep has a slim child not give up b.
+func (p *Program) Keep(b []byte) { p.kept = append(p.kept, spanOf(b)) }
+
+// first is the step that a child begins with.
+func (p *Program) first() (*step, error) {
+	if p.slim == nil {
+		return &p.steps[0], nil
+	}
+	own, err := ownLayout()
+	if err != nil {
+		return nil, err
+	}
+	unmap := gaps(slices.Concat(own.code, []span{spanOf(p.bytes)}, p.kept), own.end)
+	for i, gap := range unmap {
+		p.slim[i] = step{nr: unix.SYS_MUNMAP, args: [6]uintptr{gap.start, gap.end - gap.start}}
+	}
+	p.slim[len(unmap)-1].twin = uintptr(unsafe.Pointer(&p.steps[0]))
+	return &p.slim[0], nil
 }
 
 // Syscall adds a system call.
@@ -113,12 +150,29 @@ func Alloc[T any](p *Program) *T {
 // Addr returns the address of what Alloc returned, as an argument of a call.
 func Addr[T any](t *T) uintptr { return uintptr(unsafe.Pointer(t)) }
 
+// Operand is what On takes: a Result or a Word.
+type Operand interface{ word() *int64 }
+
 // On adds a system call whose first argument is the result of an earlier step,
 // such as a file descriptor.
-func (p *Program) On(first Result, nr uintptr, rest ...uintptr) Result {
-	s := step{nr: nr, from: uintptr(unsafe.Pointer(&first.step.ret))}
+func (p *Program) On(first Operand, nr uintptr, rest ...uintptr) Result {
+	s := step{nr: nr, from: uintptr(unsafe.Pointer(first.word()))}
 	copy(s.args[1:], rest)
 	return p.add(s)
+}
+
+// Word returns a number that is 0 until some process of the program, or the
+// kernel for it, writes there.
+func (p *Program) Word() Word { return Word{Alloc[int64](p)} }
+
+// Data returns the address of a copy of b, for a system call's argument.
+func (p *Program) Data(b []byte) uintptr { return addr(p.copy(b)) }
+
+// PIDs returns a copy of some for Args.SetTID.
+func (p *Program) PIDs(pids ...int32) *int32 {
+	b := p.alloc(4 * len(pids))
+	copy(unsafe.Slice((*int32)(unsafe.Pointer(&b[0])), len(pids)), pids)
+	return (*int32)(unsafe.Pointer(&b[0]))
 }
 
 // ClockGettime adds the reading of a clock.
@@ -129,8 +183,11 @@ func (p *Program) ClockGettime(id clock.ID, via clock.Via) Reading {
 }
 
 // ReadFile adds the reading of a small file in one read().
-func (p *Program) ReadFile(path string) Contents {
-	buf := p.alloc(512)
+func (p *Program) ReadFile(path string) Contents { return p.ReadFileSize(path, 512) }
+
+// ReadFileSize is ReadFile for at most size bytes.
+func (p *Program) ReadFileSize(path string, size int) Contents {
+	buf := p.alloc(size)
 	open := p.Open(path, unix.O_RDONLY)
 	read := p.On(open, unix.SYS_READ, addr(buf), uintptr(len(buf)))
 	p.On(open, unix.SYS_CLOSE)
@@ -160,9 +217,52 @@ func (p *Program) Setns(path string, flags int) Written {
 	return Written{open, setns}
 }
 
+// Fork adds a clone3() with the first size bytes of args by which a grandchild
+// comes to walk child. To that nothing may be added afterwards, it must not be
+// started by itself, and somebody has to wait for it: see Wait.
+func (p *Program) Fork(args *Args, size uintptr, child *Program) Result {
+	call := p.adopt(args, size)
+	call.Stack, call.StackSize = uint64(addr(child.stack)), stackSize
+	return p.ForkAt(call, size, child)
+}
+
+// ForkAt is Fork with the arguments where they are and as they are, which need
+// not even be readable. Only with a copy of memory can it do without a stack.
+func (p *Program) ForkAt(args *Args, size uintptr, child *Program) Result {
+	call := p.Clone3At(args, size)
+	call.step.twin = uintptr(unsafe.Pointer(&child.steps[0]))
+	p.forks = append(p.forks, child)
+	return call
+}
+
+// adopt copies the first size bytes of args into the program, and what Hold made
+// them point at.
+func (p *Program) adopt(args *Args, size uintptr) *Args {
+	p.keep = append(p.keep, args)
+	size = max(min(size, MaxSize), SizeVer3)
+	mem := p.copy(unsafe.Slice((*byte)(unsafe.Pointer(args)), size))
+	call := (*Args)(unsafe.Pointer(&mem[0])) // shorter than it seems
+	if len(args.held) > 0 {
+		call.Offsets[0] = uint64(p.Data(args.held))
+	}
+	return call
+}
+
+// Wait adds waiting for the end of a grandchild.
+func (p *Program) Wait(fork Result) Ended {
+	status := p.Word()
+	wait := p.On(fork, unix.SYS_WAIT4, status.Addr(), unix.WALL, 0)
+	return Ended{wait, status}
+}
+
 // Clone3 adds a clone3() of the child's own, which is expected to fail: if it
 // does not, the grandchild goes on with the steps beside the child.
 func (p *Program) Clone3(args *Args, size uintptr) Result {
+	return p.Clone3At(p.adopt(args, size), size)
+}
+
+// Clone3At is Clone3 with the arguments where they are, readable or not.
+func (p *Program) Clone3At(args *Args, size uintptr) Result {
 	p.keep = append(p.keep, args)
 	return p.Syscall(sysClone3, uintptr(unsafe.Pointer(args)), size)
 }
@@ -222,7 +322,7 @@ func (p *Program) Open(path string, flags int) Result {
 }
 
 func (p *Program) add(s step) Result {
-	if p.n == maxSteps-1 { // Start needs the last one
+	if p.n == len(p.steps)-1 { // Start needs the last one
 		panic("clone: program too long")
 	}
 	p.steps[p.n] = s
@@ -230,20 +330,4 @@ func (p *Program) add(s step) Result {
 	return Result{&p.steps[p.n-1]}
 }
 
-// alloc returns zeroed shared memory, aligned for any kernel type.
-func (p *Program) alloc(size int) []byte {
-	start := (p.used + 15) &^ 15
-	if start+size > arenaSize {
-		panic("clone: program's data too large")
-	}
-	p.used = start + size
-	return p.arena[start:p.used:p.used]
-}
-
-func (p *Program) str(s string) uintptr {
-	buf := p.alloc(len(s) + 1)
-	copy(buf, s)
-	return addr(buf)
-}
-
-func addr(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
+func (p *Program) str(s string) uintptr { return p.Data(append([]byte(s), 0)) }

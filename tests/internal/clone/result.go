@@ -3,6 +3,7 @@ package clone
 import (
 	"errors"
 	"time"
+	"unsafe"
 
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
@@ -26,6 +27,8 @@ func (r Result) Value() (int, error) {
 	}
 	return int(r.step.ret), nil
 }
+
+func (r Result) word() *int64 { return &r.step.ret }
 
 // Err returns Value's error.
 func (r Result) Err() error {
@@ -75,4 +78,29 @@ func (w Written) Err() error {
 		return err
 	}
 	return w.act.Err()
+}
+
+// Word is a number in memory that all processes of a program share.
+type Word struct{ value *int64 }
+
+// Value returns the number.
+func (w Word) Value() int { return int(*w.value) }
+
+// Addr returns where the number is, for a system call's argument.
+func (w Word) Addr() uintptr { return uintptr(unsafe.Pointer(w.value)) }
+
+// Int32 is where the kernel writes a 32-bit number to, such as a descriptor.
+func (w Word) Int32() *int32 { return (*int32)(unsafe.Pointer(w.value)) }
+
+func (w Word) word() *int64 { return w.value }
+
+// Ended is the result of Wait.
+type Ended struct {
+	Result
+	status Word
+}
+
+// Status returns how the grandchild ended.
+func (e Ended) Status() (unix.WaitStatus, error) {
+	return unix.WaitStatus(e.status.Value()), e.Err()
 }
