@@ -19,15 +19,24 @@ func Has(capability int) (bool, error) {
 // Drop makes the capability ineffective for the calling thread, which should
 // be one of osthread.Run.
 func Drop(capability int) error {
-	header, data, err := get()
+	header, data, err := Without(capability)
 	if err != nil {
 		return err
 	}
-	data[capability/32].Effective &^= 1 << (capability % 32)
 	if err := unix.Capset(&header, &data[0]); err != nil {
 		return fmt.Errorf("drop capability %d: %w", capability, err)
 	}
 	return nil
+}
+
+// Without returns what capset() takes from a process that may do all that the
+// calling one may, except for some.
+func Without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, error) {
+	header, data, err := get()
+	for _, id := range capabilities {
+		data[id/32].Effective &^= 1 << (id % 32)
+	}
+	return header, data, err
 }
 
 func get() (unix.CapUserHeader, [2]unix.CapUserData, error) {

@@ -121,15 +121,20 @@ func NewTime() *clone.Args {
 // means something else to InlineNS.
 func (n Name) Args(o timens.Offsets) *clone.Args {
 	args := NewTime()
+	n.Set(args, o)
+	return args
+}
+
+// Set adds offsets for both clocks to args, in place of those that it has.
+func (n Name) Set(args *clone.Args, o timens.Offsets) {
 	switch n {
 	case InlineNS:
 		args.Offsets = Inline(o)
 	case Namespaces:
 		s := Struct{o.Monotonic.Nanoseconds(), o.Boottime.Nanoseconds()}
-		args.Refer(unsafe.Pointer(&s), uint64(unsafe.Sizeof(s)))
+		args.Hold(clone.Bytes(s), uint64(unsafe.Sizeof(s)))
 	default: // a kernel with none refuses this like any other
 		list := Elements(o)
-		args.Refer(unsafe.Pointer(&list[0]), uint64(len(list)))
+		args.Hold(clone.Bytes(list...), uint64(len(list)))
 	}
-	return args
 }

@@ -32,10 +32,15 @@ func Refuse(t testing.TB, args *clone.Args, want unix.Errno) {
 // RefuseSize is Refuse with the first size bytes of args.
 func RefuseSize(t testing.TB, args *clone.Args, size uintptr, want unix.Errno) {
 	t.Helper()
-	p := timens.NewProgram(t)
+	RefuseProgram(t, timens.NewProgram(t), args, size, want)
+}
+
+// RefuseProgram is RefuseSize for many calls: none of them is to run p.
+func RefuseProgram(t testing.TB, p *clone.Program, args *clone.Args, size uintptr, want unix.Errno) {
+	t.Helper()
 	child, err := clone.Start(args, size, p)
 	if err != want {
-		t.Errorf("clone3: %v, want %v", err, want)
+		t.Errorf("clone3 with %d bytes: %v, want %v", size, err, want)
 	}
 	if err == nil {
 		timens.Reap(t, child)

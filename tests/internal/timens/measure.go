@@ -49,10 +49,28 @@ func Run(t testing.TB, launch clone.Launcher, p *clone.Program) {
 	Reap(t, child)
 }
 
+// manyPatience is for a child with dozens of its own. It is less than a test has.
+const manyPatience = 25 * time.Second
+
+// RunMany is Run for a program that makes many children.
+func RunMany(t testing.TB, launch clone.Launcher, p *clone.Program) {
+	t.Helper()
+	child, err := launch(p)
+	if err != nil {
+		t.Fatalf("start a child: %v", err)
+	}
+	reap(t, child, manyPatience)
+}
+
 // Reap waits for a child's end, which must be exit(0).
 func Reap(t testing.TB, child *clone.Child) {
 	t.Helper()
-	status, err := child.Wait(Patience)
+	reap(t, child, Patience)
+}
+
+func reap(t testing.TB, child *clone.Child, patience time.Duration) {
+	t.Helper()
+	status, err := child.Wait(patience)
 	if err != nil {
 		t.Fatal(err)
 	}

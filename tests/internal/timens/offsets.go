@@ -4,6 +4,7 @@ package timens
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"timens-vmtest/tests/internal/clock"
@@ -50,6 +51,20 @@ func Split(d time.Duration) (sec, nsec int64) {
 // OffsetsFile returns the path of a task's offsets file. /proc/thread-self and
 // /proc/PID/task have none, so the path for a thread is that of its id.
 func OffsetsFile(tid int) string { return fmt.Sprintf("/proc/%d/timens_offsets", tid) }
+
+// ReadOffsets returns the offsets that the calling process's file shows.
+func ReadOffsets() (Offsets, error) {
+	text, err := os.ReadFile("/proc/self/timens_offsets")
+	if err != nil {
+		return Offsets{}, err
+	}
+	var mono, boot unix.Timespec
+	_, err = fmt.Sscanf(string(text), "monotonic %d %d\nboottime %d %d\n", &mono.Sec, &mono.Nsec, &boot.Sec, &boot.Nsec)
+	if err != nil {
+		return Offsets{}, fmt.Errorf("timens_offsets is %q: %w", text, err)
+	}
+	return Offsets{Monotonic: time.Duration(mono.Nano()), Boottime: time.Duration(boot.Nano())}, nil
+}
 
 // Write writes text to the offsets file of a process or thread. The error is a bare unix.Errno.
 func Write(tid int, text string) error {

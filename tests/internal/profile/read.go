@@ -1,0 +1,90 @@
+package profile
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/timens"
+)
+
+// reader makes shifts of what a child left, and keeps the first error.
+type reader struct {
+	began time.Duration // realtime
+	base  Base
+	err   error
+}
+
+// bracket are two readings of a clock that is never shifted, before and after
+// something else.
+type bracket struct{ before, after clone.Reading }
+
+func (r *reader) note(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+func (r *reader) time(reading clone.Reading) time.Duration {
+	now, err := reading.Time()
+	r.note(err)
+	return now
+}
+
+func (r *reader) text(c clone.Contents) string {
+	text, err := c.Text()
+	r.note(err)
+	return text
+}
+
+// shift is between for what was read within a bracket.
+func (r *reader) shift(b bracket, id clock.ID, got, step time.Duration) timens.Interval {
+	return r.between(r.time(b.before), r.time(b.after), id, got, step)
+}
+
+// between says how far a clock was shifted that showed between got and got+step
+// at some time between two of realtime.
+func (r *reader) between(before, after time.Duration, id clock.ID, got, step time.Duration) timens.Interval {
+	base := r.base[id]
+	return timens.Interval{Low: got - after - base.High, High: got + step - before - base.Low}
+}
+
+func (r *reader) uptime(c clone.Contents) time.Duration {
+	up, err := timens.ParseUptime(r.text(c))
+	r.note(err)
+	return up
+}
+
+// startTime is field 22 of /proc/PID/stat, which is hard to count because the
+// second one may have spaces.
+func (r *reader) startTime(c clone.Contents) time.Duration {
+	text := r.text(c)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 20 {
+		r.note(fmt.Errorf("/proc/self/stat is %q", text))
+		return 0
+	}
+	ticks, err := strconv.ParseInt(fields[19], 10, 64)
+	r.note(err)
+	return time.Duration(ticks) * tick
+}
+
+// bootTime is the shift that btime shows, which moves against it: who has been
+// up for longer was started earlier.
+func (r *reader) bootTime(c clone.Contents) timens.Interval {
+	for line := range strings.Lines(r.text(c)) {
+		if value, ok := strings.CutPrefix(line, "btime "); ok {
+			// A boot before 1970 is printed as an unsigned number.
+			sec, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64)
+			r.note(err)
+			btime := time.Duration(int64(sec)) * time.Second
+			base := r.base[clock.Boottime]
+			return timens.Interval{Low: -base.High - btime - time.Second, High: -base.Low - btime}
+		}
+	}
+	r.note(fmt.Errorf("/proc/stat has no btime"))
+	return timens.Interval{}
+}
