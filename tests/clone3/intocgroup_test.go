@@ -22,12 +22,18 @@ type hierarchy struct{ root string }
 
 func mountHierarchy(t *testing.T) hierarchy {
 	t.Helper()
-	h := hierarchy{t.TempDir()}
+	// Not below the folder of the test: one that is killed leaves it mounted, and
+	// nobody could remove that folder.
+	root, err := os.MkdirTemp("/tmp", "cgroup-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hierarchy{root}
 	if err := unix.Mount("none", h.root, "cgroup2", 0, ""); err != nil {
 		t.Fatalf("mount cgroup2: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := unix.Unmount(h.root, 0); err != nil {
+		if err := errors.Join(unix.Unmount(h.root, 0), os.Remove(h.root)); err != nil {
 			t.Errorf("unmount cgroup2: %v", err)
 		}
 	})

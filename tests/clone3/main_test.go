@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
@@ -25,8 +26,10 @@ import (
 
 func TestMain(m *testing.M) {
 	probe.Main(m, probe.Table{
-		"clocks": probe.Func(timens.ReadClocks),
-		"nested": probe.Func(design.ReadNested),
+		"clocks":  probe.Func(timens.ReadClocks),
+		"nested":  probe.Func(design.ReadNested),
+		"await":   probe.Func(awaitTimers),
+		"restore": probe.Func(restoreInside),
 	})
 }
 
@@ -52,6 +55,12 @@ var namespaces = []struct {
 var outOfRange = []timens.Offsets{
 	{Monotonic: -maxClock, Boottime: time.Second},
 	{Monotonic: time.Second, Boottime: -maxClock},
+}
+
+// beUpFor waits until the clocks show so much that they can be set back by it.
+func beUpFor(t *testing.T, d time.Duration) {
+	t.Helper()
+	time.Sleep(d - timens.Now(t, clock.Monotonic))
 }
 
 // pendingOffsets returns the offsets file of the calling thread.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The offsets file of the child shows what it was given, to the nanosecond.
 func TestOffsetsFileReadBack(t *testing.T) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces {

@@ -105,6 +105,13 @@ func TestNewTimeOverLimit(t *testing.T) {
 	}
 }
 
+// limitNamespaces adds steps that bring the child into a user namespace, for
+// which alone the number of time namespaces is limited.
+func limitNamespaces(p *clone.Program, limit string) {
+	p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
+	p.WriteFile("/proc/sys/user/max_time_namespaces", limit)
+}
+
 // A thread may be created with the flag, for what it is worth: it stays.
 func TestNewTimeThreadStays(t *testing.T) {
 	timens.Need(t)

@@ -47,6 +47,7 @@ func TestOffsetsRefusedWithThread(t *testing.T) {
 	design.Refuse(t, args, unix.EINVAL)
 }
 
+// No clock may be set below zero or too high, however large the offset is.
 func TestOffsetsRefusedRange(t *testing.T) {
 	kernel := design.Need(t)
 	mono, boot := timens.Now(t, timens.Clocks[0]), timens.Now(t, timens.Clocks[1])
@@ -90,6 +91,7 @@ func TestOffsetsRefusedWithoutCapSysTime(t *testing.T) {
 	}
 }
 
+// Who may not make a time namespace may not make one with offsets.
 func TestOffsetsRefusedWithoutCapSysAdmin(t *testing.T) {
 	kernel := design.Need(t)
 	err := osthread.Run(func() error {

@@ -11,7 +11,10 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-func TestOffsetsReadVDSO(t *testing.T)    { testOffsetsRead(t, clock.VDSOs) }
+// The very first instructions of a child read clocks by the vDSO with the offsets.
+func TestOffsetsReadVDSO(t *testing.T) { testOffsetsRead(t, clock.VDSOs) }
+
+// So do they by the system call.
 func TestOffsetsReadSyscall(t *testing.T) { testOffsetsRead(t, clock.Syscalls) }
 
 // testOffsetsRead checks what the very first instructions of a child read.
@@ -71,53 +74,12 @@ func TestOffsetsFromInsideNamespace(t *testing.T) {
 	}
 }
 
-// The largest and the smallest offset that clone3() has to take.
-func TestOffsetsAtLimits(t *testing.T) {
-	kernel := design.Need(t)
-	mono, boot := timens.Now(t, clock.Monotonic), timens.Now(t, clock.Boottime)
-	limits := map[string]timens.Offsets{
-		"lowest":  {Monotonic: -mono + 1, Boottime: -boot + 2},
-		"highest": {Monotonic: maxClock - mono - time.Hour, Boottime: maxClock - boot - time.Hour - time.Second},
-	}
-	for name, offsets := range limits {
-		for _, via := range clock.ViasFor(offsets.Monotonic, offsets.Boottime) {
-			t.Run(name+"/"+via.String(), func(t *testing.T) {
-				launch := design.Launch(kernel.Args(offsets))
-				timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), offsets)
-			})
-		}
-	}
-}
-
-func TestOffsetsShowInUptime(t *testing.T) {
-	kernel := design.Need(t)
-	for _, ns := range namespaces {
-		t.Run(ns.name, func(t *testing.T) {
-			p := timens.NewProgram(t)
-			file := p.ReadFile("/proc/uptime")
-			before := timens.Now(t, clock.Boottime)
-			timens.Run(t, design.Launch(kernel.Args(ns.offsets)), p)
-			after := timens.Now(t, clock.Boottime)
-			got, err := timens.ParseUptime(timens.Text(t, file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			low, high := (before + ns.offsets.Boottime).Truncate(10*time.Millisecond), after+ns.offsets.Boottime
-			if got < low || got > high {
-				t.Errorf("uptime is %v, want it in [%v, %v]", got, low, high)
-			}
-		})
-	}
-}
-
 // Nanoseconds of a negative offset are rounded down to a second and the rest,
 // or they reach the vDSO with a sign, which makes it count for minutes.
 func TestOffsetsRoundDown(t *testing.T) {
 	kernel := design.Need(t)
 	const most = -2*time.Second - 1
-	for timens.Now(t, clock.Monotonic) < -most {
-		time.Sleep(100 * time.Millisecond) // no clock can go below zero
-	}
+	beUpFor(t, -most)
 	for _, offset := range []time.Duration{
 		-1, -999999999, -time.Second, -time.Second - 1, -2*time.Second + 1, -2 * time.Second, most,
 		1, 999999999, time.Second, time.Second + 1, -most,

@@ -106,6 +106,7 @@ func TestOneClockNeedsCapSysTime(t *testing.T) {
 	}
 }
 
+// One number is enough to be refused without a namespace, or for a thread.
 func TestOneClockRefusedWithoutNewTime(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, o := range []timens.Offsets{{Monotonic: 1}, {Boottime: 1}, {Monotonic: -1}, {Boottime: math.MinInt64}} {

@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 // version0 is the size of struct clone_namespaces when it was published.
 const version0 = unsafe.Sizeof(design.Struct{})
 
-// bytes is the structure as memory.
-func bytes(o timens.Offsets) []byte {
+// asBytes is the structure as memory.
+func asBytes(o timens.Offsets) []byte {
 	b := binary.NativeEndian.AppendUint64(nil, uint64(o.Monotonic))
 	return binary.NativeEndian.AppendUint64(b, uint64(o.Boottime))
 }
@@ -56,16 +56,17 @@ func TestSizes(t *testing.T) {
 	for _, size := range []int{16, 17, 23, 24, 32, 256, timens.PageSize - 1, timens.PageSize} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			mem := make([]byte, size)
-			copy(mem, bytes(timens.Across))
+			copy(mem, asBytes(timens.Across))
 			measure(t, pointer(&mem[0], uint64(size)), timens.Across)
 		})
 	}
 }
 
+// A structure is neither smaller than its first version nor larger than a page.
 func TestSizesRefused(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	mem := make([]byte, 2*timens.PageSize)
-	copy(mem, bytes(timens.Across))
+	copy(mem, asBytes(timens.Across))
 	for size, want := range map[uint64]unix.Errno{
 		0:                   unix.EINVAL,
 		1:                   unix.EINVAL,
@@ -80,6 +81,7 @@ func TestSizesRefused(t *testing.T) {
 	}
 }
 
+// A size needs a structure.
 func TestSizeWithoutPointer(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, size := range []uint64{1, 16, timens.PageSize, timens.PageSize + 1, math.MaxUint64} {
@@ -94,7 +96,7 @@ func TestUnknownMembers(t *testing.T) {
 		for _, size := range []int{at + 1, timens.PageSize} {
 			t.Run(fmt.Sprintf("byte %d of %d", at, size), func(t *testing.T) {
 				mem := make([]byte, size)
-				copy(mem, bytes(timens.Across))
+				copy(mem, asBytes(timens.Across))
 				probe := pointer(&mem[0], uint64(size))
 				probe.Flags = 0
 				design.Refuse(t, probe, unix.EINVAL) // the size is known
@@ -111,7 +113,7 @@ func TestUnknownMembers(t *testing.T) {
 func TestUnknownMembersWithoutNewTime(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for word, want := range map[uint64]unix.Errno{0: unix.EINVAL, 1: unix.E2BIG} {
-		mem := binary.NativeEndian.AppendUint64(bytes(timens.Across), word)
+		mem := binary.NativeEndian.AppendUint64(asBytes(timens.Across), word)
 		for _, flags := range []uint64{0, unix.CLONE_NEWUTS, unix.CLONE_VM | unix.CLONE_VFORK} {
 			args := pointer(&mem[0], uint64(len(mem)))
 			args.Flags = flags
@@ -123,14 +125,15 @@ func TestUnknownMembersWithoutNewTime(t *testing.T) {
 // Behind the size that the caller gives nothing is read.
 func TestBeyondSizeIgnored(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
-	mem := binary.NativeEndian.AppendUint64(bytes(timens.Across), math.MaxUint64)
+	mem := binary.NativeEndian.AppendUint64(asBytes(timens.Across), math.MaxUint64)
 	measure(t, pointer(&mem[0], uint64(version0)), timens.Across)
 }
 
+// A structure that cannot be read to its end is refused.
 func TestUnreadable(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	const page = timens.PageSize
-	readable := append(bytes(timens.Across), make([]byte, 8)...)
+	readable := append(asBytes(timens.Across), make([]byte, 8)...)
 	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, readable...)
 	tests := []struct {
 		name string
@@ -159,15 +162,17 @@ func TestUnreadable(t *testing.T) {
 // The kernel reads what it was given and not a byte more, and writes nothing.
 func TestReadOnlyAtEndOfPage(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
-	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, bytes(timens.Across)...)
+	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, asBytes(timens.Across)...)
 	measure(t, pointer(&mem[timens.PageSize-version0], uint64(version0)), timens.Across)
 }
 
 // It need not be aligned either.
 func TestUnaligned(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
-	mem := append([]byte{0xff}, bytes(timens.Across)...)
-	measure(t, pointer(&mem[1], uint64(version0)), timens.Across)
+	for shift := 1; shift < 8; shift++ {
+		mem := append(make([]byte, shift), asBytes(timens.Across)...)
+		measure(t, pointer(&mem[shift], uint64(version0)), timens.Across)
+	}
 }
 
 // A structure sets both clocks: 0 is an offset like any other, and brings back
@@ -184,6 +189,7 @@ func TestZeroIsZero(t *testing.T) {
 	}
 }
 
+// So does 0 for a caller that is in a time namespace itself.
 func TestZeroIsZeroNested(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	p := timens.NewProgram(t)

@@ -4,6 +4,7 @@
 package timensoffset
 
 import (
+	"fmt"
 	"testing"
 	"time"
 	"unsafe"
@@ -12,6 +13,8 @@ import (
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
 )
 
 // array makes a list of elements the offsets of a new time namespace.
@@ -65,5 +68,20 @@ func TestOneClock(t *testing.T) {
 				timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), test.want)
 			})
 		}
+	}
+}
+
+// The kernel reads the elements and not a byte more, wherever they are, and
+// writes nothing.
+func TestAnyMemory(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	list := clone.Bytes(design.Elements(timens.Across)...)
+	for shift := range 8 {
+		t.Run(fmt.Sprintf("%d bytes before the end of a page", shift), func(t *testing.T) {
+			mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, append(list, make([]byte, shift)...)...)
+			first := (*design.Element)(unsafe.Pointer(&mem[timens.PageSize-len(list)-shift]))
+			got := timens.Measure(t, design.Launch(pointer(first, 2)), clock.Syscall, timens.Clocks...)
+			timens.CheckShifts(t, got, timens.Across)
+		})
 	}
 }

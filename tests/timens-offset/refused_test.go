@@ -8,6 +8,7 @@ import (
 
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/timens"
@@ -19,6 +20,7 @@ import (
 // half of it.
 const secMax = (1<<63 - 1) / int64(time.Second)
 
+// There are at most as many elements as clocks, and a pointer has its number.
 func TestCountRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	three := append(design.Elements(timens.Ahead), second(clock.Boottime))
@@ -40,6 +42,7 @@ func TestCountRefused(t *testing.T) {
 	}
 }
 
+// Clocks without an offset of their own are refused, and so is what is none.
 func TestClockRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for _, id := range []clock.ID{
@@ -61,6 +64,7 @@ func TestTwiceRefused(t *testing.T) {
 	}
 }
 
+// The padding must be zero, so that it can be used some day.
 func TestPadRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for i := range 2 {
@@ -83,6 +87,7 @@ func TestNanosecondsRefused(t *testing.T) {
 	}
 }
 
+// An array that cannot be read to its end is refused.
 func TestAddressRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	mem := timens.TwoPages(t, unix.PROT_READ|unix.PROT_WRITE, unix.PROT_NONE)
@@ -108,6 +113,25 @@ func TestAddressRefused(t *testing.T) {
 		got := timens.Measure(t, design.Launch(pointer(last, 1)), clock.Syscall, timens.Clocks...)
 		timens.CheckShifts(t, got, timens.Offsets{Monotonic: time.Second})
 	})
+}
+
+// No number is taken for a smaller one, however it is cut off or multiplied.
+func TestEveryCountRefused(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	list := make([]design.Element, 300)
+	copy(list, design.Elements(timens.Ahead))
+	p := timens.NewProgram(t)
+	refuse := func(count uint64) {
+		design.RefuseProgram(t, p, pointer(&list[0], count), clone.SizeVer3, unix.EINVAL)
+	}
+	for count := uint64(3); count < uint64(len(list)); count++ {
+		refuse(count)
+	}
+	for bit := 9; bit < 64; bit++ {
+		for count := uint64(0); count <= 2; count++ {
+			refuse(1<<bit + count)
+		}
+	}
 }
 
 // Seconds that are too many for nanoseconds of 64 bits.

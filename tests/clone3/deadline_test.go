@@ -1,0 +1,210 @@
+// The tests in this file need a series with offsets.
+
+package clone3
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/abi"
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/lane"
+	"timens-vmtest/tests/internal/probe"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// interval is how far deadlines are from each other, and from the child's birth.
+const interval = 20 * time.Millisecond
+
+// maxLate is how late a wait may end where the host's load does not show. A Go
+// program notices after some 4 ms.
+const maxLate = 10 * time.Millisecond
+
+// A deadline of the child is on its own clocks, whichever call it is for.
+func TestOffsetsDeadlines(t *testing.T) {
+	kernel := design.Need(t)
+	for _, ns := range namespaces {
+		for _, id := range timens.Clocks {
+			t.Run(ns.name+"/"+id.String(), func(t *testing.T) {
+				p := timens.NewProgram(t)
+				due := timens.Now(t, id) + ns.offsets.Of(id)
+				var waits []wait
+				for _, add := range waitsOn(id) {
+					due += interval
+					waits = append(waits, add(p, id, due))
+				}
+				timens.Run(t, design.Launch(kernel.Args(ns.offsets)), p)
+				for _, w := range waits {
+					w.check(t)
+				}
+			})
+		}
+	}
+}
+
+// wait is a step that is not to return before a deadline.
+type wait struct {
+	name string
+	want unix.Errno // 0 is success
+	call clone.Result
+	due  time.Duration
+	woke clone.Reading
+}
+
+func (w wait) check(t *testing.T) {
+	t.Helper()
+	if err := w.call.Err(); err != w.want && (err != nil || w.want != 0) {
+		t.Errorf("%s: %v, want %v", w.name, err, w.want)
+		return
+	}
+	checkWoke(t, w.name, timens.Time(t, w.woke), w.due)
+}
+
+func checkWoke(t *testing.T, name string, woke, due time.Duration) {
+	t.Helper()
+	if woke < due {
+		t.Errorf("%s until %v ended at %v, %v early", name, due, woke, due-woke)
+	}
+	if lane.Virtual() && woke > due+maxLate {
+		t.Errorf("%s until %v ended at %v, %v late", name, due, woke, woke-due)
+	}
+}
+
+type addWait func(p *clone.Program, id clock.ID, due time.Duration) wait
+
+// waitsOn are the calls that take a deadline on a clock.
+func waitsOn(id clock.ID) []addWait {
+	if id == clock.Monotonic {
+		return []addWait{addSleep, addTimerfd, addFutex}
+	}
+	return []addWait{addSleep, addTimerfd}
+}
+
+func addSleep(p *clone.Program, id clock.ID, due time.Duration) wait {
+	call := p.Syscall(abi.Time64.Nr(abi.ClockNanosleep), uintptr(id), unix.TIMER_ABSTIME, timespec(p, due), 0)
+	return wait{"clock_nanosleep", 0, call, due, p.ClockGettime(id, clock.VDSO)}
+}
+
+func addTimerfd(p *clone.Program, id clock.ID, due time.Duration) wait {
+	fd := armTimerfd(p, id, due)
+	read := p.On(fd, unix.SYS_READ, p.Word().Addr(), 8)
+	return wait{"timerfd", 0, read, due, p.ClockGettime(id, clock.VDSO)}
+}
+
+// armTimerfd adds the making of a timer, once, at a time.
+func armTimerfd(p *clone.Program, id clock.ID, due time.Duration) clone.Result {
+	fd := p.Syscall(unix.SYS_TIMERFD_CREATE, uintptr(id), 0)
+	spec := clone.Bytes(abi.Timespec{}, abi.Time64.Timespec(due))
+	p.On(fd, abi.Time64.Nr(abi.TimerfdSettime), unix.TFD_TIMER_ABSTIME, p.Data(spec), 0)
+	return fd
+}
+
+func addFutex(p *clone.Program, id clock.ID, due time.Duration) wait {
+	const futexWaitBitset, matchAny = 9, 0xffffffff
+	call := p.Syscall(abi.Time64.Nr(abi.Futex), p.Word().Addr(), futexWaitBitset, 0, timespec(p, due), 0, matchAny)
+	return wait{"futex", unix.ETIMEDOUT, call, due, p.ClockGettime(id, clock.VDSO)}
+}
+
+func timespec(p *clone.Program, d time.Duration) uintptr {
+	return p.Data(clone.Bytes(abi.Time64.Timespec(d)))
+}
+
+// execTime is enough for a program to get to its first line, which is to be
+// before a deadline; where it is not, the test tells less but holds.
+const execTime = 300 * time.Millisecond
+
+// timersAt is where the child leaves timers for the program that it becomes.
+const timersAt = 100
+
+// A timer that the child has armed goes on over execve() and is due when it was
+// said to be, on whatever clock that was: its own if it was in the namespace
+// from the start, its parent's if it enters it just then.
+func TestOffsetsDeadlineOverExec(t *testing.T) {
+	kernel := design.Need(t)
+	births := map[string]uint64{"direct": 0}
+	for name, flags := range sharedMemory {
+		births[name] = flags
+	}
+	for name, flags := range births {
+		for _, ns := range namespaces {
+			if !lane.Virtual() && ns.offsets != timens.Across {
+				continue // an execve() of a Go program takes its time
+			}
+			t.Run(name+"/"+ns.name, func(t *testing.T) {
+				args := kernel.Args(ns.offsets)
+				args.Flags |= flags
+				p := timens.NewProgram(t)
+				var in []await
+				for i, id := range timens.Clocks {
+					due := timens.Now(t, id) + execTime + time.Duration(2*i)*interval // one after the other
+					inside := due + ns.offsets.Of(id)
+					if flags == 0 {
+						due = inside
+					}
+					p.On(armTimerfd(p, id, due), unix.SYS_DUP3, uintptr(timersAt+i), 0)
+					in = append(in, await{timersAt + i, id, inside + interval})
+				}
+				for i, got := range probe.Finish[[]awaited](t, design.Launch(args), p, "await", in) {
+					due, id := in[i].Until-interval, in[i].Clock.String()
+					if most := execTime + time.Duration(2*i)*interval; got.Left > most {
+						t.Errorf("the timer on %s had %v left after execve(), want at most %v", id, got.Left, most)
+					}
+					checkWoke(t, "timerfd on "+id, got.Expired, due)
+					checkWoke(t, "clock_nanosleep on "+id, got.Woke, due+interval)
+				}
+			})
+		}
+	}
+}
+
+// await is what awaitTimer is told: to wait for a timer, and then itself.
+type await struct {
+	Timer int
+	Clock clock.ID
+	Until time.Duration
+}
+
+type awaited struct {
+	Left          time.Duration // of the timer
+	Expired, Woke time.Duration // the clock after the timer and after the sleep
+}
+
+// awaitTimers is the probe "await".
+func awaitTimers(in []await) ([]awaited, error) {
+	out := make([]awaited, len(in))
+	for i, a := range in {
+		var err error
+		if out[i], err = awaitTimer(a); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func awaitTimer(in await) (out awaited, err error) {
+	var spec unix.ItimerSpec
+	if err := unix.TimerfdGettime(in.Timer, &spec); err != nil {
+		return out, fmt.Errorf("timerfd_gettime: %w", err)
+	}
+	out.Left = time.Duration(spec.Value.Nano())
+	if _, err := unix.Read(in.Timer, make([]byte, 8)); err != nil {
+		return out, fmt.Errorf("read timerfd: %w", err)
+	}
+	if out.Expired, err = clock.Read(in.Clock, clock.VDSO); err != nil {
+		return out, err
+	}
+	until := unix.NsecToTimespec(int64(in.Until))
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.ClockNanosleep(int32(in.Clock), unix.TIMER_ABSTIME, &until, nil)
+	}
+	if err != nil {
+		return out, fmt.Errorf("clock_nanosleep: %w", err)
+	}
+	out.Woke, err = clock.Read(in.Clock, clock.VDSO)
+	return out, err
+}

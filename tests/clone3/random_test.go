@@ -1,0 +1,281 @@
+// The tests in this file need a series with offsets.
+
+package clone3
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/lane"
+	"timens-vmtest/tests/internal/profile"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// Whatever is asked for, what comes of it is what the rules say. Attempts are
+// around those that succeed: most of the space of arguments is one error.
+func TestRandomCalls(t *testing.T) {
+	testRandomCalls(t, timens.Fork, timens.Offsets{})
+}
+
+// So it is from inside another time namespace.
+func TestRandomCallsNested(t *testing.T) {
+	testRandomCalls(t, timens.Unshared(timens.Ahead), timens.Ahead)
+}
+
+func testRandomCalls(t *testing.T, launch clone.Launcher, home timens.Offsets) {
+	kernel := design.Need(t)
+	seed := randomSeed
+	for seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("to have the same calls again, set randomSeed in tests/clone3/seed_test.go to %d", seed)
+	beUpFor(t, 2*time.Second)
+	random := rand.New(rand.NewPCG(seed, 0))
+	batches := 3
+	if lane.Virtual() {
+		batches = 10
+	}
+	seen := make(map[unix.Errno]int)
+	for range batches {
+		randomBatch(t, kernel, random, launch, situation{now: home, children: home, sysAdmin: true, sysTime: true}, seen)
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("outcomes: %v", seen)
+	for _, errno := range []unix.Errno{0, unix.E2BIG, unix.EINVAL, unix.EPERM, unix.ERANGE} {
+		if seen[errno] < batches {
+			t.Errorf("%d calls of %d came to %v: that is no test", seen[errno], batches*batchSize, errno)
+		}
+	}
+}
+
+// batchSize is how many calls the children of one process make, one each.
+const batchSize = 48
+
+// trial is an attempt by a process in some situation.
+type trial struct {
+	situation
+	attempt
+	meaning design.Meaning
+	fork    clone.Result
+	began   clone.Reading
+	steps   *profile.Steps
+	ended   clone.Ended
+}
+
+func randomBatch(t *testing.T, kernel design.Name, random *rand.Rand, launch clone.Launcher, home situation, seen map[unix.Errno]int) {
+	t.Helper()
+	nursery := timens.NewProgram(t)
+	nursery.Slim()
+	now := map[clock.ID]time.Duration{clock.Monotonic: timens.Now(t, clock.Monotonic), clock.Boottime: timens.Now(t, clock.Boottime)}
+	early := kernel != design.Namespaces
+	var trials []*trial
+	for range batchSize {
+		tr := &trial{situation: home}
+		for { // a child that nobody can wait for is not wanted
+			tr.attempt = newAttempt(kernel, random)
+			tr.meaning = kernel.Meaning(tr.words, tr.memory)
+			if tr.flags&(unix.CLONE_THREAD|unix.CLONE_PARENT) == 0 || tr.predict(tr.attempt, tr.meaning, early, now) != 0 {
+				break
+			}
+		}
+		tr.add(nursery, random)
+		trials = append(trials, tr)
+	}
+	before := measureBase(t)
+	timens.RunMany(t, launch, nursery)
+	base := before.Or(measureBase(t))
+	for _, tr := range trials {
+		want := tr.predict(tr.attempt, tr.meaning, early, now)
+		seen[want]++
+		tr.check(t, want, base)
+	}
+}
+
+// add has a child of nursery come into a random situation and make the attempt.
+func (tr *trial) add(nursery *clone.Program, random *rand.Rand) {
+	stage, child := nursery.Sub(), nursery.Sub()
+	birth := &clone.Args{ExitSignal: uint64(unix.SIGCHLD)}
+	if random.IntN(4) == 0 {
+		tr.user = true
+		birth.Flags |= unix.CLONE_NEWUSER
+		stage.WriteFile("/proc/self/uid_map", "0 0 1")
+		stage.WriteFile("/proc/self/setgroups", "deny")
+		stage.WriteFile("/proc/self/gid_map", "0 0 1")
+		if random.IntN(4) == 0 {
+			tr.limited = true
+			stage.WriteFile("/proc/sys/user/max_time_namespaces", "0")
+		}
+	}
+	if !tr.limited && random.IntN(3) == 0 {
+		tr.pending, tr.children = true, timens.Across
+		stage.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
+		stage.WriteFile(offsetsFile, tr.children.String())
+	}
+	switch random.IntN(6) {
+	case 0:
+		tr.sysAdmin = false
+		dropCapabilities(stage, unix.CAP_SYS_ADMIN)
+	case 1:
+		tr.sysTime = false
+		dropCapabilities(stage, unix.CAP_SYS_TIME)
+	}
+	tr.began = stage.ClockGettime(clock.Realtime, clock.Syscall)
+	tr.steps = profile.AddBrief(child, timens.Offsets{Monotonic: maxClock})
+	tr.fork = stage.Fork(tr.args(stage), tr.size, child)
+	stage.Wait(tr.fork)
+	tr.ended = nursery.Wait(nursery.Fork(birth, clone.SizeVer0, stage))
+}
+
+// args are the attempt's, with all memory in p.
+func (a attempt) args(p *clone.Program) *clone.Args {
+	args := &clone.Args{
+		Flags: a.flags, ExitSignal: a.exitSignal, SetTIDSize: a.pidSize,
+		Pidfd: p.Word().Int32(), ParentTID: p.Word().Int32(), ChildTID: p.Word().Int32(),
+	}
+	args.Lack(a.words[0], a.words[1])
+	if a.memory != nil {
+		args.Hold(a.memory, a.words[1])
+	}
+	if a.pids != nil {
+		args.SetTID = p.PIDs(a.pids...)
+	}
+	if a.tail {
+		args.Tail[0] = 1
+	}
+	return args
+}
+
+func (tr *trial) check(t *testing.T, want unix.Errno, base profile.Base) {
+	t.Helper()
+	fail := func(format string, args ...any) {
+		t.Helper()
+		t.Errorf("%v\nby %+v: "+format, append([]any{tr.attempt, tr.situation}, args...)...)
+	}
+	if status, err := tr.ended.Status(); err != nil || status != 0 {
+		fail("the caller ended with %#x, %v, want exit(0)", int(status), err)
+	}
+	err := tr.fork.Err()
+	switch {
+	case want == 0 && err != nil:
+		fail("clone3: %v, want success", err)
+	case want != 0 && err != want:
+		fail("clone3: %v, want %v", err, want)
+	case want == 0:
+		told, err := tr.steps.Read(timens.Time(t, tr.began), base)
+		if err != nil {
+			fail("the child: %v", err)
+			return
+		}
+		for _, wrong := range tr.predictEffect(tr.attempt, tr.meaning).check(told) {
+			fail("%s", wrong)
+		}
+	}
+}
+
+// newAttempt is a good one with up to three changes.
+func newAttempt(kernel design.Name, random *rand.Rand) attempt {
+	a := attempt{flags: unix.CLONE_NEWTIME, exitSignal: uint64(unix.SIGCHLD), size: clone.SizeVer3}
+	a.offsets(kernel, random)
+	for range random.IntN(4) {
+		a.change(kernel, random)
+	}
+	if a.size < clone.SizeVer3 { // the members are not there: see TestOffsetsCutOff
+		a.words, a.memory = [2]uint64{}, nil
+	}
+	if a.size < clone.SizeVer1 {
+		a.pids, a.pidSize = nil, 0
+	}
+	return a
+}
+
+// someFlags are all those that a child can have without being ptraced or given
+// registers, and some that mean nothing.
+var someFlags = []uint64{
+	unix.CLONE_VM, unix.CLONE_VM, unix.CLONE_VFORK, unix.CLONE_FS, unix.CLONE_FILES, unix.CLONE_SIGHAND,
+	unix.CLONE_VM | unix.CLONE_SIGHAND, unix.CLONE_THREAD, unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD,
+	unix.CLONE_SYSVSEM, unix.CLONE_IO, unix.CLONE_CLEAR_SIGHAND, unix.CLONE_PARENT, unix.CLONE_UNTRACED,
+	unix.CLONE_PIDFD, unix.CLONE_PARENT_SETTID, unix.CLONE_CHILD_SETTID, unix.CLONE_CHILD_CLEARTID,
+	unix.CLONE_NEWNS, unix.CLONE_NEWUTS, unix.CLONE_NEWIPC, unix.CLONE_NEWPID, unix.CLONE_NEWNET, unix.CLONE_NEWCGROUP,
+	unix.CLONE_NEWUSER, unix.CLONE_NEWUSER, unix.CLONE_NEWTIME, unix.CLONE_NEWTIME,
+	1, 1 << 6, 0x400000, 1 << 34, 1 << 63,
+}
+
+func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
+
+func (a *attempt) change(kernel design.Name, random *rand.Rand) {
+	switch random.IntN(9) {
+	case 0, 1, 2:
+		a.flags ^= pick(random, someFlags...)
+	case 3:
+		a.size = pick[uintptr](random, 0, 63, 64, 80, 88, 104, 112, 1000, 4096, 4097, 1<<31)
+		a.tail = a.size > clone.SizeVer3 && random.IntN(3) == 0
+	case 4:
+		a.exitSignal = pick[uint64](random, 0, 0, 10, 64, 65, 255, 256, 1<<40)
+	case 5:
+		a.pids = pick(random, []int32{1}, []int32{1, 1}, []int32{0}, []int32{-1}, []int32{1, 1, 1}, make([]int32, 33))
+		a.pidSize = uint64(len(a.pids))
+		switch random.IntN(8) {
+		case 0:
+			a.pids = nil
+		case 1:
+			a.pidSize = 0
+		case 2, 3:
+			a.flags |= unix.CLONE_NEWPID
+		}
+	case 6:
+		a.words, a.memory = [2]uint64{}, nil
+	default:
+		a.offsets(kernel, random)
+		a.spoilOffsets(kernel, random)
+	}
+}
+
+// offsets gives an attempt some that are mostly good.
+func (a *attempt) offsets(kernel design.Name, random *rand.Rand) {
+	args := kernel.Args(timens.Offsets{Monotonic: offsetInReach(random), Boottime: offsetInReach(random)})
+	a.words, a.memory = args.Offsets, slices.Clone(args.Held())
+}
+
+// offsetInReach is good, or so bad that it does not matter when it is looked at.
+func offsetInReach(random *rand.Rand) time.Duration {
+	switch random.IntN(10) {
+	case 0:
+		return pick[time.Duration](random, math.MinInt64, math.MinInt64+1, -1<<62, -time.Hour, math.MaxInt64, 1<<62+1<<61)
+	case 1:
+		return pick[time.Duration](random, 0, 1, -1, time.Second, -time.Second, time.Second-1, 1-time.Second)
+	}
+	return randomOffset(random)%maxClock/2 + 1
+}
+
+// spoilOffsets changes what only one design has.
+func (a *attempt) spoilOffsets(kernel design.Name, random *rand.Rand) {
+	switch kernel {
+	case design.InlineNS:
+		a.words[random.IntN(2)] = 0
+	case design.Namespaces:
+		a.words[1] = pick[uint64](random, 0, 8, 15, 16, 17, 24, 64, 4096, 4097, 1<<32+16)
+		a.memory = append(a.memory, make([]byte, 4096)...)
+		if random.IntN(2) == 0 {
+			a.memory[pick(random, 16, 17, 23, 24, 63, 64, 4095)] = 1
+		}
+	default:
+		a.words[1] = pick[uint64](random, 0, 1, 1, 2, 2, 2, 3, 1<<63, math.MaxUint64)
+		e := random.IntN(2) * 24
+		if random.IntN(2) == 0 {
+			a.memory[e+pick(random, 0, 4, 12, 20, 23)] = byte(pick(random, 0, 1, 7, 0x80))
+		}
+	}
+	if kernel != design.InlineNS && random.IntN(6) == 0 {
+		a.words[0], a.memory = pick[uint64](random, 0, design.Nowhere), nil
+	}
+}

@@ -1,0 +1,70 @@
+package namespaces
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// Every size is either right or refused, and so is every byte that the kernel
+// does not know. A call that is right comes to what there is to say about a user
+// namespace too many, which costs no child.
+func TestEverySize(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	noUserNamespaces(t)
+	mem := make([]byte, 2*timens.PageSize)
+	copy(mem, asBytes(timens.Across))
+	args := pointer(&mem[0], 0)
+	args.Flags |= unix.CLONE_NEWUSER
+	p := timens.NewProgram(t)
+	refuse := func(size int, want unix.Errno) {
+		args.Offsets[1] = uint64(size)
+		design.RefuseProgram(t, p, args, clone.SizeVer3, want)
+	}
+	for size := range timens.PageSize + 200 {
+		switch {
+		case size < int(version0):
+			refuse(size, unix.EINVAL)
+		case size > timens.PageSize:
+			refuse(size, unix.E2BIG)
+		default:
+			refuse(size, unix.ENOSPC)
+		}
+	}
+	for at := int(version0); at < timens.PageSize; at++ {
+		mem[at] = 0x80
+		refuse(at+1, unix.E2BIG)
+		refuse(timens.PageSize, unix.E2BIG)
+		if at%61 == 0 {
+			refuse(at, unix.ENOSPC)
+		}
+		mem[at] = 0
+	}
+	if !bytes.Equal(mem[:version0], asBytes(timens.Across)) {
+		t.Errorf("the structure became % x", mem[:version0])
+	}
+}
+
+// noUserNamespaces allows nobody one until the test ends.
+func noUserNamespaces(t *testing.T) {
+	t.Helper()
+	const file = "/proc/sys/user/max_user_namespaces"
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("0"), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(file, old, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
