@@ -89,8 +89,8 @@ func TestOffsetsRangeIsOfInitialClock(t *testing.T) {
 		outer, inner timens.Offsets
 		want         unix.Errno
 	}{
-		{"back by an hour in a day ahead", timens.Ahead, timens.Offsets{Monotonic: -time.Hour, Boottime: time.Second}, unix.ERANGE},
-		{"back by an hour in two days ahead", timens.Ahead, timens.Offsets{Monotonic: time.Second, Boottime: -time.Hour}, unix.ERANGE},
+		{"an hour before the boot in a day ahead", timens.Ahead, timens.Offsets{Monotonic: -mono - time.Hour, Boottime: time.Second}, unix.ERANGE},
+		{"an hour before the boot in two days ahead", timens.Ahead, timens.Offsets{Monotonic: time.Second, Boottime: -boot - time.Hour}, unix.ERANGE},
 		{"lowest in lowest", lowest, lowest, 0},
 		{"highest in highest", highest, highest, 0},
 		{"highest in lowest", lowest, highest, 0},

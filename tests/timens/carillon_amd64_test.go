@@ -96,10 +96,6 @@ func (c *carillon) set(t *testing.T, offsets timens.Offsets, i int) {
 // the boot.
 const ktimeMaxSec = 9223372036
 
-// bellLimit is how late the news of a timer may be in the virtual lane, to one
-// who looks at hundreds of them.
-const bellLimit = 5 * time.Millisecond
-
 // listen waits until all bells have rung, each on time and none before another
 // that is due earlier. With two CPUs, of which the host may stop one, there is
 // no such order.
@@ -126,7 +122,7 @@ func (c *carillon) listen(t *testing.T) {
 			}
 			fds[i].Fd = -1 // not again
 			what := fmt.Sprintf("timer %d of %d, of %v, due at %v", i, len(c.bells), b.id, c.due(i))
-			checkLate(t, what, timens.Now(t, b.id)-c.due(i), bellLimit)
+			checkLate(t, what, timens.Now(t, b.id)-c.due(i), late())
 			if lane.Virtual() && i <= previous {
 				t.Errorf("%s expired after timer %d", what, previous)
 			}

@@ -191,16 +191,12 @@ func (s *sleeper) finish(t *testing.T) time.Duration {
 	}
 	latest := time.Duration(math.MinInt64)
 	for via, r := range s.readings {
-		late := timens.Time(t, r) - due
-		checkLate(t, fmt.Sprintf("%s for %v to %v, by %v", s.name, s.length, due, via), late, lateLimit+rounded)
-		latest = max(latest, late-rounded)
+		lateness := timens.Time(t, r) - due
+		checkLate(t, fmt.Sprintf("%s for %v to %v, by %v", s.name, s.length, due, via), lateness, late()+rounded)
+		latest = max(latest, lateness-rounded)
 	}
 	return latest
 }
-
-// lateLimit is how late a waiter may be in the virtual lane: a timer's interrupt,
-// the switch of tasks, and a clock read.
-const lateLimit = 2 * time.Millisecond
 
 // checkLate judges how late a wait was over.
 func checkLate(t *testing.T, what string, late, limit time.Duration) {

@@ -21,7 +21,10 @@ const near = 50 * time.Millisecond
 // late is the most that a waiter may notice its time after it.
 func late() time.Duration {
 	if lane.Virtual() {
-		return 2 * time.Millisecond // a timer's interrupt and one switch of tasks
+		// Mostly 0.3 ms: a timer's interrupt and one switch of tasks. But there is
+		// one CPU, and a Go runtime that has just begun to collect garbage on it,
+		// or the kernel to write back, takes it for milliseconds.
+		return 10 * time.Millisecond
 	}
 	return 5 * time.Second // more than a very busy host adds to an emulated guest's
 }
