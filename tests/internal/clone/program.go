@@ -96,7 +96,8 @@ func (p *Program) Close() error {
 // step. For a child of its own a Go program has to be copied, which takes ten
 // times longer than the rest of fork() and exit(): who has many is to be slim.
 // It must not share its memory, and what its steps point at has to be the
-// program's, or be kept.
+// program's, or be kept. The kernel kills one whose C library had an area for
+// rseq(), as glibc has unless GLIBC_TUNABLES=glibc.pthread.rseq=0.
 func (p *Program) Slim() { p.slim = p.memory.steps(maxSubSteps) }
 
 // Keep has a slim child not give up b.
