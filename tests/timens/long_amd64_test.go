@@ -58,9 +58,9 @@ func before(monotonic, boottime time.Duration) func(*testing.T, time.Duration) t
 // longWait is a way to wait. Its steps wait until the clock shows spec.value, or
 // for as long. The last of them is returned, and what it is to return.
 type longWait struct {
-	name    string
-	rounded bool // up, by as much as an eighth
-	steps   func(p *clone.Program, id clock.ID, flags uintptr, spec *itimerspec) (clone.Result, error)
+	name  string
+	ticks bool // is counted in ticks, and rounded up by as much as an eighth
+	steps func(p *clone.Program, id clock.ID, flags uintptr, spec *itimerspec) (clone.Result, error)
 }
 
 var longWaits = []longWait{
@@ -103,7 +103,7 @@ type sleeper struct {
 	due      time.Duration // 0 if it waits for length from where it begins
 	wait     clone.Result
 	want     error
-	rounded  bool
+	ticks    bool
 	readings map[clock.Via]clone.Reading // after the wait
 	begun    clone.Reading
 }
@@ -118,7 +118,7 @@ func TestLongWaits(t *testing.T) {
 	for i, ns := range longNamespaces {
 		offsets := ns.offsets(t, long)
 		start := func(w longWait, id clock.ID, flags uintptr) {
-			s := &sleeper{name: fmt.Sprintf("%s/%s %v", ns.name, w.name, id), length: long + time.Duration(len(sleepers))*apart, rounded: w.rounded}
+			s := &sleeper{name: fmt.Sprintf("%s/%s %v", ns.name, w.name, id), length: long + time.Duration(len(sleepers))*apart, ticks: w.ticks}
 			s.start(t, offsets, w, id, flags)
 			sleepers = append(sleepers, s)
 		}
@@ -182,27 +182,28 @@ func (s *sleeper) finish(t *testing.T) time.Duration {
 	if err := s.wait.Err(); err != s.want {
 		t.Errorf("%s: the wait returned %v, want %v", s.name, err, s.want)
 	}
-	due, rounded := s.due, time.Duration(0)
+	due, early, rounded := s.due, time.Duration(0), time.Duration(0)
 	if due == 0 {
 		due = timens.Time(t, s.begun) + s.length
 	}
-	if s.rounded {
-		rounded = s.length / 7
+	if s.ticks {
+		early, rounded = earlyByTicks(s.length), s.length/7
 	}
 	latest := time.Duration(math.MinInt64)
 	for via, r := range s.readings {
 		lateness := timens.Time(t, r) - due
-		checkLate(t, fmt.Sprintf("%s for %v to %v, by %v", s.name, s.length, due, via), lateness, late()+rounded)
+		checkLate(t, fmt.Sprintf("%s for %v to %v, by %v", s.name, s.length, due, via), lateness, early, late()+rounded)
 		latest = max(latest, lateness-rounded)
 	}
 	return latest
 }
 
-// checkLate judges how late a wait was over.
-func checkLate(t *testing.T, what string, late, limit time.Duration) {
+// checkLate judges how late a wait was over, which may have been before its time
+// by as much as early says.
+func checkLate(t *testing.T, what string, late, early, limit time.Duration) {
 	t.Helper()
 	switch {
-	case late < 0:
+	case late < -early:
 		t.Errorf("%s: over %v early", what, -late)
 	case lane.Virtual() && late > limit:
 		t.Errorf("%s: over %v late, want at most %v", what, late, limit)

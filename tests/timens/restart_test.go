@@ -99,7 +99,7 @@ func testRestarted(t *testing.T, waits ...restartable) {
 				timens.Reap(t, w.child)
 			}
 			for _, w := range all {
-				w.outcome(t).check(t, w, ns.Offsets.Of(w.clock), late())
+				w.outcome(t).check(t, w, ns.Offsets.Of(w.clock), 0, late())
 			}
 		})
 	}

@@ -87,7 +87,7 @@ func testTimers(t *testing.T, some ...timerRequest) {
 
 func (f timerFacts) check(t *testing.T, r timerRequest, offset time.Duration) {
 	t.Helper()
-	f.Near.check(t, r, offset, r.late())
+	f.Near.check(t, r, offset, 0, r.late())
 	if f.Near.Err != "" || f.Near.Waiting {
 		return
 	}
