@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"timens-vmtest/kconfig"
@@ -58,6 +59,21 @@ type Image struct {
 // debug is the path of vmlinux with its debug information, which QEMU need not
 // load and which need not be verified for every run.
 func (i Image) debug() string { return i.Vmlinux + ".debug" }
+
+var hzRE = regexp.MustCompile(`(?m)^CONFIG_HZ=(\d+)$`)
+
+// HZ returns CONFIG_HZ, or 0 for a configuration without.
+func (i Image) HZ() (int, error) {
+	text, err := os.ReadFile(i.Config)
+	if err != nil {
+		return 0, err
+	}
+	m := hzRE.FindSubmatch(text)
+	if m == nil {
+		return 0, nil
+	}
+	return strconv.Atoi(string(m[1]))
+}
 
 // Fixed so that equal inputs make equal kernels, byte for byte.
 var buildEnv = []string{

@@ -358,8 +358,12 @@ func (a *app) buildArchive(ctx context.Context, s initramfs.Spec) (initramfs.Arc
 
 // boot boots all lanes side by side and leaves their evidence.
 func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, key, dir string) error {
+	hz, err := image.HZ()
+	if err != nil {
+		return err
+	}
 	g := vm.Guest{
-		Kernel: image.Vmlinux, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, Long: a.long, QEMU: qemu,
+		Kernel: image.Vmlinux, HZ: hz, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, Long: a.long, QEMU: qemu,
 		Key: key, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
 	}
 	// The archive can be built again, byte for byte but for its key, and is the

@@ -88,7 +88,11 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(tmp)
-	g := vm.Guest{Kernel: image.Vmlinux, Initramfs: filepath.Join(tmp, "initramfs.cpio"), Accel: a.accel, QEMU: qemu}
+	hz, err := image.HZ()
+	if err != nil {
+		return 0, err
+	}
+	g := vm.Guest{Kernel: image.Vmlinux, HZ: hz, Initramfs: filepath.Join(tmp, "initramfs.cpio"), Accel: a.accel, QEMU: qemu}
 	if g.Accel == vm.Auto {
 		g.Accel = vm.Known(g, filepath.Join(a.cache.Dir, "kvm"))
 	}

@@ -73,9 +73,11 @@ type ports struct {
 	records *uart  // the guest's ttyS1
 	monitor *port  // QEMU's own, in QMP
 	dir     string // where QEMU finds the pipes
+
+	debugger *debugger // nil if the guest needs none
 }
 
-// newPorts makes all ports, adds them to QEMU, and returns those that are open
+// newPorts makes all ports but the debugger, adds them to QEMU, and returns those that are open
 // even with an error.
 func newPorts(opts *qemu.Options) (p ports, err error) {
 	if p.dir, err = os.MkdirTemp("", "vmtest-ports-"); err != nil {
@@ -106,8 +108,12 @@ func newPorts(opts *qemu.Options) (p ports, err error) {
 
 // handOver closes QEMU's ends, once it has them.
 func (p *ports) handOver() error {
-	return errors.Join(p.console.theirOut.Close(), p.console.theirInto.Close(),
+	err := errors.Join(p.console.theirOut.Close(), p.console.theirInto.Close(),
 		p.records.theirOut.Close(), p.records.theirInto.Close(), p.monitor.theirs.Close())
+	if p.debugger != nil {
+		err = errors.Join(err, p.debugger.theirs.Close())
+	}
+	return err
 }
 
 // close closes what is open. What is closed already is no error, and what
@@ -123,6 +129,10 @@ func (p *ports) close() {
 	if p.monitor != nil {
 		_ = p.monitor.Close()
 		_ = p.monitor.theirs.Close()
+	}
+	if p.debugger != nil {
+		_ = p.debugger.Close()
+		_ = p.debugger.theirs.Close()
 	}
 	_ = os.RemoveAll(p.dir)
 }

@@ -26,6 +26,7 @@ type supervisor struct {
 	limits  Limits
 	watch   func(wire.Record)
 	stalled <-chan struct{} // closed when QEMU has nothing to run
+	preset  *preset         // by the debugger, which then is one of the ports
 	ports
 }
 
@@ -55,6 +56,10 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 		recordsDone <- save(s.records, filepath.Join(dir, wire.RecordsFile), lines)
 		close(lines)
 	}()
+	presetDone := make(chan error, 1)
+	if s.preset != nil {
+		go func() { presetDone <- s.debugger.apply(*s.preset) }()
+	}
 	exited := make(chan error, 1)
 	go func() { exited <- vm.Wait() }()
 
@@ -126,6 +131,10 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 			stop(wire.Interrupted, "")
 			kill() // even while a hanging kernel dumps its tasks
 			interrupt = nil
+		case err := <-presetDone:
+			if err != nil {
+				stop(wire.HostTrouble, err.Error())
+			}
 		case err := <-consoleDone:
 			consoleDone = nil
 			if err != nil {

@@ -34,6 +34,7 @@ const (
 // Guest is what to boot and in what.
 type Guest struct {
 	Kernel    string        // path of vmlinux
+	HZ        int           // CONFIG_HZ of the kernel; 0: not known, and the kernel measures for itself
 	Initramfs string        // path of the cpio archive
 	Accel     string        // KVM or TCG
 	Lane      string        // wire.Real or wire.Virtual
@@ -48,10 +49,7 @@ type Guest struct {
 
 // icountShift makes an instruction take 2^icountShift ns of virtual time: 16 ns,
 // about what TCG takes for one here, so that a plan takes as long in both
-// lanes. The kernel calibrates its APIC timer by waiting 0.2 s, with PAUSE, which
-// QEMU emulates slowly: with shifts of 2, 3, 4, 5 and 6 a bare boot takes 8.7,
-// 5.2, 3.5, 2.5 and 2.2 s of a CPU. From 5 on, a system call takes 50 us and more,
-// and bounds get loose.
+// lanes. SHIFTS
 const icountShift = 4
 
 // Limits end a boot that does not end by itself. All are host time. The guest's
@@ -145,6 +143,17 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
+	var apic *preset
+	if g.Lane == wire.Virtual && g.HZ > 0 {
+		if apic, err = apicPeriod(g.Kernel, g.HZ); err != nil {
+			return wire.Exit{}, err
+		}
+	}
+	if apic != nil {
+		if p.debugger, err = newDebugger(opts); err != nil {
+			return wire.Exit{}, err
+		}
+	}
 	log, err := newQEMULog(filepath.Join(dir, wire.QEMUFile))
 	if err != nil {
 		return wire.Exit{}, err
@@ -163,7 +172,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	s := supervisor{plan: plan, limits: lim, watch: watch, stalled: log.stalled, ports: p}
+	s := supervisor{plan: plan, limits: lim, watch: watch, stalled: log.stalled, ports: p, preset: apic}
 	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err
@@ -196,9 +205,11 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		if virtual {
 			khz = 1e6 // counts virtual nanoseconds
 		}
+		if g.HZ > 0 {
+			kernelArgs = append(kernelArgs, fmt.Sprintf("lpj=%d", khz*1000/int64(g.HZ))) // spares each CPU a delay loop
+		}
 		kernelArgs = append(kernelArgs, "tsc=reliable",
 			fmt.Sprintf("tsc_early_khz=%d", khz),
-			fmt.Sprintf("lpj=%d", khz*1000/hz), // spares each CPU a delay loop
 			// The kernel waits 40 ms for ten ticks of the PIT, and panics ("IO-APIC
 			// + timer doesn't work!") when a busy host withholds them.
 			"no_timer_check",
@@ -244,9 +255,6 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		),
 		qemu.ArbitraryArgs(clock...))
 }
-
-// hz is CONFIG_HZ of kconfig/base.config.
-const hz = 250
 
 // ended reads how QEMU ended off Wait's error. What is left of the error says
 // that not all that QEMU printed was kept.
