@@ -54,48 +54,25 @@ const sigevSignal, sigevNone, sigevThreadID = 0, 1, 4
 
 // posixTimer is a timer of timer_create().
 type posixTimer struct {
-	id    int32
+	armed
 	signo int32
-	width abi.Time
 }
 
 func newPosixTimer(id clock.ID, width abi.Time, event sigevent) (posixTimer, error) {
-	tm := posixTimer{signo: event.signo, width: width}
+	var timerID int32
 	_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, uintptr(id),
-		uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&tm.id)))
+		uintptr(unsafe.Pointer(&event)), uintptr(unsafe.Pointer(&timerID)))
 	if errno != 0 {
-		return tm, fmt.Errorf("timer_create: %w", errno)
+		return posixTimer{}, fmt.Errorf("timer_create: %w", errno)
 	}
-	return tm, nil
+	return posixTimer{armed{uintptr(timerID), width, abi.TimerSettime, abi.TimerGettime}, event.signo}, nil
 }
 
 // itimerspec is struct itimerspec.
 type itimerspec struct{ interval, value unix.Timespec }
 
-func (tm posixTimer) set(absolute bool, to time.Duration) error {
-	flags := uintptr(0)
-	if absolute {
-		flags = unix.TIMER_ABSTIME
-	}
-	spec := tm.width.Itimerspec(to)
-	_, _, errno := unix.Syscall6(tm.width.Nr(abi.TimerSettime), uintptr(tm.id), flags, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("timer_settime: %w", errno)
-	}
-	return nil
-}
-
-func (tm posixTimer) left() (time.Duration, error) {
-	spec := new(abi.Itimerspec)
-	_, _, errno := unix.Syscall(tm.width.Nr(abi.TimerGettime), uintptr(tm.id), uintptr(unsafe.Pointer(spec)), 0)
-	if errno != 0 {
-		return 0, fmt.Errorf("timer_gettime: %w", errno)
-	}
-	return tm.width.Value(spec)
-}
-
 func (tm posixTimer) close() error {
-	_, _, errno := unix.Syscall(unix.SYS_TIMER_DELETE, uintptr(tm.id), 0, 0)
+	_, _, errno := unix.Syscall(unix.SYS_TIMER_DELETE, tm.handle, 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("timer_delete: %w", errno)
 	}

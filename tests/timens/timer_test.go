@@ -5,11 +5,14 @@ import (
 	"math"
 	"testing"
 	"time"
+	"unsafe"
 
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
 )
 
 // far is a time to come that is looked at but not waited for.
@@ -21,6 +24,36 @@ type timer interface {
 	left() (time.Duration, error)
 	wait(timeout time.Duration) error // until it expires
 	close() error
+}
+
+// armed is what timers of timer_create() and timerfd_create() have in common.
+type armed struct {
+	handle           uintptr // what the calls know it by
+	width            abi.Time
+	settime, gettime abi.Call
+}
+
+func (a armed) set(absolute bool, to time.Duration) error {
+	flags := uintptr(0)
+	if absolute {
+		flags = unix.TIMER_ABSTIME // TFD_TIMER_ABSTIME is the same
+	}
+	spec := a.width.Itimerspec(to)
+	_, _, errno := unix.Syscall6(a.width.Nr(a.settime), a.handle, flags, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("settime: %w", errno)
+	}
+	return nil
+}
+
+// left is the time until it expires, 0 if it has.
+func (a armed) left() (time.Duration, error) {
+	spec := new(abi.Itimerspec)
+	_, _, errno := unix.Syscall(a.width.Nr(a.gettime), a.handle, uintptr(unsafe.Pointer(spec)), 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("gettime: %w", errno)
+	}
+	return a.width.Value(spec)
 }
 
 // timerKinds make timers. They may block signals for their goroutine.

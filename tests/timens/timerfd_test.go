@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-	"unsafe"
 
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
@@ -29,8 +28,8 @@ func testTimerfd(t *testing.T, absolute bool, clocks ...clock.ID) {
 }
 
 type timerfd struct {
-	fd    int
-	width abi.Time
+	armed
+	fd int
 }
 
 func newTimerfd(id clock.ID, width abi.Time) (timer, error) {
@@ -38,29 +37,7 @@ func newTimerfd(id clock.ID, width abi.Time) (timer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("timerfd_create: %w", err)
 	}
-	return timerfd{fd, width}, nil
-}
-
-func (tm timerfd) set(absolute bool, to time.Duration) error {
-	flags := uintptr(0)
-	if absolute {
-		flags = unix.TFD_TIMER_ABSTIME
-	}
-	spec := tm.width.Itimerspec(to)
-	_, _, errno := unix.Syscall6(tm.width.Nr(abi.TimerfdSettime), uintptr(tm.fd), flags, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("timerfd_settime: %w", errno)
-	}
-	return nil
-}
-
-func (tm timerfd) left() (time.Duration, error) {
-	spec := new(abi.Itimerspec)
-	_, _, errno := unix.Syscall(tm.width.Nr(abi.TimerfdGettime), uintptr(tm.fd), uintptr(unsafe.Pointer(spec)), 0)
-	if errno != 0 {
-		return 0, fmt.Errorf("timerfd_gettime: %w", errno)
-	}
-	return tm.width.Value(spec)
+	return timerfd{armed{uintptr(fd), width, abi.TimerfdSettime, abi.TimerfdGettime}, fd}, nil
 }
 
 func (tm timerfd) wait(timeout time.Duration) error {
