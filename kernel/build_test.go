@@ -56,7 +56,7 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	w := world{t, t.Context(), Cache{t.TempDir()}, Base{}}
-	base, err := openTree(folder(t, fakeTree))
+	base, err := openTree(t.Context(), folder(t, fakeTree), quiet{t})
 	if err != nil {
 		t.Fatal(err)
 	}

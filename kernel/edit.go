@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -118,24 +119,9 @@ func Export(ctx context.Context, folder, dir string) ([]string, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	// Everything that a configuration could make otherwise is spelled out.
-	out, err := run(git(ctx, dir,
-		"-c", "core.abbrev=12", "-c", "core.quotePath=true", "-c", "diff.algorithm=default", "-c", "diff.context=3",
-		"-c", "diff.indentHeuristic=true", "-c", "diff.mnemonicPrefix=false", "-c", "diff.noprefix=false", "-c", "diff.renames=true",
-		"-c", "diff.suppressBlankEmpty=false", "-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "i18n.logOutputEncoding=UTF-8",
-		"format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-attach", "--no-thread", "--no-notes", "--no-cover-letter",
-		"--no-to", "--no-cc", "--no-from", "--no-ext-diff", "--no-textconv", "--no-color", "--suffix=.patch", "--subject-prefix=PATCH", "--start-number=1",
-		"-o", tmp, base+"..HEAD"))
+	fresh, err := formatPatches(ctx, dir, base+"..HEAD", tmp)
 	if err != nil {
 		return nil, err
-	}
-	var fresh []Patch
-	for path := range strings.Lines(string(out)) {
-		p, err := LoadPatch(strings.TrimSuffix(path, "\n"))
-		if err != nil {
-			return nil, fmt.Errorf("a commit in %s cannot be a patch: %w", dir, err)
-		}
-		fresh = append(fresh, p)
 	}
 	changed, err := rewrite(folder, fresh)
 	if err != nil {
@@ -147,6 +133,36 @@ func Export(ctx context.Context, folder, dir string) ([]string, error) {
 	}
 	_, err = run(git(ctx, dir, "config", stateKey, state))
 	return changed, err
+}
+
+// plainDiff are git's options that spell out everything that a configuration
+// could make otherwise in a diff.
+var plainDiff = []string{
+	"-c", "core.abbrev=12", "-c", "core.quotePath=true", "-c", "diff.algorithm=default", "-c", "diff.context=3",
+	"-c", "diff.indentHeuristic=true", "-c", "diff.mnemonicPrefix=false", "-c", "diff.noprefix=false", "-c", "diff.renames=true",
+	"-c", "diff.suppressBlankEmpty=false",
+}
+
+// formatPatches makes patches of commits, in the folder to.
+func formatPatches(ctx context.Context, dir, commits, to string) ([]Patch, error) {
+	out, err := run(git(ctx, dir, slices.Concat(plainDiff, []string{
+		"-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "i18n.logOutputEncoding=UTF-8",
+		"format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-attach", "--no-thread", "--no-notes", "--no-cover-letter",
+		"--no-to", "--no-cc", "--no-from", "--no-ext-diff", "--no-textconv", "--no-color", "--suffix=.patch", "--subject-prefix=PATCH", "--start-number=1",
+		"-o", to, commits,
+	})...))
+	if err != nil {
+		return nil, err
+	}
+	var all []Patch
+	for path := range strings.Lines(string(out)) {
+		p, err := LoadPatch(strings.TrimSuffix(path, "\n"))
+		if err != nil {
+			return nil, fmt.Errorf("a commit in %s cannot be a patch: %w", dir, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // exportable refuses to lose work, in the tree or in the folder, and returns

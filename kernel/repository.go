@@ -21,7 +21,8 @@ var gitEnv = []string{
 }
 
 func git(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	return command(ctx, dir, gitEnv, "git", args...)
+	// A tree that the user names may be another user's.
+	return command(ctx, dir, gitEnv, "git", append([]string{"-c", "safe.directory=" + dir}, args...)...)
 }
 
 // gitLine runs git and returns what it printed, without the last newline.

@@ -32,8 +32,9 @@ type Series struct {
 
 // Patch is one patch of a series.
 type Patch struct {
-	Name string // file name
-	Text []byte
+	Name  string // file name
+	Text  []byte
+	Local bool // it is what stands in a git tree and is not committed, and so is nothing to be sent
 
 	header *gitdiff.PatchHeader
 	files  []*gitdiff.File

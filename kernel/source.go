@@ -32,7 +32,8 @@ type Source struct {
 	URL    string // a tarball, http(s) or file
 	SHA256 string // its digest in hex; required with URL
 
-	Tree string // a kernel checkout, taken as it stands and never written to
+	Tree   string // a kernel checkout, taken as it stands and never written to
+	Commit string // of the git tree Tree: it is not taken as it stands, but as it was committed there
 }
 
 // Base is a kernel source tree on disk.
@@ -40,6 +41,7 @@ type Base struct {
 	Dir     string
 	Version string // of its Makefile, such as "6.12.117"
 	ID      string // equal IDs are equal contents
+	Origin  string // where it is from, for a person
 	private bool   // in the cache and never edited, so files may be hard-linked
 }
 
@@ -48,8 +50,10 @@ func (s Source) Fetch(ctx context.Context, c Cache, r Reporter) (Base, error) {
 	switch {
 	case s.Tree != "" && (s.URL != "" || s.Package != ""), s.URL != "" && s.Package != "":
 		return Base{}, &UsageError{errors.New("a base has one source: a tree, a tarball or a package")}
+	case s.Commit != "":
+		return s.fetchCommit(ctx, c, r)
 	case s.Tree != "":
-		return openTree(s.Tree)
+		return openTree(ctx, s.Tree, r)
 	case s.URL != "":
 		return s.fetchTarball(ctx, c, r)
 	}
@@ -58,7 +62,7 @@ func (s Source) Fetch(ctx context.Context, c Cache, r Reporter) (Base, error) {
 
 // openTree checks that dir is a kernel tree. What is in it is looked at when
 // it is copied.
-func openTree(dir string) (Base, error) {
+func openTree(ctx context.Context, dir string, r Reporter) (Base, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Base{}, err
@@ -67,7 +71,38 @@ func openTree(dir string) (Base, error) {
 	if err != nil {
 		return Base{}, &UsageError{fmt.Errorf("-tree %s is no kernel source tree: %w", dir, err)}
 	}
-	return Base{Dir: dir, Version: version}, nil
+	base := Base{Dir: dir, Version: version, Origin: "a folder"}
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		return base, nil
+	}
+	commit, err := gitLine(ctx, dir, "rev-parse", "--verify", "--quiet", "--short=12", "HEAD")
+	if err != nil {
+		return base, nil // nothing was ever committed
+	}
+	base.Origin = "commit " + commit
+	changed, err := run(git(ctx, dir, "--no-optional-locks", "status", "--porcelain"))
+	if n := bytes.Count(changed, []byte("\n")); n > 0 {
+		first, _, _ := bytes.Cut(changed[3:], []byte("\n"))
+		base.Origin += fmt.Sprintf(" with changes that are not committed (files: %d, the first is %s)", n, first)
+		r.Step("%s is tested as it stands: %s", dir, base.Origin)
+	}
+	return base, err
+}
+
+// fetchCommit checks a commit out into the cache.
+func (s Source) fetchCommit(ctx context.Context, c Cache, r Reporter) (Base, error) {
+	dir, err := filepath.Abs(s.Tree)
+	if err != nil {
+		return Base{}, err
+	}
+	id, err := gitLine(ctx, dir, "rev-parse", s.Commit+"^{tree}")
+	if err != nil {
+		return Base{}, err
+	}
+	return c.base(ctx, id, "commit "+s.Commit[:12], r, func(tmp string) error {
+		r.Step("check out %.12s of %s", s.Commit, dir)
+		return checkOut(ctx, dir, s.Commit, filepath.Join(tmp, "tree"))
+	})
 }
 
 var versionRE = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(.*)$`)
@@ -100,7 +135,7 @@ func (s Source) fetchTarball(ctx context.Context, c Cache, r Reporter) (Base, er
 	if len(want) != 2*sha256.Size || strings.Trim(want, "0123456789abcdef") != "" {
 		return Base{}, &UsageError{fmt.Errorf("-tarball needs -sha256 with the 64 hex digits of its digest, got %q", s.SHA256)}
 	}
-	return c.base(ctx, want, r, func(tmp string) error {
+	return c.base(ctx, want, s.URL, r, func(tmp string) error {
 		file := filepath.Join(tmp, path.Base(s.URL))
 		r.Step("fetch %s", s.URL)
 		if err := download(ctx, s.URL, file); err != nil {
@@ -169,7 +204,8 @@ func (s Source) fetchPackage(ctx context.Context, c Cache, r Reporter) (Base, er
 	if err != nil {
 		return Base{}, err
 	}
-	return c.base(ctx, newest.SHA256, r, func(tmp string) error {
+	origin := "Debian's " + strings.ReplaceAll(strings.TrimSuffix(newest.File, "_all.deb"), "_", " ")
+	return c.base(ctx, newest.SHA256, origin, r, func(tmp string) error {
 		r.Step("fetch %s by apt-get download", strings.TrimSuffix(newest.File, "_all.deb"))
 		if _, err := run(aptGet(ctx, tmp, "download", pkg)); err != nil {
 			return fmt.Errorf("%w\napt's lists may be old: type \"sudo apt-get update\" and try again", err)
@@ -238,7 +274,7 @@ func unpack(ctx context.Context, file string, r Reporter) error {
 // base returns the unpacked base with this digest, making it by fetch if it is
 // not there. fetch works in a temporary folder and leaves one folder "tree"
 // somewhere below it.
-func (c Cache) base(ctx context.Context, digest string, r Reporter, fetch func(tmp string) error) (Base, error) {
+func (c Cache) base(ctx context.Context, digest, origin string, r Reporter, fetch func(tmp string) error) (Base, error) {
 	name := digest[:20]
 	dir := filepath.Join(c.Dir, "base", name)
 	unlock, err := c.Lock(ctx, "base-"+name, "this kernel's source", r)
@@ -272,7 +308,7 @@ func (c Cache) base(ctx context.Context, digest string, r Reporter, fetch func(t
 	if err != nil {
 		return Base{}, fmt.Errorf("%s is no kernel source: %w; delete it to have it fetched again", dir, err)
 	}
-	return Base{Dir: dir, Version: version, ID: digest, private: true}, nil
+	return Base{Dir: dir, Version: version, ID: digest, Origin: origin, private: true}, nil
 }
 
 func findTree(tmp string) (string, error) {

@@ -78,6 +78,7 @@ type flags struct {
 	series  listFlag
 	patches pathFlag
 	source  kernel.Source
+	commits string // of source.Tree
 	configs pathFlag
 	lane    string
 	accel   string
@@ -102,8 +103,13 @@ func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` to apply on top of the series; may be repeated")
 	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
+	f.registerRange(set)
 	f.registerSource(set)
 	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
+}
+
+func (f *flags) registerRange(set *flag.FlagSet) {
+	set.StringVar(&f.commits, "range", "", "take the commits `BASE..HEAD` of the git tree that -tree names as the series, and BASE as its base")
 }
 
 func (f *flags) registerSource(set *flag.FlagSet) {
@@ -175,6 +181,9 @@ func (f *flags) check(root string) error {
 	}
 	if f.long < 0 || f.long > 0 && f.long < time.Second {
 		return usagef("-long %v is below one second", f.long)
+	}
+	if f.commits != "" && (f.source.Tree == "" || len(f.series) > 0) {
+		return usagef("-range goes with -tree, and without -series")
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {
 		return usagef("-sha256 goes with -tarball")

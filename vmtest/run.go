@@ -119,27 +119,27 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 	if _, err := verdict.ParseExpect(in.every); err != nil {
 		return inputs{}, usagef("kernel/%w", err)
 	}
-	if a.coverage && len(a.series) == 0 {
-		return inputs{}, usagef("-coverage: give the series whose lines are to be counted, by -series")
+	all, err := a.loadSeries(ctx)
+	if err != nil {
+		return inputs{}, err
 	}
-	if len(a.series) == 0 { // a tree that is to be tested as it stands
+	if a.coverage && len(all) == 0 {
+		return inputs{}, usagef("-coverage: give the series whose lines are to be counted, by -series or -range")
+	}
+	if len(all) == 0 { // a tree that is to be tested as it stands
 		in.series = []kernel.Series{{Name: "tree", Patches: extra, Expect: in.every, Design: a.designOf("")}}
 	}
 	seen := make(map[string]bool)
-	for _, which := range a.series {
-		s, err := kernel.LoadSeries(ctx, a.patchesDir(), which)
-		if err != nil {
-			return inputs{}, err
-		}
+	for _, s := range all {
 		if seen[s.Name] {
 			return inputs{}, usagef("-series: there are two series %s", s.Name)
 		}
 		seen[s.Name] = true
 		if s.Expect, err = verdict.JoinExpect(in.every, s.Expect); err != nil {
-			return inputs{}, usagef("series %s: %w", which, err)
+			return inputs{}, usagef("series %s: %w", s.Name, err)
 		}
 		if _, err := verdict.ParseFloor(s.Floor); err != nil {
-			return inputs{}, usagef("series %s: %w", which, err)
+			return inputs{}, usagef("series %s: %w", s.Name, err)
 		}
 		s.Patches = append(s.Patches, extra...)
 		if a.coverage && !s.Countable() {
@@ -149,6 +149,24 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		in.series = append(in.series, s)
 	}
 	return in, nil
+}
+
+// loadSeries reads the series that the command line names.
+func (a *app) loadSeries(ctx context.Context) ([]kernel.Series, error) {
+	if a.commits != "" {
+		s, base, err := kernel.LoadRange(ctx, a.source.Tree, a.commits)
+		a.source.Commit = base
+		return []kernel.Series{s}, err
+	}
+	var all []kernel.Series
+	for _, which := range a.series {
+		s, err := kernel.LoadSeries(ctx, a.patchesDir(), which)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // newFolder makes the folder of a run and points "latest" at it.
