@@ -25,15 +25,21 @@ NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
 # them up to date.
 .PHONY: vmtest test build deps bench canary long steady shell kernel initramfs series check clean
 
-vmtest: deps build
+vm# The scripts start hundreds of programs, which takes each a quarter of a second
+# with the race detector: one of them, with both lanes, is run with it.
+test: deps build
 	@bin/vmtest run $(CHOICES)
 
+# The scripts start hundreds of programs, which takes each a quarter of a second
+# with the race detector: one of them, with both lanes, is run with it.
 test: deps build
 	go vet ./...
 	GOARCH=386 go vet ./tests/...
 	@fmt=$$(gofmt -l .); test -z "$$fmt" || { echo "not gofmt-clean: $$fmt"; exit 1; }
 	go mod tidy -diff
-	$(NO_RSEQ) go test -race $(HOST_PACKAGES)
+	$(NO_RSEQ) go test -race -skip '^TestScripts$$' $(HOST_PACKAGES)
+	go test -race -run '^TestScripts$$/^run$$' ./vmtest
+	go test -run '^TestScripts$$' ./vmtest
 
 build:
 	@go build -o bin/vmtest ./vmtest
