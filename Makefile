@@ -25,9 +25,7 @@ NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
 # them up to date.
 .PHONY: vmtest test build deps bench canary long steady shell kernel initramfs series check clean
 
-vm# The scripts start hundreds of programs, which takes each a quarter of a second
-# with the race detector: one of them, with both lanes, is run with it.
-test: deps build
+vmtest: deps build
 	@bin/vmtest run $(CHOICES)
 
 # The scripts start hundreds of programs, which takes each a quarter of a second
