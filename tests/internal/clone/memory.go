@@ -12,13 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memorySize is room for hundreds of children. Only what is used costs anything.
-const memorySize = 16 << 20
+// memorySize is room for hundreds of children, and stacksSize is that of their
+// stacks in it. Only what is used costs anything.
+const (
+	memorySize = 16 << 20
+	stacksSize = 4 << 20
+)
 
-// memory is shared by all processes of a program, and by the test.
+// memory is shared by all processes of a program, and by the test, but for the
+// stacks: who gets a copy of its parent's memory has a copy of those too, and
+// may go on from the same place.
 type memory struct {
-	bytes []byte
-	used  int
+	bytes  []byte
+	used   int
+	stacks int // used of those, which are behind the rest
 }
 
 func newMemory() (*memory, error) {
@@ -26,15 +33,25 @@ func newMemory() (*memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map a program: %w", err)
 	}
+	_, err = unix.MmapPtr(-1, 0, unsafe.Pointer(&bytes[memorySize-stacksSize]), stacksSize, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_FIXED)
+	if err != nil {
+		return nil, fmt.Errorf("map a program's stacks: %w", err)
+	}
 	return &memory{bytes: bytes}, nil
 }
 
-// alloc returns zeroed memory, aligned for any kernel type.
-func (m *memory) alloc(size int) []byte { return m.allocAt(16, size) }
+func (m *memory) stack() []byte {
+	start := memorySize - stacksSize + m.stacks
+	m.stacks += stackSize
+	return m.bytes[start : start+stackSize : start+stackSize]
+}
 
-func (m *memory) allocAt(align, size int) []byte {
+// alloc returns zeroed memory, aligned for any kernel type.
+func (m *memory) alloc(size int) []byte {
+	const align = 16
 	start := (m.used + align - 1) &^ (align - 1)
-	if start+size > len(m.bytes) {
+	if start+size > memorySize-stacksSize {
 		panic("clone: program's data too large")
 	}
 	m.used = start + size

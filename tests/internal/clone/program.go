@@ -16,7 +16,6 @@ const (
 	maxSteps    = 1024
 	maxSubSteps = 128
 	stackSize   = 8 << 10 // for system calls and the vDSO
-	pageSize    = 4096
 
 	sysClone3 = 435 // for the assembly as well
 )
@@ -63,7 +62,7 @@ func emptyProgram(m *memory, steps int) *Program {
 	return &Program{
 		memory: m,
 		steps:  m.steps(steps),
-		stack:  m.allocAt(pageSize, stackSize),
+		stack:  m.stack(),
 		mask:   m.alloc(abi.SigsetSize),
 		ready:  -1,
 		resume: -1,
