@@ -14,6 +14,10 @@ const (
 	dumpLimit = 10 * time.Second
 )
 
+// answerLimit is how long QEMU's monitor may take to answer: the host is busy
+// with a guest whose CPUs all loop, and maybe with more.
+const answerLimit = 10 * time.Second
+
 // dump has a hanging kernel print what all its tasks do: by SysRq-T, and where
 // nothing answers that, because no CPU takes interrupts, by an NMI, which makes
 // it panic. It says nothing of how that went: the console shows it.
@@ -33,7 +37,7 @@ func (s supervisor) dump(printed *atomic.Int64) {
 
 // command sends a command to QEMU's monitor and waits until it was carried out.
 func (s supervisor) command(m *bufio.Reader, text string) error {
-	if err := s.monitor.SetDeadline(time.Now().Add(time.Second)); err != nil {
+	if err := s.monitor.SetDeadline(time.Now().Add(answerLimit)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(s.monitor, text); err != nil {
