@@ -5,6 +5,7 @@ package initramfs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +16,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -229,19 +231,20 @@ func (s Spec) plan() (wire.Plan, error) {
 	var chosen []string
 	for _, t := range s.suites() {
 		chosen = append(chosen, t.name())
-		names, err := t.tests(s.Module)
+		all, err := t.tests(s.Module)
 		if err != nil {
 			return wire.Plan{}, err
 		}
-		for _, name := range names {
-			id := wire.TestID{Package: t.name(), Name: name}
-			if s.Run == nil || s.Run.MatchString(id.String()) {
-				p.Tests = append(p.Tests, wire.Test{TestID: id, TimeoutS: s.Timeout.Seconds()})
+		for _, test := range all {
+			test.TimeoutS = s.Timeout.Seconds()
+			if s.wants(test, all) {
+				p.Tests = append(p.Tests, test)
 			} else {
-				p.Filtered = append(p.Filtered, id)
+				p.Filtered = append(p.Filtered, test.TestID)
 			}
 		}
 	}
+	slices.SortStableFunc(p.Tests, func(a, b wire.Test) int { return cmp.Compare(min(len(a.After), 1), min(len(b.After), 1)) })
 	others, err := filepath.Glob(filepath.Join(s.Module, "tests", "*", "*_test.go"))
 	if err != nil {
 		return wire.Plan{}, err
@@ -258,6 +261,13 @@ func (s Spec) plan() (wire.Plan, error) {
 		return wire.Plan{}, fmt.Errorf("%w: -run %s matches none of the %d tests; \"vmtest initramfs\" lists them", ErrEmptyPlan, s.Run, len(p.Filtered))
 	}
 	return p, nil
+}
+
+// wants says that a test is to be run: it or one that finds what it leaves.
+func (s Spec) wants(test wire.Test, all []wire.Test) bool {
+	return s.Run == nil || s.Run.MatchString(test.String()) || slices.ContainsFunc(all, func(later wire.Test) bool {
+		return later.After == test.Name && s.Run.MatchString(later.String())
+	})
 }
 
 // pack writes the archive. The plan's ID is the digest of everything else.
@@ -296,14 +306,34 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 			records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.KeyPath, "/"), s.Key, 0o600))
 		}
 	}
+	text, err := encode(records)
+	return Archive{text, plan}, err
+}
+
+// With returns the archive for a later guest, which has files of earlier ones.
+func (a Archive) With(files wire.Carried) ([]byte, error) {
+	var records []cpio.Record
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		guest := strings.TrimPrefix(path.Join(wire.CarriedDir, name), "/")
+		records = append(records, cpio.StaticRecord(files[name], cpio.Info{Name: guest, Mode: cpio.S_IFREG | 0o644}))
+	}
+	trailer, err := encode(nil)
+	if err != nil {
+		return nil, err
+	}
+	more, err := encode(records)
+	return slices.Concat(bytes.TrimSuffix(a.CPIO, trailer), more), err
+}
+
+func encode(records []cpio.Record) ([]byte, error) {
 	cpio.MakeAllReproducible(records)
 	var b bytes.Buffer
 	w := cpio.Newc.Writer(&b)
 	if err := cpio.WriteRecordsAndDirs(w, records); err != nil {
-		return Archive{}, err
+		return nil, err
 	}
 	if err := cpio.WriteTrailer(w); err != nil {
-		return Archive{}, err
+		return nil, err
 	}
-	return Archive{b.Bytes(), plan}, nil
+	return b.Bytes(), nil
 }

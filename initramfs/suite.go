@@ -49,7 +49,7 @@ func (t suite) program(scratch string) program {
 
 // tests lists the tests by their sources, in the order of "-test.list": not
 // every host runs 32-bit programs.
-func (t suite) tests(module string) ([]string, error) {
+func (t suite) tests(module string) ([]wire.Test, error) {
 	guest := build.Default
 	guest.GOOS, guest.GOARCH, guest.CgoEnabled = "linux", t.arch, false
 	dir := filepath.Join(module, filepath.FromSlash(t.folder))
@@ -57,22 +57,48 @@ func (t suite) tests(module string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for tests in %s: %w", dir, err)
 	}
-	var names []string
+	var all []wire.Test
 	for _, name := range slices.Concat(pkg.TestGoFiles, pkg.XTestGoFiles) {
-		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name != "TestMain" && testRE.MatchString(f.Name.Name) {
-				names = append(names, f.Name.Name)
+				all = append(all, wire.Test{TestID: wire.TestID{Package: t.name(), Name: f.Name.Name}, After: after(f.Doc)})
 			}
 		}
 	}
-	if names == nil {
+	if all == nil {
 		return nil, fmt.Errorf("%w: %s has no test", ErrEmptyPlan, t.folder)
 	}
-	return names, nil
+	return all, t.checkAfter(all)
+}
+
+// afterDirective in a test's comment says that it is for a later guest, and
+// which test of the package leaves it files.
+const afterDirective = "//vmtest:after "
+
+func after(doc *ast.CommentGroup) string {
+	if doc == nil {
+		return ""
+	}
+	for _, line := range doc.List {
+		if name, ok := strings.CutPrefix(line.Text, afterDirective); ok {
+			return strings.TrimSpace(name)
+		}
+	}
+	return ""
+}
+
+// checkAfter makes sure that who leaves files is there, and in the first guest.
+func (t suite) checkAfter(all []wire.Test) error {
+	for _, later := range all {
+		if later.After != "" && !slices.ContainsFunc(all, func(first wire.Test) bool { return first.TestID == later.Before() && first.After == "" }) {
+			return fmt.Errorf("%s: %s%s names no test of %s that the first guest runs", later, afterDirective, later.After, t.folder)
+		}
+	}
+	return nil
 }
 
 // testRE is what go test takes for the name of a test.

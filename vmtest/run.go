@@ -402,7 +402,7 @@ func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive
 	ended := new(atomic.Int64)
 	all, allCtx := errgroup.WithContext(ctx)
 	for _, name := range which {
-		l := lane{app: a, guest: g, plan: archive.Plan, image: image, dir: filepath.Join(dir, name), ended: ended, of: len(which) * len(archive.Plan.Tests)}
+		l := lane{app: a, guest: g, archive: archive, plan: archive.Plan, image: image, dir: filepath.Join(dir, name), ended: ended, of: len(which) * len(archive.Plan.Tests)}
 		l.guest.Lane, l.guest.Accel = name, vm.TCG
 		why := ""
 		if name == wire.Real {
@@ -416,72 +416,6 @@ func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive
 		all.Go(func() error { return l.boot(allCtx) })
 	}
 	return all.Wait()
-}
-
-// lane is one lane of a run under way.
-type lane struct {
-	*app
-	guest vm.Guest
-	plan  wire.Plan
-	image kernel.Image
-	dir   string
-	learn func(wire.Exit) error // nil: nothing is to be learned of this lane
-
-	running int           // index into the plan; -1 between tests
-	ended   *atomic.Int64 // tests, in all lanes
-	of      int           // likewise
-}
-
-// maxBoots bounds how often a lane goes on after its guest died in a test.
-const maxBoots = 20
-
-// boot boots the lane. A guest that dies in a test costs that test only:
-// another boot goes on with the next one.
-func (l *lane) boot(ctx context.Context) error {
-	tests := l.plan.Tests
-	limits := vm.DefaultLimits
-	limits.Run += l.timeout
-	if l.guest.Lane == wire.Virtual {
-		limits.Test *= 30 // a day of sleep takes some seconds of a CPU, of which a busy host may give it a tenth
-	}
-	for n := 1; ; n++ {
-		sub := filepath.Join(l.dir, wire.BootDir(n))
-		if err := os.MkdirAll(sub, 0o755); err != nil {
-			return err
-		}
-		l.running = -1
-		exit, err := vm.Boot(ctx, l.guest, l.plan, limits, sub, l.watch)
-		if l.learn != nil {
-			err = errors.Join(err, l.learn(exit))
-		}
-		if err != nil {
-			return err
-		}
-		if err := l.decode(ctx, l.image, sub); err != nil {
-			l.progress.Step("call traces stay as they are: %v", err)
-		}
-		died := exit.Reason == wire.EndedItself || exit.Reason == wire.TestTimeout || exit.Reason == wire.Stalled
-		if !died || l.running < 0 || l.running+1 == len(tests) || n == maxBoots {
-			return nil
-		}
-		l.guest.From = l.running + 1
-		l.progress.Step("lane %s: the guest died in %s; boot %d goes on with %s", l.guest.Lane, tests[l.running].TestID, n+1, tests[l.guest.From].TestID)
-	}
-}
-
-// watch shows which test runs; what came of it is the judge's to say.
-func (l *lane) watch(r wire.Record) {
-	switch r.Type {
-	case wire.TypeStart:
-		l.running = slices.IndexFunc(l.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
-		l.progress.count("tests", int(l.ended.Load()), l.of, l.guest.Lane+" "+r.TestID.String())
-	case wire.TypeEnd:
-		l.running = -1
-		l.ended.Add(1)
-		if l.verbose {
-			l.progress.Step("%s (%s) ended after %.2f s", r.TestID, l.guest.Lane, r.End.DurationS)
-		}
-	}
 }
 
 // decode writes the console log of a boot again, with source lines.

@@ -188,6 +188,7 @@ type fakeGuest struct {
 	console, records io.Writer
 	plan             wire.Plan
 	key              string
+	carried          wire.Carried
 	hello            wire.Hello
 	seq              int
 	kernelSays       string // what the kernel's own text asks for: "fake-guest:" and a name
@@ -232,7 +233,7 @@ func newFakeGuest(args []string) (*fakeGuest, error) {
 		g.kernelSays = string(name)
 	}
 	sum := sha256.Sum256(config)
-	g.hello = wire.Hello{Schema: wire.Schema, PlanID: g.plan.ID, Clocksource: "tsc", ConfigSHA256: hex.EncodeToString(sum[:])}
+	g.hello = wire.Hello{Schema: wire.Schema, PlanID: g.plan.ID, Clocksource: "tsc", Carried: g.carried.Digest(), ConfigSHA256: hex.EncodeToString(sum[:])}
 	if g.hello.BuildID, err = elfBuildID(kernel); err != nil {
 		return nil, err
 	}
@@ -273,6 +274,14 @@ func (g *fakeGuest) readPlan(archive string) error {
 	plan := content(wire.PlanPath)
 	key, kerr := io.ReadAll(content(wire.KeyPath))
 	g.key = string(key)
+	g.carried = make(wire.Carried)
+	for _, name := range a.Order {
+		if file, ok := strings.CutPrefix("/"+name, wire.CarriedDir+"/"); ok && a.Files[name].Mode&cpio.S_IFREG == cpio.S_IFREG {
+			text, rerr := io.ReadAll(content(name))
+			err = errors.Join(err, rerr)
+			g.carried[file] = text
+		}
+	}
 	if err != nil || kerr != nil {
 		return errors.Join(err, kerr)
 	}
@@ -313,9 +322,14 @@ func (g *fakeGuest) play(what string) error {
 	if one && lane != g.hello.Lane {
 		what = "green"
 	}
-	switch what {
-	case "silent":
+	later := g.hello.From >= g.plan.Later()
+	switch {
+	case what == "silent", what == "silent later" && later:
 		return nil
+	case what == "foreign later" && later:
+		g.hello.Carried = strings.Repeat("0", 64)
+	}
+	switch what {
 	case "refused":
 		log.Fatal("-machine i8042=off: there is no such thing")
 	case "terminated": // QEMU exits with status 0 then
@@ -338,7 +352,7 @@ func (g *fakeGuest) play(what string) error {
 	if err := g.write(wire.Record{Type: wire.TypeHello, Hello: &g.hello}); err != nil {
 		return err
 	}
-	tests := g.plan.Tests[g.hello.From:]
+	tests := g.plan.Part(g.hello.From)
 	if g.hello.From > 0 {
 		what = "green"
 	}
@@ -346,7 +360,9 @@ func (g *fakeGuest) play(what string) error {
 		if err := g.test(t.TestID, what); err != nil {
 			return err
 		}
-		what = "green"
+		if !strings.HasPrefix(what, "leaves ") {
+			what = "green"
+		}
 	}
 	count := len(tests)
 	return g.write(wire.Record{Type: wire.TypeDone, Count: &count, Key: g.key})
@@ -373,7 +389,7 @@ func (g *fakeGuest) test(id wire.TestID, what string) error {
 		select {}
 	case "hang":
 		time.Sleep(time.Hour)
-	case "green":
+	case "green", "silent later", "foreign later", "leaves nothing", "leaves a forgery":
 	default:
 		return fmt.Errorf("FAKE_GUEST=%q is none that I know", what)
 	}
@@ -381,7 +397,23 @@ func (g *fakeGuest) test(id wire.TestID, what string) error {
 	if err := g.write(wire.Record{Type: wire.TypeOutput, TestID: &id, Data: []byte(output)}); err != nil {
 		return err
 	}
+	if err := g.leave(id, what); err != nil {
+		return err
+	}
 	return g.write(wire.Record{Type: wire.TypeEnd, TestID: &id, End: &end})
+}
+
+// leave leaves what a test that comes after this one is to find.
+func (g *fakeGuest) leave(id wire.TestID, what string) error {
+	wanted := slices.ContainsFunc(g.plan.Tests, func(t wire.Test) bool { return t.Before() == id })
+	if !wanted || what == "leaves nothing" {
+		return nil
+	}
+	key := g.key
+	if what == "leaves a forgery" {
+		key = "guessed"
+	}
+	return g.write(wire.Record{Type: wire.TypeLeft, TestID: &id, Path: "left.json", Data: []byte(id.Name), Key: key})
 }
 
 // Every flag that other tools rely on must exist.

@@ -55,7 +55,9 @@ func introduce(p wire.Plan, config []byte) (wire.Hello, error) {
 	}
 	digest := sha256.Sum256(config)
 	h.ConfigSHA256 = hex.EncodeToString(digest[:])
-	return h, nil
+	carried, err := readCarried()
+	h.Carried = carried.Digest()
+	return h, err
 }
 
 func bootParam(name string) (string, error) {

@@ -102,7 +102,7 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, overdue: out.overdue(), counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.LongEnv + "=" + long}}
+	r := runner{out: out, overdue: out.overdue(), key: key, counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.LongEnv + "=" + long}}
 	if hello.Lane == wire.Virtual {
 		d, err := time.ParseDuration(long)
 		if err != nil {
@@ -110,7 +110,7 @@ func runPlan() error {
 		}
 		r.patience = 2 * d // sleeping costs nothing
 	}
-	tests := plan.Tests[hello.From:]
+	tests := plan.Part(hello.From)
 	for _, t := range tests {
 		if err := r.run(t); err != nil {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ type runner struct {
 	out      *records
 	overdue  <-chan int    // numbers of the tests that the host wants ended
 	patience time.Duration // beyond a test's timeout, in guest time
+	key      string        // the run's
 	counts   gcov
 	env      []string // that tells a test where it runs
 }
@@ -49,7 +51,10 @@ func (r runner) run(t wire.Test) error {
 	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
-	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all"}, r.env...)
+	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", wire.LeaveEnv + "=" + leaveDir(dir)}, r.env...)
+	if t.After != "" {
+		cmd.Env = append(cmd.Env, wire.LeftEnv+"="+filepath.Join(wire.CarriedDir, wire.CarriedName(t.Before(), "")))
+	}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := r.counts.reset(); err != nil {
@@ -71,10 +76,13 @@ func (r runner) run(t wire.Test) error {
 		return err
 	}
 	c := <-copied // everything that could write is dead, so this ends
-	if err := errors.Join(c.err, output.Close(), os.RemoveAll(dir)); err != nil {
+	if err := errors.Join(c.err, output.Close()); err != nil {
 		return err
 	}
 	end.Dropped = c.dropped
+	if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), os.RemoveAll(dir)); err != nil {
+		return err
+	}
 	if err := r.counts.report(out, t.TestID); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -86,13 +87,13 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 	if f.all != nil {
 		return r, f.all
 	}
-	tests := make(map[wire.TestID]TestResult)
+	b := boots{plan: plan, allow: allow, tests: make(map[wire.TestID]TestResult), left: make(wire.Carried)}
 	from := 0
-	for n, b := range e.Boots {
+	for n, one := range e.Boots {
 		if n > 0 {
 			f.lane = fmt.Sprintf("%s, boot %d", e.Lane, n+1)
 		}
-		next, complete := judgeBoot(b, n+1, plan, from, allow, tests, &r, &f)
+		next, complete := b.judge(one, n+1, from, &r, &f)
 		if !complete {
 			return r, f.all
 		}
@@ -100,7 +101,7 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 	}
 	f.lane = e.Lane
 	for _, t := range plan.Tests {
-		result := tests[t.TestID] // missing, if no boot started it
+		result := b.tests[t.TestID] // missing, if no boot started it
 		result.TestID = t.TestID
 		result.Expected = expected(expect, t.TestID)
 		r.Tests = append(r.Tests, result)
@@ -108,6 +109,7 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 			f.add(Failed, "%s: %s, expected %s", t.TestID, result.how(), result.Expected)
 		}
 	}
+	b.judgeCarried(from, &f)
 	if !slices.ContainsFunc(r.Tests, func(t TestResult) bool { return t.Status != Skip }) {
 		f.add(Failed, "every test was skipped")
 	}
@@ -117,11 +119,19 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 	return r, f.all
 }
 
-// judgeBoot judges one boot, which must begin with test number from, and adds
-// to tests what became of those that it started. Next is the test that another
-// boot is to begin with, -1 if there is nothing to go on with. Not complete
-// means that the folder does not even hold what is needed to look further.
-func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, allow []Allowance, tests map[wire.TestID]TestResult, r *LaneResult, f *findings) (next int, complete bool) {
+// boots are those of one lane, with what is known of them so far.
+type boots struct {
+	plan  wire.Plan
+	allow []Allowance
+	tests map[wire.TestID]TestResult // that were started
+	left  wire.Carried               // by them, for a later guest
+}
+
+// judge judges one boot, which must begin with test number from. Next is the
+// test that another boot is to begin with, -1 if there is nothing to go on with.
+// Not complete means that the folder does not even hold what is needed to look
+// further.
+func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (next int, complete bool) {
 	switch {
 	case e.Boot == nil || e.Plan == nil:
 		f.add(Unjudged, "it was never booted")
@@ -129,27 +139,32 @@ func judgeBoot(e BootEvidence, n int, plan wire.Plan, from int, allow []Allowanc
 	case e.Exit == nil:
 		f.add(Unjudged, "there is no %s: the run was cut off", wire.ExitFile)
 		return 0, false
-	case e.Plan.ID != plan.ID || e.Boot.From != from:
-		f.add(Unjudged, "it goes on with test %d of plan %s, not with %d of %s", e.Boot.From, e.Plan.ID, from, plan.ID)
+	case e.Plan.ID != b.plan.ID || e.Boot.From != from:
+		f.add(Unjudged, "it goes on with test %d of plan %s, not with %d of %s", e.Boot.From, e.Plan.ID, from, b.plan.ID)
 		return 0, false
 	}
 	if n == 1 {
 		r.Accel, r.BootS = e.Boot.Accel, e.Exit.BootS
 	}
 	r.DurationS += e.Exit.DurationS
-	s := readStream(e.Records, plan, *e.Boot, f)
-	tolerated := judgeConsole(e, n, s, allow, r, f)
+	b.judgeGiven(*e.Boot, f)
+	s := readStream(e.Records, b.plan, *e.Boot, f)
+	tolerated := judgeConsole(e, n, s, b.allow, r, f)
 	judgeEnd(*e.Exit, n, lastLine(e.QEMULog), s, f)
 	judgeTaint(s, tolerated, f)
 	judgeClock(s, e.Boot.Lane, f)
+	maps.Copy(b.left, s.left)
 	next = -1
-	for i, t := range plan.Tests[from:] {
+	if later := b.plan.Later(); s.done && from < later {
+		next = later
+	}
+	for i, t := range b.plan.Tests[from:] {
 		if records := s.tests[t.TestID]; records != nil && records.started {
 			result := judgeTest(t.Name, records, *e.Exit)
 			if s.broken {
 				result.Status, result.Note = Missing, "its records may be forged"
 			}
-			tests[t.TestID] = result
+			b.tests[t.TestID] = result
 			if s.running != nil && *s.running == t.TestID {
 				next = from + i + 1
 			}

@@ -19,6 +19,7 @@ type stream struct {
 	trouble string
 	broken  bool // a record was not as the contract has it: who knows who wrote the others
 	taints  []taint
+	left    wire.Carried
 	first   clocks // at hello
 	last    clocks // at done
 }
@@ -68,12 +69,12 @@ func (t *testRecords) lateness(name string) *float64 {
 // readStream reads records up to the first that cannot be, and adds a finding
 // for everything that a guest which keeps the contract does not do.
 func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream {
-	s := stream{tests: make(map[wire.TestID]*testRecords)}
+	s := stream{tests: make(map[wire.TestID]*testRecords), left: make(wire.Carried)}
 	if boot.From < 0 || boot.From >= len(plan.Tests) {
 		f.add(Unjudged, "the boot begins with test %d of %d", boot.From, len(plan.Tests))
 		return s
 	}
-	plan.Tests = plan.Tests[boot.From:]
+	plan.Tests = plan.Part(boot.From)
 	for _, t := range plan.Tests {
 		if s.tests[t.TestID] != nil {
 			f.add(Unjudged, "the plan has %s twice", t.TestID)
@@ -149,11 +150,16 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 	if s.running == nil || *s.running != *r.TestID {
 		return fmt.Errorf("%s of %s, which does not run", r.Type, r.TestID)
 	}
-	if r.Type == wire.TypeOutput {
+	switch r.Type {
+	case wire.TypeOutput:
 		t.output = append(t.output, r.Data...)
 		return nil
-	}
-	if r.Type == wire.TypeCounts {
+	case wire.TypeLeft:
+		if err := checkKey(r, boot); err != nil {
+			return err
+		}
+		return s.left.Add(r)
+	case wire.TypeCounts:
 		return nil // what ran is counted by the host, see Coverage
 	}
 	t.end, s.running = r.End, nil
@@ -162,8 +168,8 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 }
 
 func (s *stream) takeDone(r wire.Record, plan wire.Plan, boot wire.Boot) error {
-	if r.Key != boot.Key {
-		return fmt.Errorf("%s without the run's key: uinit did not write it", r.Type)
+	if err := checkKey(r, boot); err != nil {
+		return err
 	}
 	if s.running != nil {
 		return fmt.Errorf("%s while %s runs", r.Type, s.running)
@@ -183,6 +189,14 @@ func (s *stream) takeDone(r wire.Record, plan wire.Plan, boot wire.Boot) error {
 	return nil
 }
 
+// checkKey makes sure that no test has written the record.
+func checkKey(r wire.Record, boot wire.Boot) error {
+	if r.Key != boot.Key {
+		return fmt.Errorf("%s without the run's key: uinit did not write it", r.Type)
+	}
+	return nil
+}
+
 // checkHello makes sure that what reports is what we built and booted.
 func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
 	for _, c := range []struct{ what, got, want string }{
@@ -195,6 +209,9 @@ func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
 		if c.got != c.want || c.want == "" {
 			return fmt.Errorf("a foreign guest: its %s is %q, ours is %q", c.what, c.got, c.want)
 		}
+	}
+	if h.Carried != boot.Carried {
+		return fmt.Errorf("a foreign guest: the files that it has from guests before are %q, ours %q", h.Carried, boot.Carried)
 	}
 	if h.From != boot.From {
 		return fmt.Errorf("a foreign guest: it begins with test %d, ours with %d", h.From, boot.From)

@@ -45,6 +45,7 @@ type Guest struct {
 	Key          string // that the archive holds; recorded for the judge
 	BuildID      string // of the kernel; recorded for the judge
 	ConfigSHA256 string // likewise
+	Carried      string // digest of the files that the archive has from guests before; likewise
 }
 
 // icountShift makes an instruction take 2^icountShift ns of virtual time: 16 ns,
@@ -169,7 +170,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		wire.WriteJSON(filepath.Join(dir, wire.PlanFile), plan),
 		wire.WriteJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
 			Lane: g.Lane, Accel: g.Accel, BootID: bootID, Key: g.Key, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
-			QEMU: g.QEMU, Cmdline: cmdline,
+			Carried: g.Carried, QEMU: g.QEMU, Cmdline: cmdline,
 		}))
 	if err != nil {
 		return wire.Exit{}, err

@@ -36,8 +36,9 @@ type Boot struct {
 	From         int      `json:"from"` // index of the first test of the plan to run
 	BuildID      string   `json:"build_id"`
 	ConfigSHA256 string   `json:"config_sha256"`
-	QEMU         string   `json:"qemu"`    // version line
-	Cmdline      []string `json:"cmdline"` // of QEMU
+	Carried      string   `json:"carried,omitempty"` // digest of the files that the archive has from guests before
+	QEMU         string   `json:"qemu"`              // version line
+	Cmdline      []string `json:"cmdline"`           // of QEMU
 }
 
 // Reasons why a boot ended.

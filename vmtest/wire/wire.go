@@ -20,7 +20,8 @@ const Schema = 2
 const PlanPath = "/etc/plan.json"
 
 // KeyPath is where the guest finds the run's key, which it removes before the
-// first test. Its last record repeats the key: tests cannot write that record.
+// first test. Its last record repeats the key, and so does each of a file that a
+// test has left: tests cannot write those records.
 const KeyPath = "/etc/key"
 
 // TestDir is the guest's folder of test binaries, one "<package>.test" each.
@@ -132,8 +133,8 @@ type Plan struct {
 	ID     string `json:"id"` // digest of the tests and of their binaries; hello repeats it
 	Design string `json:"design"`
 
-	// Tests are run in this order, each in a process of its own. An empty
-	// list is an error everywhere.
+	// Tests are run in this order, each in a process of its own; those for a
+	// later guest come last. An empty list is an error everywhere.
 	Tests []Test `json:"tests"`
 
 	// Filtered are the tests that exist but that -run left out. They are not
@@ -156,16 +157,24 @@ func (t TestID) String() string { return t.Package + "." + t.Name }
 type Test struct {
 	TestID
 	TimeoutS float64 `json:"timeout_s"` // seconds; the guest kills the test after it
+
+	// After names a test of the same package that leaves files which this one
+	// finds. It is run in a later guest, which boots when the others have run.
+	After string `json:"after,omitempty"`
 }
 
+// Before is the test that has left files for this one.
+func (t Test) Before() TestID { return TestID{t.Package, t.After} }
+
 // Record types, in the order in which a stream has them: hello, then for every
-// planned test start, output..., counts..., end, and at last done. Only a
+// planned test start, output..., left..., counts..., end, and at last done. Only a
 // kernel with CONFIG_GCOV_KERNEL has counts, at least one a test. Trouble may come at any
 // point and means that the guest could not do its part.
 const (
 	TypeHello   = "hello"
 	TypeStart   = "start"
 	TypeOutput  = "output"
+	TypeLeft    = "left"
 	TypeCounts  = "counts"
 	TypeEnd     = "end"
 	TypeDone    = "done"
@@ -178,12 +187,12 @@ type Record struct {
 	Type string `json:"type"`
 
 	*Hello         // type hello
-	*TestID        // types start, output, counts, end
+	*TestID        // types start, output, left, counts, end
 	*End           // type end
-	Data    []byte `json:"data,omitempty"`  // in base64; type output: bytes the test printed; type counts: the file, by gzip
-	Path    string `json:"path,omitempty"`  // type counts: name of gcov's file with what ran during the test, below GcovDir
+	Data    []byte `json:"data,omitempty"`  // in base64; type output: bytes the test printed; type left: the file; type counts: the file, by gzip
+	Path    string `json:"path,omitempty"`  // type left: name of a file that the test has left; type counts: name of gcov's file with what ran during the test, below GcovDir
 	Count   *int   `json:"count,omitempty"` // type done: tests that were ended
-	Key     string `json:"key,omitempty"`   // type done: what stood in KeyPath
+	Key     string `json:"key,omitempty"`   // types left, done: what stood in KeyPath
 	Text    string `json:"text,omitempty"`  // type trouble
 	Taint   *int64 `json:"taint,omitempty"` // types hello, start, end, done: /proc/sys/kernel/tainted
 
@@ -206,7 +215,8 @@ type Hello struct {
 	Version      string `json:"version"`  // uname -v
 	BuildID      string `json:"build_id"` // of the running kernel, from /sys/kernel/notes
 	Clocksource  string `json:"clocksource"`
-	ConfigSHA256 string `json:"config_sha256"` // of /proc/config.gz, unpacked
+	ConfigSHA256 string `json:"config_sha256"`     // of /proc/config.gz, unpacked
+	Carried      string `json:"carried,omitempty"` // digest of the files in CarriedDir
 }
 
 // End is how a test's process ended.
@@ -245,6 +255,10 @@ func ParseRecord(line []byte) (Record, error) {
 	case TypeOutput:
 		if r.TestID == nil {
 			return missing("test")
+		}
+	case TypeLeft:
+		if r.TestID == nil || r.Key == "" || !plain(r.Path) {
+			return missing("test, key or plain name")
 		}
 	case TypeCounts:
 		if r.TestID == nil || r.Path == "" || len(r.Data) == 0 {

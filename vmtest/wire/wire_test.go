@@ -16,6 +16,8 @@ func TestParseRecord(t *testing.T) {
 		`{"seq":4,"type":"done","count":1,"key":"k","taint":0,"rtc_s":0}`,
 		`{"seq":5,"type":"trouble","text":"no"}`,
 		`{"seq":6,"type":"counts","package":"p","name":"T","path":"kernel/fork.gcda","data":"aGk="}`,
+		`{"seq":7,"type":"left","package":"p","name":"T","path":"image.json","data":"aGk=","key":"k","taint":0}`,
+		`{"seq":7,"type":"left","package":"p","name":"T","path":"empty","key":"k"}`,
 	} {
 		r, err := ParseRecord([]byte(line))
 		if err != nil {
@@ -47,6 +49,13 @@ func TestParseRecordRefuses(t *testing.T) {
 		`{"seq":0,"type":"counts","path":"kernel/fork.gcda","data":"aGk="}`,
 		`{"seq":0,"type":"counts","package":"p","name":"T","data":"aGk="}`,
 		`{"seq":0,"type":"counts","package":"p","name":"T","path":"kernel/fork.gcda"}`,
+		`{"seq":0,"type":"left","path":"image","key":"k"}`,
+		`{"seq":0,"type":"left","package":"p","name":"T","path":"image"}`,
+		`{"seq":0,"type":"left","package":"p","name":"T","key":"k"}`,
+		`{"seq":0,"type":"left","package":"p","name":"T","path":".","key":"k"}`,
+		`{"seq":0,"type":"left","package":"p","name":"T","path":"..","key":"k"}`,
+		`{"seq":0,"type":"left","package":"p","name":"T","path":"a/b","key":"k"}`,
+		`{"seq":0,"type":"left","package":"p","name":"T","path":"/init","key":"k"}`,
 		`{"seq":0,"type":"done","key":"k","taint":0,"rtc_s":0}`,
 		`{"seq":0,"type":"done","count":1,"taint":0,"rtc_s":0}`,
 		`{"seq":0,"type":"trouble"}`,
@@ -104,7 +113,7 @@ func FuzzParseRecord(f *testing.F) {
 		switch r.Type { // what the judge dereferences must be there
 		case TypeHello:
 			_ = r.Hello.PlanID
-		case TypeStart, TypeOutput, TypeCounts:
+		case TypeStart, TypeOutput, TypeLeft, TypeCounts:
 			_ = r.TestID.Name
 		case TypeEnd:
 			_, _ = r.TestID.Name, r.End.Exit

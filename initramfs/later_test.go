@@ -1,0 +1,114 @@
+package initramfs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/u-root/u-root/pkg/cpio"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// moduleOf is a module whose one package of tests, tests/p, has this text.
+func moduleOf(t *testing.T, text string) Spec {
+	t.Helper()
+	s := Spec{Module: t.TempDir(), Tests: []string{"tests/p", "tests/p/386"}}
+	dir := filepath.Join(s.Module, "tests", "p")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "p_test.go"), []byte("package p\n"+text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Tests for a later guest are the last of all packages, and take along those
+// that leave them something.
+func TestPlanForLaterGuest(t *testing.T) {
+	s := moduleOf(t, `
+// Finds.
+//
+//vmtest:after TestLeaves
+func TestFinds(t *testing.T) {}
+
+func TestOther(t *testing.T) {}
+func TestLeaves(t *testing.T) {}
+`)
+	for run, want := range map[string]string{
+		"":              "p.TestOther p.TestLeaves p/386.TestOther p/386.TestLeaves p.TestFinds<p.TestLeaves p/386.TestFinds<p/386.TestLeaves",
+		"TestFinds":     "p.TestLeaves p/386.TestLeaves p.TestFinds<p.TestLeaves p/386.TestFinds<p/386.TestLeaves",
+		`^p\.TestFinds`: "p.TestLeaves p.TestFinds<p.TestLeaves",
+		"TestLeaves":    "p.TestLeaves p/386.TestLeaves",
+		"TestOther":     "p.TestOther p/386.TestOther",
+	} {
+		s.Run = regexp.MustCompile(run)
+		p, err := s.plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, test := range p.Tests {
+			name := test.String()
+			if test.After != "" {
+				name += "<" + test.Before().String()
+			}
+			got = append(got, name)
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("-run %q: planned %s, want %s", run, got, want)
+		}
+		if len(p.Tests)+len(p.Filtered) != 6 {
+			t.Errorf("-run %q: %d planned and %d left out, want 6", run, len(p.Tests), len(p.Filtered))
+		}
+	}
+}
+
+func TestPlanRefusesAfter(t *testing.T) {
+	for name, text := range map[string]string{
+		"nobody":  "//vmtest:after TestNone\nfunc TestFinds(t *testing.T) {}\n",
+		"itself":  "//vmtest:after TestFinds\nfunc TestFinds(t *testing.T) {}\n",
+		"a later": "//vmtest:after TestB\nfunc TestC(t *testing.T) {}\n\n//vmtest:after TestA\nfunc TestB(t *testing.T) {}\n\nfunc TestA(t *testing.T) {}\n",
+	} {
+		if p, err := moduleOf(t, text).plan(); err == nil || !strings.Contains(err.Error(), "names no test of tests/p that the first guest runs") {
+			t.Errorf("after %s: planned %v, %v", name, p.Tests, err)
+		}
+	}
+}
+
+// The archive of a later guest is that of the first, with files behind it.
+func TestArchiveWith(t *testing.T) {
+	first, err := encode([]cpio.Record{cpio.Directory("tmp", 0o755), cpio.StaticFile("etc/odd", "odd", 0o644)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, files := range []wire.Carried{{}, {"p/386/TestA/image": []byte("12345"), "p/TestA/empty": nil}} {
+		text, err := Archive{CPIO: first}.With(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := cpio.ArchiveFromReader(cpio.Newc.Reader(bytes.NewReader(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := make(wire.Carried)
+		for _, name := range a.Order {
+			r := a.Files[name]
+			if file, ok := strings.CutPrefix("/"+name, wire.CarriedDir+"/"); ok && r.Mode&cpio.S_IFMT == cpio.S_IFREG {
+				if has[file], err = io.ReadAll(io.NewSectionReader(r, 0, int64(r.FileSize))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if has.Digest() != files.Digest() || !slices.Contains(a.Order, "etc/odd") || len(text)%4 != 0 {
+			t.Errorf("%d bytes with %v hold %v of them", len(text), fmt.Sprint(a.Order), has)
+		}
+	}
+}

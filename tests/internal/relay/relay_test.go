@@ -1,0 +1,20 @@
+package relay
+
+import (
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+func TestLeaveAndFind(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "left")
+	t.Setenv("VMTEST_LEAVE", dir)
+	t.Setenv("VMTEST_LEFT", dir)
+	Need(t)
+	want := map[string]int64{"a": 1<<63 - 1, "b": -1}
+	Leave(t, map[string]int64{})
+	Leave(t, want) // in the place of the first
+	if got := Find[map[string]int64](t); !reflect.DeepEqual(got, want) {
+		t.Errorf("left %v, found %v", want, got)
+	}
+}
