@@ -91,16 +91,16 @@ func addSleep(p *clone.Program, id clock.ID, due time.Duration) wait {
 }
 
 func addTimerfd(p *clone.Program, id clock.ID, due time.Duration) wait {
-	fd := armTimerfd(p, id, due)
+	fd := armTimerfd(p, id, unix.TFD_TIMER_ABSTIME, due)
 	read := p.On(fd, unix.SYS_READ, p.Word().Addr(), 8)
 	return wait{"timerfd", 0, read, due, p.ClockGettime(id, clock.VDSO)}
 }
 
-// armTimerfd adds the making of a timer, once, at a time.
-func armTimerfd(p *clone.Program, id clock.ID, due time.Duration) clone.Result {
+// armTimerfd adds the making of a timer, once, at or after a time.
+func armTimerfd(p *clone.Program, id clock.ID, flags uintptr, due time.Duration) clone.Result {
 	fd := p.Syscall(unix.SYS_TIMERFD_CREATE, uintptr(id), 0)
 	spec := clone.Bytes(abi.Timespec{}, abi.Time64.Timespec(due))
-	p.On(fd, abi.Time64.Nr(abi.TimerfdSettime), unix.TFD_TIMER_ABSTIME, p.Data(spec), 0)
+	p.On(fd, abi.Time64.Nr(abi.TimerfdSettime), flags, p.Data(spec), 0)
 	return fd
 }
 
@@ -146,7 +146,7 @@ func TestOffsetsDeadlineOverExec(t *testing.T) {
 					if flags == 0 {
 						due = inside
 					}
-					p.On(armTimerfd(p, id, due), unix.SYS_DUP3, uintptr(timersAt+i), 0)
+					p.On(armTimerfd(p, id, unix.TFD_TIMER_ABSTIME, due), unix.SYS_DUP3, uintptr(timersAt+i), 0)
 					in = append(in, await{timersAt + i, id, inside + interval})
 				}
 				for i, got := range probe.Finish[[]awaited](t, design.Launch(args), p, "await", in) {

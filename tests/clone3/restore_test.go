@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
@@ -17,118 +16,116 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// image is what a checkpoint keeps of a process's time.
-type image struct {
-	Clocks timens.Offsets // what they showed; offsets of a clock that begins with 0
-	Due    timens.Offsets // absolute timers
-	Rest   timens.Offsets // relative ones
-}
-
 // restoredPID is the one that the process had and gets again.
 const restoredPID = 42
 
-// delay is how far timers are ahead of a checkpoint, and how long a machine is
-// down after it.
-const delay = 30 * time.Millisecond
-
-// checkpoint takes the image of a process that launch starts.
-func checkpoint(t *testing.T, launch clone.Launcher) image {
-	t.Helper()
-	p := timens.NewProgram(t)
-	mono := p.ClockGettime(clock.Monotonic, clock.VDSO)
-	boot := p.ClockGettime(clock.Boottime, clock.VDSO)
-	timens.Run(t, launch, p)
-	return newImage(timens.Time(t, mono), timens.Time(t, boot))
-}
-
-func newImage(mono, boot time.Duration) image {
-	return image{
-		Clocks: timens.Offsets{Monotonic: mono, Boottime: boot},
-		Due:    timens.Offsets{Monotonic: mono + 2*delay, Boottime: boot + 3*delay},
-		Rest:   timens.Offsets{Monotonic: delay, Boottime: 2 * delay},
-	}
-}
-
-// offsets are those with which the clocks go on from the image, computed while
-// the initial ones show now.
-func (i image) offsets(now timens.Offsets) timens.Offsets {
-	return timens.Offsets{Monotonic: i.Clocks.Monotonic - now.Monotonic, Boottime: i.Clocks.Boottime - now.Boottime}
-}
-
-// restoration is the life of the process after a restore.
+// restoration is the life of a process after a restore.
 type restoration struct {
-	pid   clone.Result
-	first map[clock.ID]clone.Reading // by its first instructions
-	waits []wait
-	rests map[clock.ID]wait // relative: due is the rest
-	last  map[clock.ID]clone.Reading
-	fork  clone.Result
+	image         image
+	now           timens.Offsets             // of the initial clocks, when the offsets were computed
+	before, after map[clock.ID]clone.Reading // of the initial clocks, by the restorer
+	fork          clone.Result
+	pid           clone.Result
+	first         []reading // by its first instructions
+	offsets       clone.Contents
+	rests         []wait // for relative timers: due is the rest
+	waits         []wait
+	last          map[clock.ID]clone.Reading
 }
 
-// restore adds to p, a first process, one call that brings the process back.
+// reading is that of a clock in one way.
+type reading struct {
+	id  clock.ID
+	via clock.Via
+	clone.Reading
+}
+
+// restore adds to p, a first process, one call that brings the process back,
+// computed while the initial clocks show now.
 func restore(kernel design.Name, p *clone.Program, i image, now timens.Offsets) *restoration {
-	r := &restoration{first: make(map[clock.ID]clone.Reading), rests: make(map[clock.ID]wait), last: make(map[clock.ID]clone.Reading)}
+	r := &restoration{image: i, now: now}
 	child := p.Sub()
-	for _, id := range timens.Clocks {
-		r.first[id] = child.ClockGettime(id, clock.VDSO)
-	}
-	r.pid = child.Syscall(unix.SYS_GETPID)
-	for _, id := range timens.Clocks {
-		sleep := child.Syscall(abi.Time64.Nr(abi.ClockNanosleep), uintptr(id), 0, timespec(child, i.Rest.Of(id)), 0)
-		r.rests[id] = wait{"relative clock_nanosleep", 0, sleep, i.Rest.Of(id), child.ClockGettime(id, clock.VDSO)}
-		for _, add := range waitsOn(id) {
-			r.waits = append(r.waits, add(child, id, i.Due.Of(id)))
+	for _, via := range []clock.Via{clock.VDSO, clock.Syscall} {
+		for _, id := range timens.Clocks {
+			r.first = append(r.first, reading{id, via, child.ClockGettime(id, via)})
 		}
 	}
+	var timers []clone.Result
 	for _, id := range timens.Clocks {
-		r.last[id] = child.ClockGettime(id, clock.Syscall)
+		timers = append(timers, armTimerfd(child, id, 0, i.Rest.Of(id)))
 	}
+	r.pid, r.offsets = child.Syscall(unix.SYS_GETPID), child.ReadFile(offsetsFile)
+	for n, id := range timens.Clocks {
+		expired := child.On(timers[n], unix.SYS_READ, child.Word().Addr(), 8)
+		r.rests = append(r.rests, wait{"relative timerfd on " + id.String(), 0, expired, i.Rest.Of(id), child.ClockGettime(id, clock.VDSO)})
+		for n, add := range waitsOn(id) {
+			r.waits = append(r.waits, add(child, id, i.Due[id][n]))
+		}
+	}
+	r.last = readClocks(child)
 	args := kernel.Args(i.offsets(now))
 	args.SetTID, args.SetTIDSize = p.PIDs(restoredPID), 1
+	r.before = readClocks(p)
 	r.fork = p.Fork(args, clone.SizeVer3, child)
 	p.Wait(r.fork)
+	r.after = readClocks(p)
 	return r
+}
+
+func readClocks(p *clone.Program) map[clock.ID]clone.Reading {
+	all := make(map[clock.ID]clone.Reading)
+	for _, id := range timens.Clocks {
+		all[id] = p.ClockGettime(id, clock.Syscall)
+	}
+	return all
 }
 
 // check says what is wrong with the life, and returns the image that a further
 // checkpoint at its end would take.
-func (r *restoration) check(t *testing.T, old image, took timens.Offsets) image {
+func (r *restoration) check(t *testing.T) image {
 	t.Helper()
 	if pid, err := r.pid.Value(); err != nil || pid != restoredPID {
 		t.Errorf("getpid is %d, %v, want %d", pid, err, restoredPID)
 	}
-	for _, id := range timens.Clocks {
-		first := timens.Time(t, r.first[id])
-		if before := old.Clocks.Of(id); first < before || first > before+took.Of(id) {
-			t.Errorf("%v was %v and is %v, want it from 0 to %v later", id, before, first, took.Of(id))
+	if got, want := timens.Text(t, r.offsets), r.image.offsets(r.now).String(); got != want {
+		t.Errorf("timens_offsets of the process are\n%swant\n%s", got, want)
+	}
+	for _, c := range r.first {
+		got, old := timens.Time(t, c.Reading), r.image.Clocks.Of(c.id)
+		low := old + timens.Time(t, r.before[c.id]) - r.now.Of(c.id)
+		high := old + timens.Time(t, r.after[c.id]) - r.now.Of(c.id)
+		if got < old || got < low || got > high {
+			t.Errorf("%v was %v and is %v by %v, want it in [%v, %v]", c.id, old, got, c.via, low, high)
 		}
-		rest := r.rests[id]
-		if err := rest.call.Err(); err != nil {
-			t.Errorf("%v: %s: %v", id, rest.name, err)
-		}
-		if woke := timens.Time(t, rest.woke); woke < first+rest.due {
-			t.Errorf("%v: a rest of %v ended after %v", id, rest.due, woke-first)
-		}
+	}
+	for n, w := range r.rests {
+		w.due += timens.Time(t, r.first[n].Reading)
+		w.check(t)
 	}
 	for _, w := range r.waits {
-		if err := w.call.Err(); err != w.want && (err != nil || w.want != 0) {
-			t.Errorf("%s: %v, want %v", w.name, err, w.want)
-		}
-		if woke := timens.Time(t, w.woke); woke < w.due {
-			t.Errorf("%s until %v ended at %v, %v early", w.name, w.due, woke, w.due-woke)
-		}
+		w.check(t)
 	}
-	return newImage(timens.Time(t, r.last[clock.Monotonic]), timens.Time(t, r.last[clock.Boottime]))
-}
-
-func initialClocks(t *testing.T) timens.Offsets {
-	t.Helper()
-	return timens.Offsets{Monotonic: timens.Now(t, clock.Monotonic), Boottime: timens.Now(t, clock.Boottime)}
+	return newImage(timens.Offsets{Monotonic: timens.Time(t, r.last[clock.Monotonic]), Boottime: timens.Time(t, r.last[clock.Boottime])})
 }
 
 // firstProcess launches one that may give PIDs.
 func firstProcess(p *clone.Program) (*clone.Child, error) {
 	return clone.Start(&clone.Args{Flags: unix.CLONE_NEWPID, ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer1, p)
+}
+
+// restoreAgain brings a process back some times, one after the other.
+func restoreAgain(t *testing.T, kernel design.Name, i image, times int) {
+	t.Helper()
+	for range times {
+		p := timens.NewProgram(t)
+		r := restore(kernel, p, i, initialClocks(t))
+		timens.Run(t, firstProcess, p)
+		if err := r.fork.Err(); err != nil {
+			t.Fatalf("clone3: %v", err)
+		}
+		i = r.check(t)
+		time.Sleep(turn(clock.Monotonic, 0)) // nobody's time
+	}
 }
 
 // What the call is for: a process of a machine that has been up for days goes on
@@ -137,22 +134,7 @@ func firstProcess(p *clone.Program) (*clone.Child, error) {
 func TestOffsetsRestore(t *testing.T) {
 	kernel := design.Need(t)
 	for _, machine := range namespaces {
-		t.Run(machine.name, func(t *testing.T) {
-			i := checkpoint(t, timens.Unshared(machine.offsets))
-			for range 2 {
-				time.Sleep(delay)
-				p := timens.NewProgram(t)
-				began := initialClocks(t)
-				r := restore(kernel, p, i, began)
-				timens.Run(t, firstProcess, p)
-				if err := r.fork.Err(); err != nil {
-					t.Fatalf("clone3: %v", err)
-				}
-				ended := initialClocks(t)
-				took := timens.Offsets{Monotonic: ended.Monotonic - began.Monotonic, Boottime: ended.Boottime - began.Boottime}
-				i = r.check(t, i, took)
-			}
-		})
+		t.Run(machine.name, func(t *testing.T) { restoreAgain(t, kernel, checkpoint(t, machine.offsets), 2) })
 	}
 }
 
@@ -163,17 +145,22 @@ func TestOffsetsRestoreNested(t *testing.T) {
 	for _, machine := range namespaces {
 		for _, container := range namespaces[:2] {
 			t.Run(machine.name+" in "+container.name, func(t *testing.T) {
-				i := checkpoint(t, timens.Unshared(machine.offsets))
-				before := initialClocks(t)
-				got := probe.Run[timens.Offsets](t, timens.Unshared(container.offsets), "restore", restoreNested{kernel, i})
-				after := initialClocks(t)
-				for _, id := range timens.Clocks {
-					low := i.Clocks.Of(id)
-					if high := low + after.Of(id) - before.Of(id); got.Of(id) < low || got.Of(id) > high {
-						t.Errorf("%v was %v and is %v, want it in [%v, %v]", id, low, got.Of(id), low, high)
-					}
-				}
+				restoreFrom(t, kernel, container.offsets, checkpoint(t, machine.offsets))
 			})
+		}
+	}
+}
+
+// restoreFrom brings a process back by a restorer in a namespace.
+func restoreFrom(t *testing.T, kernel design.Name, container timens.Offsets, i image) {
+	t.Helper()
+	before := initialClocks(t)
+	got := probe.Run[timens.Offsets](t, timens.Unshared(container), "restore", restoreNested{kernel, i})
+	after := initialClocks(t)
+	for _, id := range timens.Clocks {
+		low := i.Clocks.Of(id)
+		if high := low + after.Of(id) - before.Of(id); got.Of(id) < low || got.Of(id) > high {
+			t.Errorf("%v was %v and is %v, want it in [%v, %v]", id, low, got.Of(id), low, high)
 		}
 	}
 }

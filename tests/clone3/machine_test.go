@@ -1,0 +1,93 @@
+// The second test in this file needs a series with offsets.
+
+package clone3
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/lane"
+	"timens-vmtest/tests/internal/relay"
+	"timens-vmtest/tests/internal/timens"
+)
+
+// checkpoints are what one machine leaves to the next.
+type checkpoints struct {
+	Uptime timens.Offsets // when the first of them was taken
+	Images map[string]image
+}
+
+// Processes wait for this and that, some of them in a time namespace, when their
+// machine goes down. What a checkpoint keeps of them is for the test after this
+// one.
+func TestCheckpointForLaterMachine(t *testing.T) {
+	timens.Need(t)
+	relay.Need(t)
+	outlast(t)
+	c := checkpoints{initialClocks(t), map[string]image{"unshifted": checkpoint(t, timens.Offsets{})}}
+	for _, machine := range namespaces {
+		c.Images[machine.name] = checkpoint(t, machine.offsets)
+	}
+	relay.Leave(t, c)
+}
+
+// outlast waits until the machine has been up for longer than the next one will
+// have been in its test, if that comes up as fast. A long plan makes it go on at
+// once.
+func outlast(t *testing.T) {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", os.Getppid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Behind the name: the state is field 3, the start in ticks of 10 ms is 22.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var ticks int64
+	if _, err := fmt.Sscan(fields[22-3], &ticks); err != nil {
+		t.Fatal(err)
+	}
+	lead := 3 * time.Second
+	if lane.Virtual() {
+		lead = 25 * time.Second
+	}
+	beUpFor(t, 2*time.Duration(ticks)*10*time.Millisecond+lead)
+}
+
+// On another machine, which has been up for less time than theirs, one clone3()
+// brings each of the processes back. Their clocks do not go back by a nanosecond,
+// what they wait for is due when it was said to be, and of relative timers what
+// was left is left.
+//
+//vmtest:after TestCheckpointForLaterMachine
+func TestOffsetsRestoreOnLaterMachine(t *testing.T) {
+	kernel := design.Need(t)
+	relay.Need(t)
+	c := relay.Find[checkpoints](t)
+	if len(c.Images) != 1+len(namespaces) {
+		t.Fatalf("there are %d images, want those of %d processes", len(c.Images), 1+len(namespaces))
+	}
+	times, containers := 2, namespaces[:2]
+	if !lane.Virtual() { // where it takes long, and the machine gets older than it should
+		times, containers = 1, containers[:1]
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Images)) {
+		i := c.Images[name]
+		t.Run(name, func(t *testing.T) {
+			for _, id := range timens.Clocks {
+				if now := timens.Now(t, id); now >= c.Uptime.Of(id) {
+					t.Errorf("%v shows %v on this machine, want less than the %v of the checkpoint's", id, now, c.Uptime.Of(id))
+				}
+			}
+			restoreAgain(t, kernel, i, times)
+			for _, container := range containers {
+				restoreFrom(t, kernel, container.offsets, i)
+			}
+		})
+	}
+}
