@@ -8,10 +8,12 @@ import (
 )
 
 // How long a hanging kernel has to dump its tasks. It is done when it has been
-// quiet for a while.
+// quiet for a while after it began.
 const (
-	dumpQuiet = time.Second
-	dumpLimit = 10 * time.Second
+	sysrqLimit = 3 * time.Second  // to begin
+	nmiLimit   = 10 * time.Second // likewise; seen where two CPUs loop on a busy host: 2 s
+	dumpQuiet  = time.Second
+	dumpLimit  = 20 * time.Second
 )
 
 // answerLimit is how long QEMU's monitor may take to answer: the host is busy
@@ -27,11 +29,11 @@ func (s supervisor) dump(printed *atomic.Int64) {
 	if s.command(m, `{"execute":"qmp_capabilities"}`) == nil &&
 		s.command(m, `{"execute":"chardev-send-break","arguments":{"id":"console"}}`) == nil {
 		if _, err := s.console.Write([]byte("t")); err == nil {
-			waitQuiet(printed)
+			waitQuiet(printed, sysrqLimit)
 		}
 	}
 	if printed.Load() == before && s.command(m, `{"execute":"inject-nmi"}`) == nil {
-		waitQuiet(printed)
+		waitQuiet(printed, nmiLimit)
 	}
 }
 
@@ -54,13 +56,14 @@ func (s supervisor) command(m *bufio.Reader, text string) error {
 	}
 }
 
-// waitQuiet returns when the console has not grown for dumpQuiet.
-func waitQuiet(printed *atomic.Int64) {
-	last, since := printed.Load(), time.Now()
+// waitQuiet returns when the console has grown and then not for dumpQuiet, or
+// when it has not begun to within a time.
+func waitQuiet(printed *atomic.Int64, begin time.Duration) {
+	last, since, patience := printed.Load(), time.Now(), begin
 	for end := time.Now().Add(dumpLimit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if now := printed.Load(); now != last {
-			last, since = now, time.Now()
-		} else if time.Since(since) > dumpQuiet {
+			last, since, patience = now, time.Now(), dumpQuiet
+		} else if time.Since(since) > patience {
 			return
 		}
 	}
