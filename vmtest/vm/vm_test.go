@@ -55,7 +55,7 @@ func TestBootEnds(t *testing.T) {
 		"with a status":       {"exit 3", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Status: 3}},
 		"by a signal":         {"kill -9 $$", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Status: -1, Signal: "SIGKILL"}},
 		"by a caught signal":  {"echo 'qemu: terminating on signal 15 from pid 1 (x)' >&2", short(never, never, never), wire.Exit{Reason: wire.EndedItself, Signal: "SIGTERM"}},
-		"no hello":            {"exec sleep 60", short(50*time.Millisecond, never, never), wire.Exit{Reason: wire.BootTimeout, Status: -1, Signal: "SIGKILL"}},
+		"no hello":            {hang, short(50*time.Millisecond, never, never), wire.Exit{Reason: wire.BootTimeout, Status: -1, Signal: "SIGKILL"}},
 		"no start":            {"echo '" + hello + "' " + records + "; " + hang, Limits{never, never, 50 * time.Millisecond, never}, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
 		"no end":              {"echo '" + hello + "\n" + start + "' " + records + "; " + hang, Limits{never, 50 * time.Millisecond, never, never}, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}},
 		"asked to end":        {"echo '" + hello + "\n" + start + "' " + records + "; read -r line <&7; test \"$line\" = 'overdue 1' && exit 9", short(never, 400*time.Millisecond, never), wire.Exit{Reason: wire.EndedItself, Status: 9}},
