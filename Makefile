@@ -60,7 +60,7 @@ bench: deps build
 # Runs the virtual lane N times beside a neighbour that burns all CPUs: the same
 # must happen at the same guest time.
 steady: deps build
-	go test -count=1 -v -timeout 2h ./vmtest/bench -run '^TestSteady$$' -steady $(or $(N),10) -with "$(CHOICES)"
+	go test -count=1 -v -timeout 2h ./vmtest/bench -run '^TestSteady$$' -args -steady $(or $(N),10) -- $(CHOICES)
 
 # The tests of long waits, with waits of 400 days.
 long: deps build

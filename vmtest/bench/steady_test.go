@@ -17,10 +17,7 @@ import (
 	"timens-vmtest/vmtest/wire"
 )
 
-var (
-	steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs beside a busy neighbour")
-	steadyWith = flag.String("with", "", "with TestSteady, more `FLAGS` of vmtest run")
-)
+var steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs beside a busy neighbour; what follows -- are flags of vmtest run")
 
 // drift is how far the guest's clock may be from that of another run of the same
 // image and plan, at the same event. See "Two lanes" in the README.
@@ -106,7 +103,7 @@ func steadyRun(t *testing.T) history {
 	t.Helper()
 	results := t.TempDir()
 	cmd := exec.Command(filepath.Join("bin", "vmtest"), "run", "-lane", wire.Virtual, "-results", results)
-	cmd.Args = append(cmd.Args, strings.Fields(*steadyWith)...)
+	cmd.Args = append(cmd.Args, flag.Args()...)
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 1 {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
