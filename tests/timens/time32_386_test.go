@@ -1,0 +1,112 @@
+package timens
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"timens-vmtest/tests/internal/abi"
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// end is where a time_t of 32 bits ends. CLOCK_REALTIME gets there in January
+// 2038, and the clocks of a time namespace whenever somebody wants.
+const end = 1 << 31 * time.Second
+
+// The old calls show a clock beyond the end of 32 bits by what is left of it, as
+// they do outside; the new ones go on.
+func TestTime32Wraps(t *testing.T) {
+	for _, id := range timens.Clocks {
+		t.Run(id.String(), func(t *testing.T) {
+			p := timens.NewProgram(t)
+			before := addWrapped(p, id)
+			sleep := addSleep(p, id, unix.TIMER_ABSTIME, end-1)
+			after := addWrapped(p, id)
+			timens.Run(t, nearEnd(t, near), p)
+			before.check(t)
+			after.check(t)
+			checkSlept(t, fmt.Sprintf("clock_nanosleep of %v until %v", id, end-1), sleep, after.first(t)-(end-1))
+		})
+	}
+}
+
+// A relative wait of 32 bits goes on over the end of what 32 bits can show.
+func TestTime32SleepAcrossEnd(t *testing.T) {
+	for _, id := range timens.Clocks {
+		t.Run(id.String(), func(t *testing.T) {
+			p := timens.NewProgram(t)
+			before := addWrapped(p, id)
+			sleep := addSleep(p, id, 0, 2*near)
+			after := addWrapped(p, id)
+			timens.Run(t, nearEnd(t, near), p)
+			before.check(t)
+			after.check(t)
+			checkSlept(t, fmt.Sprintf("clock_nanosleep of %v for %v", id, 2*near), sleep, after.first(t)-before.last(t)-2*near)
+		})
+	}
+}
+
+// nearEnd launches children in a namespace where the end is this far.
+func nearEnd(t *testing.T, far time.Duration) clone.Launcher {
+	t.Helper()
+	timens.Need(t)
+	return timens.Unshared(timens.Offsets{
+		Monotonic: end - far - timens.Now(t, clock.Monotonic),
+		Boottime:  end - far - timens.Now(t, clock.Boottime),
+	})
+}
+
+func addSleep(p *clone.Program, id clock.ID, flags uintptr, d time.Duration) clone.Result {
+	ts := clone.Alloc[abi.Timespec](p)
+	*ts = abi.Time32.Timespec(d)
+	return p.Syscall(abi.Time32.Nr(abi.ClockNanosleep), uintptr(id), flags, clone.Addr(ts), 0)
+}
+
+func checkSlept(t *testing.T, what string, sleep clone.Result, lateness time.Duration) {
+	t.Helper()
+	if err := sleep.Err(); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	if limit := late(); lateness < 0 || lateness > limit {
+		t.Errorf("%s: over %v late, want from 0 to %v", what, lateness, limit)
+	}
+}
+
+// wrapped are readings of a clock by every way there is, the old ones between two
+// new ones.
+type wrapped struct {
+	id            clock.ID
+	begin, finish clone.Reading
+	old           map[clock.Via]clone.Reading
+}
+
+func addWrapped(p *clone.Program, id clock.ID) wrapped {
+	r := wrapped{id: id, begin: p.ClockGettime(id, clock.Syscall), old: make(map[clock.Via]clone.Reading)}
+	for _, via := range []clock.Via{clock.Syscall32, clock.VDSO32} {
+		r.old[via] = p.ClockGettime(id, via)
+	}
+	r.finish = p.ClockGettime(id, clock.Syscall)
+	return r
+}
+
+func (r wrapped) first(t *testing.T) time.Duration { return timens.Time(t, r.begin) }
+func (r wrapped) last(t *testing.T) time.Duration  { return timens.Time(t, r.finish) }
+
+func (r wrapped) check(t *testing.T) {
+	t.Helper()
+	begin, finish := r.first(t), r.last(t)
+	for via, reading := range r.old {
+		got := timens.Time(t, reading)
+		whole := got
+		if got < 0 {
+			whole += 2 * end
+		}
+		if whole < begin || whole > finish {
+			t.Errorf("%v by %v: got %v, want the lower 32 bits of the seconds from %v to %v", r.id, via, got, begin, finish)
+		}
+	}
+}
