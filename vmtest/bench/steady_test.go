@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,8 +86,8 @@ func (h history) compare(other history) (furthest float64, err error) {
 	var wasLast, isLast float64
 	for i := range min(len(h.events), len(other.events)) {
 		was, is := h.events[i], other.events[i]
-		if was.what != is.what {
-			return 0, fmt.Errorf("event %d is %q, was %q", i, is.what, was.what)
+		if now, then := differ(is.what, was.what); now != then {
+			return 0, fmt.Errorf("event %d has %q, had %q", i, now, then)
 		}
 		wasLong, isLong := was.at-wasLast, is.at-isLast
 		apart := math.Abs(isLong - wasLong)
@@ -100,6 +101,23 @@ func (h history) compare(other history) (furthest float64, err error) {
 		return 0, fmt.Errorf("there are %d events, were %d", len(other.events), len(h.events))
 	}
 	return furthest, nil
+}
+
+// differ returns the first lines that are not the same in a and b, whose own
+// order is of no matter: that of subtests is random in a test that takes them from
+// a map.
+func differ(a, b string) (inA, inB string) {
+	sorted := func(text string) []string { return slices.Sorted(strings.SplitSeq(text, "\n")) }
+	linesA, linesB := sorted(a), sorted(b)
+	for i := range min(len(linesA), len(linesB)) {
+		if linesA[i] != linesB[i] {
+			return linesA[i], linesB[i]
+		}
+	}
+	if len(linesA) != len(linesB) {
+		return fmt.Sprintf("%d lines", len(linesA)), fmt.Sprintf("%d lines", len(linesB))
+	}
+	return "", ""
 }
 
 // steadyRun runs the tests and reads what happened.
@@ -157,7 +175,35 @@ func (h *history) add(r wire.Record) {
 			last.what += text
 			return
 		}
-		what += " " + text
+		what += "\n" + text
 	}
 	h.events = append(h.events, event{what, r.UptimeS})
+}
+
+func TestHistoryCompare(t *testing.T) {
+	green := func() history {
+		return history{"pass", []event{{"start p.TestA", 1}, {"output\n=== RUN TestA/x\n--- PASS: TestA/x\n", 1.1}, {"end p.TestA", 2}}}
+	}
+	for name, tc := range map[string]struct {
+		change func(*history)
+		want   string // in the error; "": none
+	}{
+		"same":              {func(*history) {}, ""},
+		"later from start":  {func(h *history) { h.events[0].at += 0.04; h.events[1].at += 0.08; h.events[2].at += 0.1 }, ""},
+		"other order":       {func(h *history) { h.events[1].what = "output\n--- PASS: TestA/x\n=== RUN TestA/x\n" }, ""},
+		"other subtests":    {func(h *history) { h.events[1].what = "output\n=== RUN TestA/y\n--- PASS: TestA/x\n" }, `event 1 has "=== RUN TestA/y", had "=== RUN TestA/x"`},
+		"more is printed":   {func(h *history) { h.events[1].what += "zzz\n" }, `event 1 has "5 lines", had "4 lines"`},
+		"an event too late": {func(h *history) { h.events[1].at += 0.06; h.events[2].at += 0.06 }, "event 1,"},
+		"an event is gone":  {func(h *history) { h.events = h.events[:2] }, "there are 2 events, were 3"},
+		"other verdict":     {func(h *history) { h.verdict = "fail" }, "the verdict is fail, was pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := green()
+			tc.change(&other)
+			_, err := green().compare(other)
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
 }
