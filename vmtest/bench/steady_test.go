@@ -21,9 +21,9 @@ import (
 var steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs beside a busy neighbour; what follows -- are flags of vmtest run")
 
 // drift is how much longer or shorter, by the guest's clock, an event may be in
-// coming than in another run of the same image and plan. See "Two lanes" in the
-// README.
-const drift = 0.05 // seconds
+// coming than in another run of the same image and plan, where it took that many
+// seconds. See "Two lanes" in the README.
+func drift(seconds float64) float64 { return 0.05 + seconds/20 }
 
 // TestSteady compares runs of the virtual lane beside a neighbour that burns all
 // CPUs with one that had them for itself: the events must be the same, in the
@@ -91,8 +91,8 @@ func (h history) compare(other history) (furthest float64, err error) {
 		}
 		wasLong, isLong := was.at-wasLast, is.at-isLast
 		apart := math.Abs(isLong - wasLong)
-		if apart > drift {
-			return 0, fmt.Errorf("event %d, %q, is %.9f s after the one before, was %.9f s, want them within %v s", i, is.what, isLong, wasLong, drift)
+		if limit := drift(wasLong); apart > limit {
+			return 0, fmt.Errorf("event %d, %q, is %.9f s after the one before, was %.9f s, want them within %.3f s", i, is.what, isLong, wasLong, limit)
 		}
 		furthest = max(furthest, apart)
 		wasLast, isLast = was.at, is.at
