@@ -10,6 +10,7 @@ import (
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/lane"
 	"timens-vmtest/tests/internal/timens"
 
 	"golang.org/x/sys/unix"
@@ -99,7 +100,7 @@ func testRestarted(t *testing.T, waits ...restartable) {
 				timens.Reap(t, w.child)
 			}
 			for _, w := range all {
-				w.outcome(t).check(t, w, ns.Offsets.Of(w.clock), 0, late())
+				w.outcome(t).check(t, w, ns.Offsets.Of(w.clock), 0, lane.MostLate())
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/lane"
 	"timens-vmtest/tests/internal/timens"
 
 	"golang.org/x/sys/unix"
@@ -71,7 +72,7 @@ func checkSlept(t *testing.T, what string, sleep clone.Result, lateness time.Dur
 	if err := sleep.Err(); err != nil {
 		t.Errorf("%s: %v", what, err)
 	}
-	if limit := late(); lateness < 0 || lateness > limit {
+	if limit := lane.MostLate(); lateness < 0 || lateness > limit {
 		t.Errorf("%s: over %v late, want from 0 to %v", what, lateness, limit)
 	}
 }

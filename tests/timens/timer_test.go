@@ -9,6 +9,7 @@ import (
 
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/lane"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
 
@@ -82,9 +83,9 @@ func (r timerRequest) String() string {
 // late is the most that the timer's expiration may be noticed after it.
 func (r timerRequest) late() time.Duration {
 	if r.Kind == "timer SIGEV_SIGNAL" || r.Kind == "setitimer" {
-		return late() + 8*time.Millisecond // through the Go runtime's handler and its scheduler
+		return lane.MostLate() + 8*time.Millisecond // through the Go runtime's handler and its scheduler
 	}
-	return late()
+	return lane.MostLate()
 }
 
 // timerFacts is what one timer did inside. A deadline that the kernel failed to

@@ -18,17 +18,6 @@ import (
 // near is a time to come that is waited for.
 const near = 50 * time.Millisecond
 
-// late is the most that a waiter may notice its time after it.
-func late() time.Duration {
-	if lane.Virtual() {
-		// Mostly 0.3 ms: a timer's interrupt and one switch of tasks. But there is
-		// one CPU, and a Go runtime that has just begun to collect garbage on it,
-		// or the kernel to write back, takes it for milliseconds.
-		return 10 * time.Millisecond
-	}
-	return 5 * time.Second // more than a very busy host adds to an emulated guest's
-}
-
 // bothSigns are the examples that waits are tested in. Between them each clock
 // has an offset of either sign.
 var bothSigns = timens.Examples[:2]
@@ -88,10 +77,10 @@ func widths(call string) []abi.Time {
 // bounds are the most that the wait may end before and after its time.
 func (w wait) bounds() (early, most time.Duration) {
 	if w.Call == "SO_RCVTIMEO" {
-		const tick = 4 * time.Millisecond          // CONFIG_HZ_250
-		return earlyByTicks(near), late() + 2*tick // the tick that runs already, and one not to be early
+		const tick = 4 * time.Millisecond                   // CONFIG_HZ_250
+		return earlyByTicks(near), lane.MostLate() + 2*tick // the tick that runs already, and one not to be early
 	}
-	return 0, late()
+	return 0, lane.MostLate()
 }
 
 // earlyByTicks is the most that a wait that is counted in ticks may be too
@@ -205,7 +194,7 @@ func runWaits(waits []wait) ([]outcome, error) {
 		out[i].Waiting = true
 		if w.Until != never {
 			due++
-			patience = near + late() + time.Second // the last one for the probe itself
+			patience = near + lane.MostLate() + time.Second // the last one for the probe itself
 		}
 		if w.Until == passed || w.Until == origin {
 			atOnce = append(atOnce, i)

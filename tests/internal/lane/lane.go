@@ -14,6 +14,28 @@ import (
 // "never early" only.
 func Virtual() bool { return os.Getenv("VMTEST_LANE") == "virtual" } // wire.LaneEnv, wire.Virtual
 
+// MostLate is the most that a waiter may notice its time after it.
+func MostLate() time.Duration {
+	switch {
+	case !Virtual():
+		return 5 * time.Second // more than a very busy host adds to an emulated guest's
+	case checked():
+		return time.Second
+	}
+	// Mostly 0.3 ms: a timer's interrupt and one switch of tasks. But there is
+	// one CPU, and a Go runtime that has just begun to collect garbage on it,
+	// or the kernel to write back, takes it for milliseconds.
+	return 10 * time.Millisecond
+}
+
+// checked reports whether the kernel checks all that it does, which takes it
+// several times as many instructions, and with them virtual time: such a one has
+// lockdep.
+func checked() bool {
+	_, err := os.Stat("/proc/lockdep")
+	return err == nil
+}
+
 // Long is how long a test of long waits waits: what vmtest's -long says where
 // time is virtual and sleeping costs next to nothing, and a moment elsewhere, so
 // that the same test shows the same but for the length.
