@@ -56,11 +56,11 @@ func (o *records) write(r wire.Record) error {
 		r.Taint = &taint
 	}
 	if r.Type == wire.TypeHello || r.Type == wire.TypeDone {
-		now, err := readRTC(o.edge)
+		now, within, err := readRTC(o.edge)
 		if err != nil {
 			return err
 		}
-		r.RTC, r.UptimeS = &now, uptime()
+		r.RTC, r.RTCWithinS, r.UptimeS = &now, within.Seconds(), uptime()
 	}
 	line, err := json.Marshal(r)
 	if err != nil {

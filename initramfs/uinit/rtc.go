@@ -11,13 +11,17 @@ import (
 // readRTC reads the machine's clock chip through its ports, in seconds since
 // 1970. The kernel has no part in it: the host compares what this clock says
 // with what the kernel's do. It shows whole seconds: with edge, readRTC waits
-// for the next to begin.
-func readRTC(edge bool) (int64, error) {
-	now, err := settledRTC()
-	for begin := now; edge && err == nil && now == begin; now, err = settledRTC() {
+// for the next to begin, and says within which time it began.
+func readRTC(edge bool) (now int64, within time.Duration, err error) {
+	began := time.Now()
+	before := began // when the reading before began
+	now, err = settledRTC()
+	for begin := now; edge && err == nil && now == begin; {
+		before, began = began, time.Now()
 		time.Sleep(wire.EdgeStep)
+		now, err = settledRTC()
 	}
-	return now, err
+	return now, time.Since(before), err
 }
 
 func settledRTC() (int64, error) {

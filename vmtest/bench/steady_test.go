@@ -163,8 +163,10 @@ var figures = regexp.MustCompile(`\d+`)
 // add adds a record. What a test prints is one event: in how many records it
 // comes depends on who of the test and uinit is first.
 func (h *history) add(r wire.Record) {
-	what := r.Type
+	what, at := r.Type, r.UptimeS
 	switch r.Type {
+	case wire.TypeDone: // when QEMU's clock begins a second
+		at = h.events[len(h.events)-1].at
 	case wire.TypeStart:
 		what += " " + r.TestID.String()
 	case wire.TypeEnd:
@@ -177,7 +179,7 @@ func (h *history) add(r wire.Record) {
 		}
 		what += "\n" + text
 	}
-	h.events = append(h.events, event{what, r.UptimeS})
+	h.events = append(h.events, event{what, at})
 }
 
 func TestHistoryCompare(t *testing.T) {

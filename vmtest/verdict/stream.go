@@ -28,6 +28,7 @@ type stream struct {
 type clocks struct {
 	kernel float64
 	qemu   int64
+	within float64
 }
 
 type taint struct {
@@ -126,7 +127,7 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 	switch r.Type {
 	case wire.TypeHello:
 		s.hello = r.Hello
-		s.first = clocks{r.UptimeS, *r.RTC}
+		s.first = clocks{r.UptimeS, *r.RTC, r.RTCWithinS}
 		s.taints = append(s.taints, taint{*r.Taint, "while booting"})
 		return checkHello(*r.Hello, plan, boot)
 	case wire.TypeDone:
@@ -184,7 +185,7 @@ func (s *stream) takeDone(r wire.Record, plan wire.Plan, boot wire.Boot) error {
 		return fmt.Errorf("%s counts %d tests, %d ended and %d were planned", r.Type, *r.Count, ended, len(plan.Tests))
 	}
 	s.taints = append(s.taints, taint{*r.Taint, "after the last test"})
-	s.last = clocks{r.UptimeS, *r.RTC}
+	s.last = clocks{r.UptimeS, *r.RTC, r.RTCWithinS}
 	s.done = true
 	return nil
 }

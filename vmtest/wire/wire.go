@@ -82,8 +82,8 @@ const (
 )
 
 // EdgeStep is how often the guest looks, in the virtual lane, whether QEMU's
-// clock begins a second: Record.RTC is as exact as that there, and a second in
-// the real lane, where waiting costs time.
+// clock begins a second. In the real lane, where waiting costs time, Record.RTC
+// is any moment of its second.
 const EdgeStep = 5 * time.Millisecond
 
 // LatenessAttr is the attribute (testing.T.Attr) in which a test says how late a
@@ -199,6 +199,9 @@ type Record struct {
 	// RTC is what the machine's clock chip shows, in seconds since 1970, for
 	// types hello and done. It is QEMU's, and not the kernel's under test.
 	RTC *int64 `json:"rtc_s,omitempty"`
+	// RTCWithinS is how many seconds before UptimeS that second began at most, in
+	// the virtual lane.
+	RTCWithinS float64 `json:"rtc_within_s,omitempty"`
 
 	// UptimeS is CLOCK_MONOTONIC in seconds when the record was written.
 	UptimeS float64 `json:"uptime_s"`
