@@ -36,7 +36,7 @@ test: deps build
 	@fmt=$$(gofmt -l .); test -z "$$fmt" || { echo "not gofmt-clean: $$fmt"; exit 1; }
 	go mod tidy -diff
 	$(NO_RSEQ) go test -race -skip '^TestScripts$$' $(HOST_PACKAGES)
-	go test -race -run '^TestScripts$$/^run$$' ./vmtest
+	go test -race -run '^TestScripts$$/^guests$$' ./vmtest
 	go test -run '^TestScripts$$' ./vmtest
 
 build:
