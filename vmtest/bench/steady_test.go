@@ -23,7 +23,7 @@ var steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs be
 // drift is how much longer or shorter, by the guest's clock, an event may be in
 // coming than in another run of the same image and plan, where it took that many
 // seconds. See "Two lanes" in the README.
-func drift(seconds float64) float64 { return 0.05 + seconds/20 }
+func drift(seconds float64) float64 { return 0.1 + seconds/10 }
 
 // TestSteady compares runs of the virtual lane beside a neighbour that burns all
 // CPUs with one that had them for itself: the events must be the same, in the
@@ -195,7 +195,7 @@ func TestHistoryCompare(t *testing.T) {
 		"other order":       {func(h *history) { h.events[1].what = "output\n--- PASS: TestA/x\n=== RUN TestA/x\n" }, ""},
 		"other subtests":    {func(h *history) { h.events[1].what = "output\n=== RUN TestA/y\n--- PASS: TestA/x\n" }, `event 1 has "=== RUN TestA/y", had "=== RUN TestA/x"`},
 		"more is printed":   {func(h *history) { h.events[1].what += "zzz\n" }, `event 1 has "5 lines", had "4 lines"`},
-		"an event too late": {func(h *history) { h.events[1].at += 0.06; h.events[2].at += 0.06 }, "event 1,"},
+		"an event too late": {func(h *history) { h.events[1].at += 0.12; h.events[2].at += 0.12 }, "event 1,"},
 		"an event is gone":  {func(h *history) { h.events = h.events[:2] }, "there are 2 events, were 3"},
 		"other verdict":     {func(h *history) { h.verdict = "fail" }, "the verdict is fail, was pass"},
 	} {
