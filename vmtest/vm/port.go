@@ -34,6 +34,12 @@ func newPort(opts *qemu.Options, name string, use ...string) (*port, error) {
 	return p, nil
 }
 
+// closeBoth closes what is open of both ends.
+func (p *port) closeBoth() {
+	_ = p.Close()
+	_ = p.theirs.Close()
+}
+
 // uart is our end of a UART of the guest's: two pipes. A UART writes a byte at a
 // time, and a socket takes no more than some 280 of those while nobody reads:
 // then the guest waits, in guest time, for a busy host.
@@ -77,8 +83,8 @@ type ports struct {
 	debugger *debugger // nil if the guest needs none
 }
 
-// newPorts makes all ports but the debugger, adds them to QEMU, and returns those that are open
-// even with an error.
+// newPorts makes all ports but the debugger, adds them to QEMU, and returns those
+// that are open even with an error.
 func newPorts(opts *qemu.Options) (p ports, err error) {
 	if p.dir, err = os.MkdirTemp("", "vmtest-ports-"); err != nil {
 		return p, err
@@ -127,12 +133,10 @@ func (p *ports) close() {
 		}
 	}
 	if p.monitor != nil {
-		_ = p.monitor.Close()
-		_ = p.monitor.theirs.Close()
+		p.monitor.closeBoth()
 	}
 	if p.debugger != nil {
-		_ = p.debugger.Close()
-		_ = p.debugger.theirs.Close()
+		p.debugger.closeBoth()
 	}
 	_ = os.RemoveAll(p.dir)
 }
