@@ -77,7 +77,7 @@ clean:
 	rm -rf bin results
 
 # What a kernel build and a virtual machine need. Go itself is not among them.
-PACKAGES := bc bison cpio flex gcc git libc6-dev libcap-dev libelf-dev make perl-base qemu-system-x86 xz-utils
+PACKAGES := bc bison cpio flex gcc git libc6-dev libcap-dev libelf-dev make perl-base qemu-system-x86 sparse xz-utils
 
 deps:
 	@.ci/deps $(PACKAGES)

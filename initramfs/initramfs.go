@@ -42,15 +42,16 @@ var shellCommands = []string{"cat", "date", "dmesg", "grep", "kill", "ls", "moun
 
 // Spec says what goes into an archive.
 type Spec struct {
-	Module  string         // root folder of this module
-	Scratch string         // folder for binaries, kept: what is up to date there is not linked again
-	Tests   []string       // folders of test packages, relative to Module; wire.I386 behind one asks for 32-bit programs
-	Design  string         // of the kernel's series; one of wire.Designs, or wire.NoDesign
-	Run     *regexp.Regexp // selects tests by "package.Name"; nil selects all
-	Timeout time.Duration  // of each test, in guest time
-	Key     string         // for wire.KeyPath; empty: an archive only to be looked at
-	Files   FilesFunc      // further files; nil: none
-	Shell   bool           // start an interactive shell instead of running the plan
+	Module  string                 // root folder of this module
+	Scratch string                 // folder for binaries, kept: what is up to date there is not linked again
+	Tests   []string               // folders of test packages, relative to Module; wire.I386 behind one asks for 32-bit programs
+	Design  string                 // of the kernel's series; one of wire.Designs, or wire.NoDesign
+	Run     *regexp.Regexp         // selects tests by "package.Name"; nil selects all
+	Without func(wire.TestID) bool // tests that are left out all the same; nil: none
+	Timeout time.Duration          // of each test, in guest time
+	Key     string                 // for wire.KeyPath; empty: an archive only to be looked at
+	Files   FilesFunc              // further files; nil: none
+	Shell   bool                   // start an interactive shell instead of running the plan
 }
 
 // FilesFunc returns the host's path of each further program that the tests of a
@@ -265,9 +266,10 @@ func (s Spec) plan() (wire.Plan, error) {
 
 // wants says that a test is to be run: it or one that finds what it leaves.
 func (s Spec) wants(test wire.Test, all []wire.Test) bool {
-	return s.Run == nil || s.Run.MatchString(test.String()) || slices.ContainsFunc(all, func(later wire.Test) bool {
-		return later.After == test.Name && s.Run.MatchString(later.String())
-	})
+	chosen := func(t wire.Test) bool {
+		return (s.Run == nil || s.Run.MatchString(t.String())) && (s.Without == nil || !s.Without(t.TestID))
+	}
+	return chosen(test) || slices.ContainsFunc(all, func(later wire.Test) bool { return later.After == test.Name && chosen(later) })
 }
 
 // pack writes the archive. The plan's ID is the digest of everything else.

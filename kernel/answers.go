@@ -2,6 +2,9 @@ package kernel
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 )
 
@@ -26,3 +29,27 @@ func Answer[T any](ctx context.Context, c Cache, key string, r Reporter, ask fun
 	}
 	return kept.Answer, writeSealed(path, kept)
 }
+
+// Keep keeps a copy of a folder under this key, in place of what was kept there.
+// Whoever asks for it has to know whether it is whole.
+func (c Cache) Keep(key, dir string) error {
+	path := c.kept(key)
+	tmp, err := scratch(filepath.Dir(path), filepath.Base(path))
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	return errors.Join(os.CopyFS(tmp, os.DirFS(dir)), os.RemoveAll(path), os.Rename(tmp, path))
+}
+
+// Kept copies what was kept under this key into an empty folder, and says
+// whether there was anything.
+func (c Cache) Kept(key, dir string) (bool, error) {
+	err := os.CopyFS(dir, os.DirFS(c.kept(key)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c Cache) kept(key string) string { return filepath.Join(c.Dir, "runs", digest(key)[:32]) }

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
 // Sources lists the C files that the patches touch, each once, sorted.
@@ -26,10 +28,22 @@ func (s Series) Sources() []string {
 	return all
 }
 
-// Lint compiles sources with "make W=1" and returns the compiler's and
-// kernel-doc's warnings, Unplaced. Sources that the configuration does not build
-// are left out.
-func Lint(ctx context.Context, c Cache, s Spec, sources []string, r Reporter) ([]string, error) {
+// Linter is a way to have make look closer at a source.
+type Linter struct {
+	Name string
+	args []string // of make
+	tool string   // that make runs beside the compiler; "" if there is none
+}
+
+// Linters. W1 has the compiler and kernel-doc say more, Sparse runs sparse.
+var (
+	W1     = Linter{"W=1", []string{"W=1"}, ""}
+	Sparse = Linter{"sparse", []string{"C=2", "CHECK=sparse"}, "sparse"}
+)
+
+// Lint makes the objects of sources and returns the linter's warnings, Unplaced.
+// Sources that the configuration does not build are left out.
+func (l Linter) Lint(ctx context.Context, c Cache, s Spec, sources []string, r Reporter) ([]string, error) {
 	over, err := apply(ctx, s.Base, s.Series.Patches)
 	if err != nil {
 		return nil, err
@@ -38,6 +52,12 @@ func Lint(ctx context.Context, c Cache, s Spec, sources []string, r Reporter) ([
 	if err != nil {
 		return nil, err
 	}
+	var version []byte
+	if l.tool != "" {
+		if version, err = run(command(ctx, "", nil, l.tool, "--version")); err != nil {
+			return nil, err
+		}
+	}
 	var files manifest
 	if s.Base.ID == "" { // as in Build
 		if files, err = survey(ctx, s.Base); err != nil {
@@ -45,7 +65,7 @@ func Lint(ctx context.Context, c Cache, s Spec, sources []string, r Reporter) ([
 		}
 		s.Base.ID = files.digest()
 	}
-	key := "lint 1 " + digest(s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(sources, " "))
+	key := "lint 2 " + l.Name + digest(s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, string(version), strings.Join(sources, " "))
 	return Answer(ctx, c, key, r, func() ([]string, error) {
 		if files == nil {
 			if files, err = survey(ctx, s.Base); err != nil {
@@ -58,11 +78,11 @@ func Lint(ctx context.Context, c Cache, s Spec, sources []string, r Reporter) ([
 		}
 		defer unlock()
 		b := build{Spec: s, toolchain: toolchain, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
-		return b.lint(ctx, files, over, sources)
+		return b.lint(ctx, l, files, over, sources)
 	})
 }
 
-func (b *build) lint(ctx context.Context, files manifest, over overlay, sources []string) ([]string, error) {
+func (b *build) lint(ctx context.Context, l Linter, files manifest, over overlay, sources []string) ([]string, error) {
 	if err := b.prepare(ctx, files, over); err != nil {
 		return nil, err
 	}
@@ -72,7 +92,7 @@ func (b *build) lint(ctx context.Context, files manifest, over overlay, sources 
 			return nil, err
 		}
 	}
-	targets := []string{"W=1"}
+	var targets []string
 	for _, source := range sources {
 		object := strings.TrimSuffix(source, ".c") + ".o"
 		if over[source] == nil && files[source] == "" { // a later patch adds it
@@ -82,20 +102,21 @@ func (b *build) lint(ctx context.Context, files manifest, over overlay, sources 
 			targets = append(targets, object)
 		}
 	}
-	if len(targets) == 1 {
+	if len(targets) == 0 {
 		return nil, nil
 	}
-	b.report.Step("compile %s with W=1", strings.Join(targets[1:], " "))
+	b.report.Step("look at %s with %s", strings.Join(targets, " "), l.Name)
 	b.printed.text = nil
-	if err := b.runMake(ctx, &objectCounter{report: b.report, out: b.out() + "/"}, targets...); err != nil {
+	if err := b.runMake(ctx, &objectCounter{report: b.report, out: b.out() + "/"}, slices.Concat(l.args, targets)...); err != nil {
 		return nil, b.failed(ctx, "build", err)
 	}
 	return Unplaced(string(b.printed.text)), nil
 }
 
-var lintRE = regexp.MustCompile(`(?m)^(?:\S*/src/)?(\S+?):\d+(?::\d+)?: (warning: .*)$`)
+// sparse calls an error what does not keep it from going on.
+var lintRE = regexp.MustCompile(`(?m)^(?:\S*/src/)?(\S+?):\d+(?::\d+)?: ((?:warning|error): .*)$`)
 
-// Unplaced are the warnings in an output of make, sorted, with the name of the
+// Unplaced are the warnings in an output of make or kernel-doc, sorted, with the name of the
 // file as it is in the tree and without the line, so that those of two trees
 // can be compared.
 func Unplaced(output string) []string {
@@ -137,6 +158,9 @@ func (p Patch) Formalities() []string {
 		complain("there is no Signed-off-by of its author, %s", p.header.Author)
 	}
 	for _, f := range p.files {
+		if emptied(f) {
+			complain("it leaves %s empty; have it remove the file", f.NewName)
+		}
 		if !f.IsNew || len(f.TextFragments) == 0 {
 			continue
 		}
@@ -149,4 +173,9 @@ func (p Patch) Formalities() []string {
 		}
 	}
 	return all
+}
+
+// emptied says that a patch takes all that is in a file and leaves the file.
+func emptied(f *gitdiff.File) bool {
+	return !f.IsDelete && len(f.TextFragments) == 1 && f.TextFragments[0].NewPosition == 0 && f.TextFragments[0].NewLines == 0
 }

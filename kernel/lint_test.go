@@ -16,6 +16,8 @@ func TestFormalities(t *testing.T) {
 		"not signed":      {strings.Replace(head, "Signed-off-by", "Reviewed-by", 1) + change, "no Signed-off-by of its author, Ann <a@example.org>"},
 		"signed by other": {strings.Replace(head, "Signed-off-by: Ann", "Signed-off-by: Bob", 1) + change, "no Signed-off-by of its author"},
 		"signed in words": {strings.Replace(head, "Signed-off-by", "not Signed-off-by", 1) + change, "no Signed-off-by of its author"},
+		"emptied":         {head + "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", "it leaves a.c empty"},
+		"removed":         {head + "diff --git a/a.c b/a.c\ndeleted file mode 100644\n--- a/a.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", ""},
 		"no SPDX":         {head + strings.Replace(created, "SPDX-License-Identifier: GPL-2.0", "Do as you like", 1), "n.c is new and does not begin with its SPDX"},
 	} {
 		p, err := parsePatch("x.patch", []byte(tc.text))
@@ -30,8 +32,8 @@ func TestFormalities(t *testing.T) {
 }
 
 func TestNewWarnings(t *testing.T) {
-	base := Unplaced("/c/work/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n")
-	if want := []string{"kernel/fork.c: warning: a", "kernel/fork.c: warning: a", "kernel/fork.c: warning: b [-Wb]"}; !slices.Equal(base, want) {
+	base := Unplaced("/c/work/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n../src/kernel/fork.c:3:4:    expected int *p\n./include/a.h:7:2: error: typename\n")
+	if want := []string{"./include/a.h: error: typename", "kernel/fork.c: warning: a", "kernel/fork.c: warning: a", "kernel/fork.c: warning: b [-Wb]"}; !slices.Equal(base, want) {
 		t.Fatalf("got %q, want %q", base, want)
 	}
 	for output, want := range map[string]int{

@@ -42,20 +42,30 @@ func compareVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	c, err := a.compare(ctx, in, s, dir)
+	c, err := a.compare(ctx, in, s, dir, a.runSeries)
 	if err != nil {
 		return 0, err
 	}
+	report.Comparison(os.Stdout, shortPath(dir), c)
 	return c.Verdict.ExitCode(), nil
 }
 
-// compare runs the plan of s on both kernels into dir, compares, and reports.
-func (a *app) compare(ctx context.Context, in inputs, s kernel.Series, dir string) (verdict.Comparison, error) {
+// loadControl is the unpatched kernel as a series.
+func (a *app) loadControl(ctx context.Context, in inputs) (kernel.Series, error) {
 	control, err := kernel.LoadSeries(ctx, a.patchesDir(), controlSeries)
 	if err != nil {
-		return verdict.Comparison{}, err
+		return control, err
 	}
-	if control.Expect, err = verdict.JoinExpect(in.every, control.Expect); err != nil {
+	control.Expect, err = verdict.JoinExpect(in.every, control.Expect)
+	return control, err
+}
+
+// compare runs the plan of s on both kernels into dir, compares, and writes the
+// reports.
+func (a *app) compare(ctx context.Context, in inputs, s kernel.Series, dir string,
+	run func(context.Context, inputs, kernel.Series, string) (verdict.Result, error)) (verdict.Comparison, error) {
+	control, err := a.loadControl(ctx, in)
+	if err != nil {
 		return verdict.Comparison{}, err
 	}
 	control.Design = s.Design // the plan is the series'
@@ -75,7 +85,7 @@ func (a *app) compare(ctx context.Context, in inputs, s kernel.Series, dir strin
 			return verdict.Comparison{}, err
 		}
 		a.progress.Step("series %s", one.name)
-		if _, err := a.runSeries(ctx, in, one.series, sub); err != nil {
+		if _, err := run(ctx, in, one.series, sub); err != nil {
 			return verdict.Comparison{}, err
 		}
 	}
@@ -83,11 +93,7 @@ func (a *app) compare(ctx context.Context, in inputs, s kernel.Series, dir strin
 	if err != nil {
 		return verdict.Comparison{}, err
 	}
-	if err := report.WriteComparison(dir, c); err != nil {
-		return verdict.Comparison{}, err
-	}
-	report.Comparison(os.Stdout, shortPath(dir), c)
-	return c, nil
+	return c, report.WriteComparison(dir, c)
 }
 
 // isComparison says that a folder is one of two runs to compare.

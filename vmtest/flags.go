@@ -96,7 +96,8 @@ type flags struct {
 	coverage  bool
 	sandbox   string
 
-	runRE *regexp.Regexp
+	runRE   *regexp.Regexp
+	without func(wire.TestID) bool // tests that are not to be run
 }
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
@@ -105,6 +106,10 @@ func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
 	f.registerRange(set)
 	f.registerSource(set)
+	f.registerConfig(set)
+}
+
+func (f *flags) registerConfig(set *flag.FlagSet) {
 	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
 }
 

@@ -57,7 +57,7 @@ var verbs = []verb{
 	{"shell", "", "boot the kernel into an interactive u-root shell", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
 	{"series list", "", "list the series that there are", nil, seriesListVerb},
 	{"series show", "NAME", "list a series' patches and what they change", nil, seriesShowVerb},
-	{"series check", "[NAME...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{sourceFlags, bootFlags, checkFlags}, seriesCheckVerb},
+	{"series check", "[NAME...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{sourceFlags, testFlags, bootFlags, checkFlags}, seriesCheckVerb},
 	{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{sourceFlags}, seriesEditVerb},
 	{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", nil, seriesExportVerb},
 }

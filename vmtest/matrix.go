@@ -4,31 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
 
 	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/verdict"
 )
 
 // prefix is a series up to one of its patches: what a bisection would meet.
 type prefix struct {
 	series kernel.Series // that patch is its last
-	n, of  int           // which patch it is, of how many
+	n, of  int           // which patch it is, of how many; 0 is the base
 }
 
 func (p prefix) patch() kernel.Patch { return p.series.Patches[p.n-1] }
 func (p prefix) last() bool          { return p.n == p.of }
 func (p prefix) String() string      { return fmt.Sprintf("%d/%d %s", p.n, p.of, p.patch().Subject()) }
 
-// prefixes are all of a series' prefixes, the shortest first.
-func prefixes(s kernel.Series) []prefix {
-	var all []prefix
-	for n := range s.Patches {
-		p := prefix{series: s, n: n + 1, of: len(s.Patches)}
-		p.series.Patches = s.Patches[:n+1]
-		all = append(all, p)
-	}
-	return all
+// to is the prefix that ends with patch n of a series.
+func to(n int, s kernel.Series) prefix {
+	p := prefix{series: s, n: n, of: len(s.Patches)}
+	p.series.Patches = s.Patches[:n]
+	return p
 }
 
 // step is one question that every patch has to answer.
@@ -36,8 +31,13 @@ type step struct {
 	name  string
 	heavy bool // it takes long, and is asked when all that are not are answered
 
+	// formal: it is about a patch as it is sent, and so is not asked of changes
+	// that are not committed.
+	formal bool
+
 	// ask returns a ruleError or a kernel.BuildError if the patch is to blame,
-	// and any other error if it could not find out.
+	// and any other error if it could not find out. That which is heavy can be
+	// asked of the base, too.
 	ask func(context.Context, prefix) error
 }
 
@@ -52,103 +52,59 @@ func blamesPatch(err error) bool {
 	return rule || build
 }
 
-// answer is what came of one cell of a matrix. The zero value was not asked.
-type answer struct {
-	asked bool
-	err   error
-}
-
-func (a answer) String() string {
-	switch {
-	case !a.asked:
-		return "-"
-	case a.err != nil:
-		return "FAIL"
+// fill asks every patch of s every step: what is quick of all patches, then the
+// rest patch by patch. It ends at the first fault, or goes on with the other
+// cells. An error means that it could not find out.
+func fill(ctx context.Context, s kernel.Series, steps []step, keepGoing bool, say func(format string, args ...any)) (verdict.Matrix, error) {
+	var m verdict.Matrix
+	for _, step := range steps {
+		m.Steps = append(m.Steps, step.name)
 	}
-	return "ok"
-}
-
-// matrix is patches by steps.
-type matrix struct {
-	rows    []prefix
-	columns []step
-	cells   [][]answer
-}
-
-func newMatrix(rows []prefix, columns []step) *matrix {
-	m := &matrix{rows: rows, columns: columns}
-	for range rows {
-		m.cells = append(m.cells, make([]answer, len(columns)))
+	for _, p := range s.Patches {
+		m.Patches = append(m.Patches, verdict.CheckedPatch{Name: p.Name, Subject: p.Subject(), Cells: make([]verdict.Cell, len(steps))})
 	}
-	return m
-}
-
-// fill asks cell by cell: what is quick for all patches, then the rest patch by
-// patch. It ends at the first fault, or goes on with the other cells. An error
-// means that it could not find out.
-func (m *matrix) fill(ctx context.Context, keepGoing bool, say func(format string, args ...any)) error {
-	asked, faults := 0, 0
+	asked, of := 0, len(s.Patches)*len(steps)
 	for _, heavy := range []bool{false, true} {
-		for r, row := range m.rows {
-			for c, column := range m.columns {
-				if column.heavy != heavy {
+		for r := range m.Patches {
+			for c, step := range steps {
+				if step.heavy != heavy {
 					continue
 				}
 				asked++
 				if heavy {
-					say("%d/%d %s (cell %d of %d)", row.n, row.of, column.name, asked, len(m.rows)*len(m.columns))
+					say("%d/%d %s (cell %d of %d, %d left)", r+1, len(s.Patches), step.name, asked, of, of-asked)
 				}
-				err := column.ask(ctx, row)
-				if err != nil && (!blamesPatch(err) || ctx.Err() != nil) {
-					return fmt.Errorf("%s, %s: %w", row, column.name, err)
-				}
-				m.cells[r][c] = answer{true, err}
+				cell, err := answerOf(ctx, step, to(r+1, s))
 				if err != nil {
-					faults++
+					return m, err
 				}
-				if faults > 0 && !keepGoing {
-					return nil
+				m.Patches[r].Cells[c] = cell
+				if cell.Answer == verdict.Faulty && !keepGoing {
+					return m, nil
 				}
 			}
 		}
 	}
-	return nil
+	return m, nil
 }
 
-// fault is the first cell that is not as it has to be, the patches in order.
-func (m *matrix) fault() (at prefix, s step, err error) {
-	for r, cells := range m.cells {
-		for c, cell := range cells {
-			if cell.err != nil {
-				return m.rows[r], m.columns[c], cell.err
-			}
+// answerOf asks one patch one step. Where a patch is at fault, and the base is
+// as well, there is no answer.
+func answerOf(ctx context.Context, s step, at prefix) (verdict.Cell, error) {
+	if s.formal && at.patch().Local {
+		return verdict.Cell{Answer: verdict.Exempt}, nil
+	}
+	err := s.ask(ctx, at)
+	if err == nil {
+		return verdict.Cell{Answer: verdict.Faultless}, nil
+	}
+	if blamesPatch(err) && s.heavy && ctx.Err() == nil {
+		if berr := s.ask(ctx, to(0, at.series)); berr != nil {
+			return verdict.Cell{}, fmt.Errorf("the base itself, %s: %v", s.name, berr) // no patch is to blame
 		}
 	}
-	return prefix{}, step{}, nil
-}
-
-// write prints the table, and below it every fault.
-func (m *matrix) write(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(table, "patch")
-	for _, c := range m.columns {
-		fmt.Fprintf(table, "\t%s", c.name)
+	if !blamesPatch(err) || ctx.Err() != nil {
+		return verdict.Cell{}, fmt.Errorf("%s, %s: %w", at, s.name, err)
 	}
-	fmt.Fprintln(table)
-	for r, cells := range m.cells {
-		fmt.Fprintf(table, "%d/%d", m.rows[r].n, m.rows[r].of)
-		for _, cell := range cells {
-			fmt.Fprintf(table, "\t%s", cell)
-		}
-		fmt.Fprintf(table, "\t%s\n", m.rows[r].patch().Subject())
-	}
-	err := table.Flush()
-	for r, cells := range m.cells {
-		for c, cell := range cells {
-			if cell.err != nil {
-				fmt.Fprintf(w, "%s: %s: %v\n", m.rows[r].patch().Name, m.columns[c].name, cell.err)
-			}
-		}
-	}
-	return err
+	return verdict.Cell{Answer: verdict.Faulty, Fault: err.Error()}, nil
 }

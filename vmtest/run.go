@@ -340,7 +340,7 @@ func (a *app) initramfsSpec(design string) initramfs.Spec {
 	return initramfs.Spec{
 		Module:  a.root,
 		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
-		Tests:   a.testFolders(design), Design: design, Run: a.runRE, Timeout: a.timeout,
+		Tests:   a.testFolders(design), Design: design, Run: a.runRE, Without: a.without, Timeout: a.timeout,
 	}
 }
 

@@ -136,7 +136,7 @@ func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 	for n := range b.Tests {
 		t := ComparedTest{
 			TestID: b.Tests[n].TestID, Lane: b.Lane, Base: a.Tests[n].Status, Series: b.Tests[n].Status,
-			OfSeries:  strings.TrimSuffix(b.Tests[n].Package, wire.I386) == planB.Design || expected(without, b.Tests[n].TestID) == Fail && b.Tests[n].Expected == Pass,
+			OfSeries:  strings.TrimSuffix(b.Tests[n].Package, wire.I386) == planB.Design || Expected(without, b.Tests[n].TestID) == Fail && b.Tests[n].Expected == Pass,
 			Announced: b.Tests[n].Expected != Pass,
 		}
 		t.Class = Classify(t.Base, t.Series, t.OfSeries)

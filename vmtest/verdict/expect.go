@@ -75,16 +75,16 @@ func JoinExpect(every, series []byte) ([]byte, error) {
 	return []byte(strings.Join(lines, "") + "\n" + string(series)), nil
 }
 
-// expected is the status that a test is to have. What is said of a package holds
+// Expected is the status that a test is to have. What is said of a package holds
 // for its 32-bit build as well, unless that is named itself.
-func expected(all []Expectation, id wire.TestID) Status {
+func Expected(all []Expectation, id wire.TestID) Status {
 	for _, e := range all {
 		if e.TestID == id {
 			return e.Status
 		}
 	}
 	if name, ok := strings.CutSuffix(id.Package, wire.I386); ok {
-		return expected(all, wire.TestID{Package: name, Name: id.Name})
+		return Expected(all, wire.TestID{Package: name, Name: id.Name})
 	}
 	return Pass
 }

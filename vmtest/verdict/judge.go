@@ -103,7 +103,7 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 	for _, t := range plan.Tests {
 		result := b.tests[t.TestID] // missing, if no boot started it
 		result.TestID = t.TestID
-		result.Expected = expected(expect, t.TestID)
+		result.Expected = Expected(expect, t.TestID)
 		r.Tests = append(r.Tests, result)
 		if !result.AsExpected() {
 			f.add(Failed, "%s: %s, expected %s", t.TestID, result.how(), result.Expected)

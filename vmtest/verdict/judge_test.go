@@ -483,7 +483,7 @@ func TestExpectedIn32Bits(t *testing.T) {
 	}
 	var plan wire.Plan
 	for id, status := range want {
-		if got := expected(all, id); got != status {
+		if got := Expected(all, id); got != status {
 			t.Errorf("%s: %v, want %v", id, got, status)
 		}
 		if id.Package == "p" {

@@ -1,0 +1,47 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"timens-vmtest/vmtest/verdict"
+)
+
+// Matrix prints a table of patches and steps, and below it every fault.
+func Matrix(w io.Writer, m verdict.Matrix) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "patch\t%s\n", strings.Join(m.Steps, "\t"))
+	for i, p := range m.Patches {
+		fmt.Fprintf(table, "%d/%d", i+1, len(m.Patches))
+		for _, cell := range p.Cells {
+			fmt.Fprintf(table, "\t%s", cell.Answer)
+		}
+		fmt.Fprintf(table, "\t%s\n", printable(p.Subject))
+	}
+	err := table.Flush()
+	for _, p := range m.Patches {
+		for i, cell := range p.Cells {
+			if cell.Answer == verdict.Faulty {
+				fmt.Fprintf(w, "%s: %s: %s\n", p.Name, m.Steps[i], printable(cell.Fault))
+			}
+		}
+	}
+	return err
+}
+
+// Checked prints what a matrix comes to, in one line.
+func Checked(w io.Writer, m verdict.Matrix, took time.Duration) {
+	if patch, step, faulty := m.Fault(); faulty {
+		fmt.Fprintf(w, "check    fail: %s (%.1f s)\n", place(m, patch, step), took.Seconds())
+		return
+	}
+	fmt.Fprintf(w, "check    %s (%d patches, %.1f s)\n", m.Verdict(), len(m.Patches), took.Seconds())
+}
+
+// place names a cell of a matrix.
+func place(m verdict.Matrix, patch, step int) string {
+	return fmt.Sprintf("%d/%d %s, at %s", patch+1, len(m.Patches), printable(m.Patches[patch].Subject), m.Steps[step])
+}
