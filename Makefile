@@ -23,7 +23,7 @@ NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
-.PHONY: vmtest test build deps bench canary long steady shell kernel initramfs series check clean
+.PHONY: vmtest test build deps bench canary long steady shell kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -51,6 +51,10 @@ series: deps build
 # Holds every patch of all series, or of SERIES=name, to the rules: see README.
 check: deps build
 	@bin/vmtest series check $(ARGS) $(subst $(comma), ,$(SERIES))
+
+# All that a maintainer will ask of every series, or of SERIES=name: see README.
+presubmit: deps build
+	@bin/vmtest presubmit $(ARGS) $(subst $(comma), ,$(SERIES))
 
 # Prints how many times slower than the floor we are: see README.
 #   make bench BENCH=Lanes    one benchmark

@@ -71,6 +71,19 @@ func TestLeaves(t *testing.T) {}
 	}
 }
 
+// What is left out stays out, whatever -run says, unless a test needs what it
+// leaves.
+func TestPlanWithout(t *testing.T) {
+	s := moduleOf(t, "//vmtest:after TestLeaves\nfunc TestFinds(t *testing.T) {}\n\nfunc TestOther(t *testing.T) {}\nfunc TestLeaves(t *testing.T) {}\n")
+	for without, want := range map[string]int{"": 6, "TestOther": 4, "TestFinds": 4, "TestLeaves": 6, "p.TestOther": 5} {
+		s.Without = func(id wire.TestID) bool { return id.Name == without || id.String() == without }
+		p, err := s.plan()
+		if err != nil || len(p.Tests) != want || len(p.Tests)+len(p.Filtered) != 6 {
+			t.Errorf("without %q: planned %v and left out %v, %v; want %d planned", without, p.Tests, p.Filtered, err, want)
+		}
+	}
+}
+
 func TestPlanRefusesAfter(t *testing.T) {
 	for name, text := range map[string]string{
 		"nobody":  "//vmtest:after TestNone\nfunc TestFinds(t *testing.T) {}\n",

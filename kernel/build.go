@@ -204,6 +204,23 @@ func toolchainVersion(ctx context.Context) (string, error) {
 	return string(all), nil
 }
 
+// Tools names what builds and checks kernels, with versions, a line a tool.
+func Tools(ctx context.Context) ([]string, error) {
+	var all []string
+	for _, tool := range []string{"gcc", "ld", "sparse"} {
+		out, err := run(command(ctx, "", nil, tool, "--version"))
+		if err != nil {
+			return nil, err
+		}
+		line, _, _ := strings.Cut(string(out), "\n")
+		if tool == "sparse" { // it does not say who it is
+			line = "sparse " + line
+		}
+		all = append(all, line)
+	}
+	return all, nil
+}
+
 // build is one build under way.
 type build struct {
 	Spec

@@ -3,6 +3,7 @@ package kernel
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -42,4 +43,29 @@ func uapiIncludes(dir string, base Base, over overlay) ([]string, error) {
 		}
 	}
 	return options, nil
+}
+
+// UAPI is what the series changes in the headers that user space is given and in
+// the tables of system calls, all patches together.
+func (s Series) UAPI() []Change {
+	var all []Change
+	for _, p := range s.Patches {
+		for _, c := range p.Changes() {
+			if !isUAPI(c.Path) {
+				continue
+			}
+			i := slices.IndexFunc(all, func(known Change) bool { return known.Path == c.Path })
+			if i < 0 {
+				all = append(all, c)
+				continue
+			}
+			all[i].Added += c.Added
+			all[i].Deleted += c.Deleted
+		}
+	}
+	return all
+}
+
+func isUAPI(path string) bool {
+	return InKernel(path) && (strings.HasPrefix(path, "include/uapi/") || strings.Contains(path, "/include/uapi/") || strings.HasSuffix(path, ".tbl"))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"timens-vmtest/kconfig"
@@ -115,6 +116,11 @@ func (a *app) newChecker(ctx context.Context) (checker, error) {
 	if c.in, err = a.loadInputs(ctx); err != nil {
 		return c, err
 	}
+	for _, s := range c.in.series {
+		if _, err := excusesOf(s); err != nil {
+			return c, err
+		}
+	}
 	if c.without, err = kconfig.Load(filepath.Join(a.root, "kconfig", "no-timens.config")); err != nil {
 		return c, err
 	}
@@ -131,24 +137,30 @@ func (a *app) newChecker(ctx context.Context) (checker, error) {
 
 // of is a checker for one of the series.
 func (c checker) of(s kernel.Series, dir string) (checker, error) {
-	c.dir, c.sources = dir, s.Sources()
 	var err error
-	if c.excuses, err = kernel.ParseExcuses(s.Excuses); err != nil {
-		return c, usagef("series %s: %w", s.Name, err)
+	if c.excuses, err = excusesOf(s); err != nil {
+		return c, err
 	}
+	c.dir, c.sources = dir, s.Sources()
+	return c, os.MkdirAll(dir, 0o755)
+}
+
+// excusesOf are a series' excuses. It refuses those for patches that the series
+// does not have, and a series without patches.
+func excusesOf(s kernel.Series) ([]kernel.Excuse, error) {
 	if len(s.Patches) == 0 {
-		return c, usagef("series %s has no patches to check", s.Name)
+		return nil, usagef("series %s has no patches to check", s.Name)
 	}
-	names := make(map[string]bool)
-	for _, p := range s.Patches {
-		names[p.Name] = true
+	excuses, err := kernel.ParseExcuses(s.Excuses)
+	if err != nil {
+		return nil, usagef("series %s: %w", s.Name, err)
 	}
-	for _, e := range c.excuses {
-		if !names[e.Patch] {
-			return c, usagef("series %s: checkpatch:%d names %s, which is no patch of it", s.Name, e.Line, e.Patch)
+	for _, e := range excuses {
+		if !slices.ContainsFunc(s.Patches, func(p kernel.Patch) bool { return p.Name == e.Patch }) {
+			return nil, usagef("series %s: checkpatch:%d names %s, which is no patch of it", s.Name, e.Line, e.Patch)
 		}
 	}
-	return c, os.MkdirAll(dir, 0o755)
+	return excuses, nil
 }
 
 // fill asks all patches all rules.

@@ -104,22 +104,33 @@ func isComparison(dir string) bool {
 
 // loadComparison compares the two runs in a folder.
 func loadComparison(dir string) (verdict.Comparison, error) {
-	text, err := os.ReadFile(filepath.Join(dir, pairFile))
+	names, err := loadPair(dir)
 	if err != nil {
 		return verdict.Comparison{}, err
 	}
-	var names pair
-	if err := json.Unmarshal(text, &names); err != nil {
-		return verdict.Comparison{}, fmt.Errorf("%s: %w", filepath.Join(dir, pairFile), err)
-	}
 	var both [2]verdict.Evidence
 	for i, name := range []string{names.Base, names.Series} {
-		if !filepath.IsLocal(name) {
-			return verdict.Comparison{}, fmt.Errorf("%s: %q leaves the folder", filepath.Join(dir, pairFile), name)
-		}
 		if both[i], err = verdict.Load(filepath.Join(dir, name)); err != nil {
 			return verdict.Comparison{}, err
 		}
 	}
 	return verdict.Compare(both[0], both[1]), nil
+}
+
+func loadPair(dir string) (pair, error) {
+	path := filepath.Join(dir, pairFile)
+	var names pair
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &names)
+	}
+	if err != nil {
+		return pair{}, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, name := range []string{names.Base, names.Series} {
+		if !filepath.IsLocal(name) {
+			return pair{}, fmt.Errorf("%s: %q leaves the folder", path, name)
+		}
+	}
+	return names, nil
 }

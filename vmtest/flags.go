@@ -103,8 +103,7 @@ type flags struct {
 func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` to apply on top of the series; may be repeated")
-	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
-	f.registerRange(set)
+	f.registerTree(set)
 	f.registerSource(set)
 	f.registerConfig(set)
 }
@@ -113,7 +112,8 @@ func (f *flags) registerConfig(set *flag.FlagSet) {
 	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
 }
 
-func (f *flags) registerRange(set *flag.FlagSet) {
+func (f *flags) registerTree(set *flag.FlagSet) {
+	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
 	set.StringVar(&f.commits, "range", "", "take the commits `BASE..HEAD` of the git tree that -tree names as the series, and BASE as its base")
 }
 

@@ -36,14 +36,15 @@ type verb struct {
 }
 
 var (
-	kernelFlags  = (*flags).registerKernel
-	sourceFlags  = (*flags).registerSource
-	testFlags    = (*flags).registerTests
-	bootFlags    = (*flags).registerBoot
-	runFlags     = (*flags).registerRun
-	checkFlags   = (*flags).registerCheck
-	resultsFlags = (*flags).registerResults
-	verboseFlags = (*flags).registerVerbose
+	kernelFlags    = (*flags).registerKernel
+	sourceFlags    = (*flags).registerSource
+	testFlags      = (*flags).registerTests
+	bootFlags      = (*flags).registerBoot
+	runFlags       = (*flags).registerRun
+	checkFlags     = (*flags).registerCheck
+	presubmitFlags = (*flags).registerPresubmit
+	resultsFlags   = (*flags).registerResults
+	verboseFlags   = (*flags).registerVerbose
 )
 
 type registrars = []func(*flags, *flag.FlagSet)
@@ -51,6 +52,7 @@ type registrars = []func(*flags, *flag.FlagSet)
 var verbs = []verb{
 	{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, testFlags, bootFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
 	{"compare", "", "run the plan of a series without and with it, and class every test", registrars{kernelFlags, testFlags, bootFlags, resultsFlags, verboseFlags}, compareVerb},
+	{"presubmit", "[NAME|FOLDER|MBOX...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{testFlags, bootFlags, presubmitFlags}, presubmitVerb},
 	{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
 	{"initramfs", "", "build the initramfs only and list its tests", registrars{testFlags, outFlag}, initramfsVerb},
 	{"judge", "DIR", "judge the stored run in DIR again", nil, judgeVerb},

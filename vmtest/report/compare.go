@@ -56,7 +56,9 @@ type (
 )
 
 // ComparisonJSON is a comparison's report.json.
-func ComparisonJSON(c verdict.Comparison) ([]byte, error) {
+func ComparisonJSON(c verdict.Comparison) ([]byte, error) { return marshal(comparisonJSON(c)) }
+
+func comparisonJSON(c verdict.Comparison) jsonComparison {
 	j := jsonComparison{
 		Verdict: c.Verdict, Exit: c.Verdict.ExitCode(), Series: c.Series.Run.Series, Base: c.Series.Run.Base,
 		Findings: list(c.Findings), Classes: make(map[string]int), Tests: []jsonCompared{}, Runs: []jsonRun{toJSON(c.Base), toJSON(c.Series)},
@@ -67,7 +69,7 @@ func ComparisonJSON(c verdict.Comparison) ([]byte, error) {
 	for _, t := range c.Tests {
 		j.Tests = append(j.Tests, jsonCompared{t.Lane, t.Package, t.Name, t.Base, t.Series, t.OfSeries, t.Class})
 	}
-	return marshal(j)
+	return j
 }
 
 // WriteComparison writes the reports of a comparison.

@@ -101,20 +101,13 @@ func blame(f verdict.Finding) string {
 }
 
 func lane(w io.Writer, l verdict.LaneResult) {
-	asExpected := 0
-	for _, t := range l.Tests {
-		if t.AsExpected() {
-			asExpected++
-		}
-	}
 	allowed := 0
 	for _, s := range l.Splats {
 		if s.Allowed != "" {
 			allowed++
 		}
 	}
-	fmt.Fprintf(w, "lane %s (%s): %d of %d tests as expected, booted in %.1f s, ran %.1f s, %d splats",
-		l.Lane, l.Accel, asExpected, len(l.Tests), l.BootS, l.DurationS, len(l.Splats)-allowed)
+	fmt.Fprintf(w, "lane %s, booted in %.1f s, ran %.1f s, %d splats", laneSummary(l), l.BootS, l.DurationS, len(l.Splats)-allowed)
 	if allowed > 0 {
 		fmt.Fprintf(w, " and %d allowed", allowed)
 	}

@@ -2,6 +2,8 @@ package verdict
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"timens-vmtest/vmtest/wire"
@@ -96,7 +98,8 @@ func (c Comparison) Idle() []ComparedTest {
 // when the expect files say that it fails on the base and passes with the series.
 // A regression fails,
 // unless the series' own expect file announces it. What the base gets wrong is
-// never held against the series.
+// never held against the series; it keeps the series from being judged if the
+// series gets it wrong as well.
 func Compare(base, series Evidence) Comparison {
 	c := Comparison{Base: Judge(base), Series: Judge(series), Verdict: Passed}
 	var f findings
@@ -111,9 +114,7 @@ func Compare(base, series Evidence) Comparison {
 		for i := range c.Base.Lanes {
 			c.compareLane(base, series, i, &f)
 		}
-		if c.Series.Verdict == Failed {
-			f.add(Failed, "with the series: %s", c.Series.Findings[0].Text)
-		}
+		c.compareFindings(&f)
 	}
 	for _, found := range f.all {
 		c.Verdict = c.Verdict.Worse(found.Verdict)
@@ -121,6 +122,31 @@ func Compare(base, series Evidence) Comparison {
 	c.Findings = headlineFirst(f.all, c.Verdict)
 	return c
 }
+
+// compareFindings holds against the series what speaks against its run and not
+// against the base's. If nothing but what both have is left, it is the base that
+// keeps the series from being judged.
+func (c *Comparison) compareFindings(f *findings) {
+	var shared *Finding
+	for _, found := range c.Series.Findings {
+		same := func(of Finding) bool { return of.Lane == found.Lane && placeless(of.Text) == placeless(found.Text) }
+		if !slices.ContainsFunc(c.Base.Findings, same) {
+			f.add(found.Verdict, "with the series: %s", found.Text)
+			return
+		}
+		if shared == nil {
+			shared = &found
+		}
+	}
+	if shared != nil {
+		f.add(Unjudged, "the base itself: %s", shared.Text)
+	}
+}
+
+var placeRE = regexp.MustCompile(`\b(CPU: |PID: |console\.log:)\d+`)
+
+// placeless is a finding's text without what differs from boot to boot.
+func placeless(text string) string { return placeRE.ReplaceAllString(text, "${1}N") }
 
 func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 	a, b := c.Base.Lanes[i], c.Series.Lanes[i]

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -81,7 +82,13 @@ func TestCompare(t *testing.T) {
 			func(b, _ *Evidence) { b.Expect = []byte("fail p TestA # no members yet") }, Passed, "1 fixed, 1 new behaviour proven"},
 		"broken before": {[2]Status{Fail, Pass}, [2]Status{Fail, Pass},
 			func(_, s *Evidence) { s.Expect = []byte("fail p TestA # a gap of the kernel's") }, Passed, "1 proves nothing, 1 broken before"},
-		"broken before and unexpected": {[2]Status{Fail, Pass}, [2]Status{Fail, Pass}, none, Failed, "with the series: p.TestA: fail, expected pass"},
+		"broken before and unexpected": {[2]Status{Fail, Pass}, [2]Status{Fail, Pass}, none, Unjudged, "the base itself: p.TestA: fail, expected pass"},
+		"a splat that both have": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) {
+				for i, e := range []*Evidence{b, s} {
+					e.Lanes[0].Boots[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", fmt.Sprintf("%s[    1.2] WARNING: CPU: %d PID: %d at kernel/fork.c:1 x+0x1/0x2\n[    1.5", strings.Repeat("[    1.2] more\n", i), i, i+1), 1))
+				}
+			}, Unjudged, "the base itself: splat during p.TestA"},
 		"a base that does not build": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
 			func(b, _ *Evidence) { b.Trouble = &Trouble{BlameKernel, "build: main.c:1: error"} }, Unjudged, "the base itself: build: main.c:1"},
 		"a base that dies": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},

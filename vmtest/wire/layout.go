@@ -70,3 +70,72 @@ func (l Layout) moved(tests Layout, arch string) []string {
 	}
 	return all
 }
+
+// Since says what of the layouts is not as it is in base, a line a structure.
+// What both architectures have in common is said once.
+func (a ABI) Since(base ABI) []string {
+	var all []string
+	archs := make(map[string]string) // of a line
+	for _, side := range []struct {
+		arch         string
+		before, with []Layout
+	}{{"x86_64", base.X86_64, a.X86_64}, {"i386", base.I386, a.I386}} {
+		before := make(map[string]Layout)
+		for _, l := range side.before {
+			before[l.Name] = l
+		}
+		for _, l := range side.with {
+			line := l.since(before[l.Name])
+			switch {
+			case line == "":
+			case archs[line] == "":
+				all = append(all, line)
+				archs[line] = side.arch
+			default:
+				archs[line] += ", " + side.arch
+			}
+		}
+	}
+	for i, line := range all {
+		all[i] = fmt.Sprintf("struct %s (%s)", line, archs[line])
+	}
+	return all
+}
+
+// since is "" if nothing has changed.
+func (l Layout) since(before Layout) string {
+	if before.Name == "" {
+		return fmt.Sprintf("%s is new: %d bytes", l.Name, l.Size)
+	}
+	has := make(map[string]Member)
+	for _, m := range before.Members {
+		has[m.Name] = m
+	}
+	line := ""
+	if l.Size != before.Size {
+		line = fmt.Sprintf("%s: %d bytes, was %d", l.Name, l.Size, before.Size)
+	}
+	say := func(what, name string) {
+		if line == "" {
+			line = l.Name + ": " + what + " " + name
+		} else {
+			line += "; " + what + " " + name
+		}
+	}
+	for _, m := range l.Members {
+		old, ok := has[m.Name]
+		switch {
+		case !ok:
+			say("new", m.Name)
+		case old != m:
+			say("moved", m.Name)
+		}
+		delete(has, m.Name)
+	}
+	for _, m := range before.Members {
+		if _, gone := has[m.Name]; gone {
+			say("gone", m.Name)
+		}
+	}
+	return line
+}

@@ -1,0 +1,125 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"timens-vmtest/vmtest/verdict"
+)
+
+// outgoingWidth is how wide a line may be that is quoted in replies.
+const outgoingWidth = 72
+
+// Outgoing is the text about a series that is sent with it.
+func Outgoing(s verdict.Submission) []byte {
+	var o outgoing
+	o.field("Presubmit", s.Verdict().String()+atFault(s.Matrix))
+	if s.Local {
+		o.field("", "the last patch is what was not committed")
+	}
+	o.field("Base", fmt.Sprintf("linux-%s (%s)", s.Base, s.Origin))
+	for i, tool := range s.Toolchain {
+		o.field([]string{"Tools", ""}[min(i, 1)], tool)
+	}
+	o.matrix(s.Matrix)
+	if s.Whole {
+		for _, l := range s.Tests.Series.Lanes {
+			o.field("Lane", laneSummary(l))
+		}
+		o.field("A/B", s.Tests.Summary())
+		o.coverage(s)
+	}
+	for _, line := range s.ABI {
+		o.field("ABI", line)
+	}
+	for i, c := range s.Commands {
+		o.command([]string{"Commands", ""}[min(i, 1)], c)
+	}
+	return o.Bytes()
+}
+
+type outgoing struct{ bytes.Buffer }
+
+// margin is where what is said of a field begins.
+const margin = 11
+
+// field prints a name and its words, folded.
+func (o *outgoing) field(name, text string) {
+	line := fmt.Sprintf("%-*s", margin-1, name)
+	for word := range strings.FieldsSeq(printable(text)) {
+		if len(line)+1+len(word) > outgoingWidth && strings.TrimSpace(line) != "" {
+			fmt.Fprintln(o, strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", margin-1)
+		}
+		for len(line)+1+len(word) > outgoingWidth { // no space in it to fold at
+			room := outgoingWidth - len(line) - 1
+			fmt.Fprintln(o, line+" "+word[:room])
+			line, word = strings.Repeat(" ", margin-1), word[room:]
+		}
+		line += " " + word
+	}
+	fmt.Fprintln(o, line)
+}
+
+// command prints a command that a shell reads back as it is.
+func (o *outgoing) command(name string, args []string) {
+	line := fmt.Sprintf("%-*s", margin-1, name)
+	for _, arg := range args {
+		word := shellQuote([]string{arg})
+		if len(line)+1+len(word)+2 > outgoingWidth {
+			fmt.Fprintln(o, line+" \\")
+			line = strings.Repeat(" ", margin-1)
+		}
+		line += " " + word
+		for word == arg && len(line) > outgoingWidth { // a word goes on in the first column, or it would be two
+			fmt.Fprintln(o, line[:outgoingWidth-1]+"\\")
+			line = line[outgoingWidth-1:]
+		}
+	}
+	fmt.Fprintln(o, line)
+}
+
+// matrix prints steps by patches, so many of these as a line can hold.
+func (o *outgoing) matrix(m verdict.Matrix) {
+	const name, cell = 12, 5
+	perLine := (outgoingWidth - margin - name) / cell
+	for n, patches := range slices.Collect(slices.Chunk(m.Patches, perLine)) {
+		head := ""
+		for i := range patches {
+			head += fmt.Sprintf("%*d", cell, n*perLine+i+1)
+		}
+		fmt.Fprintf(o, "%-*s%-*s%s\n", margin, []string{"Patches", ""}[min(n, 1)], name, "", head)
+		for s, step := range m.Steps {
+			fmt.Fprintf(o, "%-*s%-*s", margin, "", name, step)
+			for _, p := range patches {
+				fmt.Fprintf(o, "%*s", cell, p.Cells[s].Answer)
+			}
+			fmt.Fprintln(o)
+		}
+	}
+}
+
+func (o *outgoing) coverage(s verdict.Submission) {
+	c := s.Coverage.Coverage
+	if s.Countless || c == nil {
+		o.field("Coverage", "no changed line could be counted")
+		return
+	}
+	o.field("Coverage", fmt.Sprintf("%s, floor %d %%", c.Summary(), c.Floor.Percent))
+	for _, m := range c.Missing {
+		o.field("", fmt.Sprintf("not executed: %s:%d: %s", m.Path, m.N, strings.TrimSpace(m.Text)))
+	}
+}
+
+// laneSummary is "real (tcg): 266 of 266 tests as expected".
+func laneSummary(l verdict.LaneResult) string {
+	asExpected := 0
+	for _, t := range l.Tests {
+		if t.AsExpected() {
+			asExpected++
+		}
+	}
+	return fmt.Sprintf("%s (%s): %d of %d tests as expected", l.Lane, l.Accel, asExpected, len(l.Tests))
+}
