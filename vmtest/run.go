@@ -333,14 +333,15 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 	return nil
 }
 
-// initramfsSpec keeps the guest's binaries per checkout, so that what is up to
-// date is not linked again.
+// initramfsSpec keeps the guest's binaries per checkout and suites, so that what
+// is up to date is not linked again.
 func (a *app) initramfsSpec(design string) initramfs.Spec {
-	sum := sha256.Sum256([]byte(a.root))
+	tests := a.testFolders(design)
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{a.root}, tests...), "\n")))
 	return initramfs.Spec{
 		Module:  a.root,
 		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
-		Tests:   a.testFolders(design), Design: design, Run: a.runRE, Without: a.without, Timeout: a.timeout,
+		Tests:   tests, Design: design, Run: a.runRE, Without: a.without, Timeout: a.timeout,
 	}
 }
 
