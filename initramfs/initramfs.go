@@ -46,6 +46,7 @@ type Spec struct {
 	Scratch string                 // folder for binaries, kept: what is up to date there is not linked again
 	Tests   []string               // folders of test packages, relative to Module; wire.I386 behind one asks for 32-bit programs
 	Design  string                 // of the kernel's series; one of wire.Designs, or wire.NoDesign
+	Config  []string               // options of the kernel, as lines of a .config: some tests are for kernels that have one
 	Run     *regexp.Regexp         // selects tests by "package.Name"; nil selects all
 	Without func(wire.TestID) bool // tests that are left out all the same; nil: none
 	Timeout time.Duration          // of each test, in guest time
@@ -230,6 +231,7 @@ var fullRE = regexp.MustCompile(`(/[^\s:]+): no space left on device`)
 func (s Spec) plan() (wire.Plan, error) {
 	p := wire.Plan{Schema: wire.Schema, Design: s.Design}
 	var chosen []string
+	lacking := ""
 	for _, t := range s.suites() {
 		chosen = append(chosen, t.name())
 		all, err := t.tests(s.Module)
@@ -238,10 +240,14 @@ func (s Spec) plan() (wire.Plan, error) {
 		}
 		for _, test := range all {
 			test.TimeoutS = s.Timeout.Seconds()
-			if s.wants(test, all) {
-				p.Tests = append(p.Tests, test)
-			} else {
+			switch {
+			case !s.wants(test, all):
 				p.Filtered = append(p.Filtered, test.TestID)
+			case test.config != "" && !slices.Contains(s.Config, test.config):
+				p.Filtered = append(p.Filtered, test.TestID)
+				lacking = cmp.Or(lacking, fmt.Sprintf("; %s is for kernels with %s, for which a fragment asks by -config", test, test.config))
+			default:
+				p.Tests = append(p.Tests, test.Test)
 			}
 		}
 	}
@@ -259,17 +265,17 @@ func (s Spec) plan() (wire.Plan, error) {
 		}
 	}
 	if len(p.Tests) == 0 {
-		return wire.Plan{}, fmt.Errorf("%w: -run %s matches none of the %d tests; \"vmtest initramfs\" lists them", ErrEmptyPlan, s.Run, len(p.Filtered))
+		return wire.Plan{}, fmt.Errorf("%w: -run %s matches none of the %d tests; \"vmtest initramfs\" lists them%s", ErrEmptyPlan, s.Run, len(p.Filtered), lacking)
 	}
 	return p, nil
 }
 
 // wants says that a test is to be run: it or one that finds what it leaves.
-func (s Spec) wants(test wire.Test, all []wire.Test) bool {
-	chosen := func(t wire.Test) bool {
+func (s Spec) wants(test declared, all []declared) bool {
+	chosen := func(t declared) bool {
 		return (s.Run == nil || s.Run.MatchString(t.String())) && (s.Without == nil || !s.Without(t.TestID))
 	}
-	return chosen(test) || slices.ContainsFunc(all, func(later wire.Test) bool { return later.After == test.Name && chosen(later) })
+	return chosen(test) || slices.ContainsFunc(all, func(later declared) bool { return later.After == test.Name && chosen(later) })
 }
 
 // pack writes the archive. The plan's ID is the digest of everything else.

@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -84,13 +85,35 @@ func TestPlanWithout(t *testing.T) {
 	}
 }
 
+// A test for another kernel is not planned, and an expectation may name it all
+// the same.
+func TestPlanForConfig(t *testing.T) {
+	s := moduleOf(t, `
+//vmtest:config CONFIG_ODD=y
+func TestOdd(t *testing.T) {}
+
+func TestAny(t *testing.T) {}
+`)
+	for config, want := range map[string]int{"CONFIG_ODD=y": 4, "CONFIG_ODD=m": 2, "": 2} {
+		s.Config = []string{"CONFIG_EVEN=y", config}
+		p, err := s.plan()
+		if err != nil || len(p.Tests) != want || len(p.Filtered) != 4-want {
+			t.Errorf("with %q: planned %v, left out %v, %v; want %d", config, p.Tests, p.Filtered, err, want)
+		}
+	}
+	s.Run = regexp.MustCompile("TestOdd")
+	if p, err := s.plan(); !errors.Is(err, ErrEmptyPlan) || !strings.Contains(err.Error(), "p.TestOdd is for kernels with CONFIG_ODD=y") {
+		t.Errorf("planned %v, %v", p.Tests, err)
+	}
+}
+
 func TestPlanRefusesAfter(t *testing.T) {
 	for name, text := range map[string]string{
 		"nobody":  "//vmtest:after TestNone\nfunc TestFinds(t *testing.T) {}\n",
 		"itself":  "//vmtest:after TestFinds\nfunc TestFinds(t *testing.T) {}\n",
 		"a later": "//vmtest:after TestB\nfunc TestC(t *testing.T) {}\n\n//vmtest:after TestA\nfunc TestB(t *testing.T) {}\n\nfunc TestA(t *testing.T) {}\n",
 	} {
-		if p, err := moduleOf(t, text).plan(); err == nil || !strings.Contains(err.Error(), "names no test of tests/p that the first guest runs") {
+		if p, err := moduleOf(t, text).plan(); err == nil || !strings.Contains(err.Error(), "which is no test of tests/p that the first guest runs") {
 			t.Errorf("after %s: planned %v, %v", name, p.Tests, err)
 		}
 	}

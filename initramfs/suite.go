@@ -1,11 +1,13 @@
 package initramfs
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/build"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -49,7 +51,7 @@ func (t suite) program(scratch string) program {
 
 // tests lists the tests by their sources, in the order of "-test.list": not
 // every host runs 32-bit programs.
-func (t suite) tests(module string) ([]wire.Test, error) {
+func (t suite) tests(module string) ([]declared, error) {
 	guest := build.Default
 	guest.GOOS, guest.GOARCH, guest.CgoEnabled = "linux", t.arch, false
 	dir := filepath.Join(module, filepath.FromSlash(t.folder))
@@ -57,15 +59,26 @@ func (t suite) tests(module string) ([]wire.Test, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for tests in %s: %w", dir, err)
 	}
-	var all []wire.Test
+	var all []declared
 	for _, name := range slices.Concat(pkg.TestGoFiles, pkg.XTestGoFiles) {
-		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.SkipObjectResolution|parser.ParseComments)
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		mode := parser.SkipObjectResolution
+		if bytes.Contains(text, []byte(directives)) {
+			mode |= parser.ParseComments // which take time
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), text, mode)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name != "TestMain" && testRE.MatchString(f.Name.Name) {
-				all = append(all, wire.Test{TestID: wire.TestID{Package: t.name(), Name: f.Name.Name}, After: after(f.Doc)})
+				all = append(all, declared{
+					Test:   wire.Test{TestID: wire.TestID{Package: t.name(), Name: f.Name.Name}, After: directive(f.Doc, "after")},
+					config: directive(f.Doc, "config"),
+				})
 			}
 		}
 	}
@@ -75,27 +88,35 @@ func (t suite) tests(module string) ([]wire.Test, error) {
 	return all, t.checkAfter(all)
 }
 
-// afterDirective in a test's comment says that it is for a later guest, and
-// which test of the package leaves it files.
-const afterDirective = "//vmtest:after "
+// declared is a test that the sources have.
+type declared struct {
+	wire.Test
+	config string // line of the kernel's .config without which it has nothing to test; empty: there is none
+}
 
-func after(doc *ast.CommentGroup) string {
+// directives begin with this.
+const directives = "//vmtest:"
+
+// directive returns what a line "//vmtest:NAME value" in a test's comment says.
+// "after" names the test of the package that leaves files for this one, which is
+// for a later guest; "config" is an option of the kernel that it is for.
+func directive(doc *ast.CommentGroup, name string) string {
 	if doc == nil {
 		return ""
 	}
 	for _, line := range doc.List {
-		if name, ok := strings.CutPrefix(line.Text, afterDirective); ok {
-			return strings.TrimSpace(name)
+		if value, ok := strings.CutPrefix(line.Text, directives+name+" "); ok {
+			return strings.TrimSpace(value)
 		}
 	}
 	return ""
 }
 
 // checkAfter makes sure that who leaves files is there, and in the first guest.
-func (t suite) checkAfter(all []wire.Test) error {
+func (t suite) checkAfter(all []declared) error {
 	for _, later := range all {
-		if later.After != "" && !slices.ContainsFunc(all, func(first wire.Test) bool { return first.TestID == later.Before() && first.After == "" }) {
-			return fmt.Errorf("%s: %s%s names no test of %s that the first guest runs", later, afterDirective, later.After, t.folder)
+		if later.After != "" && !slices.ContainsFunc(all, func(first declared) bool { return first.TestID == later.Before() && first.After == "" }) {
+			return fmt.Errorf("%s comes after %s, which is no test of %s that the first guest runs", later, later.After, t.folder)
 		}
 	}
 	return nil

@@ -56,7 +56,7 @@ func (a *app) runKey(ctx context.Context, in inputs, s kernel.Series) (string, e
 	if err != nil {
 		return "", err
 	}
-	spec := a.initramfsSpec(s.Design)
+	spec := a.initramfsSpec(s.Design, in.config)
 	spec.Files = a.selftests(s, func() (kernel.Base, error) { return base, nil })
 	archive, err := a.buildArchive(ctx, spec)
 	if err != nil {

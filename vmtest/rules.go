@@ -131,7 +131,7 @@ func (c checker) boots(ctx context.Context, at prefix) error {
 		s.Design, s.Expect = wire.NoDesign, nil
 		a.lane = lanes[a.lane][0]
 		if a.runRE != nil {
-			if _, err := a.buildArchive(ctx, a.initramfsSpec(s.Design)); errors.Is(err, initramfs.ErrEmptyPlan) {
+			if _, err := a.buildArchive(ctx, a.initramfsSpec(s.Design, c.in.config)); errors.Is(err, initramfs.ErrEmptyPlan) {
 				a.runRE = smallPlan
 			}
 		}

@@ -267,7 +267,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 		return err
 	})
 	parts.Go(func() (err error) {
-		spec := a.initramfsSpec(s.Design)
+		spec := a.initramfsSpec(s.Design, in.config)
 		spec.Key, spec.Files = key, a.selftests(s, base)
 		archive, err = a.buildArchive(partsCtx, spec)
 		return err
@@ -335,13 +335,17 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 
 // initramfsSpec keeps the guest's binaries per checkout and suites, so that what
 // is up to date is not linked again.
-func (a *app) initramfsSpec(design string) initramfs.Spec {
+func (a *app) initramfsSpec(design string, config kconfig.Config) initramfs.Spec {
 	tests := a.testFolders(design)
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{a.root}, tests...), "\n")))
+	var options []string
+	for _, o := range config.Options {
+		options = append(options, o.String())
+	}
 	return initramfs.Spec{
 		Module:  a.root,
 		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
-		Tests:   tests, Design: design, Run: a.runRE, Without: a.without, Timeout: a.timeout,
+		Tests:   tests, Design: design, Config: options, Run: a.runRE, Without: a.without, Timeout: a.timeout,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/vm"
 )
@@ -45,7 +46,8 @@ func (a *app) buildOne(ctx context.Context, in inputs) (kernel.Image, error) {
 
 // initramfsVerb builds the archive and prints its tests.
 func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	archive, err := a.buildArchive(ctx, a.initramfsSpec(a.designOf("")))
+	noKernel := kconfig.Config{} // and so none of the tests that are for some only
+	archive, err := a.buildArchive(ctx, a.initramfsSpec(a.designOf(""), noKernel))
 	if err != nil {
 		return 0, err
 	}
@@ -72,7 +74,7 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	spec := a.initramfsSpec(in.series[0].Design)
+	spec := a.initramfsSpec(in.series[0].Design, in.config)
 	spec.Shell = true
 	archive, err := a.buildArchive(ctx, spec)
 	if err != nil {

@@ -137,8 +137,9 @@ type Plan struct {
 	// later guest come last. An empty list is an error everywhere.
 	Tests []Test `json:"tests"`
 
-	// Filtered are the tests that exist but that -run left out. They are not
-	// run; an expectation may name them without being called useless.
+	// Filtered are the tests that exist but that -run left out, or that are for
+	// another configuration of the kernel. They are not run; an expectation may
+	// name them without being called useless.
 	Filtered []TestID `json:"filtered,omitempty"`
 
 	// LeftOut are the test packages that -tests left out as a whole.
