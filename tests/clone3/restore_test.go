@@ -40,16 +40,21 @@ type reading struct {
 	clone.Reading
 }
 
+// readBothWays reads by the vDSO first, then by the system call.
+func readBothWays(p *clone.Program) (all []reading) {
+	for _, via := range []clock.Via{clock.VDSO, clock.Syscall} {
+		for _, id := range timens.Clocks {
+			all = append(all, reading{id, via, p.ClockGettime(id, via)})
+		}
+	}
+	return all
+}
+
 // restore adds to p, a first process, one call that brings the process back,
 // computed while the initial clocks show now.
 func restore(kernel design.Name, p *clone.Program, i image, now timens.Offsets) *restoration {
-	r := &restoration{image: i, now: now}
 	child := p.Sub()
-	for _, via := range []clock.Via{clock.VDSO, clock.Syscall} {
-		for _, id := range timens.Clocks {
-			r.first = append(r.first, reading{id, via, child.ClockGettime(id, via)})
-		}
-	}
+	r := &restoration{image: i, now: now, first: readBothWays(child)}
 	var timers []clone.Result
 	for _, id := range timens.Clocks {
 		timers = append(timers, armTimerfd(child, id, 0, i.Rest.Of(id)))
@@ -59,7 +64,9 @@ func restore(kernel design.Name, p *clone.Program, i image, now timens.Offsets) 
 		expired := child.On(timers[n], unix.SYS_READ, child.Word().Addr(), 8)
 		r.rests = append(r.rests, wait{"relative timerfd on " + id.String(), 0, expired, i.Rest.Of(id), child.ClockGettime(id, clock.VDSO)})
 		for n, add := range waitsOn(id) {
-			r.waits = append(r.waits, add(child, id, i.Due[id][n]))
+			w := add(child, id, i.Due[id][n])
+			w.name += " on " + id.String()
+			r.waits = append(r.waits, w)
 		}
 	}
 	r.last = readClocks(child)

@@ -71,6 +71,9 @@ func (p *Program) rewind() {
 		p.steps[i].ret, p.steps[i].done = 0, 0
 	}
 	p.steps[p.n] = step{nr: unix.SYS_EXIT}
+	for _, all := range p.all {
+		all.args = [6]uintptr{addr(p.bytes), uintptr(p.used), unix.MADV_POPULATE_WRITE}
+	}
 	for _, child := range p.forks {
 		child.rewind()
 	}

@@ -239,3 +239,50 @@ func TestSlim(t *testing.T) {
 		t.Errorf("the child has %d mappings, %v:\n%s", lines, err, text)
 	}
 }
+
+// What is populated costs the child no page fault any more.
+func TestPopulate(t *testing.T) {
+	const pages, pageSize = 20, 4096
+	for _, populate := range []bool{false, true} {
+		p := newProgram(t)
+		if populate {
+			p.Populate()
+		}
+		var faults [2]*unix.Rusage
+		for i := range faults {
+			faults[i] = Alloc[unix.Rusage](p)
+			p.Syscall(unix.SYS_GETRUSAGE, unix.RUSAGE_SELF, Addr(faults[i]))
+			for range pages {
+				p.Syscall(unix.SYS_GETCWD, addr(p.alloc(pageSize)), pageSize)
+			}
+		}
+		if status := run(t, &fork, p); status != 0 {
+			t.Errorf("wait status %#x", status)
+		}
+		if n := faults[1].Minflt - faults[0].Minflt; (n < pages/2) != populate {
+			t.Errorf("populated %t: %d page faults for %d pages", populate, n, pages)
+		}
+	}
+}
+
+func TestReread(t *testing.T) {
+	p := newProgram(t)
+	file := p.Open("/proc/self/comm", unix.O_RDWR)
+	var texts []Contents
+	for _, name := range []string{"a", "bcd"} {
+		p.On(file, unix.SYS_WRITE, p.Data([]byte(name)), uintptr(len(name)))
+		texts = append(texts, p.Reread(file, 16))
+	}
+	descriptor := p.Word()
+	descriptor.Set(-1)
+	closed := p.On(descriptor, unix.SYS_CLOSE)
+	run(t, &fork, p)
+	for i, want := range []string{"a\n", "bcd\n"} {
+		if got, err := texts[i].Text(); got != want || err != nil {
+			t.Errorf("time %d: read %q, %v, want %q", i+1, got, err, want)
+		}
+	}
+	if err := closed.Err(); err != unix.EBADF {
+		t.Errorf("close(-1): %v", err)
+	}
+}

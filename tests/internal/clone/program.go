@@ -46,6 +46,7 @@ type Program struct {
 	keep   []*Args
 	forks  []*Program // those of Fork
 	slim   []step     // what a slim child does first
+	all    []*step    // those of Populate, of which Start knows how much there is
 	kept   []span
 }
 
@@ -101,6 +102,14 @@ func (p *Program) Slim() { p.slim = p.memory.steps(maxSubSteps) }
 
 // Keep has a slim child not give up b.
 func (p *Program) Keep(b []byte) { p.kept = append(p.kept, spanOf(b)) }
+
+// Populate adds having all memory of the program at hand, so that no later step
+// has to ask the kernel for any.
+func (p *Program) Populate() Result {
+	r := p.Syscall(unix.SYS_MADVISE)
+	p.all = append(p.all, r.step)
+	return r
+}
 
 // first is the step that a child begins with.
 func (p *Program) first() (*step, error) {
@@ -192,6 +201,12 @@ func (p *Program) ReadFileSize(path string, size int) Contents {
 	read := p.On(open, unix.SYS_READ, addr(buf), uintptr(len(buf)))
 	p.On(open, unix.SYS_CLOSE)
 	return Contents{open, read, buf}
+}
+
+// Reread adds the reading of an open file from its beginning.
+func (p *Program) Reread(open Result, size int) Contents {
+	buf := p.alloc(size)
+	return Contents{open, p.On(open, unix.SYS_PREAD64, addr(buf), uintptr(size), 0), buf}
 }
 
 // ReadLink adds the reading of a symbolic link.

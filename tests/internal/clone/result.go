@@ -86,6 +86,9 @@ type Word struct{ value *int64 }
 // Value returns the number.
 func (w Word) Value() int { return int(*w.value) }
 
+// Set makes it another one than 0, before the program starts.
+func (w Word) Set(n int) { *w.value = int64(n) }
+
 // Addr returns where the number is, for a system call's argument.
 func (w Word) Addr() uintptr { return uintptr(unsafe.Pointer(w.value)) }
 

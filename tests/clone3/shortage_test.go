@@ -1,0 +1,301 @@
+// The tests in this file are for kernels that refuse memory on demand, such as
+// those of -config debug. What they say of offsets needs a series, too.
+
+package clone3
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"timens-vmtest/tests/internal/clock"
+	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/design"
+	"timens-vmtest/tests/internal/timens"
+
+	"golang.org/x/sys/unix"
+)
+
+// failNth is the file that has the kernel refuse the n-th request for memory
+// that a process makes from then on. It shows how many are left until then.
+const failNth = "/proc/self/fail-nth"
+
+// needFaults has the kernel refuse any kind of request, and without a word: what
+// it prints otherwise looks like a splat.
+func needFaults(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(failNth); err != nil {
+		t.Skipf("%v; `make vmtest ARGS='-config debug'` runs this test on a kernel that has it", err)
+	}
+	for name, value := range map[string]string{
+		"failslab/verbose": "0", "failslab/ignore-gfp-wait": "N",
+		"fail_page_alloc/verbose": "0", "fail_page_alloc/ignore-gfp-wait": "N",
+		"fail_page_alloc/ignore-gfp-highmem": "N", "fail_page_alloc/min-order": "0",
+	} {
+		if err := os.WriteFile(filepath.Join("/sys/kernel/debug", name), []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// shortage is a call of which the n-th request for memory is refused.
+type shortage struct {
+	n                int
+	open, set, clear clone.Result
+	left             clone.Contents
+	call             clone.Result
+}
+
+// refuse adds the n-th shortage of a call.
+func refuse(p *clone.Program, n int, call func() clone.Result) shortage {
+	write := func(open clone.Result, text string) clone.Result {
+		return p.On(open, unix.SYS_WRITE, p.Data([]byte(text)), uintptr(len(text)))
+	}
+	s := shortage{n: n, open: p.Open(failNth, unix.O_RDWR)}
+	s.set = write(s.open, strconv.Itoa(n))
+	s.call = call()
+	s.left = p.Reread(s.open, 16)
+	s.clear = write(s.open, "0")
+	p.On(s.open, unix.SYS_CLOSE)
+	return s
+}
+
+// outcome says whether a request was refused and whether the call failed. It has
+// to if one was and can be done without if it makes do, but only for want of
+// memory.
+func (s shortage) outcome() (refused, failed bool, err error) {
+	for _, step := range []clone.Result{s.open, s.set, s.clear} {
+		if err := step.Err(); err != nil {
+			return false, false, fmt.Errorf("%s: %w", failNth, err)
+		}
+	}
+	text, err := s.left.Text()
+	if err != nil {
+		return false, false, fmt.Errorf("read %s: %w", failNth, err)
+	}
+	left, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return false, false, fmt.Errorf("%s: %w", failNth, err)
+	}
+	refused = left == 0
+	switch err := s.call.Err(); {
+	case err == nil:
+		return refused, false, nil
+	case err != unix.ENOMEM:
+		return refused, true, fmt.Errorf("%w, want %v", err, unix.ENOMEM)
+	case !refused:
+		return refused, true, fmt.Errorf("%w, and only %d requests of %d were made", err, s.n-left, s.n)
+	}
+	return refused, true, nil
+}
+
+// needy is a caller of whose calls some are short of memory. It may have one time
+// namespace beside that which it has made for children.
+type needy struct {
+	*caller
+	shortages []shortage
+	became    []func(t *testing.T, failed bool) // check what became of each
+	failed    int
+}
+
+// needyCalls is how many calls a caller makes, and needyCallers how many callers
+// a nursery has.
+const (
+	needyCalls   = 6
+	needyCallers = 10
+)
+
+// exhaust has callers make a call, in which one request for memory after the
+// other is refused until there is none left to refuse. Add adds the n-th.
+func exhaust(t *testing.T, add func(c *needy, n int)) {
+	t.Helper()
+	refused, failed := 0, 0
+	for n := 1; n < 4000; {
+		nursery := timens.NewProgram(t)
+		nursery.Slim()
+		var all []*needy
+		for range needyCallers {
+			c := new(needy)
+			newCaller(nursery, func(who *caller) {
+				c.caller = who
+				who.need(who.Populate())
+				who.limit("time", "2")
+				for range needyCalls {
+					add(c, n)
+					n++
+				}
+			}, 0, nil)
+			all = append(all, c)
+		}
+		timens.RunMany(t, timens.Fork, nursery)
+		more := 0
+		for _, c := range all {
+			more = c.outcome(t)
+			refused += more
+			failed += c.failed
+		}
+		if t.Failed() {
+			return
+		}
+		if more == 0 {
+			t.Logf("%d requests for memory were refused, for which %d calls failed", refused, failed)
+			if failed == 0 {
+				t.Error("no call failed for want of memory")
+			}
+			return
+		}
+	}
+	t.Error("there is no end of requests for memory")
+}
+
+// outcome checks all that came of a caller, and returns how many requests of its
+// calls were refused.
+func (c *needy) outcome(t *testing.T) (refused int) {
+	t.Helper()
+	for _, wrong := range c.check(0) {
+		t.Errorf("requests %d to %d: %s", c.shortages[0].n, c.shortages[needyCalls-1].n, wrong)
+	}
+	for i, s := range c.shortages {
+		one, failed, err := s.outcome()
+		if err != nil {
+			t.Errorf("request %d: %v", s.n, err)
+		}
+		if one {
+			refused++
+		}
+		if failed {
+			c.failed++
+		}
+		c.became[i](t, failed)
+	}
+	return refused
+}
+
+// child is one that has come of a call, or has not.
+type child struct {
+	n             int
+	flags         uint64
+	want          timens.Offsets
+	text          clone.Contents // of its offsets file
+	readings      []reading
+	before, after map[clock.ID]clone.Reading // by the caller
+	ended         clone.Ended
+}
+
+// exhaustFork is exhaust for a clone3() whose child is to have offsets.
+func exhaustFork(t *testing.T, args func() *clone.Args, want timens.Offsets) {
+	t.Helper()
+	exhaust(t, func(c *needy, n int) {
+		born := c.Sub()
+		call, pidfd := args(), c.Word()
+		pidfd.Set(-1)
+		if call.Flags&unix.CLONE_PIDFD != 0 {
+			call.Pidfd = pidfd.Int32()
+		}
+		x := child{n: n, flags: call.Flags, want: want, readings: readBothWays(born), text: born.ReadFile(offsetsFile)}
+		x.before = readClocks(c.Program)
+		s := refuse(c.Program, n, func() clone.Result { return c.Fork(call, clone.SizeVer3, born) })
+		x.ended = c.Wait(s.call)
+		x.after = readClocks(c.Program)
+		c.On(pidfd, unix.SYS_CLOSE) // nothing, unless there is a child
+		c.shortages, c.became = append(c.shortages, s), append(c.became, x.check)
+	})
+}
+
+func (x child) check(t *testing.T, failed bool) {
+	t.Helper()
+	if failed {
+		return
+	}
+	if status, err := x.ended.Status(); err != nil || status != 0 {
+		t.Errorf("request %d: the child's wait status is %#x, %v, want exit(0)", x.n, int(status), err)
+		return
+	}
+	if got := timens.Text(t, x.text); got != x.want.String() {
+		t.Errorf("request %d: the child's timens_offsets are\n%swant\n%s", x.n, got, x.want)
+	}
+	if x.flags&unix.CLONE_VM != 0 {
+		return // until execve() its clocks are its parent's
+	}
+	for _, r := range x.readings {
+		low, high := timens.Time(t, x.before[r.id])+x.want.Of(r.id), timens.Time(t, x.after[r.id])+x.want.Of(r.id)
+		if got := timens.Time(t, r.Reading); got < low || got > high {
+			t.Errorf("request %d: %v by %v is %v in the child, want it in [%v, %v]", x.n, r.id, r.via, got, low, high)
+		}
+	}
+}
+
+// births are ways for a child to come into its time namespace.
+var births = []struct {
+	name  string
+	flags uint64
+}{
+	{"direct", 0},
+	{"at exec", unix.CLONE_VM | unix.CLONE_VFORK},
+	{"with others", unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_PIDFD},
+}
+
+// exhaustForks is exhaustFork for a child of every birth.
+func exhaustForks(t *testing.T, args func() *clone.Args, want timens.Offsets) {
+	for _, birth := range births {
+		t.Run(birth.name, func(t *testing.T) {
+			exhaustFork(t, func() *clone.Args {
+				call := args()
+				call.Flags |= birth.flags
+				return call
+			}, want)
+		})
+	}
+}
+
+// Wherever memory runs out in a clone3() with offsets, it fails with ENOMEM and
+// leaves nothing behind, or makes do and the child has its offsets.
+//
+//vmtest:config CONFIG_FAULT_INJECTION=y
+func TestOffsetsShortOfMemory(t *testing.T) {
+	kernel := design.Need(t)
+	needFaults(t)
+	exhaustForks(t, func() *clone.Args { return kernel.Args(timens.Across) }, timens.Across)
+}
+
+// So does one without, whose child has the offsets that its parent has set for
+// it.
+//
+//vmtest:config CONFIG_FAULT_INJECTION=y
+func TestNewTimeShortOfMemory(t *testing.T) {
+	timens.Need(t)
+	needFaults(t)
+	exhaustForks(t, design.NewTime, timens.Ahead)
+}
+
+// unshare() leaves the thread's namespace for children as it was where it fails,
+// and is the one call that makes another where it does not.
+//
+//vmtest:config CONFIG_FAULT_INJECTION=y
+func TestUnshareShortOfMemory(t *testing.T) {
+	timens.Need(t)
+	needFaults(t)
+	exhaust(t, func(c *needy, n int) {
+		// With the caller's memory, so that it is not born into what the caller has
+		// made for its children.
+		other := c.Sub()
+		before := other.ReadLink(children)
+		s := refuse(other, n, func() clone.Result { return other.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME) })
+		after, text := other.ReadLink(children), other.ReadFile(offsetsFile)
+		args := clone.Args{Flags: unix.CLONE_VM | unix.CLONE_VFORK, ExitSignal: uint64(unix.SIGCHLD)}
+		c.Wait(c.Fork(&args, clone.SizeVer0, other))
+		c.shortages = append(c.shortages, s)
+		c.became = append(c.became, func(t *testing.T, failed bool) {
+			t.Helper()
+			if same := timens.Text(t, before) == timens.Text(t, after); same != failed {
+				t.Errorf("request %d: the namespace for children went from %s to %s by unshare(): %v", n, timens.Text(t, before), timens.Text(t, after), s.call.Err())
+			}
+			if got := timens.Text(t, text); got != timens.Ahead.String() {
+				t.Errorf("request %d: timens_offsets are\n%swant\n%s", n, got, timens.Ahead)
+			}
+		})
+	})
+}
