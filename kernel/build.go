@@ -60,19 +60,31 @@ type Image struct {
 // load and which need not be verified for every run.
 func (i Image) debug() string { return i.Vmlinux + ".debug" }
 
-var hzRE = regexp.MustCompile(`(?m)^CONFIG_HZ=(\d+)$`)
-
 // HZ returns CONFIG_HZ, or 0 for a configuration without.
 func (i Image) HZ() (int, error) {
-	text, err := os.ReadFile(i.Config)
-	if err != nil {
+	value, err := i.option("CONFIG_HZ")
+	if value == "" || err != nil {
 		return 0, err
 	}
-	m := hzRE.FindSubmatch(text)
-	if m == nil {
-		return 0, nil
+	return strconv.Atoi(value)
+}
+
+// Checked reports whether the kernel looks for its own faults, which makes it
+// several times slower: such a one has lockdep.
+func (i Image) Checked() (bool, error) {
+	value, err := i.option("CONFIG_LOCKDEP")
+	return value == "y", err
+}
+
+// option is "" for one that is not set.
+func (i Image) option(name string) (string, error) {
+	text, err := os.ReadFile(i.Config)
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name+"="); ok {
+			return strings.TrimSpace(value), nil
+		}
 	}
-	return strconv.Atoi(string(m[1]))
+	return "", err
 }
 
 // Fixed so that equal inputs make equal kernels, byte for byte.

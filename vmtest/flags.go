@@ -61,6 +61,10 @@ const defaultDesign = "timens-offset"
 // defaultTimeout is that of a test, in guest time.
 const defaultTimeout = 30 * time.Second
 
+// checkedFactor is how many times longer a test may take in a kernel that looks
+// for its own faults.
+const checkedFactor = 6 // lane.slowdown
+
 // defaultFragments make the configuration, in this order.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 
@@ -127,7 +131,7 @@ func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
 	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3, tests/kselftest and that of the design)")
 	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or "+defaultDesign+")")
-	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; in the lane virtual twice -long is added to the guest's")
+	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
 }
 
 func (f *flags) registerBoot(set *flag.FlagSet) {

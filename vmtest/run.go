@@ -338,14 +338,18 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 func (a *app) initramfsSpec(design string, config kconfig.Config) initramfs.Spec {
 	tests := a.testFolders(design)
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{a.root}, tests...), "\n")))
+	timeout := a.timeout
 	var options []string
 	for _, o := range config.Options {
 		options = append(options, o.String())
+		if o.String() == "CONFIG_PROVE_LOCKING=y" {
+			timeout *= checkedFactor
+		}
 	}
 	return initramfs.Spec{
 		Module:  a.root,
 		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
-		Tests:   tests, Design: design, Config: options, Run: a.runRE, Without: a.without, Timeout: a.timeout,
+		Tests:   tests, Design: design, Config: options, Run: a.runRE, Without: a.without, Timeout: timeout,
 	}
 }
 
@@ -379,16 +383,23 @@ func (a *app) buildArchive(ctx context.Context, s initramfs.Spec) (initramfs.Arc
 	return initramfs.Build(ctx, s)
 }
 
+// guestOf is a guest with this kernel and nothing else yet.
+func guestOf(image kernel.Image) (vm.Guest, error) {
+	hz, err := image.HZ()
+	if err != nil {
+		return vm.Guest{}, err
+	}
+	checked, err := image.Checked()
+	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256}, err
+}
+
 // boot boots all lanes side by side and leaves their evidence.
 func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, key, dir string) error {
-	hz, err := image.HZ()
+	g, err := guestOf(image)
 	if err != nil {
 		return err
 	}
-	g := vm.Guest{
-		Kernel: image.Vmlinux, HZ: hz, Initramfs: filepath.Join(dir, "initramfs.cpio"), Lane: wire.Real, Long: a.long, QEMU: qemu,
-		Key: key, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256,
-	}
+	g.Initramfs, g.Lane, g.Long, g.QEMU, g.Key = filepath.Join(dir, "initramfs.cpio"), wire.Real, a.long, qemu, key
 	// The archive can be built again, byte for byte but for its key, and is the
 	// largest file by far. One that stays costs nothing but room.
 	defer os.Remove(g.Initramfs)

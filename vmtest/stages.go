@@ -90,11 +90,11 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(tmp)
-	hz, err := image.HZ()
+	g, err := guestOf(image)
 	if err != nil {
 		return 0, err
 	}
-	g := vm.Guest{Kernel: image.Vmlinux, HZ: hz, Initramfs: filepath.Join(tmp, "initramfs.cpio"), Accel: a.accel, QEMU: qemu}
+	g.Initramfs, g.Accel, g.QEMU = filepath.Join(tmp, "initramfs.cpio"), a.accel, qemu
 	if g.Accel == vm.Auto {
 		g.Accel = vm.Known(g, filepath.Join(a.cache.Dir, "kvm"))
 	}

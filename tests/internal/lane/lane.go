@@ -16,11 +16,8 @@ func Virtual() bool { return os.Getenv("VMTEST_LANE") == "virtual" } // wire.Lan
 
 // MostLate is the most that a waiter may notice its time after it.
 func MostLate() time.Duration {
-	switch {
-	case !Virtual():
-		return 5 * time.Second // more than a very busy host adds to an emulated guest's
-	case checked():
-		return time.Second
+	if !Virtual() {
+		return Patience(5 * time.Second) // more than a very busy host adds to an emulated guest's
 	}
 	// Mostly 0.3 ms: a timer's interrupt and one switch of tasks. But there is
 	// one CPU, and a Go runtime that has just begun to collect garbage on it,
@@ -29,12 +26,15 @@ func MostLate() time.Duration {
 	return 50 * time.Millisecond
 }
 
-// checked reports whether the kernel checks all that it does, which takes it
-// several times as many instructions, and with them virtual time: such a one has
-// lockdep.
-func checked() bool {
-	_, err := os.Stat("/proc/lockdep")
-	return err == nil
+// Patience is d, or several times as much where a kernel that looks for its own
+// faults, and so has lockdep, runs in real time. In virtual time its instructions
+// are the shorter.
+func Patience(d time.Duration) time.Duration {
+	const slowdown = 6 // vmtest's checkedFactor
+	if _, err := os.Stat("/proc/lockdep"); err == nil && !Virtual() {
+		d *= slowdown
+	}
+	return d
 }
 
 // Long is how long a test of long waits waits: what vmtest's -long says where

@@ -9,12 +9,13 @@ import (
 
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
+	"timens-vmtest/tests/internal/lane"
 	"timens-vmtest/tests/internal/probe"
 )
 
 // Patience is how long a child without waits of its own may take, on an
 // emulated machine that shares its host.
-const Patience = 10 * time.Second
+var Patience = lane.Patience(10 * time.Second)
 
 // Interval is what a measurement says of a duration: low <= d <= high.
 type Interval struct{ Low, High time.Duration }
@@ -50,7 +51,7 @@ func Run(t testing.TB, launch clone.Launcher, p *clone.Program) {
 }
 
 // manyPatience is for a child with dozens of its own. It is less than a test has.
-const manyPatience = 25 * time.Second
+var manyPatience = lane.Patience(25 * time.Second)
 
 // RunMany is Run for a program that makes many children.
 func RunMany(t testing.TB, launch clone.Launcher, p *clone.Program) {
