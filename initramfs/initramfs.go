@@ -45,6 +45,7 @@ type Spec struct {
 	Module  string                 // root folder of this module
 	Scratch string                 // folder for binaries, kept: what is up to date there is not linked again
 	Tests   []string               // folders of test packages, relative to Module; wire.I386 behind one asks for 32-bit programs
+	Only    map[string]string      // the only lane that runs a folder of Tests, if not each does
 	Design  string                 // of the kernel's series; one of wire.Designs, or wire.NoDesign
 	Config  []string               // options of the kernel, as lines of a .config: some tests are for kernels that have one
 	Run     *regexp.Regexp         // selects tests by "package.Name"; nil selects all
@@ -239,7 +240,7 @@ func (s Spec) plan() (wire.Plan, error) {
 			return wire.Plan{}, err
 		}
 		for _, test := range all {
-			test.TimeoutS = s.Timeout.Seconds()
+			test.TimeoutS, test.Lane = s.Timeout.Seconds(), s.Only[t.spec]
 			switch {
 			case !s.wants(test, all):
 				p.Filtered = append(p.Filtered, test.TestID)

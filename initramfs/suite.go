@@ -18,6 +18,7 @@ import (
 
 // suite is a test package in one build.
 type suite struct {
+	spec   string // of Spec.Tests
 	folder string // relative to Spec.Module
 	arch   string // GOARCH
 }
@@ -26,9 +27,9 @@ type suite struct {
 func (s Spec) suites() []suite {
 	var all []suite
 	for _, name := range s.Tests {
-		t := suite{filepath.ToSlash(filepath.Clean(name)), native}
+		t := suite{name, filepath.ToSlash(filepath.Clean(name)), native}
 		if folder, ok := strings.CutSuffix(t.folder, wire.I386); ok {
-			t = suite{folder, "386"}
+			t = suite{name, folder, "386"}
 		}
 		all = append(all, t)
 	}

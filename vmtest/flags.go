@@ -210,23 +210,29 @@ func (f *flags) check(root string) error {
 // designOf is the design to test a series for, given what its file says.
 func (f *flags) designOf(said string) string { return cmp.Or(f.design, said, defaultDesign) }
 
-// testFolders are the test packages for a design. 32-bit programs are not among
-// them: under QEMU's emulation with several threads one of some hundred ends by a
-// SIGTRAP, its EFLAGS full of ones after a CMPXCHG8B. Where clone3() takes no
-// offsets, the tests of every design have to fail.
-func (f *flags) testFolders(design string) []string {
+// testFolders are the test packages for a design, and which of them one lane
+// only runs: under QEMU's emulation with several threads one of some hundred
+// 32-bit programs ends by a SIGTRAP, its EFLAGS full of ones after a CMPXCHG8B,
+// so that they stay out of the lane real unless they are asked for. Where clone3()
+// takes no offsets, the tests of every design have to fail.
+func (f *flags) testFolders(design string) (folders []string, only map[string]string) {
 	if len(f.tests) > 0 {
-		return f.tests
+		return f.tests, nil
 	}
 	designs := []string{design}
 	if design == wire.NoDesign {
 		designs = wire.Designs
 	}
-	folders := []string{"tests/timens", "tests/clone3", "tests/kselftest"}
+	folders = []string{"tests/timens", "tests/clone3"}
 	for _, d := range designs {
 		folders = append(folders, "tests/"+d)
 	}
-	return folders
+	only = make(map[string]string)
+	for _, folder := range slices.Clone(folders) {
+		folders = append(folders, folder+wire.I386)
+		only[folder+wire.I386] = wire.Virtual
+	}
+	return append(folders, "tests/"+wire.Kselftest), only
 }
 
 // fragments are the paths of all kconfig fragments, in order.

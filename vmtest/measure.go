@@ -12,16 +12,16 @@ import (
 )
 
 // measure leaves in dir which of the changed lines the tests ran, as evidence.
-func (a *app) measure(ctx context.Context, base kernel.Base, s kernel.Series, image kernel.Image, dir string) error {
+func (a *app) measure(ctx context.Context, run verdict.Run, base kernel.Base, s kernel.Series, image kernel.Image, dir string) error {
 	changes, err := kernel.Diff(ctx, base, s)
 	if err != nil {
 		return err
 	}
 	var boots []coverage.Boot
-	for _, lane := range lanes[a.lane] {
+	for _, lane := range run.Lanes {
 		for n := 1; ; n++ {
 			b := coverage.Boot{Dir: filepath.Join(dir, lane, wire.BootDir(n))}
-			if len(lanes[a.lane]) > 1 {
+			if len(run.Lanes) > 1 {
 				b.Lane = lane
 			}
 			if _, err := os.Stat(filepath.Join(b.Dir, wire.RecordsFile)); err != nil {

@@ -290,17 +290,21 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	a.describe(image)
 	run.Release, run.KernelCached, run.KernelWarning = image.Release, image.Cached, image.Warnings
 	run.PrepareS = time.Since(began).Seconds()
+	run.Lanes = slices.DeleteFunc(slices.Clone(run.Lanes), func(lane string) bool { return len(archive.Plan.In(lane).Tests) == 0 })
+	if len(run.Lanes) == 0 {
+		return fmt.Errorf("%w: lane %s does not run %s; the lane virtual does, or -tests makes it", initramfs.ErrEmptyPlan, a.lane, archive.Plan.Tests[0])
+	}
 	if err := wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run); err != nil {
 		return err
 	}
-	if err := a.boot(ctx, qemu, image, archive, key, dir); err != nil || !a.coverage {
+	if err := a.boot(ctx, *run, qemu, image, archive, key, dir); err != nil || !a.coverage {
 		return err
 	}
 	from, err := base() // known by now
 	if err != nil {
 		return err
 	}
-	return a.measure(ctx, from, s, image, dir)
+	return a.measure(ctx, *run, from, s, image, dir)
 }
 
 // writeInputs keeps what the run is made of beside what comes of it.
@@ -336,7 +340,7 @@ func writeInputs(dir string, run verdict.Run, in inputs, s kernel.Series) error 
 // initramfsSpec keeps the guest's binaries per checkout and suites, so that what
 // is up to date is not linked again.
 func (a *app) initramfsSpec(design string, config kconfig.Config) initramfs.Spec {
-	tests := a.testFolders(design)
+	tests, only := a.testFolders(design)
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{a.root}, tests...), "\n")))
 	timeout := a.timeout
 	var options []string
@@ -349,7 +353,7 @@ func (a *app) initramfsSpec(design string, config kconfig.Config) initramfs.Spec
 	return initramfs.Spec{
 		Module:  a.root,
 		Scratch: filepath.Join(a.cache.Dir, "guest", hex.EncodeToString(sum[:8])),
-		Tests:   tests, Design: design, Config: options, Run: a.runRE, Without: a.without, Timeout: timeout,
+		Tests:   tests, Only: only, Design: design, Config: options, Run: a.runRE, Without: a.without, Timeout: timeout,
 	}
 }
 
@@ -393,8 +397,8 @@ func guestOf(image kernel.Image) (vm.Guest, error) {
 	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256}, err
 }
 
-// boot boots all lanes side by side and leaves their evidence.
-func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive initramfs.Archive, key, dir string) error {
+// boot boots the lanes of a run side by side and leaves their evidence.
+func (a *app) boot(ctx context.Context, run verdict.Run, qemu string, image kernel.Image, archive initramfs.Archive, key, dir string) error {
 	g, err := guestOf(image)
 	if err != nil {
 		return err
@@ -406,19 +410,21 @@ func (a *app) boot(ctx context.Context, qemu string, image kernel.Image, archive
 	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
 		return err
 	}
-	which := lanes[a.lane]
 	choice := vm.Choice{Accel: vm.TCG}
-	if slices.Contains(which, wire.Real) {
+	if slices.Contains(run.Lanes, wire.Real) {
 		var err error
-		choice, err = vm.ChooseAccel(ctx, a.accel, g, archive.Plan, filepath.Join(a.cache.Dir, "kvm"), filepath.Join(dir, "kvm-proof"), a.progress.Step)
+		choice, err = vm.ChooseAccel(ctx, a.accel, g, archive.Plan.In(wire.Real), filepath.Join(a.cache.Dir, "kvm"), filepath.Join(dir, "kvm-proof"), a.progress.Step)
 		if err != nil {
 			return err
 		}
 	}
-	ended := new(atomic.Int64)
+	planned, ended := 0, new(atomic.Int64)
+	for _, name := range run.Lanes {
+		planned += len(archive.Plan.In(name).Tests)
+	}
 	all, allCtx := errgroup.WithContext(ctx)
-	for _, name := range which {
-		l := lane{app: a, guest: g, archive: archive, plan: archive.Plan, image: image, dir: filepath.Join(dir, name), ended: ended, of: len(which) * len(archive.Plan.Tests)}
+	for _, name := range run.Lanes {
+		l := lane{app: a, guest: g, archive: archive, plan: archive.Plan.In(name), image: image, dir: filepath.Join(dir, name), ended: ended, of: planned}
 		l.guest.Lane, l.guest.Accel = name, vm.TCG
 		why := ""
 		if name == wire.Real {

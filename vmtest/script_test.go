@@ -243,6 +243,7 @@ func newFakeGuest(args []string) (*fakeGuest, error) {
 		}
 		if lane, ok := strings.CutPrefix(word, wire.LaneParam+"="); ok {
 			g.hello.Lane = lane
+			g.plan = g.plan.In(lane)
 		}
 		if from, ok := strings.CutPrefix(word, wire.FromParam+"="); ok {
 			if g.hello.From, err = strconv.Atoi(from); err != nil {
@@ -445,8 +446,12 @@ func TestDesigns(t *testing.T) {
 		if err != nil || s.Design != design {
 			t.Errorf("series %s has the design %q, %v; want %s", name, s.Design, err, design)
 		}
-		for _, dir := range new(flags).testFolders(design) {
-			dir = strings.TrimSuffix(dir, wire.I386)
+		folders, only := new(flags).testFolders(design)
+		for _, folder := range folders {
+			dir, i386 := strings.CutSuffix(folder, wire.I386)
+			if got := only[folder]; i386 != (got == wire.Virtual) || !i386 && got != "" {
+				t.Errorf("design %s: %s is only for the lane %q", design, folder, got)
+			}
 			if found, err := filepath.Glob(filepath.Join("..", dir, "*_test.go")); err != nil || len(found) == 0 {
 				t.Errorf("design %s: no tests in %s, %v", design, dir, err)
 			}

@@ -17,8 +17,9 @@ import (
 	"timens-vmtest/vmtest/wire"
 )
 
-// introduce gathers what the judge compares with the kernel that was built.
-func introduce(p wire.Plan, config []byte) (wire.Hello, error) {
+// introduce gathers what the judge compares with the kernel that was built, and
+// leaves of the plan what this lane runs.
+func introduce(p *wire.Plan, config []byte) (wire.Hello, error) {
 	h := wire.Hello{Schema: wire.Schema, PlanID: p.ID}
 	var uname unix.Utsname
 	if err := unix.Uname(&uname); err != nil {
@@ -40,15 +41,16 @@ func introduce(p wire.Plan, config []byte) (wire.Hello, error) {
 	if h.BootID, err = bootParam(wire.BootParam); err != nil {
 		return wire.Hello{}, err
 	}
+	if h.Lane, err = bootParam(wire.LaneParam); err != nil {
+		return wire.Hello{}, err
+	}
+	*p = p.In(h.Lane)
 	from, err := bootParam(wire.FromParam)
 	if err != nil {
 		return wire.Hello{}, err
 	}
 	if h.From, err = strconv.Atoi(from); err != nil || h.From < 0 || h.From >= len(p.Tests) {
 		return wire.Hello{}, fmt.Errorf("%s=%s is no index into a plan of %d tests", wire.FromParam, from, len(p.Tests))
-	}
-	if h.Lane, err = bootParam(wire.LaneParam); err != nil {
-		return wire.Hello{}, err
 	}
 	if h.Clocksource, err = settledClocksource(); err != nil {
 		return wire.Hello{}, err

@@ -75,7 +75,7 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	hello, err := introduce(plan, config)
+	hello, err := introduce(&plan, config)
 	if err != nil {
 		return out.trouble(err)
 	}

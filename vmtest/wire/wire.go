@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -157,11 +158,27 @@ func (t TestID) String() string { return t.Package + "." + t.Name }
 // Test is one planned test.
 type Test struct {
 	TestID
-	TimeoutS float64 `json:"timeout_s"` // seconds; the guest kills the test after it
+	TimeoutS float64 `json:"timeout_s"`      // seconds; the guest kills the test after it
+	Lane     string  `json:"lane,omitempty"` // the only lane that runs it; empty: each does
 
 	// After names a test of the same package that leaves files which this one
 	// finds. It is run in a later guest, which boots when the others have run.
 	After string `json:"after,omitempty"`
+}
+
+// In is the part of the plan that a lane runs. An expectation may name the rest.
+func (p Plan) In(lane string) Plan {
+	var tests []Test
+	filtered := slices.Clone(p.Filtered)
+	for _, t := range p.Tests {
+		if t.Lane == "" || t.Lane == lane {
+			tests = append(tests, t)
+		} else {
+			filtered = append(filtered, t.TestID)
+		}
+	}
+	p.Tests, p.Filtered = tests, filtered
+	return p
 }
 
 // Before is the test that has left files for this one.

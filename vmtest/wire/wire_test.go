@@ -127,3 +127,18 @@ func FuzzGNUBuildID(f *testing.F) {
 	f.Add([]byte("\x04\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00GNU\x00ab\x00\x00"))
 	f.Fuzz(func(t *testing.T, notes []byte) { GNUBuildID(notes) })
 }
+
+func TestPlanIn(t *testing.T) {
+	a, b, c := TestID{"p", "TestA"}, TestID{"p/386", "TestA"}, TestID{"p", "TestC"}
+	p := Plan{ID: "x", Tests: []Test{{TestID: a}, {TestID: b, Lane: Virtual}}, Filtered: []TestID{c}}
+	for lane, want := range map[string]Plan{
+		Real:    {ID: "x", Tests: p.Tests[:1], Filtered: []TestID{c, b}},
+		Virtual: {ID: "x", Tests: p.Tests, Filtered: []TestID{c}},
+	} {
+		for range 2 { // p stays as it is
+			if got := p.In(lane); !reflect.DeepEqual(got, want) {
+				t.Errorf("in lane %s: got %+v, want %+v", lane, got, want)
+			}
+		}
+	}
+}
