@@ -136,6 +136,7 @@ var uses = map[string]map[string]func() error{
 		"clone3 with user":          func() error { return use(newTime(unix.CLONE_NEWUSER)) },
 		"clone3 and unshare":        func() error { return use(newTime(0), unshareInside) },
 		"clone3, unshare and setns": func() error { return use(newTime(0), unshareInside, enterInside) },
+		"clone3 and PIDFD_GET":      func() error { return use(newTime(0), unshareInside, getInside) },
 		"clone3 with shared memory": func() error { return use(newTime(unix.CLONE_VM | unix.CLONE_VFORK)) },
 		"clone3 as thread": func() error {
 			return use(launcher(unix.CLONE_NEWTIME|unix.CLONE_VM|unix.CLONE_SIGHAND|unix.CLONE_THREAD, 0))

@@ -26,6 +26,17 @@ func openInside(p *clone.Program) steps {
 	return steps{"open": p.Open(children, unix.O_RDONLY), "open again": p.Open(children, unix.O_RDONLY)}
 }
 
+// getInside opens the namespaces that the child's pidfd has.
+func getInside(p *clone.Program) steps {
+	pid := p.Syscall(unix.SYS_GETPID)
+	pidfd := p.On(pid, unix.SYS_PIDFD_OPEN, 0)
+	return steps{
+		"getpid": pid, "pidfd_open": pidfd,
+		"PIDFD_GET_TIME_NAMESPACE":              p.On(pidfd, unix.SYS_IOCTL, pidfdGetTime, 0),
+		"PIDFD_GET_TIME_FOR_CHILDREN_NAMESPACE": p.On(pidfd, unix.SYS_IOCTL, pidfdGetTimeForChildren, 0),
+	}
+}
+
 func writeInside(p *clone.Program) steps {
 	return steps{"write": p.WriteFile(offsetsFile, timens.Across.String())}
 }
