@@ -136,6 +136,7 @@ var uses = map[string]map[string]func() error{
 		"clone3 with user":          func() error { return use(newTime(unix.CLONE_NEWUSER)) },
 		"clone3 and unshare":        func() error { return use(newTime(0), unshareInside) },
 		"clone3, unshare and setns": func() error { return use(newTime(0), unshareInside, enterInside) },
+		"clone3, unshare and fork":  func() error { return use(newTime(0), unshareInside, forkInside) },
 		"clone3 and PIDFD_GET":      func() error { return use(newTime(0), unshareInside, getInside) },
 		"clone3 with shared memory": func() error { return use(newTime(unix.CLONE_VM | unix.CLONE_VFORK)) },
 		"clone3 as thread": func() error {
@@ -143,9 +144,10 @@ var uses = map[string]map[string]func() error{
 		},
 	},
 	"exec": {
-		"unshare, vfork and exec": func() error { return useExec(withPending(vfork)) },
-		"unshare and exec":        func() error { return useExec(timens.Fork, unshareInside) },
-		"clone3 and exec":         func() error { return useExec(newTime(0)) },
+		"unshare, vfork and exec":  func() error { return useExec(withPending(vfork)) },
+		"unshare and exec":         func() error { return useExec(timens.Fork, unshareInside) },
+		"clone3 and exec":          func() error { return useExec(newTime(0)) },
+		"clone3, unshare and exec": func() error { return useExec(newTime(0), unshareInside) },
 		"clone3 with shared memory, and exec": func() error {
 			return useExec(newTime(unix.CLONE_VM | unix.CLONE_VFORK))
 		},

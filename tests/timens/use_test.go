@@ -22,6 +22,11 @@ func enterInside(p *clone.Program) steps {
 	return steps{"setns": p.Setns(children, unix.CLONE_NEWTIME)}
 }
 
+func forkInside(p *clone.Program) steps {
+	fork := p.Fork(&clone.Args{ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, p.Sub())
+	return steps{"fork": fork, "wait": p.Wait(fork)}
+}
+
 func openInside(p *clone.Program) steps {
 	return steps{"open": p.Open(children, unix.O_RDONLY), "open again": p.Open(children, unix.O_RDONLY)}
 }
