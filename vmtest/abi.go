@@ -16,16 +16,10 @@ import (
 // another place than the kernel reads it from would be about something else,
 // and some would pass.
 func (a *app) compareABI(ctx context.Context, image kernel.Image, s kernel.Spec, dir string) error {
-	tests := layout.Of(s.Series.Design)
-	var names []string
-	for _, l := range tests {
-		names = append(names, l.Name)
-	}
-	record, err := image.ABI(ctx, a.cache, s, names, a.progress)
+	record, err := a.abi(ctx, image, s)
 	if err != nil {
 		return err
 	}
-	record.Tests = tests
 	if err := wire.WriteJSON(filepath.Join(dir, wire.ABIFile), record); err != nil {
 		return err
 	}
@@ -37,4 +31,17 @@ func (a *app) compareABI(ctx context.Context, image kernel.Image, s kernel.Spec,
 		}
 	}
 	return nil
+}
+
+// abi is how the kernel and the tests of a series' design lay out what clone3()
+// takes.
+func (a *app) abi(ctx context.Context, image kernel.Image, s kernel.Spec) (wire.ABI, error) {
+	tests := layout.Of(s.Series.Design)
+	var names []string
+	for _, l := range tests {
+		names = append(names, l.Name)
+	}
+	record, err := image.ABI(ctx, a.cache, s, names, a.progress)
+	record.Tests = tests
+	return record, err
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ABIFile is the file of a run's folder with its ABI.
 const ABIFile = "abi.json"
@@ -46,6 +49,22 @@ func (a ABI) Moved() []string {
 		}
 	}
 	return all
+}
+
+// Whole reports whether the kernel has every structure and member that the tests
+// have.
+func (a ABI) Whole() bool {
+	for _, kernel := range [][]Layout{a.X86_64, a.I386} {
+		for _, want := range a.Tests {
+			i := slices.IndexFunc(kernel, func(l Layout) bool { return l.Name == want.Name })
+			if i < 0 || slices.ContainsFunc(want.Members, func(m Member) bool {
+				return !slices.ContainsFunc(kernel[i].Members, func(has Member) bool { return has.Name == m.Name })
+			}) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (l Layout) moved(tests Layout, arch string) []string {

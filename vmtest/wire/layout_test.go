@@ -32,3 +32,26 @@ func TestMoved(t *testing.T) {
 		}
 	}
 }
+
+func TestWhole(t *testing.T) {
+	args := Layout{"clone_args", 16, []Member{{"flags", 0, 8}, {"more", 8, 8}}}
+	longer, shorter := args, args
+	longer.Members = append(longer.Members[:2:2], Member{"most", 16, 8})
+	shorter.Members = args.Members[:1]
+	other := Layout{"offset", 8, []Member{{"sec", 0, 8}}}
+	for name, tc := range map[string]struct {
+		x86, i386 []Layout
+		want      bool
+	}{
+		"the same":            {[]Layout{args}, []Layout{args}, true},
+		"more":                {[]Layout{other, longer}, []Layout{longer}, true},
+		"no structure":        {[]Layout{other}, []Layout{args}, false},
+		"no structure, i386":  {[]Layout{args}, nil, false},
+		"a member less":       {[]Layout{shorter}, []Layout{args}, false},
+		"a member less, i386": {[]Layout{args}, []Layout{shorter}, false},
+	} {
+		if got := (ABI{X86_64: tc.x86, I386: tc.i386, Tests: []Layout{args}}).Whole(); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
