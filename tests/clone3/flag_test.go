@@ -107,6 +107,17 @@ func TestFlagsForOneAddress(t *testing.T) {
 	}
 }
 
+// CLONE_DETACHED is kept free also without a pidfd, which copy_process() looks at.
+func TestFlagDetached(t *testing.T) {
+	timens.Need(t)
+	for detached, want := range map[uint64]unix.Errno{0x400000: unix.EINVAL, 0: unix.EEXIST} {
+		args, init := design.NewTime(), int32(1) // which is in use
+		args.SetTID, args.SetTIDSize = &init, 1
+		args.Flags |= detached
+		design.RefuseSize(t, args, clone.SizeVer2, want)
+	}
+}
+
 // Nobody without CAP_SYS_ADMIN gets a time namespace, however it is asked for,
 // except with a user namespace that it belongs to.
 func TestNewTimeOfUser(t *testing.T) {
