@@ -127,6 +127,7 @@ var uses = map[string]map[string]func() error{
 		"unshare and setns":          func() error { return use(timens.Fork, unshareInside, enterInside) },
 		"unshare, setns and unshare": func() error { return use(timens.Fork, unshareInside, enterInside, unshareInside) },
 		"descriptor":                 func() error { return use(timens.Fork, unshareInside, openInside) },
+		"read":                       func() error { return use(timens.Fork, unshareInside, readInside) },
 		"write":                      func() error { return use(timens.Fork, unshareInside, writeInside) },
 		"nested":                     func() error { return use(withPending(newTime(0)), unshareInside) },
 	},

@@ -22,6 +22,11 @@ func enterInside(p *clone.Program) steps {
 	return steps{"setns": p.Setns(children, unix.CLONE_NEWTIME)}
 }
 
+func readInside(p *clone.Program) steps {
+	file := p.Open(offsetsFile, unix.O_RDONLY)
+	return steps{"open": file, "read": p.On(file, unix.SYS_READ, p.Word().Addr(), 8)}
+}
+
 func forkInside(p *clone.Program) steps {
 	fork := p.Fork(&clone.Args{ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, p.Sub())
 	return steps{"fork": fork, "wait": p.Wait(fork)}
