@@ -164,5 +164,14 @@ var uses = map[string]map[string]func() error{
 		"another kind":   refusedWithUTS,
 		"setns":          refusedSetns,
 		"and pending":    refusedPending,
+		"a write without CAP_SYS_TIME": func() error {
+			return use(timens.Fork, unshareInside, dropTimeInside, refuseInside("monotonic 1 0", unix.EPERM))
+		},
+		"a write out of range": func() error {
+			return use(timens.Fork, unshareInside, refuseInside("boottime -9000000000 0", unix.ERANGE))
+		},
+		"a write that comes late": func() error {
+			return use(newTime(0), refuseInside("monotonic 1 0", unix.EACCES))
+		},
 	},
 }

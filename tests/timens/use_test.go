@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
 
@@ -49,6 +50,34 @@ func getInside(p *clone.Program) steps {
 
 func writeInside(p *clone.Program) steps {
 	return steps{"write": p.WriteFile(offsetsFile, timens.Across.String())}
+}
+
+func dropTimeInside(p *clone.Program) steps {
+	header, data, err := capability.Without(unix.CAP_SYS_TIME)
+	if err != nil {
+		panic(err) // the argument is good
+	}
+	return steps{"capset": p.Syscall(unix.SYS_CAPSET, p.Data(clone.Bytes(header)), p.Data(clone.Bytes(data[:]...)))}
+}
+
+// refuseInside adds a write to the offsets file, which has to fail.
+func refuseInside(text string, want error) inside {
+	return func(p *clone.Program) steps {
+		return steps{"write": failing{p.WriteFile(offsetsFile, text), want}}
+	}
+}
+
+// failing is a step that has to fail in one way.
+type failing struct {
+	step clone.Written
+	want error
+}
+
+func (f failing) Err() error {
+	if err := f.step.Err(); err != f.want {
+		return fmt.Errorf("%v, want %v", err, f.want)
+	}
+	return nil
 }
 
 // use starts a child that does some steps and waits for its end.
