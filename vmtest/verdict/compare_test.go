@@ -3,6 +3,7 @@ package verdict
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -103,10 +104,20 @@ func TestCompare(t *testing.T) {
 			}, Failed, "with the series: splat during p.TestA"},
 		"a series that does not build": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
 			func(_, s *Evidence) { s.Trouble = &Trouble{BlameKernel, "apply: 0002.patch"} }, Unbuilt, "apply: 0002.patch"},
+		"other selftests of the kernel": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(_, s *Evidence) {
+				b := &s.Lanes[0].Boots[0]
+				b.Plan.ID = "other"
+				script := greenScript()
+				script[0].Hello.PlanID = "other"
+				b.Records = script.bytes()
+			}, Passed, "2 proves nothing"},
 		"other plans": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
 			func(_, s *Evidence) {
 				b := &s.Lanes[0].Boots[0]
 				b.Plan.ID = "other"
+				b.Plan.Tests = slices.Clone(b.Plan.Tests)
+				b.Plan.Tests[0].TimeoutS++
 				script := greenScript()
 				script[0].Hello.PlanID = "other"
 				b.Records = script.bytes()
