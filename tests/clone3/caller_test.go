@@ -55,17 +55,8 @@ func (c *caller) limit(kind, number string) {
 }
 
 // lose takes capabilities from the caller, and regain gives back all.
-func (c *caller) lose(ids ...int) { c.need(dropCapabilities(c.Program, ids...)) }
+func (c *caller) lose(ids ...int) { c.need(capability.LoseInside(c.Program, ids...)) }
 func (c *caller) regain()         { c.lose() }
-
-// dropCapabilities adds becoming somebody who may do anything but some things.
-func dropCapabilities(p *clone.Program, ids ...int) clone.Result {
-	header, data, err := capability.Without(ids...)
-	if err != nil {
-		panic(err) // the arguments are good
-	}
-	return p.Syscall(unix.SYS_CAPSET, p.Data(clone.Bytes(header)), p.Data(clone.Bytes(data[:]...)))
-}
 
 // descriptors sets how many the caller may have.
 func (c *caller) descriptors(max uint64) {

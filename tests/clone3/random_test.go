@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
@@ -125,10 +126,10 @@ func (tr *trial) add(nursery *clone.Program, random *rand.Rand) {
 	switch random.IntN(6) {
 	case 0:
 		tr.sysAdmin = false
-		dropCapabilities(stage, unix.CAP_SYS_ADMIN)
+		capability.LoseInside(stage, unix.CAP_SYS_ADMIN)
 	case 1:
 		tr.sysTime = false
-		dropCapabilities(stage, unix.CAP_SYS_TIME)
+		capability.LoseInside(stage, unix.CAP_SYS_TIME)
 	}
 	tr.began = stage.ClockGettime(clock.Realtime, clock.Syscall)
 	tr.steps = profile.AddBrief(child, timens.Offsets{Monotonic: maxClock})

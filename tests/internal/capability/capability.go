@@ -4,6 +4,8 @@ package capability
 import (
 	"fmt"
 
+	"timens-vmtest/tests/internal/clone"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -37,6 +39,16 @@ func Without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, erro
 		data[id/32].Effective &^= 1 << (id % 32)
 	}
 	return header, data, err
+}
+
+// LoseInside adds to a program becoming somebody who may do all that the calling
+// process may, except for some things.
+func LoseInside(p *clone.Program, capabilities ...int) clone.Result {
+	header, data, err := Without(capabilities...)
+	if err != nil {
+		panic(err) // the arguments are good
+	}
+	return p.Syscall(unix.SYS_CAPSET, p.Data(clone.Bytes(header)), p.Data(clone.Bytes(data[:]...)))
 }
 
 func get() (unix.CapUserHeader, [2]unix.CapUserData, error) {
