@@ -42,13 +42,13 @@ func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
 // checker holds one series to the rules.
 type checker struct {
 	*app
-	in      inputs
-	base    kernel.Base
-	without kconfig.Config        // without time namespaces
-	control []verdict.Expectation // of the base
-	dir     string                // takes the evidence
-	excuses []kernel.Excuse
-	sources []string // that any of the patches touches
+	in       inputs
+	base     kernel.Base
+	timeless kconfig.Config        // without time namespaces
+	control  []verdict.Expectation // of the base
+	dir      string                // takes the evidence
+	excuses  []kernel.Excuse
+	sources  []string // that any of the patches touches
 }
 
 // checkEach checks the series that the command line names, by default all that
@@ -121,7 +121,7 @@ func (a *app) newChecker(ctx context.Context) (checker, error) {
 			return c, err
 		}
 	}
-	if c.without, err = kconfig.Load(filepath.Join(a.root, "kconfig", "no-timens.config")); err != nil {
+	if c.timeless, err = kconfig.Load(filepath.Join(a.root, "kconfig", "no-timens.config")); err != nil {
 		return c, err
 	}
 	control, err := a.loadControl(ctx, c.in)

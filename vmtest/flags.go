@@ -62,8 +62,8 @@ const defaultDesign = "timens-offset"
 const defaultTimeout = 30 * time.Second
 
 // checkedFactor is how many times longer a test may take in a kernel that looks
-// for its own faults.
-const checkedFactor = 6 // lane.slowdown
+// for its own faults, as lane.Patience has it in the guest.
+const checkedFactor = 6
 
 // defaultFragments make the configuration, in this order.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
@@ -129,7 +129,7 @@ func (f *flags) registerSource(set *flag.FlagSet) {
 
 func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
-	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3, tests/kselftest and that of the design)")
+	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design, for 64 bits and, in the lane virtual, for 32, and tests/kselftest)")
 	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or "+defaultDesign+")")
 	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
 }

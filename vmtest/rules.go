@@ -27,8 +27,8 @@ func (c checker) steps() []step {
 		{name: "TIME_NS=y", heavy: true, ask: c.build(c.in.config)},
 		{name: kernel.Sparse.Name, heavy: true, ask: c.lint(kernel.Sparse, c.in.config)}, // before W=1 has the sources compiled otherwise
 		{name: kernel.W1.Name, heavy: true, ask: c.lint(kernel.W1, c.in.config)},
-		{name: "TIME_NS=n", heavy: true, ask: c.build(c.without)},
-		{name: kernel.W1.Name, heavy: true, ask: c.lint(kernel.W1, c.without)},
+		{name: "TIME_NS=n", heavy: true, ask: c.build(c.timeless)},
+		{name: kernel.W1.Name, heavy: true, ask: c.lint(kernel.W1, c.timeless)},
 		{name: "boots", heavy: true, ask: c.boots},
 	}
 }
