@@ -275,11 +275,11 @@ func (r refusal) String() string {
 	return strings.Join(names, " and ")
 }
 
-// checkRefusals has callers of their own make the calls, of which one process
-// starts some dozens.
+// checkRefusals has callers of their own make the calls. One process starts some
+// of them: more would keep it from its end for longer than it is waited for.
 func checkRefusals(t *testing.T, kernel design.Name, list []refusal) {
 	t.Helper()
-	for some := range slices.Chunk(list, 64) {
+	for some := range slices.Chunk(list, 16) {
 		nursery := timens.NewProgram(t)
 		nursery.Slim()
 		var callers []*caller

@@ -35,8 +35,9 @@ func newCarillon(t *testing.T, long time.Duration, namespaces int) *carillon {
 	t.Helper()
 	c := &carillon{begin: make(map[clock.ID]time.Duration), bells: make([]bell, namespaces*bellsEach)}
 	c.apart = long / time.Duration(len(c.bells))
+	toSet := max(time.Second, c.apart/2) // all of them; and the last is before the sleepers' end
 	for _, id := range timens.Clocks {
-		c.begin[id] = timens.Now(t, id) + time.Second // time to set them all
+		c.begin[id] = timens.Now(t, id) + toSet
 	}
 	for n := range c.bells {
 		c.bells[n] = newBell(t, timens.Clocks[n%2])
