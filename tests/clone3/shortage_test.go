@@ -23,22 +23,42 @@ import (
 // that a process makes from then on. It shows how many are left until then.
 const failNth = "/proc/self/fail-nth"
 
-// needFaults has the kernel refuse any kind of request, and without a word: what
-// it prints otherwise looks like a splat.
+// needFaults has the kernel refuse requests without a word: what it prints
+// otherwise looks like a splat.
 func needFaults(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(failNth); err != nil {
 		t.Skipf("%v; `make vmtest ARGS='-config debug'` runs this test on a kernel that has it", err)
 	}
-	for name, value := range map[string]string{
+	setFaults(t, faultSettings{
 		"failslab/verbose": "0", "failslab/ignore-gfp-wait": "N",
-		"fail_page_alloc/verbose": "0", "fail_page_alloc/ignore-gfp-wait": "N",
-		"fail_page_alloc/ignore-gfp-highmem": "N", "fail_page_alloc/min-order": "0",
-	} {
+		"fail_page_alloc/verbose": "0", "fail_page_alloc/ignore-gfp-wait": "N", "fail_page_alloc/ignore-gfp-highmem": "N",
+	})
+}
+
+// faultSettings are values of files in /sys/kernel/debug.
+type faultSettings map[string]string
+
+func setFaults(t *testing.T, settings faultSettings) {
+	t.Helper()
+	for name, value := range settings {
 		if err := os.WriteFile(filepath.Join("/sys/kernel/debug", name), []byte(value), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// requests are of two kinds, counted apart from each other. Those for objects are
+// the same in every call. Those for pages are not, as now and then an object needs
+// a new page, and so the n-th is another in the next call: going through them once
+// is not enough.
+var requests = []struct {
+	of    string
+	only  faultSettings
+	times int
+}{
+	{"objects", faultSettings{"failslab/cache-filter": "N", "fail_page_alloc/min-order": "32"}, 1}, // there is no such order
+	{"pages", faultSettings{"failslab/cache-filter": "Y", "fail_page_alloc/min-order": "0"}, 6},    // no cache is marked
 }
 
 // shortage is a call of which the n-th request for memory is refused.
@@ -114,7 +134,27 @@ const (
 // other is refused until there is none left to refuse. Add adds the n-th.
 func exhaust(t *testing.T, add func(c *needy, n int)) {
 	t.Helper()
-	refused, failed := 0, 0
+	for _, r := range requests {
+		setFaults(t, r.only)
+		refused, failed := 0, 0
+		for range r.times {
+			some, calls := exhaustOnce(t, add)
+			if t.Failed() {
+				return
+			}
+			refused += some
+			failed += calls
+		}
+		t.Logf("%d requests for %s were refused, for which %d calls failed", refused, r.of, failed)
+		if failed == 0 {
+			t.Errorf("no call failed for want of %s", r.of)
+		}
+	}
+}
+
+// exhaustOnce returns how many requests were refused and how many calls failed.
+func exhaustOnce(t *testing.T, add func(c *needy, n int)) (refused, failed int) {
+	t.Helper()
 	for n := 1; n < 4000; {
 		nursery := timens.NewProgram(t)
 		nursery.Slim()
@@ -141,18 +181,12 @@ func exhaust(t *testing.T, add func(c *needy, n int)) {
 			refused += more
 			failed += c.failed
 		}
-		if t.Failed() {
-			return
-		}
-		if more == 0 {
-			t.Logf("%d requests for memory were refused, for which %d calls failed", refused, failed)
-			if failed == 0 {
-				t.Error("no call failed for want of memory")
-			}
-			return
+		if t.Failed() || more == 0 {
+			return refused, failed
 		}
 	}
 	t.Error("there is no end of requests for memory")
+	return refused, failed
 }
 
 // outcome checks all that came of a caller, and returns how many requests of its
