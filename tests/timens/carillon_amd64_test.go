@@ -35,7 +35,9 @@ func newCarillon(t *testing.T, long time.Duration, namespaces int) *carillon {
 	t.Helper()
 	c := &carillon{begin: make(map[clock.ID]time.Duration), bells: make([]bell, namespaces*bellsEach)}
 	c.apart = long / time.Duration(len(c.bells))
-	toSet := max(time.Second, c.apart/2) // all of them; and the last is before the sleepers' end
+	// Time to set them all. Where they are minutes apart the last one still rings
+	// before the sleepers wake.
+	toSet := max(time.Second, c.apart/2)
 	for _, id := range timens.Clocks {
 		c.begin[id] = timens.Now(t, id) + toSet
 	}

@@ -1,4 +1,5 @@
-// Package capability looks at and drops capabilities of the calling thread.
+// Package capability looks at capabilities of the calling thread, and drops them
+// there or in a program.
 package capability
 
 import (
@@ -21,7 +22,7 @@ func Has(capability int) (bool, error) {
 // Drop makes the capability ineffective for the calling thread, which should
 // be one of osthread.Run.
 func Drop(capability int) error {
-	header, data, err := Without(capability)
+	header, data, err := without(capability)
 	if err != nil {
 		return err
 	}
@@ -31,9 +32,9 @@ func Drop(capability int) error {
 	return nil
 }
 
-// Without returns what capset() takes from a process that may do all that the
+// without returns what capset() takes from a process that may do all that the
 // calling one may, except for some.
-func Without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, error) {
+func without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, error) {
 	header, data, err := get()
 	for _, id := range capabilities {
 		data[id/32].Effective &^= 1 << (id % 32)
@@ -44,7 +45,7 @@ func Without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, erro
 // LoseInside adds to a program becoming somebody who may do all that the calling
 // process may, except for some things.
 func LoseInside(p *clone.Program, capabilities ...int) clone.Result {
-	header, data, err := Without(capabilities...)
+	header, data, err := without(capabilities...)
 	if err != nil {
 		panic(err) // the arguments are good
 	}
