@@ -32,7 +32,7 @@ func TestFormalities(t *testing.T) {
 }
 
 func TestNewWarnings(t *testing.T) {
-	base := Unplaced("/c/work/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n../src/kernel/fork.c:3:4:    expected int *p\n./include/a.h:7:2: error: typename\n")
+	base := Unplaced("/c/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n../src/kernel/fork.c:3:4:    expected int *p\n./include/a.h:7:2: error: typename\n")
 	if want := []string{"./include/a.h: error: typename", "kernel/fork.c: warning: a", "kernel/fork.c: warning: a", "kernel/fork.c: warning: b [-Wb]"}; !slices.Equal(base, want) {
 		t.Fatalf("got %q, want %q", base, want)
 	}
