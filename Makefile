@@ -15,7 +15,7 @@ CHOICES = $(if $(SERIES),-series '$(SERIES)') $(if $(LANE),-lane '$(LANE)') $(if
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
-HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam
+HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants
 
 # With the race detector comes glibc, which tells the kernel of an area that it
 # is to write to (rseq). The children of tests/internal/clone have no such area.
@@ -23,7 +23,7 @@ NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
-.PHONY: vmtest test build deps bench canary long steady shell kernel initramfs series check presubmit clean
+.PHONY: vmtest test build deps bench canary long mutants steady shell kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -76,6 +76,14 @@ long: deps build
 canary: deps build
 	go test -count=1 -v -timeout 1h ./tests/canary/redteam -run '^TestCanary$$$(if $(RUN),/^$(RUN)$$)' -boot $(if $(UPDATE),-update)
 	$(if $(UPDATE),go test ./vmtest/verdict -run '^TestJudgeRecorded$$' -update)
+
+# Makes small wrong edits to kernels and shows which tests catch each: see
+# tests/mutants/README.md.
+#   make mutants RUN=futex       those whose series/name matches; SERIES=control too
+#   make mutants UPDATE=yes      store what caught each
+mutants: deps build
+	@go build -o bin/mutants-run ./tests/mutants
+	@bin/mutants-run $(if $(SERIES),-series '$(SERIES)') $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(ARGS)
 
 clean:
 	rm -rf bin results

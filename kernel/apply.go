@@ -204,6 +204,30 @@ func (f *overlaid) stamp() string {
 	return fmt.Sprintf("patched %t %s", f.executable, digest(string(f.text)))
 }
 
+// ReadFiles returns files of the base as a series leaves them. A file that is
+// not there is an error.
+func ReadFiles(ctx context.Context, base Base, s Series, paths []string) (map[string][]byte, error) {
+	over, err := apply(ctx, base, s.Patches)
+	if err != nil {
+		return nil, err
+	}
+	texts := make(map[string][]byte)
+	for _, path := range paths {
+		f, touched := over[path]
+		switch {
+		case f != nil:
+			texts[path] = f.text
+		case touched:
+			return nil, fmt.Errorf("series %s deletes %s", s.Name, path)
+		default:
+			if texts[path], err = os.ReadFile(filepath.Join(base.Dir, path)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return texts, nil
+}
+
 // Check applies a series and keeps nothing of it.
 func Check(ctx context.Context, base Base, s Series) error {
 	_, err := apply(ctx, base, s.Patches)

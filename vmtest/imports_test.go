@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"vmtest/coverage":          {"kernel", "vmtest/verdict", "vmtest/wire"},
 	"tests/canary":             {},
 	"tests/canary/redteam":     {"vmtest/verdict/recording"},
+	"tests/mutants":            {"kernel"},
 	"tests/timens":             {"tests/internal"},
 	"tests/clone3":             {"tests/internal"},
 	"tests/timens-offset":      {"tests/internal"},

@@ -288,6 +288,9 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 		return errors.Join(err, wire.WriteJSON(filepath.Join(dir, verdict.RunFile), run))
 	}
 	a.describe(image)
+	if a.forget && !image.Cached {
+		defer os.RemoveAll(filepath.Dir(image.Vmlinux)) // one that stays costs nothing but room
+	}
 	run.Release, run.KernelCached, run.KernelWarning = image.Release, image.Cached, image.Warnings
 	run.PrepareS = time.Since(began).Seconds()
 	run.Lanes = slices.DeleteFunc(slices.Clone(run.Lanes), func(lane string) bool { return len(archive.Plan.In(lane).Tests) == 0 })

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// mutant is a small wrong edit of one kernel, which a test has to notice.
+type mutant struct {
+	series string // that it is an edit on top of
+	name   string // unique in its series
+	seen   string // what a user would see
+	run    string // -run regular expression of the tests that are likely to notice
+	tests  string // -tests folders of these; "" is those of every run
+	// equivalent is why no test can notice; "" where one has to.
+	equivalent string
+	edits      []edit
+}
+
+func (m mutant) String() string { return m.series + "/" + m.name }
+
+// loadLists reads all lists of a folder. Every series of a list has all its
+// mutants.
+func loadLists(dir string) ([]mutant, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds no list", dir)
+	}
+	var all []mutant
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			return nil, err
+		}
+		some, err := parseList(a)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all = append(all, some...)
+	}
+	seen := make(map[string]bool)
+	for _, m := range all {
+		if seen[m.String()] {
+			return nil, fmt.Errorf("%s: there are two %v", dir, m)
+		}
+		seen[m.String()] = true
+	}
+	slices.SortStableFunc(all, func(a, b mutant) int { return strings.Compare(a.series, b.series) })
+	return all, nil
+}
+
+// parseList reads one list. The archive's comment has a line "series" with the
+// names of one or more; each of its files is a mutant.
+func parseList(a *txtar.Archive) ([]mutant, error) {
+	var series []string
+	for line := range strings.Lines(string(a.Comment)) {
+		if names, ok := strings.CutPrefix(line, "series "); ok {
+			series = append(series, strings.Fields(names)...)
+		}
+	}
+	if len(series) == 0 {
+		return nil, fmt.Errorf("no line \"series\" above the first mutant")
+	}
+	if len(a.Files) == 0 {
+		return nil, fmt.Errorf("no mutant")
+	}
+	var all []mutant
+	for _, s := range series {
+		for _, f := range a.Files {
+			m, err := parseMutant(f)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", f.Name, err)
+			}
+			m.series = s
+			all = append(all, m)
+		}
+	}
+	return all, nil
+}
+
+var nameRE = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
+// parseMutant reads the members, a line each, and the hunks after them. A hunk
+// begins with "@@ FILE" or "@@ FILE FUNCTION".
+func parseMutant(f txtar.File) (mutant, error) {
+	m := mutant{name: f.Name}
+	if !nameRE.MatchString(f.Name) {
+		return mutant{}, fmt.Errorf("the name is not made of small letters, digits and single dashes")
+	}
+	head, rest, _ := strings.Cut("\n"+string(f.Data), "\n@@ ")
+	for line := range strings.Lines(head) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch key {
+		case "":
+		case "seen":
+			m.seen = value
+		case "run":
+			m.run = value
+		case "tests":
+			m.tests = value
+		case "equivalent":
+			m.equivalent = value
+		default:
+			return mutant{}, fmt.Errorf("%q is no member", strings.TrimSpace(line))
+		}
+	}
+	if m.seen == "" || m.run == "" {
+		return mutant{}, fmt.Errorf("lacks what is seen or what to run")
+	}
+	if _, err := regexp.Compile(m.run); err != nil {
+		return mutant{}, err
+	}
+	if rest == "" {
+		return mutant{}, fmt.Errorf("edits nothing")
+	}
+	for hunk := range strings.SplitSeq(rest, "\n@@ ") {
+		where, lines, _ := strings.Cut(hunk, "\n")
+		file, within, _ := strings.Cut(where, " ")
+		e, err := parseEdit(file, within, strings.Split(lines, "\n"))
+		if err != nil {
+			return mutant{}, err
+		}
+		m.edits = append(m.edits, e)
+	}
+	return m, nil
+}

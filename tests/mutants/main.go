@@ -1,0 +1,163 @@
+// Mutants shows that the tests notice what they are there to notice: it makes
+// small wrong edits to kernels, one at a time, builds and boots each, and says
+// which tests caught it. It ends with 1 if one survives. Run it by "make mutants".
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"timens-vmtest/kernel"
+)
+
+// options are the command line's.
+type options struct {
+	series string
+	run    *regexp.Regexp
+	check  bool
+	all    bool
+	jobs   int
+	update bool
+}
+
+func main() {
+	if os.Args[0] == kernel.SandboxName {
+		kernel.EnterSandbox()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var o options
+	flag.StringVar(&o.series, "series", "", "only mutants of these `NAMES`, separated by commas")
+	run := flag.String("run", "", "only mutants whose series/name matches `REGEXP`")
+	flag.BoolVar(&o.check, "n", false, "only check that each can be applied")
+	flag.BoolVar(&o.all, "all", false, "run all tests in both lanes, not first those that are likely to notice")
+	flag.IntVar(&o.jobs, "j", 2, "`NUMBER` of mutants at a time: the kernels of one series are built one after the other, and one can boot meanwhile")
+	flag.BoolVar(&o.update, "update", false, "store what caught each in "+readmeFile)
+	flag.Parse()
+	var err error
+	if o.run, err = regexp.Compile(*run); err == nil {
+		err = mutate(ctx, o)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "mutants: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// Paths from the folder of the module, which this program is run in.
+const (
+	listFolder    = "tests/mutants/list"
+	patchesFolder = "kernel/patches"
+	resultsFolder = "bin/mutants"
+)
+
+// mutate is the whole story: read the lists, make patches of them, run each.
+func mutate(ctx context.Context, o options) error {
+	listed, err := loadLists(listFolder)
+	if err != nil {
+		return err
+	}
+	chosen := slices.DeleteFunc(slices.Clone(listed), func(m mutant) bool {
+		return !o.run.MatchString(m.String()) || o.series != "" && !slices.Contains(strings.Split(o.series, ","), m.series)
+	})
+	if len(chosen) == 0 {
+		return errors.New("no mutant matches")
+	}
+	patches, err := makePatches(ctx, chosen)
+	if err != nil || o.check {
+		return err
+	}
+	r, err := newRunner(o.all)
+	if err != nil {
+		return err
+	}
+	results, err := r.runAll(ctx, chosen, patches, o.jobs)
+	if o.update {
+		err = errors.Join(err, updateReadme(listed, results))
+	}
+	if err != nil {
+		return err
+	}
+	return summary(results)
+}
+
+// makePatches turns every mutant into a patch on top of its series. All that
+// cannot be applied are in the error.
+func makePatches(ctx context.Context, all []mutant) ([][]byte, error) {
+	cache, err := kernel.DefaultCache()
+	if err != nil {
+		return nil, err
+	}
+	base, err := kernel.Source{}.Fetch(ctx, cache, reporter{})
+	if err != nil {
+		return nil, err
+	}
+	files := make(map[string][]string) // by series
+	for _, m := range all {
+		for _, e := range m.edits {
+			files[m.series] = append(files[m.series], e.file)
+		}
+	}
+	texts := make(map[string]map[string][]byte) // likewise
+	for name, paths := range files {
+		s, err := kernel.LoadSeries(ctx, patchesFolder, name)
+		if err != nil {
+			return nil, err
+		}
+		if texts[name], err = kernel.ReadFiles(ctx, base, s, paths); err != nil {
+			return nil, err
+		}
+	}
+	var patches [][]byte
+	var errs []error
+	for _, m := range all {
+		p, err := m.patch(texts[m.series])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%v does not apply to linux-%s: %w", m, base.Version, err))
+		}
+		patches = append(patches, p)
+	}
+	say("%d of %d mutants apply to linux-%s", len(all)-len(errs), len(all), base.Version)
+	return patches, errors.Join(errs...)
+}
+
+// summary prints the table and returns what is wrong with it.
+func summary(results []result) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	var wrong []error
+	equivalent := 0
+	for _, r := range results {
+		fmt.Fprintf(w, "%v\t%s\n", r.mutant, r.says(4))
+		if r.wrong != "" {
+			wrong = append(wrong, fmt.Errorf("%v %s\nits runs are in %s", r.mutant, r.wrong, filepath.Join(resultsFolder, r.series, r.name)))
+		} else if r.equivalent != "" {
+			equivalent++
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Printf("%d mutants: %d caught, %d equivalent, %d wrong\n", len(results), len(results)-equivalent-len(wrong), equivalent, len(wrong))
+	return errors.Join(wrong...)
+}
+
+// say tells the person who waits what has happened.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "mutants: "+format+"\n", args...)
+}
+
+// reporter is a kernel.Reporter.
+type reporter struct{}
+
+func (reporter) Step(format string, args ...any) { say(format, args...) }
+func (reporter) Objects(int, int, string)        {}

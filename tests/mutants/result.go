@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// result is what became of a mutant.
+type result struct {
+	mutant
+	caught []string // package.Test, in the plan's order
+	wrong  string   // why it is not as it should be; "" when it is
+}
+
+// says is the result in words that follow the mutant's name, with at most n
+// tests.
+func (r result) says(n int) string {
+	if r.wrong != "" {
+		line, _, _ := strings.Cut(r.wrong, "\n")
+		return "IS WRONG: it " + line
+	}
+	if r.equivalent != "" {
+		return "is equivalent: " + r.equivalent
+	}
+	return "caught by " + shortened(r.caught, n)
+}
+
+// shortened lists at most n names.
+func shortened(names []string, n int) string {
+	if len(names) <= n {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
+}
+
+// report is what of report.json says who noticed.
+type report struct {
+	Verdict  string
+	Findings []struct{ Text string }
+	Lanes    []struct {
+		Splats []struct{ Text, Test, Allowed string }
+		Tests  []struct{ Package, Name, Status, Expected string }
+	}
+}
+
+func readReport(file string) (report, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return report{}, err
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return report{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
+
+// headline is the first finding's first line.
+func (r report) headline() string {
+	if len(r.Findings) == 0 {
+		return r.Verdict
+	}
+	line, _, _ := strings.Cut(r.Findings[0].Text, "\n")
+	return line
+}
+
+// noticed names the tests that were not as expected, or during which the kernel
+// complained. One that never started has noticed nothing.
+func (r report) noticed() []string {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, l := range r.Lanes {
+		for _, t := range l.Tests {
+			if t.Status != t.Expected && t.Status != "missing" {
+				add(t.Package + "." + t.Name)
+			}
+		}
+		for _, s := range l.Splats {
+			if s.Allowed == "" && s.Test != "" {
+				add(s.Test)
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A report of two lanes, of which one has a test that is as expected although
+// it fails, one that does not, one that never started, and two splats.
+const noticedReport = `{"verdict": "fail", "findings": [{"text": "p.TestB: fail\nmore"}], "lanes": [
+	{"lane": "real", "splats": [{"text": "WARNING", "test": "p.TestC"}, {"text": "known", "test": "p.TestA", "allowed": "reason"}, {"text": "late"}],
+	 "tests": [{"package": "p", "name": "TestA", "status": "fail", "expected": "fail"},
+	           {"package": "p", "name": "TestB", "status": "fail", "expected": "pass"},
+	           {"package": "p", "name": "TestC", "status": "pass", "expected": "pass"},
+	           {"package": "p", "name": "TestD", "status": "missing", "expected": "pass"}]},
+	{"lane": "virtual", "tests": [{"package": "p", "name": "TestB", "status": "timeout", "expected": "pass"}]}]}`
+
+func TestNoticed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.json")
+	if err := os.WriteFile(file, []byte(noticedReport), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := readReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.noticed(), []string{"p.TestB", "p.TestC"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := r.headline(); got != "p.TestB: fail" {
+		t.Errorf("the headline is %q", got)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	plain, equivalent := mutant{}, mutant{equivalent: "reason"}
+	some := []string{"p.TestA"}
+	for _, c := range []struct {
+		m       mutant
+		verdict string
+		caught  []string
+		want    string
+	}{
+		{plain, "fail", some, ""},
+		{plain, "pass", nil, "survives"},
+		{plain, "build", nil, "does not build"},
+		{plain, "fail", nil, "is named by no test"}, // the guest did not come up
+		{equivalent, "pass", nil, ""},
+		{equivalent, "fail", some, "is not equivalent"},
+		{equivalent, "fail", nil, "is named by no test"},
+		{equivalent, "build", nil, "does not build"},
+	} {
+		got := c.m.judge(report{Verdict: c.verdict}, c.caught)
+		if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s with %v of %+v is judged %q, want %q", c.verdict, c.caught, c.m, got, c.want)
+		}
+	}
+}
+
+func TestRemembered(t *testing.T) {
+	dir := t.TempDir()
+	if _, ok := remembered(dir, "k"); ok {
+		t.Error("an empty folder remembers")
+	}
+	if err := remember(dir, "k", []string{"p.TestA"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := remembered(dir, "k"); !ok || !slices.Equal(got, []string{"p.TestA"}) {
+		t.Errorf("got %v, %v", got, ok)
+	}
+	if _, ok := remembered(dir, "other"); ok {
+		t.Error("an answer to another question is remembered")
+	}
+}
