@@ -147,7 +147,7 @@ func (f *flags) registerResults(set *flag.FlagSet) {
 func (f *flags) registerRun(set *flag.FlagSet) {
 	set.BoolVar(&f.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
 	set.BoolVar(&f.forget, "forget", false, "do not keep a kernel that this run had to build: nobody will want it again")
-	set.BoolVar(&f.bisect, "bisect", false, "exit 125 instead of 3 and 4, as git bisect run wants it for a commit that cannot be tested")
+	set.BoolVar(&f.bisect, "bisect", false, "exit as git bisect run wants it: 125 for 3 and 4, to go around the commit; 129 for 2, 130 when interrupted, to end")
 }
 
 func (f *flags) registerLane(set *flag.FlagSet) {

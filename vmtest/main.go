@@ -24,7 +24,6 @@ const (
 	exitUsage       = 2
 	exitUnjudged    = 4
 	exitCannotBuild = 3
-	exitBisectSkip  = 125
 )
 
 // verb is one command of vmtest.
@@ -119,14 +118,29 @@ func dispatch(ctx context.Context, args []string) int {
 			a.progress.clear()
 			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
 		}
-		if a.bisect && (code == exitCannotBuild || code == exitUnjudged) {
-			return exitBisectSkip
+		if a.bisect {
+			return bisectCode(code, ctx.Err() != nil)
 		}
 		return code
 	}
 	fmt.Fprintf(os.Stderr, "vmtest: unknown verb %q\n", strings.Join(args[:min(2, len(args))], " "))
 	usage()
 	return exitUsage
+}
+
+// bisectCode is what "git bisect run" is to be told: 125 makes it go around the
+// commit, and all above 127 end it. Else it would blame some commit for Ctrl-C
+// or for a wrong flag.
+func bisectCode(code int, stopped bool) int {
+	switch {
+	case stopped:
+		return 128 + int(syscall.SIGINT) // as a shell says it
+	case code == exitUsage:
+		return 129 // git's own for wrong usage
+	case code == exitCannotBuild, code == exitUnjudged:
+		return 125
+	}
+	return code
 }
 
 // called says whether the arguments begin with the verb's name, of one word or
