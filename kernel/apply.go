@@ -204,6 +204,15 @@ func (f *overlaid) stamp() string {
 	return fmt.Sprintf("patched %t %s", f.executable, digest(string(f.text)))
 }
 
+// has says whether the patches leave a file of that name.
+func (o overlay) has(base Base, path string) bool {
+	if f, touched := o[path]; touched {
+		return f != nil
+	}
+	_, err := os.Lstat(filepath.Join(base.Dir, path))
+	return err == nil
+}
+
 // ReadFiles returns files of the base as a series leaves them. A file that is
 // not there is an error.
 func ReadFiles(ctx context.Context, base Base, s Series, paths []string) (map[string][]byte, error) {
