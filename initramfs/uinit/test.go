@@ -18,6 +18,10 @@ import (
 // dumpGrace is how long a test that timed out has to print its goroutines.
 const dumpGrace = 2 * time.Second
 
+// quiet keeps Go's runtime from sending signals to its own threads. To tests that
+// is an EINTR of a sleep that nobody interrupted.
+const quiet = "GODEBUG=asyncpreemptoff=1"
+
 // runner runs tests.
 type runner struct {
 	out      *records
@@ -51,7 +55,7 @@ func (r runner) run(t wire.Test) error {
 	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
-	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", wire.LeaveEnv + "=" + leaveDir(dir)}, r.env...)
+	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", quiet, wire.LeaveEnv + "=" + leaveDir(dir)}, r.env...)
 	if t.After != "" {
 		cmd.Env = append(cmd.Env, wire.LeftEnv+"="+filepath.Join(wire.CarriedDir, wire.CarriedName(t.Before(), "")))
 	}

@@ -3,6 +3,7 @@ package clone
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +168,24 @@ func TestExec(t *testing.T) {
 	missing := p.Exec("/nothing", []string{"nothing"}, nil)
 	if status := run(t, &fork, p); status.ExitStatus() != 127 || missing.Err() != unix.ENOENT {
 		t.Errorf("exit status %d, execve: %v", status.ExitStatus(), missing.Err())
+	}
+}
+
+func TestExecEnvironment(t *testing.T) {
+	const setting = "asyncpreemptoff=1"
+	t.Setenv("GODEBUG", setting)
+	stdout, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdout.Close()
+	p := newProgram(t)
+	exec := p.Exec("/usr/bin/env", []string{"env"}, stdout)
+	if status := run(t, &fork, p); status != 0 {
+		t.Fatalf("wait status %#x, execve: %v", int(status), exec.Err())
+	}
+	if got, err := os.ReadFile(stdout.Name()); err != nil || string(got) != "GODEBUG="+setting+"\n" {
+		t.Errorf("environment %q, %v, want GODEBUG=%s alone", got, err, setting)
 	}
 }
 

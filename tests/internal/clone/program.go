@@ -301,28 +301,33 @@ func (p *Program) Pause() error {
 	return nil
 }
 
-// Exec adds becoming another program, with an empty environment and, unless it
-// is nil, stdout as its standard output. Nothing may follow.
+// Exec adds becoming another program, with stdout, unless it is nil, as its
+// standard output. Of the environment it gets what tells Go's runtime which
+// signals to send to its own threads. Nothing may follow.
 func (p *Program) Exec(path string, argv []string, stdout *os.File) Result {
 	if stdout != nil {
 		p.Syscall(unix.SYS_DUP3, stdout.Fd(), 1, 0)
 	}
 	p.Syscall(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, addr(p.mask), 0, abi.SigsetSize)
-	const word = unsafe.Sizeof(uintptr(0))
-	mem := p.alloc(int(word) * (len(argv) + 1))
-	vector := unsafe.Slice((*uintptr)(unsafe.Pointer(&mem[0])), len(argv)+1)
-	for i, arg := range argv {
-		vector[i] = p.str(arg)
-	}
-	exec := p.Syscall(unix.SYS_EXECVE, p.str(path), addr(mem), addr(mem)+word*uintptr(len(argv)))
+	exec := p.Syscall(unix.SYS_EXECVE, p.str(path), p.vector(argv...), p.vector("GODEBUG="+os.Getenv("GODEBUG")))
 	p.Exit(127)
 	return exec
 }
 
 // TryExec adds an execve() that is expected to fail.
 func (p *Program) TryExec(path string) Result {
-	none := addr(p.alloc(8)) // an empty vector
+	none := p.vector()
 	return p.Syscall(unix.SYS_EXECVE, p.str(path), none, none)
+}
+
+// vector is the address of an array of strings, as execve() takes it.
+func (p *Program) vector(all ...string) uintptr {
+	mem := p.alloc(int(unsafe.Sizeof(uintptr(0))) * (len(all) + 1))
+	array := unsafe.Slice((*uintptr)(unsafe.Pointer(&mem[0])), len(all)+1)
+	for i, s := range all {
+		array[i] = p.str(s)
+	}
+	return addr(mem)
 }
 
 // Exit adds the end with a status. A program without one exits with 0.
