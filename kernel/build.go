@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"timens-vmtest/kconfig"
 	"timens-vmtest/vmtest/wire"
@@ -247,6 +248,10 @@ type build struct {
 func (b *build) out() string { return filepath.Join(b.dir, "out") }
 func (b *build) log() string { return filepath.Join(b.dir, "make.log") }
 
+// making is a file that is there while make runs, and stays if make was killed:
+// then an object may be half written, and look newer than its source.
+func (b *build) making() string { return filepath.Join(b.dir, "making") }
+
 func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 	if err := b.prepare(ctx, files, over); err != nil {
 		return err
@@ -256,6 +261,12 @@ func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 
 // prepare leaves the patched tree and its .config in the work folder.
 func (b *build) prepare(ctx context.Context, files manifest, over overlay) error {
+	if _, err := os.Stat(b.making()); err == nil {
+		b.report.Step("the last build in %s was killed: begin anew", b.out())
+		if err := errors.Join(os.RemoveAll(b.out()), os.Remove(b.making())); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(b.out(), 0o755); err != nil {
 		return err
 	}
@@ -396,7 +407,13 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	b.printed.file = log
 	both := io.MultiWriter(&b.printed, watch)
 	cmd.Stdout, cmd.Stderr = both, both
-	return errors.Join(cmd.Run(), b.printed.err, release(), log.Close())
+	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
+		err = cmd.Run()
+	}
+	if s := cmd.ProcessState; s == nil || s.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		err = errors.Join(err, os.Remove(b.making()))
+	}
+	return errors.Join(err, b.printed.err, release(), log.Close())
 }
 
 // makeLog keeps what make prints, in a file and in memory: on a full disk the
