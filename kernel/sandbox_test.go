@@ -5,12 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +43,43 @@ func sh(t *testing.T, dir string, readable []string, script string) string {
 		t.Fatalf("%s: %v\n%s", script, err, out)
 	}
 	return string(out)
+}
+
+// Who is killed takes its sandbox along, even a command without signal handlers.
+func TestSandboxEndsWithItsMaker(t *testing.T) {
+	const inner = "VMTEST_SANDBOX_OF_KILLED"
+	if dir := os.Getenv(inner); dir != "" {
+		sh(t, dir, nil, "exec sleep 20 >fifo")
+		return
+	}
+	needSandbox(t)
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	maker := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	maker.Env = append(os.Environ(), inner+"="+dir)
+	if err := maker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.Open(fifo) // waits for sleep
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer written.Close()
+	if err := maker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := maker.Wait(); err == nil {
+		t.Error("the maker ended before it was killed")
+	}
+	if err := written.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := written.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after its maker was killed, the command goes on: %v, want %v", err, io.EOF)
+	}
 }
 
 // What must not work in the sandbox, one attempt each: what it would do were
