@@ -410,7 +410,8 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
 		err = cmd.Run()
 	}
-	if s := cmd.ProcessState; s == nil || s.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+	// Who is told to end by ctx has had its time to delete what is half written.
+	if s := cmd.ProcessState; ctx.Err() != nil || s == nil || s.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		err = errors.Join(err, os.Remove(b.making()))
 	}
 	return errors.Join(err, b.printed.err, release(), log.Close())
