@@ -73,11 +73,15 @@ func mutate(ctx context.Context, o options) error {
 	if len(chosen) == 0 {
 		return errors.New("no mutant matches")
 	}
-	patches, err := makePatches(ctx, chosen)
+	cache, err := kernel.DefaultCache()
+	if err != nil {
+		return err
+	}
+	patches, err := makePatches(ctx, cache, chosen)
 	if err != nil || o.check {
 		return err
 	}
-	r, err := newRunner(o.all)
+	r, err := newRunner(cache, o.all)
 	if err != nil {
 		return err
 	}
@@ -93,11 +97,7 @@ func mutate(ctx context.Context, o options) error {
 
 // makePatches turns every mutant into a patch on top of its series. All that
 // cannot be applied are in the error.
-func makePatches(ctx context.Context, all []mutant) ([][]byte, error) {
-	cache, err := kernel.DefaultCache()
-	if err != nil {
-		return nil, err
-	}
+func makePatches(ctx context.Context, cache kernel.Cache, all []mutant) ([][]byte, error) {
 	base, err := kernel.Source{}.Fetch(ctx, cache, reporter{})
 	if err != nil {
 		return nil, err
@@ -138,8 +138,8 @@ func summary(results []result) error {
 	equivalent := 0
 	for _, r := range results {
 		fmt.Fprintf(w, "%v\t%s\n", r.mutant, r.says(4))
-		if r.wrong != "" {
-			wrong = append(wrong, fmt.Errorf("%v %s\nits runs are in %s", r.mutant, r.wrong, filepath.Join(resultsFolder, r.series, r.name)))
+		if r.wrong != nil {
+			wrong = append(wrong, fmt.Errorf("%v %w\nits runs are in %s", r.mutant, r.wrong, filepath.Join(resultsFolder, r.series, r.name)))
 		} else if r.equivalent != "" {
 			equivalent++
 		}

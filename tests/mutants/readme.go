@@ -29,7 +29,7 @@ func updateReadme(all []mutant, results []result) error {
 	last := parseTables(tables)
 	for _, r := range results {
 		switch {
-		case r.wrong != "":
+		case r.wrong != nil:
 			delete(last, r.String())
 		case r.equivalent != "":
 			last[r.String()] = "nothing: " + r.equivalent

@@ -12,14 +12,14 @@ import (
 type result struct {
 	mutant
 	caught []string // package.Test, in the plan's order
-	wrong  string   // why it is not as it should be; "" when it is
+	wrong  error    // why it is not as it should be; nil when it is
 }
 
 // says is the result in words that follow the mutant's name, with at most n
 // tests.
 func (r result) says(n int) string {
-	if r.wrong != "" {
-		line, _, _ := strings.Cut(r.wrong, "\n")
+	if r.wrong != nil {
+		line, _, _ := strings.Cut(r.wrong.Error(), "\n")
 		return "IS WRONG: it " + line
 	}
 	if r.equivalent != "" {

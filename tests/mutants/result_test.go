@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"timens-vmtest/kernel"
 )
 
 // A report of two lanes, of which one has a test that is as expected although
@@ -53,25 +56,41 @@ func TestJudge(t *testing.T) {
 		{equivalent, "fail", nil, "is named by no test"},
 		{equivalent, "build", nil, "does not build"},
 	} {
-		got := c.m.judge(report{Verdict: c.verdict}, c.caught)
+		got := ""
+		if err := c.m.judge(report{Verdict: c.verdict}, c.caught); err != nil {
+			got = err.Error()
+		}
 		if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("%s with %v of %+v is judged %q, want %q", c.verdict, c.caught, c.m, got, c.want)
 		}
 	}
 }
 
-func TestRemembered(t *testing.T) {
-	dir := t.TempDir()
-	if _, ok := remembered(dir, "k"); ok {
-		t.Error("an empty folder remembers")
-	}
-	if err := remember(dir, "k", []string{"p.TestA"}); err != nil {
-		t.Fatal(err)
-	}
-	if got, ok := remembered(dir, "k"); !ok || !slices.Equal(got, []string{"p.TestA"}) {
-		t.Errorf("got %v, %v", got, ok)
-	}
-	if _, ok := remembered(dir, "other"); ok {
-		t.Error("an answer to another question is remembered")
+func TestAnswersAreKept(t *testing.T) {
+	r := runner{cache: kernel.Cache{Dir: t.TempDir()}, tests: "tests"}
+	other := r
+	other.tests = "other tests"
+	survives := errors.New("survives")
+	for _, c := range []struct {
+		r     runner
+		about string
+		err   error // of the one who is asked
+		want  string
+	}{
+		{r, "a", survives, "asked"}, // and is not kept
+		{r, "a", nil, "asked"},
+		{r, "a", nil, "kept"},
+		{r, "b", nil, "asked"},
+		{other, "a", nil, "asked"},
+		{r, "a", nil, "kept"},
+	} {
+		got := "kept"
+		caught, err := c.r.answer(t.Context(), []string{c.about}, func() ([]string, error) {
+			got = "asked"
+			return []string{"p.TestA"}, c.err
+		})
+		if got != c.want || err != c.err || !slices.Equal(caught, []string{"p.TestA"}) {
+			t.Errorf("of %s, with %s: %s, %v, %v; want %+v", c.about, c.r.tests, got, caught, err, c)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,18 +16,21 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"timens-vmtest/kernel"
 )
 
 // runner runs bin/vmtest, as a person would, once or twice for each mutant.
 type runner struct {
-	all   bool   // run all tests at once
-	tests string // digest of all that the guest and the judge are made of
+	cache kernel.Cache // keeps what came of each
+	all   bool         // run all tests at once
+	tests string       // digest of all that the guest and the judge are made of
 	began time.Time
 }
 
-func newRunner(all bool) (runner, error) {
+func newRunner(cache kernel.Cache, all bool) (runner, error) {
 	digest, err := digestOf("initramfs", "kconfig", "kernel", "tests", "vmtest")
-	return runner{all: all, tests: digest, began: time.Now()}, err
+	return runner{cache: cache, all: all, tests: digest, began: time.Now()}, err
 }
 
 func (r runner) elapsed() time.Duration { return time.Since(r.began).Round(time.Second) }
@@ -44,19 +46,20 @@ var (
 // would mean nothing that a test fails with one.
 func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
-	dir := filepath.Join(resultsFolder, series, "baseline")
-	key := digest(r.tests, series)
-	if _, ok := remembered(dir, key); ok {
-		return nil
-	}
-	rep, err := vmtest(ctx, dir, append([]string{"-series", series}, allTests...))
-	if err != nil {
-		return err
-	}
-	if rep.Verdict != "pass" {
-		return fmt.Errorf("without a mutant %s does not pass: %s; see %s", series, rep.headline(), dir)
-	}
-	return remember(dir, key, nil)
+	_, err := r.answer(ctx, []string{series}, func() ([]string, error) {
+		dir := filepath.Join(resultsFolder, series, "baseline")
+		rep, err := vmtest(ctx, dir, append([]string{"-series", series}, allTests...))
+		if err == nil && rep.Verdict != "pass" {
+			err = fmt.Errorf("without a mutant %s does not pass: %s; see %s", series, rep.headline(), dir)
+		}
+		return nil, err
+	})
+	return err
+}
+
+// answer is what ask says, or said to an earlier run with the same tests.
+func (r runner) answer(ctx context.Context, about []string, ask func() ([]string, error)) ([]string, error) {
+	return kernel.Answer(ctx, r.cache, fmt.Sprintf("mutant 1 %q %q", r.tests, about), reporter{}, ask)
 }
 
 // runAll runs mutants, which are sorted by series, some at a time, and returns
@@ -100,31 +103,20 @@ func ran(results []result) []result {
 
 // run runs the tests that are likely to notice a mutant, and all if none does.
 func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
-	res := result{mutant: m}
-	dir := filepath.Join(resultsFolder, m.series, m.name)
-	key := digest(r.tests, m.series, m.run, m.tests, string(patch), fmt.Sprint(r.all))
-	if caught, ok := remembered(dir, key); ok {
-		res.caught = caught
-		return res
-	}
-	var rep report
-	for _, way := range r.ways(m) {
-		var err error
-		if rep, err = r.boot(ctx, m, dir, patch, way); err != nil {
-			res.wrong = "has no verdict: " + err.Error()
-			return res
+	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all)}
+	caught, err := r.answer(ctx, about, func() (caught []string, err error) {
+		var rep report
+		for _, way := range r.ways(m) {
+			if rep, err = r.boot(ctx, m, patch, way); err != nil {
+				return nil, fmt.Errorf("has no verdict: %w", err)
+			}
+			if caught = rep.noticed(); len(caught) > 0 || rep.Verdict == "build" {
+				break
+			}
 		}
-		if res.caught = rep.noticed(); len(res.caught) > 0 || rep.Verdict == "build" {
-			break
-		}
-	}
-	res.wrong = m.judge(rep, res.caught)
-	if res.wrong == "" {
-		if err := remember(dir, key, res.caught); err != nil {
-			res.wrong = "cannot be remembered: " + err.Error()
-		}
-	}
-	return res
+		return caught, m.judge(rep, caught)
+	})
+	return result{mutant: m, caught: caught, wrong: err}
 }
 
 // ways are flags for runs of a mutant, in order, until one is noticed.
@@ -142,25 +134,26 @@ func (r runner) ways(m mutant) [][]string {
 }
 
 // judge returns what is wrong with a mutant, given its last run.
-func (m mutant) judge(rep report, caught []string) string {
+func (m mutant) judge(rep report, caught []string) error {
 	switch {
 	case rep.Verdict == "build":
-		return "does not build: " + rep.headline()
+		return errors.New("does not build: " + rep.headline())
 	case len(caught) > 0 && m.equivalent != "":
-		return "is not equivalent, it is caught by " + shortened(caught, 3)
+		return errors.New("is not equivalent, it is caught by " + shortened(caught, 3))
 	case len(caught) > 0:
-		return ""
+		return nil
 	case rep.Verdict == "pass" && m.equivalent != "":
-		return ""
+		return nil
 	case rep.Verdict == "pass":
-		return "survives"
+		return errors.New("survives")
 	}
-	return "is named by no test: " + rep.headline()
+	return errors.New("is named by no test: " + rep.headline())
 }
 
 // boot runs some tests on a mutant. Its kernel is of no use to anybody else, so
 // the cache does not keep it.
-func (r runner) boot(ctx context.Context, m mutant, dir string, patch []byte, flags []string) (report, error) {
+func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string) (report, error) {
+	dir := filepath.Join(resultsFolder, m.series, m.name)
 	if err := os.RemoveAll(dir); err != nil {
 		return report{}, err
 	}
@@ -201,40 +194,10 @@ func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
 	return rep, nil
 }
 
-// answerFile is where a run's folder keeps what came of it, and under which
-// circumstances.
-const answerFile = "answer.json"
-
-type answer struct {
-	Key    string
-	Caught []string
-}
-
-// remembered is what an earlier run under the same circumstances came to.
-func remembered(dir, key string) ([]string, bool) {
-	text, err := os.ReadFile(filepath.Join(dir, answerFile))
-	if err != nil {
-		return nil, false
-	}
-	var a answer
-	if err := json.Unmarshal(text, &a); err != nil || a.Key != key {
-		return nil, false
-	}
-	return a.Caught, true
-}
-
-func remember(dir, key string, caught []string) error {
-	text, err := json.Marshal(answer{key, caught})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, answerFile), text, 0o644)
-}
-
 // digestOf is equal when all files below the folders are. Mutants and canaries
 // go into no guest of ours.
 func digestOf(folders ...string) (string, error) {
-	var parts []string
+	h := sha256.New()
 	for _, folder := range folders {
 		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
@@ -247,20 +210,12 @@ func digestOf(folders ...string) (string, error) {
 				return nil
 			}
 			text, err := os.ReadFile(path)
-			parts = append(parts, path, string(text))
+			fmt.Fprintf(h, "%q %x\n", path, sha256.Sum256(text)) // never an error
 			return err
 		})
 		if err != nil {
 			return "", err
 		}
 	}
-	return digest(parts...), nil
-}
-
-func digest(parts ...string) string {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d\n%s\n", len(p), p) // never an error
-	}
-	return hex.EncodeToString(h.Sum(nil))
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
