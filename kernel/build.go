@@ -1,11 +1,7 @@
 package kernel
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"debug/elf"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,12 +12,10 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"timens-vmtest/kconfig"
-	"timens-vmtest/vmtest/wire"
 )
 
 // Spec is everything that a kernel is made of.
@@ -34,58 +28,6 @@ type Spec struct {
 	// Coverage has the sources that the series touches count how often each of
 	// their lines runs. Config must have CONFIG_GCOV_KERNEL then.
 	Coverage bool
-}
-
-// Image is a built kernel. Its files are in the cache and are not to be
-// changed.
-type Image struct {
-	Vmlinux string `json:"-"` // path; an ELF file that QEMU boots through PVH
-	Config  string `json:"-"` // path of the .config it was built with
-
-	Base          string   `json:"base"`           // version of the base
-	Release       string   `json:"release"`        // what uname -r prints
-	BuildID       string   `json:"build_id"`       // GNU build ID, in hex
-	VmlinuxSHA256 string   `json:"vmlinux_sha256"` // checked on every use
-	ConfigSHA256  string   `json:"config_sha256"`  // checked on every use
-	Warnings      []string `json:"warnings"`       // compiler warnings, as printed
-	DebugSHA256   string   `json:"debug_sha256"`   // of what Decode reads; checked when it does
-
-	// Profiled are the sources whose objects count, with the SHA-256 of the
-	// compiler's notes on each; checked when they are read.
-	Profiled map[string]string `json:"profiled,omitempty"`
-
-	Cached bool `json:"-"` // taken from the cache, nothing was built
-}
-
-// debug is the path of vmlinux with its debug information, which QEMU need not
-// load and which need not be verified for every run.
-func (i Image) debug() string { return i.Vmlinux + ".debug" }
-
-// HZ returns CONFIG_HZ, or 0 for a configuration without.
-func (i Image) HZ() (int, error) {
-	value, err := i.option("CONFIG_HZ")
-	if value == "" || err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(value)
-}
-
-// Checked reports whether the kernel looks for its own faults, which makes it
-// several times slower: such a one has lockdep.
-func (i Image) Checked() (bool, error) {
-	value, err := i.option("CONFIG_LOCKDEP")
-	return value == "y", err
-}
-
-// option is "" for one that is not set.
-func (i Image) option(name string) (string, error) {
-	text, err := os.ReadFile(i.Config)
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, name+"="); ok {
-			return strings.TrimSpace(value), nil
-		}
-	}
-	return "", err
 }
 
 // Fixed so that equal inputs make equal kernels, byte for byte.
@@ -409,28 +351,12 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	cmd.Stdout, cmd.Stderr = both, both
 	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
 		err = cmd.Run()
-	}
-	// Who is told to end by ctx has had its time to delete what is half written.
-	if s := cmd.ProcessState; ctx.Err() != nil || s == nil || s.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		err = errors.Join(err, os.Remove(b.making()))
+		// Who is told to end by ctx has had its time to delete what is half written.
+		if s := cmd.ProcessState; ctx.Err() != nil || s == nil || s.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+			err = errors.Join(err, os.Remove(b.making()))
+		}
 	}
 	return errors.Join(err, b.printed.err, release(), log.Close())
-}
-
-// makeLog keeps what make prints, in a file and in memory: on a full disk the
-// file lacks the very line that says so.
-type makeLog struct {
-	file *os.File
-	err  error // of the file; make goes on without it
-	text []byte
-}
-
-func (l *makeLog) Write(p []byte) (int, error) {
-	l.text = append(l.text, p...)
-	if l.err == nil {
-		_, l.err = l.file.Write(p)
-	}
-	return len(p), nil
 }
 
 var killedRE = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
@@ -462,168 +388,4 @@ func (b *build) failed(ctx context.Context, stage string, err error) error {
 		return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.Log}
 	}
 	return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.log()}
-}
-
-var (
-	compilerError = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: (fatal )?error: |^\S*ld: |undefined reference to |^ERROR: `)
-	nextMessage   = regexp.MustCompile(`^make(\[\d+\])?: |^  [A-Z]+ +\S+$|^\S+:\d+(:\d+)?: (fatal )?(error|warning): `)
-	warningLine   = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: warning: .*$`)
-	objectLine    = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
-)
-
-// firstError is the first message of a compiler or linker in a log of make,
-// with the lines that belong to it; the end of the log if there is none.
-func firstError(log []byte) string {
-	at := compilerError.FindIndex(log)
-	if at == nil {
-		return tail(log, 20)
-	}
-	begin := bytes.LastIndexByte(log[:at[0]], '\n') + 1
-	lines := strings.Split(string(log[begin:]), "\n")
-	for i, line := range lines {
-		if i > 0 && (i == 20 || nextMessage.MatchString(line)) {
-			return strings.Join(lines[:i], "\n")
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-// objectCounter reads make's output and reports each file that is compiled.
-type objectCounter struct {
-	done, total int
-	report      Reporter
-	out         string // cut off the names of objects
-	rest        []byte
-}
-
-func (o *objectCounter) Write(p []byte) (int, error) {
-	o.rest = append(o.rest, p...)
-	for {
-		line, rest, ok := bytes.Cut(o.rest, []byte("\n"))
-		if !ok {
-			return len(p), nil
-		}
-		o.rest = rest
-		if m := objectLine.FindSubmatch(line); m != nil {
-			o.done++
-			if o.total > 0 {
-				o.total = max(o.total, o.done)
-			}
-			o.report.Objects(o.done, o.total, strings.TrimPrefix(string(m[1]), o.out))
-		}
-	}
-}
-
-// store copies what make left into the cache, under its final name only when
-// it is whole.
-func (b *build) store(ctx context.Context, entry string) error {
-	image := Image{Base: b.Base.Version}
-	release, err := os.ReadFile(filepath.Join(b.out(), "include/config/kernel.release"))
-	if err != nil {
-		return err
-	}
-	image.Release = strings.TrimSpace(string(release))
-	tmp, err := scratch(filepath.Dir(entry), filepath.Base(entry))
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	for from, to := range map[string]string{
-		filepath.Join(b.out(), "vmlinux"): "vmlinux.debug",
-		filepath.Join(b.out(), ".config"): "config",
-		b.log():                           "build.log",
-	} {
-		if err := copyFile(from, filepath.Join(tmp, to)); err != nil {
-			return err
-		}
-	}
-	image.Vmlinux = filepath.Join(tmp, "vmlinux")
-	if _, err := run(command(ctx, "", nil, "objcopy", "--strip-debug", image.debug(), image.Vmlinux)); err != nil {
-		return err
-	}
-	if image.DebugSHA256, err = hashFile(image.debug()); err != nil {
-		return err
-	}
-	if image.BuildID, err = buildID(image.Vmlinux); err != nil {
-		return err
-	}
-	if image.VmlinuxSHA256, err = hashFile(image.Vmlinux); err != nil {
-		return err
-	}
-	if image.ConfigSHA256, err = hashFile(filepath.Join(tmp, "config")); err != nil {
-		return err
-	}
-	if image.Profiled, err = b.keepNotes(tmp); err != nil {
-		return err
-	}
-	log, err := os.ReadFile(b.log())
-	if err != nil {
-		return err
-	}
-	for _, w := range warningLine.FindAll(log, -1) {
-		image.Warnings = append(image.Warnings, string(w))
-	}
-	if err := writeSealed(filepath.Join(tmp, "image.json"), image); err != nil {
-		return err
-	}
-	return os.Rename(tmp, entry)
-}
-
-// openEntry reads a cache entry and verifies its files.
-func openEntry(entry string) (Image, error) {
-	if _, err := os.Stat(entry); err != nil {
-		return Image{}, err
-	}
-	var image Image
-	if err := readSealed(filepath.Join(entry, "image.json"), &image); err != nil {
-		return Image{}, fmt.Errorf("%v", err) // the entry is there, whatever it lacks
-	}
-	image.Vmlinux = filepath.Join(entry, "vmlinux")
-	image.Config = filepath.Join(entry, "config")
-	for path, want := range map[string]string{image.Vmlinux: image.VmlinuxSHA256, image.Config: image.ConfigSHA256} {
-		got, err := hashFile(path)
-		if err != nil {
-			return Image{}, fmt.Errorf("%s cannot be read", path)
-		}
-		if got != want {
-			return Image{}, fmt.Errorf("%s has SHA-256 %s, not %s", path, got, want)
-		}
-	}
-	return image, nil
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = bufio.NewReader(in).WriteTo(out)
-	return errors.Join(err, out.Close())
-}
-
-// buildID reads the GNU build ID note of an ELF file.
-func buildID(path string) (string, error) {
-	f, err := elf.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	for _, p := range f.Progs {
-		if p.Type != elf.PT_NOTE {
-			continue
-		}
-		notes, err := io.ReadAll(p.Open())
-		if err != nil {
-			return "", err
-		}
-		if id := wire.GNUBuildID(notes); id != nil {
-			return hex.EncodeToString(id), nil
-		}
-	}
-	return "", fmt.Errorf("%s has no GNU build ID", path)
 }

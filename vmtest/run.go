@@ -289,7 +289,7 @@ func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string
 	}
 	a.describe(image)
 	if a.forget && !image.Cached {
-		defer os.RemoveAll(filepath.Dir(image.Vmlinux)) // one that stays costs nothing but room
+		defer image.Forget() // one that stays costs nothing but room
 	}
 	run.Release, run.KernelCached, run.KernelWarning = image.Release, image.Cached, image.Warnings
 	run.PrepareS = time.Since(began).Seconds()

@@ -1,0 +1,186 @@
+package kernel
+
+import (
+	"bufio"
+	"context"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"timens-vmtest/vmtest/wire"
+)
+
+// Image is a built kernel. Its files are in the cache and are not to be
+// changed.
+type Image struct {
+	Vmlinux string `json:"-"` // path; an ELF file that QEMU boots through PVH
+	Config  string `json:"-"` // path of the .config it was built with
+
+	Base          string   `json:"base"`           // version of the base
+	Release       string   `json:"release"`        // what uname -r prints
+	BuildID       string   `json:"build_id"`       // GNU build ID, in hex
+	VmlinuxSHA256 string   `json:"vmlinux_sha256"` // checked on every use
+	ConfigSHA256  string   `json:"config_sha256"`  // checked on every use
+	Warnings      []string `json:"warnings"`       // compiler warnings, as printed
+	DebugSHA256   string   `json:"debug_sha256"`   // of what Decode reads; checked when it does
+
+	// Profiled are the sources whose objects count, with the SHA-256 of the
+	// compiler's notes on each; checked when they are read.
+	Profiled map[string]string `json:"profiled,omitempty"`
+
+	Cached bool `json:"-"` // taken from the cache, nothing was built
+}
+
+// debug is the path of vmlinux with its debug information, which QEMU need not
+// load and which need not be verified for every run.
+func (i Image) debug() string { return i.Vmlinux + ".debug" }
+
+// HZ returns CONFIG_HZ, or 0 for a configuration without.
+func (i Image) HZ() (int, error) {
+	value, err := i.option("CONFIG_HZ")
+	if value == "" || err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(value)
+}
+
+// Checked reports whether the kernel looks for its own faults, which makes it
+// several times slower: such a one has lockdep.
+func (i Image) Checked() (bool, error) {
+	value, err := i.option("CONFIG_LOCKDEP")
+	return value == "y", err
+}
+
+// option is "" for one that is not set.
+func (i Image) option(name string) (string, error) {
+	text, err := os.ReadFile(i.Config)
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name+"="); ok {
+			return strings.TrimSpace(value), nil
+		}
+	}
+	return "", err
+}
+
+// Forget deletes the kernel from the cache.
+func (i Image) Forget() error { return os.RemoveAll(filepath.Dir(i.Vmlinux)) }
+
+// store copies what make left into the cache, under its final name only when
+// it is whole.
+func (b *build) store(ctx context.Context, entry string) error {
+	image := Image{Base: b.Base.Version}
+	release, err := os.ReadFile(filepath.Join(b.out(), "include/config/kernel.release"))
+	if err != nil {
+		return err
+	}
+	image.Release = strings.TrimSpace(string(release))
+	tmp, err := scratch(filepath.Dir(entry), filepath.Base(entry))
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	for from, to := range map[string]string{
+		filepath.Join(b.out(), "vmlinux"): "vmlinux.debug",
+		filepath.Join(b.out(), ".config"): "config",
+		b.log():                           "build.log",
+	} {
+		if err := copyFile(from, filepath.Join(tmp, to)); err != nil {
+			return err
+		}
+	}
+	image.Vmlinux = filepath.Join(tmp, "vmlinux")
+	if _, err := run(command(ctx, "", nil, "objcopy", "--strip-debug", image.debug(), image.Vmlinux)); err != nil {
+		return err
+	}
+	if image.DebugSHA256, err = hashFile(image.debug()); err != nil {
+		return err
+	}
+	if image.BuildID, err = buildID(image.Vmlinux); err != nil {
+		return err
+	}
+	if image.VmlinuxSHA256, err = hashFile(image.Vmlinux); err != nil {
+		return err
+	}
+	if image.ConfigSHA256, err = hashFile(filepath.Join(tmp, "config")); err != nil {
+		return err
+	}
+	if image.Profiled, err = b.keepNotes(tmp); err != nil {
+		return err
+	}
+	log, err := os.ReadFile(b.log())
+	if err != nil {
+		return err
+	}
+	for _, w := range warningLine.FindAll(log, -1) {
+		image.Warnings = append(image.Warnings, string(w))
+	}
+	if err := writeSealed(filepath.Join(tmp, "image.json"), image); err != nil {
+		return err
+	}
+	return os.Rename(tmp, entry)
+}
+
+// openEntry reads a cache entry and verifies its files.
+func openEntry(entry string) (Image, error) {
+	if _, err := os.Stat(entry); err != nil {
+		return Image{}, err
+	}
+	var image Image
+	if err := readSealed(filepath.Join(entry, "image.json"), &image); err != nil {
+		return Image{}, fmt.Errorf("%v", err) // the entry is there, whatever it lacks
+	}
+	image.Vmlinux = filepath.Join(entry, "vmlinux")
+	image.Config = filepath.Join(entry, "config")
+	for path, want := range map[string]string{image.Vmlinux: image.VmlinuxSHA256, image.Config: image.ConfigSHA256} {
+		got, err := hashFile(path)
+		if err != nil {
+			return Image{}, fmt.Errorf("%s cannot be read", path)
+		}
+		if got != want {
+			return Image{}, fmt.Errorf("%s has SHA-256 %s, not %s", path, got, want)
+		}
+	}
+	return image, nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = bufio.NewReader(in).WriteTo(out)
+	return errors.Join(err, out.Close())
+}
+
+// buildID reads the GNU build ID note of an ELF file.
+func buildID(path string) (string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_NOTE {
+			continue
+		}
+		notes, err := io.ReadAll(p.Open())
+		if err != nil {
+			return "", err
+		}
+		if id := wire.GNUBuildID(notes); id != nil {
+			return hex.EncodeToString(id), nil
+		}
+	}
+	return "", fmt.Errorf("%s has no GNU build ID", path)
+}

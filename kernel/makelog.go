@@ -1,0 +1,74 @@
+package kernel
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// makeLog keeps what make prints, in a file and in memory: on a full disk the
+// file lacks the very line that says so.
+type makeLog struct {
+	file *os.File
+	err  error // of the file; make goes on without it
+	text []byte
+}
+
+func (l *makeLog) Write(p []byte) (int, error) {
+	l.text = append(l.text, p...)
+	if l.err == nil {
+		_, l.err = l.file.Write(p)
+	}
+	return len(p), nil
+}
+
+var (
+	compilerError = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: (fatal )?error: |^\S*ld: |undefined reference to |^ERROR: `)
+	nextMessage   = regexp.MustCompile(`^make(\[\d+\])?: |^  [A-Z]+ +\S+$|^\S+:\d+(:\d+)?: (fatal )?(error|warning): `)
+	warningLine   = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: warning: .*$`)
+	objectLine    = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
+)
+
+// firstError is the first message of a compiler or linker in a log of make,
+// with the lines that belong to it; the end of the log if there is none.
+func firstError(log []byte) string {
+	at := compilerError.FindIndex(log)
+	if at == nil {
+		return tail(log, 20)
+	}
+	begin := bytes.LastIndexByte(log[:at[0]], '\n') + 1
+	lines := strings.Split(string(log[begin:]), "\n")
+	for i, line := range lines {
+		if i > 0 && (i == 20 || nextMessage.MatchString(line)) {
+			return strings.Join(lines[:i], "\n")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// objectCounter reads make's output and reports each file that is compiled.
+type objectCounter struct {
+	done, total int
+	report      Reporter
+	out         string // cut off the names of objects
+	rest        []byte
+}
+
+func (o *objectCounter) Write(p []byte) (int, error) {
+	o.rest = append(o.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(o.rest, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		o.rest = rest
+		if m := objectLine.FindSubmatch(line); m != nil {
+			o.done++
+			if o.total > 0 {
+				o.total = max(o.total, o.done)
+			}
+			o.report.Objects(o.done, o.total, strings.TrimPrefix(string(m[1]), o.out))
+		}
+	}
+}
