@@ -352,7 +352,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
 		err = cmd.Run()
 		// Who is told to end by ctx has had its time to delete what is half written.
-		if s := cmd.ProcessState; ctx.Err() != nil || s == nil || s.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		if s := cmd.ProcessState; ctx.Err() != nil || s == nil || endedBy(s) != syscall.SIGKILL {
 			err = errors.Join(err, os.Remove(b.making()))
 		}
 	}
@@ -378,11 +378,14 @@ func (b *build) failed(ctx context.Context, stage string, err error) error {
 		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; make some free and try again", stage, killed)
 	}
 	exit, ok := errors.AsType[*exec.ExitError](err)
-	if ok && exit.ExitCode() == exitNoSandbox {
+	if !ok {
+		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
+	}
+	if exit.ExitCode() == exitNoSandbox {
 		return &SandboxError{errors.New(tail(log, 20))}
 	}
-	if !ok || !exit.Exited() {
-		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
+	if by := endedBy(exit.ProcessState); by != 0 {
+		return fmt.Errorf("%s: make did not run to its end: signal: %v; try again", stage, by)
 	}
 	if b.Log != "" {
 		return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.Log}

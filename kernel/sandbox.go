@@ -55,6 +55,24 @@ type confinement struct {
 // systemFolders hold the tools. What does not exist is left out.
 var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu"}
 
+// firstProcess is a shell script that runs its arguments and ends as they do,
+// with 128 and the number of the signal if one ended them. It stands between
+// the sandbox and its command because the first process of a PID namespace
+// cannot end itself by a signal: make, which does that when it is told to end,
+// would stay for ever.
+const firstProcess = `trap : HUP INT TERM; "$@"; exit $?`
+
+// endedBy returns the signal that ended a command, in the sandbox or not, or 0.
+func endedBy(s *os.ProcessState) syscall.Signal {
+	switch w := s.Sys().(syscall.WaitStatus); {
+	case w.Signaled():
+		return w.Signal()
+	case w.ExitStatus() > 128:
+		return syscall.Signal(w.ExitStatus() - 128)
+	}
+	return 0
+}
+
 // confined is command in the sandbox, unless ctx is Unconfined. It sees the
 // system's folders and readable, and writes to writable alone, which holds its
 // temporary files too. dir is in one of them. The caller calls release when the
@@ -78,7 +96,7 @@ func confined(ctx context.Context, dir string, readable, writable []string, env 
 	release = func() error { return errors.Join(os.Remove(root), os.RemoveAll(tmp)) }
 	cmd, err = enter(ctx, confinement{
 		Root: root, Readable: slices.Concat(readable, strangePaths()), Writable: writable,
-		Dir: dir, Command: append([]string{path}, args...),
+		Dir: dir, Command: append([]string{"/bin/sh", "-c", firstProcess, "sandbox", path}, args...),
 	}, append(env, "TMPDIR="+tmp, "HOME="+tmp))
 	if err != nil {
 		return nil, nil, errors.Join(err, release())

@@ -82,6 +82,38 @@ func TestSandboxEndsWithItsMaker(t *testing.T) {
 	}
 }
 
+// At Ctrl-C make deletes what it was at and ends, before it has to be killed.
+func TestSandboxedMakeIsInterrupted(t *testing.T) {
+	needSandbox(t)
+	dir := folder(t, map[string]string{"Makefile": "half:\n\t@echo half >$@; echo >fifo; sleep 60\n"})
+	fifo := filepath.Join(dir, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	cmd, release, err := confined(ctx, dir, nil, []string{dir}, nil, "make")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(fifo); err != nil { // waits for make
+		t.Fatal(err)
+	}
+	interrupt()
+	if err := cmd.Wait(); err == nil || endedBy(cmd.ProcessState) == unix.SIGKILL {
+		t.Errorf("make had to be killed: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "half")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what make was at is still there: %v", err)
+	}
+	if err := release(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What must not work in the sandbox, one attempt each: what it would do were
 // there no sandbox does no harm to the machine.
 func TestSandboxHolds(t *testing.T) {
