@@ -59,10 +59,17 @@ func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 		flags = pidfdThread
 	}
 	child.pidfd, err = unix.PidfdOpen(child.PID, flags)
-	if err != nil && !(child.thread && err == unix.ESRCH) {
+	if err != nil && !(child.thread && isGone(child.PID, err)) {
 		return nil, fmt.Errorf("pidfd_open %d: %w", child.PID, err)
 	}
 	return child, nil
+}
+
+// isGone says whether a thread of this process has ended, given pidfd_open's
+// error. A thread on its way out has lost its task before its number: then the
+// error is EINVAL, as for a number that is no thread's.
+func isGone(tid int, err error) bool {
+	return err == unix.ESRCH || err == unix.EINVAL && unix.Tgkill(unix.Getpid(), tid, 0) == unix.ESRCH
 }
 
 // rewind makes the steps ready to be walked.
