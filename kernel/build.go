@@ -7,9 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -359,36 +357,15 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	return errors.Join(err, b.printed.err, release(), log.Close())
 }
 
-var killedRE = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
-
-// failed makes a BuildError of make's, with the first error that it printed. A
-// host that had no room, no memory or no patience is not the kernel's fault.
+// failed makes a BuildError of make's, with the first error that it printed.
 func (b *build) failed(ctx context.Context, stage string, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	log := b.printed.text
-	if full := diskFull(log, "make", b.out()); full != nil {
-		return full
+	if fault := hostFault(ctx, stage, err, log, b.out()); fault != nil {
+		return fault
 	}
-	if ours, ok := errors.AsType[*fs.PathError](err); ok {
-		return ours
+	fault := &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.Log}
+	if fault.Log == "" {
+		fault.Log = b.log()
 	}
-	if killed := killedRE.Find(log); killed != nil {
-		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; make some free and try again", stage, killed)
-	}
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok {
-		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
-	}
-	if exit.ExitCode() == exitNoSandbox {
-		return &SandboxError{errors.New(tail(log, 20))}
-	}
-	if by := endedBy(exit.ProcessState); by != 0 {
-		return fmt.Errorf("%s: make did not run to its end: signal: %v; try again", stage, by)
-	}
-	if b.Log != "" {
-		return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.Log}
-	}
-	return &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.log()}
+	return fault
 }

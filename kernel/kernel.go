@@ -34,7 +34,7 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // BuildError is a fault of the kernel under test: it does not apply, configure
 // or compile, or it is no kernel for these tests.
 type BuildError struct {
-	Stage string // "apply", "configure", "build" or "abi"
+	Stage string // "apply", "configure", "build", "selftests" or "abi"
 	Err   error
 	Shown string // what the tool printed about it, at most some twenty lines
 	Log   string // path of the tool's whole output, if there is one

@@ -2,7 +2,12 @@ package kernel
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 )
@@ -27,6 +32,7 @@ var (
 	compilerError = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: (fatal )?error: |^\S*ld: |undefined reference to |^ERROR: `)
 	nextMessage   = regexp.MustCompile(`^make(\[\d+\])?: |^  [A-Z]+ +\S+$|^\S+:\d+(:\d+)?: (fatal )?(error|warning): `)
 	warningLine   = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: warning: .*$`)
+	killedLine    = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
 	objectLine    = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
 )
 
@@ -45,6 +51,35 @@ func firstError(log []byte) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// hostFault is the error of a make that ended for another reason than what it
+// was to build: the host had no room, no memory or no patience. Nil: the source
+// is to blame. out is where make wrote.
+func hostFault(ctx context.Context, stage string, err error, log []byte, out string) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if full := diskFull(log, "make", out); full != nil {
+		return full
+	}
+	if ours, ok := errors.AsType[*fs.PathError](err); ok {
+		return ours
+	}
+	if killed := killedLine.Find(log); killed != nil {
+		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; make some free and try again", stage, killed)
+	}
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
+	}
+	if exit.ExitCode() == exitNoSandbox {
+		return &SandboxError{errors.New(tail(log, 20))}
+	}
+	if by := endedBy(exit.ProcessState); by != 0 {
+		return fmt.Errorf("%s: make did not run to its end: signal: %v; try again", stage, by)
+	}
+	return nil
 }
 
 // objectCounter reads make's output and reports each file that is compiled.

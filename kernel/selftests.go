@@ -1,12 +1,12 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -204,41 +204,46 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	args := []string{"-s", fmt.Sprintf("-j%d", runtime.NumCPU()), "OUTPUT=" + out,
-		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s", selftestTargets}
-	dir := filepath.Join(b.dir, "tree", selftestsDir, suite)
-	make := func(targets ...string) (*exec.Cmd, func() error, error) {
-		return confined(ctx, dir, []string{b.dir, b.base.Dir}, []string{out}, nil, "make", append(slices.Clone(args), targets...)...)
-	}
-	cmd, release, err := make("vmtest-targets")
+	list, err := b.make(ctx, suite, out, include, "vmtest-targets")
 	if err != nil {
 		return err
 	}
-	list, err := run(cmd)
-	if err = errors.Join(err, release()); err != nil {
-		return &BuildError{Stage: "selftests", Err: err}
-	}
-	targets := strings.Fields(string(list))
-	if len(targets) == 0 {
+	programs := strings.Fields(string(list))
+	if len(programs) == 0 {
 		return &BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds no program to be run", filepath.Join(selftestsDir, suite))}
 	}
-	if cmd, release, err = make(targets...); err != nil {
+	if _, err := b.make(ctx, suite, out, include, programs...); err != nil {
 		return err
 	}
-	log, err := cmd.CombinedOutput()
-	if rerr := release(); rerr != nil {
-		return rerr
-	}
-	if err != nil {
-		if full := diskFull(log, "make", out); full != nil || ctx.Err() != nil {
-			return errors.Join(full, ctx.Err())
-		}
-		return &BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: firstError(log)}
-	}
-	for _, path := range targets {
+	for _, path := range programs {
 		if sums[filepath.Join(suite, filepath.Base(path))], err = hashFile(path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// make runs the Makefile of a suite and returns its standard output.
+func (b *selftestBuild) make(ctx context.Context, suite, out string, include []string, targets ...string) ([]byte, error) {
+	args := append([]string{"-s", fmt.Sprintf("-j%d", runtime.NumCPU()), "OUTPUT=" + out,
+		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s", selftestTargets}, targets...)
+	dir := filepath.Join(b.dir, "tree", selftestsDir, suite)
+	cmd, release, err := confined(ctx, dir, []string{b.dir, b.base.Dir}, []string{out}, nil, "make", args...)
+	if err != nil {
+		return nil, err
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	if rerr := release(); rerr != nil {
+		return nil, rerr
+	}
+	if err == nil {
+		return stdout.Bytes(), nil
+	}
+	log := slices.Concat(stdout.Bytes(), stderr.Bytes())
+	if fault := hostFault(ctx, "selftests", err, log, out); fault != nil {
+		return nil, fault
+	}
+	return nil, &BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: firstError(log)}
 }

@@ -81,3 +81,17 @@ func TestSelftests(t *testing.T) {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
+
+func TestSelftestsBlameHost(t *testing.T) {
+	for line, want := range hostFaults {
+		list, compile := maps.Clone(fakeSelftests), maps.Clone(fakeSelftests)
+		list[selftestsDir+"/clone3/Makefile"] += "vmtest-targets: fault\nfault:\n\t@" + line + "\n"
+		compile[selftestsDir+"/lib.mk"] = strings.Replace(compile[selftestsDir+"/lib.mk"], "\tgcc", "\t@"+line+"\n\tgcc", 1)
+		for step, tree := range map[string]map[string]string{"list": list, "compile": compile} {
+			w := newWorld(t)
+			w.base.Dir = folder(t, tree)
+			_, err := Selftests(t.Context(), w.cache, Spec{Base: w.base}, []string{"clone3"}, quiet{t})
+			blamesHost(t, step+": "+line, err, strings.Replace(want, "PLACE", "/programs/clone3", 1))
+		}
+	}
+}
