@@ -14,8 +14,8 @@ type Class int
 
 // Classes.
 const (
-	Unclear      Class = iota // it did not run on both kernels
-	Regressed                 // it passes without the series, and not with it
+	Unclear      Class = iota // it did not run on the base
+	Regressed                 // it passes without the series, and with it does not, or is not reached
 	Fixed                     // it does not pass without the series, passes with it, and is no test of it
 	Proven                    // a test of the series that only the series makes pass: new behaviour
 	Same                      // it passes, or is skipped, on both: it proves nothing of the series
@@ -34,9 +34,11 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Classify says what a series does to a test, given what became of it without
 // and with the series. ofSeries says that it is a test of what the series adds.
+// A series under which a test is missing has killed its guest before: that the
+// host did is a run without a verdict, and such a run is not compared.
 func Classify(base, series Status, ofSeries bool) Class {
 	switch {
-	case base == Missing || series == Missing:
+	case base == Missing:
 		return Unclear
 	case base == Pass && series == Pass, base == Skip && series == Skip:
 		return Same
@@ -169,6 +171,7 @@ func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 		t.Class = Classify(t.Base, t.Series, t.OfSeries)
 		c.Tests = append(c.Tests, t)
 		switch {
+		case t.Series == Missing: // what it died of is among the findings of its run
 		case t.Class == Unclear:
 			f.add(Unjudged, "%s: %s without the series, %s with it", t.TestID, t.Base, t.Series)
 		case t.Class == Regressed && !t.Announced:

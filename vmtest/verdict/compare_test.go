@@ -36,7 +36,9 @@ func TestClassify(t *testing.T) {
 		{"a test of the series that nothing makes pass", Fail, Fail, true, BrokenBefore},
 		{"what never looked and fails now", Skip, Fail, false, BrokenBefore},
 		{"a base that died before it", Missing, Pass, true, Unclear},
-		{"a kernel that died before it", Pass, Missing, false, Unclear},
+		{"what a dead kernel never came to", Pass, Missing, false, Regressed},
+		{"a bug that a dead kernel never came to", Fail, Missing, false, BrokenBefore},
+		{"what neither came to", Missing, Missing, false, Unclear},
 	} {
 		if got := Classify(tc.base, tc.series, tc.ofSeries); got != tc.want {
 			t.Errorf("%s (%v, %v): got %q, want %q", tc.what, tc.base, tc.series, got, tc.want)
@@ -102,6 +104,13 @@ func TestCompare(t *testing.T) {
 			func(_, s *Evidence) {
 				s.Lanes[0].Boots[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", "[    1.2] WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 x+0x1/0x2\n[    1.5", 1))
 			}, Failed, "with the series: splat during p.TestA"},
+		"a series that dies": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(_, s *Evidence) { s.Lanes[0].Boots[0].Records = greenScript()[:5].bytes() }, Failed, "with the series: "},
+		"both die": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) {
+				b.Lanes[0].Boots[0].Records = greenScript()[:5].bytes()
+				s.Lanes[0].Boots[0].Records = greenScript()[:5].bytes()
+			}, Unjudged, "the base itself: "},
 		"a series that does not build": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
 			func(_, s *Evidence) { s.Trouble = &Trouble{BlameKernel, "apply: 0002.patch"} }, Unbuilt, "apply: 0002.patch"},
 		"other selftests of the kernel": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
