@@ -38,7 +38,8 @@ func TestOffsetsRefusedWithoutNewTime(t *testing.T) {
 	}
 }
 
-// A thread cannot enter a time namespace that its process is not in.
+// A thread can enter a time namespace only when it is the last one of its
+// process, as execve() makes it.
 func TestOffsetsRefusedWithThread(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Ahead)
