@@ -16,8 +16,8 @@ import (
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 )
 
-// isMailbox knows the names that mail clients and b4 give to mailboxes.
-func isMailbox(path string) bool {
+// IsMailbox knows the names that mail clients and b4 give to mailboxes.
+func IsMailbox(path string) bool {
 	return strings.HasSuffix(path, ".mbox") || strings.HasSuffix(path, ".mbx")
 }
 
@@ -151,6 +151,7 @@ func asPatch(header string, changelog, diff []byte, subject string) []byte {
 
 var (
 	tagRE    = regexp.MustCompile(`^\s*(\[[^\]]*\]\s*)+`)
+	patchRE  = regexp.MustCompile(`(?i)\bpatch(v\d+)?\b`) // a [PATCHSET] is a cover letter
 	numberRE = regexp.MustCompile(`\s*\b0*(\d+)/0*(\d+)\b\s*`)
 )
 
@@ -173,7 +174,14 @@ func inOrder(all []message) ([]message, error) {
 	var patches []message
 	seen := make(map[string]bool)
 	for _, m := range all {
-		if !m.patch || m.id != "" && seen[m.id] { // the same mail by two lists
+		if m.id != "" && seen[m.id] { // the same mail by two lists
+			continue
+		}
+		if !m.patch {
+			// A reply has no tag: its subject does not begin with a bracket.
+			if cover := m.of > 0 && m.n == 0; !cover && patchRE.MatchString(m.tag) {
+				return nil, fmt.Errorf("%q holds no patch, or one that is attached or damaged; save the mail as plain text, or take it out and pass the patch by -patch", m.subject)
+			}
 			continue
 		}
 		seen[m.id] = true
@@ -188,6 +196,11 @@ func inOrder(all []message) ([]message, error) {
 	first := patches[0]
 	numbered := func(m message) bool { return m.of > 0 }
 	if !slices.ContainsFunc(patches, numbered) {
+		for _, m := range patches {
+			if m.tag != first.tag {
+				return nil, notOneSeries(first, m)
+			}
+		}
 		return patches, nil // git format-patch -N --stdout: in the order in which they lie
 	}
 	if first.of > maxParts {
@@ -199,7 +212,7 @@ func inOrder(all []message) ([]message, error) {
 		case !numbered(m):
 			return nil, fmt.Errorf("%q holds a patch without a number, and others have one", m.subject)
 		case m.tag != first.tag || m.of != first.of:
-			return nil, fmt.Errorf("%q and %q are not of one series; save one of them alone", first.subject, m.subject)
+			return nil, notOneSeries(first, m)
 		case m.n < 1 || m.n > m.of:
 			return nil, fmt.Errorf("%q holds a patch, and there is no part %d of %d", m.subject, m.n, m.of)
 		case part[m.n] != nil:
@@ -215,6 +228,10 @@ func inOrder(all []message) ([]message, error) {
 		patches = append(patches, *m)
 	}
 	return patches, nil
+}
+
+func notOneSeries(a, b message) error {
+	return fmt.Errorf("%q and %q are not of one series; save one of them alone", a.subject, b.subject)
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9._]+`)

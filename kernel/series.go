@@ -28,6 +28,11 @@ type Series struct {
 	Design  string  // word in its design file; "" if it has none
 	About   string  // comment on top of its series file, as one line
 	Floor   []byte  // text of its coverage file; nil if it has none
+
+	// Foreign tells the work of others apart. Such series are built in one work
+	// folder, which begins anew with each, so that no build goes on with what
+	// another's makefiles have left. Empty: it is the user's own.
+	Foreign string
 }
 
 // Patch is one patch of a series.
@@ -70,7 +75,7 @@ func (p Patch) Changes() []Change {
 // LoadSeries reads a series. which is a name below patchesDir, a folder with a
 // file "series", or a mailbox.
 func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
-	if isMailbox(which) {
+	if IsMailbox(which) {
 		return loadMailbox(ctx, which)
 	}
 	dir := SeriesFolder(patchesDir, which)

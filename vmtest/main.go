@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -100,6 +102,12 @@ func dispatch(ctx context.Context, args []string) int {
 		}
 		return 0
 	}
+	bisect := asksBisect(args)
+	if bisect {
+		// A panic would exit 2, which git takes for a bad commit: in whatever
+		// goroutine, it ends us by SIGABRT instead.
+		debug.SetTraceback("crash")
+	}
 	for _, v := range verbs {
 		rest, ok := v.called(args)
 		if !ok {
@@ -118,14 +126,27 @@ func dispatch(ctx context.Context, args []string) int {
 			a.progress.clear()
 			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
 		}
-		if a.bisect {
+		if a.bisect || bisect && code == exitUsage {
 			return bisectCode(code, ctx.Err() != nil)
 		}
 		return code
 	}
 	fmt.Fprintf(os.Stderr, "vmtest: unknown verb %q\n", strings.Join(args[:min(2, len(args))], " "))
 	usage()
+	if bisect {
+		return bisectCode(exitUsage, false)
+	}
 	return exitUsage
+}
+
+// asksBisect looks for -bisect in all arguments: the flag package stops at the
+// first that is wrong, and does not see one that comes after.
+func asksBisect(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool {
+		name, value, _ := strings.Cut(arg, "=")
+		on, err := strconv.ParseBool(value)
+		return (name == "-bisect" || name == "--bisect") && (on || err != nil) // no value is an error, too
+	})
 }
 
 // bisectCode is what "git bisect run" is to be told: 125 makes it go around the
