@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,6 +40,17 @@ func (i Image) ABI(ctx context.Context, c Cache, s Spec, structs []string, r Rep
 	})
 }
 
+// HeaderABI reads how these structures lie in memory for a program of 32 bits, from
+// the headers that the patched tree has for user space: nothing is built for it. Those
+// that the headers do not have are left out.
+func HeaderABI(ctx context.Context, base Base, s Series, structs []string) ([]wire.Layout, error) {
+	over, err := apply(ctx, base, s.Patches)
+	if err != nil {
+		return nil, err
+	}
+	return layoutsI386(ctx, base, over, structs)
+}
+
 // uapiHeader defines what clone3() takes.
 const uapiHeader = "include/uapi/linux/sched.h"
 
@@ -66,14 +78,18 @@ func layoutsI386(ctx context.Context, base Base, over overlay, structs []string)
 		return nil, err
 	}
 	// Without a C library nothing brings the generated asm/types.h.
-	for name, text := range map[string]string{"abi.c": "#include <linux/sched.h>\n", "stub/asm/types.h": "#include <asm-generic/types.h>\n"} {
+	for name, text := range map[string]string{"abi.c": "#include <linux/sched.h>\nint none;\n", "stub/asm/types.h": "#include <asm-generic/types.h>\n"} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
 			return nil, err
 		}
 	}
 	args := append([]string{"-m32", "-g", "-fno-eliminate-unused-debug-types", "-ffreestanding", "-nostdinc", "-Wno-cpp"}, include...)
-	if out, err := command(ctx, dir, nil, "gcc", append(args, "-c", "abi.c")...).CombinedOutput(); err != nil {
+	out, err := confinedOutput(ctx, dir, []string{base.Dir}, []string{dir}, nil, "gcc", append(args, "-c", "abi.c")...)
+	if err != nil {
+		if _, ours := errors.AsType[*exec.ExitError](err); !ours {
+			return nil, err
+		}
 		if full := diskFull(out, "gcc", dir); full != nil || ctx.Err() != nil {
 			return nil, errors.Join(full, ctx.Err())
 		}

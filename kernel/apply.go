@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -124,8 +123,8 @@ func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
 	if rerr := release(); rerr != nil {
 		return rerr
 	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == exitNoSandbox {
-		return &SandboxError{errors.New(tail(out, 20))}
+	if none := noSandbox(err, out); none != nil {
+		return none
 	}
 	if err == nil {
 		return nil

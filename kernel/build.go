@@ -66,13 +66,8 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 		}
 		s.Base.ID = files.digest()
 	}
-	parts := []string{recipe, s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n")}
-	var profiled []string
-	if s.Coverage {
-		profiled = over.profilable()
-		parts = append(parts, profileArgs(profiled)...)
-	}
-	key := digest(parts...)[:32]
+	b := s.begin(c, over, toolchain, r)
+	key := b.inputs[:32]
 	unlock, err := c.Lock(ctx, "kernel-"+key, "this kernel", r)
 	if err != nil {
 		return Image{}, err
@@ -96,8 +91,7 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 			return Image{}, err
 		}
 	}
-	b := build{Spec: s, toolchain: toolchain, profiled: profiled, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
-	unlockWork, err := c.Lock(ctx, "work-"+s.workKey(), "another kernel of the series "+s.Series.Name, r)
+	unlockWork, err := b.lock(ctx, c)
 	if err != nil {
 		return Image{}, err
 	}
@@ -118,17 +112,45 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 	return openEntry(entry)
 }
 
+// begin is a build of which nothing is done yet. The base must have an ID.
+func (s Spec) begin(c Cache, over overlay, toolchain string, r Reporter) *build {
+	b := &build{Spec: s, toolchain: toolchain, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
+	if s.Coverage {
+		b.profiled = over.profilable()
+	}
+	parts := []string{recipe, s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n")}
+	b.inputs = digest(append(parts, profileArgs(b.profiled)...)...)
+	return b
+}
+
+// lock keeps others out of the work folder.
+func (b *build) lock(ctx context.Context, c Cache) (unlock func(), err error) {
+	return c.Lock(ctx, "work-"+b.workKey(), "another kernel of the series "+b.Series.Name, b.report)
+}
+
 // workKey names the folder in which builds of one series follow each other, so
 // that a changed patch costs what make needs for it and no more. It is the same
 // in every checkout: a fresh clone goes on where the last one was.
 func (s Spec) workKey() string {
-	parts := []string{s.Base.Dir, s.Series.Name}
+	name := s.Series.Name
+	if s.foreign() != "" {
+		name = "the work of others"
+	}
+	parts := []string{s.Base.Dir, name}
 	for _, o := range s.Config.Options {
 		if name := filepath.Base(o.File); !slices.Contains(parts, name) {
 			parts = append(parts, name)
 		}
 	}
 	return digest(parts...)[:16]
+}
+
+// foreign is the series' Foreign, unless it is the base that is built.
+func (s Spec) foreign() string {
+	if len(s.Series.Patches) == 0 {
+		return ""
+	}
+	return s.Series.Foreign
 }
 
 func (s Spec) saveLog(from string) error {
@@ -178,6 +200,7 @@ func Tools(ctx context.Context) ([]string, error) {
 type build struct {
 	Spec
 	toolchain string
+	inputs    string   // digest of all that the kernel is made of
 	profiled  []string // sources whose objects are to count
 	report    Reporter
 	dir       string // holds src, the patched tree; out, make's O=; and make.log
@@ -193,6 +216,9 @@ func (b *build) log() string { return filepath.Join(b.dir, "make.log") }
 func (b *build) making() string { return filepath.Join(b.dir, "making") }
 
 func (b *build) make(ctx context.Context, files manifest, over overlay) error {
+	if err := os.RemoveAll(b.compiled()); err != nil {
+		return err
+	}
 	if err := b.prepare(ctx, files, over); err != nil {
 		return err
 	}
@@ -207,6 +233,14 @@ func (b *build) prepare(ctx context.Context, files manifest, over overlay) error
 			return err
 		}
 	}
+	if err := b.admit(); err != nil {
+		return err
+	}
+	if !b.isCompiled() {
+		if err := b.forgetWarned(); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(b.out(), 0o755); err != nil {
 		return err
 	}
@@ -218,6 +252,25 @@ func (b *build) prepare(ctx context.Context, files manifest, over overlay) error
 		return err
 	}
 	return b.configureOnce(ctx, files, over)
+}
+
+// admit empties the build folder of what another's series has left in it.
+func (b *build) admit() error {
+	if b.foreign() == "" {
+		return nil
+	}
+	memory := filepath.Join(b.dir, "foreign")
+	text, err := os.ReadFile(memory)
+	if err == nil && string(text) == b.foreign() {
+		return nil
+	}
+	if err == nil {
+		b.report.Step("the last build in %s was of another series: begin anew", b.out())
+	}
+	if err := errors.Join(os.RemoveAll(b.compiled()), os.RemoveAll(b.out()), os.MkdirAll(b.dir, 0o755)); err != nil {
+		return err
+	}
+	return writeFile(memory, []byte(b.foreign()))
 }
 
 // configureOnce configures unless the .config that is there was made of the
@@ -238,7 +291,7 @@ func (b *build) configureOnce(ctx context.Context, files manifest, over overlay)
 	inputs := digest(parts...)
 	memory := filepath.Join(b.dir, "configured")
 	state := func() string {
-		made, err := hashFile(filepath.Join(b.out(), ".config"))
+		made, err := hashMade(b.out(), ".config")
 		if err != nil {
 			return "" // there is none
 		}
@@ -265,10 +318,9 @@ func readByKconfig(path string) bool {
 // configure merges the requests on tinyconfig and insists on getting them.
 func (b *build) configure(ctx context.Context) error {
 	b.report.Step("configure linux-%s", b.Base.Version)
-	config := filepath.Join(b.out(), ".config")
 	steps := []func() error{
 		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
-		func() error { return appendFile(config, b.Config.Bytes()) },
+		func() error { return b.appendConfig() },
 		func() error { return b.runMake(ctx, io.Discard, "olddefconfig") },
 	}
 	for _, step := range steps {
@@ -276,7 +328,7 @@ func (b *build) configure(ctx context.Context) error {
 			return b.failed(ctx, "configure", err)
 		}
 	}
-	got, err := os.ReadFile(config)
+	got, err := readMade(b.out(), ".config")
 	if err != nil {
 		return err
 	}
@@ -294,12 +346,13 @@ func (b *build) configure(ctx context.Context) error {
 	return err
 }
 
-func appendFile(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+// appendConfig puts the requests behind what tinyconfig made.
+func (b *build) appendConfig() error {
+	f, err := openMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	_, err = f.Write(b.Config.Bytes())
 	return errors.Join(err, f.Close())
 }
 
@@ -317,15 +370,71 @@ func (b *build) compile(ctx context.Context) error {
 			total = last
 		}
 	}
+	if err := os.RemoveAll(b.compiled()); err != nil {
+		return err
+	}
 	count := objectCounter{total: total, report: b.report, out: b.out() + "/"}
-	if err := b.runMake(ctx, &count, "vmlinux"); err != nil {
+	err := b.runMake(ctx, &count, "vmlinux")
+	if werr := b.rememberWarned(); werr != nil {
+		return werr
+	}
+	if err != nil {
 		return b.failed(ctx, "build", err)
+	}
+	if err := b.setCompiled(); err != nil {
+		return err
 	}
 	b.report.Objects(count.done, count.done, "vmlinux")
 	if !first {
 		return nil
 	}
 	return os.WriteFile(memory, fmt.Appendln(nil, count.done), 0o644)
+}
+
+// compiled is a file with the inputs of the last vmlinux that was made to its end.
+func (b *build) compiled() string { return filepath.Join(b.dir, "compiled") }
+
+func (b *build) setCompiled() error { return os.WriteFile(b.compiled(), []byte(b.inputs), 0o644) }
+
+// isCompiled says that the objects are those of this very kernel, apart from
+// what a linter compiled again.
+func (b *build) isCompiled() bool {
+	text, err := os.ReadFile(b.compiled())
+	return err == nil && string(text) == b.inputs
+}
+
+// warned is a file with the objects whose compilers warned when they were last
+// made: a later make would not make them again, and know nothing of a warning.
+func (b *build) warned() string { return filepath.Join(b.dir, "warned") }
+
+func (b *build) rememberWarned() error {
+	objects := warnedObjects(b.printed.text)
+	return os.WriteFile(b.warned(), []byte(strings.Join(objects, "\n")), 0o644)
+}
+
+// forgetWarned deletes those objects.
+func (b *build) forgetWarned() error {
+	text, err := os.ReadFile(b.warned())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(b.out())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, object := range strings.Fields(string(text)) {
+		if err := root.Remove(object); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // runMake appends make's output to the log and copies it to watch.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -497,5 +498,58 @@ func TestBuildConfiguresOnce(t *testing.T) {
 		if got := configured(step.config, step.patch); got != step.want {
 			t.Errorf("%q with %.20q...: configured %t, want %t", step.config, step.patch, got, step.want)
 		}
+	}
+}
+
+// A warning of an object that make does not compile again is still a warning of
+// the kernel.
+func TestBuildRemembersWarnings(t *testing.T) {
+	tree := make(map[string]string)
+	for path, text := range fakeTree {
+		tree[path] = text
+	}
+	tree["Makefile"] = strings.NewReplacer(
+		"vmlinux: $(O)/main.o", "vmlinux: $(O)/main.o $(O)/other.o",
+		"$(O)/main.o\n\t@mkdir", "$(O)/main.o $(O)/other.o\n\t@mkdir",
+	).Replace(fakeTree["Makefile"]) + "$(O)/main.o: main.h\n$(O)/other.o: other.c\n\t@echo \"  CC      other.o\"\n\t@gcc -c -Wall -o $@ $<\n"
+	tree["main.c"] = "#include \"main.h\"\nint main(void)\n{\n\treturn 0;\n}\n"
+	tree["main.h"] = "extern int other;\n"
+	tree["other.c"] = "int other;\n"
+	const warns = "diff --git a/main.h b/main.h\n--- a/main.h\n+++ b/main.h\n@@ -1 +1,2 @@\n extern int other;\n+static int unused;\n"
+	broken := "diff --git a/other.c b/other.c\n--- a/other.c\n+++ b/other.c\n@@ -1 +1 @@\n-int other;\n+int other = nothing;\n"
+	w := newWorld(t)
+	w.base.Dir = folder(t, tree)
+	w.mustBuild(good)
+	if _, err := w.build(good, warns, broken); err == nil {
+		t.Fatal("the broken kernel was built")
+	}
+	mended := w.mustBuild(good, warns, strings.Replace(broken, "nothing", "1", 1))
+	if len(mended.Warnings) != 1 || !strings.Contains(mended.Warnings[0], "main.h:2:12: warning: ") {
+		t.Errorf("with the other file mended: %q, want the warning of main.h", mended.Warnings)
+	}
+	if err := mended.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if again := w.mustBuild(good, warns, strings.Replace(broken, "nothing", "1", 1)); again.Cached || len(again.Warnings) != 1 {
+		t.Errorf("built again: %q, want the warning of main.h", again.Warnings)
+	}
+	if clean := w.mustBuild(good, strings.Replace(broken, "nothing", "1", 1)); clean.Warnings != nil {
+		t.Errorf("without the patch that brings it: %q", clean.Warnings)
+	}
+}
+
+func TestWarnedObjects(t *testing.T) {
+	got := warnedObjects([]byte(`  CC      fs/a.o
+/cache/work/1/src/fs/a.c: In function 'f':
+/cache/work/1/src/fs/a.c:3:4: warning: unused
+In file included from /cache/work/1/src/include/linux/x.h:4,
+                 from /cache/work/1/src/kernel/b.c:7:
+/cache/work/1/src/include/linux/y.h:9:1: warning: unused
+/cache/work/1/src/kernel/c.c:3:4: note: nothing
+/cache/work/1/src/lib/d.c:3:4: error: nothing
+arch/x86/e.S:1: warning: align
+`))
+	if want := []string{"fs/a.o", "kernel/b.o", "arch/x86/e.o"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

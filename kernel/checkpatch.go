@@ -75,7 +75,15 @@ func Checkpatch(ctx context.Context, c Cache, base Base, p Patch, r Reporter) ([
 	if err != nil {
 		return nil, err
 	}
-	key := "checkpatch 1 " + digest(base.ID, string(script), p.Name, string(p.Text))
+	id := base.ID
+	if id == "" { // a checkout: it looks at more than its script
+		files, err := survey(ctx, base)
+		if err != nil {
+			return nil, err
+		}
+		id = files.digest()
+	}
+	key := "checkpatch 2 " + digest(id, string(script), p.Name, string(p.Text))
 	return Answer(ctx, c, key, r, func() ([]Complaint, error) { return checkpatch(ctx, base, p) })
 }
 
@@ -89,22 +97,29 @@ func checkpatch(ctx context.Context, base Base, p Patch) ([]Complaint, error) {
 	if err := os.WriteFile(file, p.Text, 0o644); err != nil {
 		return nil, err
 	}
-	cmd := command(ctx, base.Dir, []string{"GIT_CEILING_DIRECTORIES=" + filepath.Dir(base.Dir)},
-		"perl", "scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary", "--color=never", file)
-	out, err := cmd.CombinedOutput()
+	// Its HOME is a place without a .checkpatch.conf, which could have it overlook things.
+	env := []string{"GIT_CEILING_DIRECTORIES=" + filepath.Dir(base.Dir), "HOME=" + dir}
+	args := []string{"scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary", "--color=never", file}
+	readable := []string{base.Dir}
+	if info, err := os.Lstat(filepath.Join(base.Dir, ".git")); err == nil && info.Mode().IsRegular() { // its repository is elsewhere
+		common, err := gitLine(ctx, base.Dir, "rev-parse", "--path-format=absolute", "--git-common-dir")
+		if err != nil {
+			return nil, err
+		}
+		readable = append(readable, common)
+	}
+	out, err := confinedOutput(ctx, base.Dir, readable, []string{dir}, env, "perl", args...)
 	var all []Complaint
 	for _, m := range complaintRE.FindAllStringSubmatch(string(out), -1) {
 		all = append(all, Complaint{Type: m[2], Text: m[1]})
 	}
 	exit, failed := errors.AsType[*exec.ExitError](err)
 	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return nil, errors.New("perl is not installed; type \"make deps\"")
 	case failed && exit.ExitCode() == 1 && len(all) > 0: // it complained
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, tail(out, 20))
+		return nil, fmt.Errorf("%s: %w\n%s", args[0], err, tail(out, 20))
 	case len(out) > 0 && len(all) == 0:
-		return nil, fmt.Errorf("%s says what we cannot read:\n%s", strings.Join(cmd.Args, " "), tail(out, 20))
+		return nil, fmt.Errorf("%s says what we cannot read:\n%s", args[0], tail(out, 20))
 	}
 	return all, nil
 }

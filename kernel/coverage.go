@@ -86,7 +86,7 @@ func (s Series) Countable() bool {
 // profileArgs are make's arguments that have the objects of these sources
 // compiled with counters. Makefile.lib asks for GCOV_PROFILE_<stem>.o in the
 // folder that it is in, so that the answer has to look at the folder too.
-// Functions are not inlined where they need not be: inlined, a "return" has no
+// CPUs that count at once lose nothing (atomic). Functions are not inlined where they need not be: inlined, a "return" has no
 // code of its own and could not be seen to run.
 func profileArgs(sources []string) []string {
 	folders := make(map[string][]string)
@@ -99,7 +99,7 @@ func profileArgs(sources []string) []string {
 		args = append(args, fmt.Sprintf("GCOV_PROFILE_%s.o=$(if $(filter %s,$(obj)),y)", stem, strings.Join(folders[stem], " ")))
 	}
 	if args != nil {
-		args = append(args, "CFLAGS_GCOV=-fprofile-arcs -ftest-coverage -fno-tree-loop-im -fno-inline")
+		args = append(args, "CFLAGS_GCOV=-fprofile-arcs -ftest-coverage -fprofile-update=atomic -fno-tree-loop-im -fno-inline")
 	}
 	return args
 }
@@ -110,18 +110,17 @@ func profileArgs(sources []string) []string {
 func (b *build) keepNotes(entry string) (map[string]string, error) {
 	kept := make(map[string]string)
 	for _, source := range b.profiled {
-		from := filepath.Join(b.out(), notes(source))
 		to := filepath.Join(entry, "gcov", notes(source))
-		if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return nil, err
 		}
-		if err := copyFile(from, to); err != nil {
+		err := copyMade(b.out(), notes(source), to)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
-		var err error
 		if kept[source], err = hashFile(to); err != nil {
 			return nil, err
 		}
@@ -184,7 +183,7 @@ func (c *Counts) Lines(ctx context.Context, source string, gcda []byte) (Lines, 
 	if err := os.WriteFile(filepath.Join(c.dir, name), gcda, 0o644); err != nil {
 		return nil, err
 	}
-	out, err := run(command(ctx, c.dir, nil, "gcov", "--json-format", "--stdout", name))
+	out, err := runConfined(ctx, c.dir, nil, []string{c.dir}, nil, "gcov", "--json-format", "--stdout", name)
 	if err != nil {
 		return nil, err
 	}
@@ -199,15 +198,16 @@ func (c *Counts) Lines(ctx context.Context, source string, gcda []byte) (Lines, 
 	return l, nil
 }
 
-// parseGcov reads gcov's JSON.
+// parseGcov reads gcov's JSON. Counters are read while other CPUs count: gcov, which
+// makes the sums of some of them out of others, may come to less than none.
 func parseGcov(text []byte) (Lines, error) {
 	var doc struct {
 		Files []struct {
 			File  string
 			Lines []struct {
-				Line    int    `json:"line_number"`
-				Count   uint64 `json:"count"`
-				Blocked bool   `json:"unexecuted_block"`
+				Line    int   `json:"line_number"`
+				Count   int64 `json:"count"`
+				Blocked bool  `json:"unexecuted_block"`
 			}
 		}
 	}
@@ -217,7 +217,7 @@ func parseGcov(text []byte) (Lines, error) {
 	all := make(Lines)
 	for _, f := range doc.Files {
 		for _, l := range f.Lines {
-			all.add(path.Clean(f.File), l.Line, Ran{l.Count, l.Count > 0 && l.Blocked})
+			all.add(path.Clean(f.File), l.Line, Ran{uint64(max(l.Count, 0)), l.Count > 0 && l.Blocked})
 		}
 	}
 	return all, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -109,14 +110,18 @@ func sourceLines(ctx context.Context, vmlinux string, addresses []uint64) (map[u
 	if len(addresses) == 0 {
 		return nil, nil
 	}
-	cmd := command(ctx, "", nil, "addr2line", "-a", "-i", "-e", vmlinux)
+	dir := filepath.Dir(vmlinux)
+	cmd, release, err := confined(ctx, dir, []string{dir}, nil, nil, "addr2line", "-a", "-i", "-e", vmlinux)
+	if err != nil {
+		return nil, err
+	}
 	var in strings.Builder
 	for _, a := range addresses {
 		fmt.Fprintf(&in, "%#x\n", a)
 	}
 	cmd.Stdin = strings.NewReader(in.String())
 	out, err := run(cmd)
-	if err != nil {
+	if err := errors.Join(err, release()); err != nil {
 		return nil, err
 	}
 	all := make(map[uint64]string)

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"bufio"
 	"context"
 	"debug/elf"
 	"encoding/hex"
@@ -75,7 +74,7 @@ func (i Image) Forget() error { return os.RemoveAll(filepath.Dir(i.Vmlinux)) }
 // it is whole.
 func (b *build) store(ctx context.Context, entry string) error {
 	image := Image{Base: b.Base.Version}
-	release, err := os.ReadFile(filepath.Join(b.out(), "include/config/kernel.release"))
+	release, err := readMade(b.out(), "include/config/kernel.release")
 	if err != nil {
 		return err
 	}
@@ -85,17 +84,15 @@ func (b *build) store(ctx context.Context, entry string) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	for from, to := range map[string]string{
-		filepath.Join(b.out(), "vmlinux"): "vmlinux.debug",
-		filepath.Join(b.out(), ".config"): "config",
-		b.log():                           "build.log",
-	} {
-		if err := copyFile(from, filepath.Join(tmp, to)); err != nil {
-			return err
-		}
+	if err := errors.Join(
+		copyMade(b.out(), "vmlinux", filepath.Join(tmp, "vmlinux.debug")),
+		copyMade(b.out(), ".config", filepath.Join(tmp, "config")),
+		copyFile(b.log(), filepath.Join(tmp, "build.log")),
+	); err != nil {
+		return err
 	}
 	image.Vmlinux = filepath.Join(tmp, "vmlinux")
-	if _, err := run(command(ctx, "", nil, "objcopy", "--strip-debug", image.debug(), image.Vmlinux)); err != nil {
+	if _, err := runConfined(ctx, tmp, nil, []string{tmp}, nil, "objcopy", "--strip-debug", image.debug(), image.Vmlinux); err != nil {
 		return err
 	}
 	if image.DebugSHA256, err = hashFile(image.debug()); err != nil {
@@ -155,11 +152,15 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
+	return copyTo(in, to)
+}
+
+func copyTo(from io.Reader, to string) error {
 	out, err := os.Create(to)
 	if err != nil {
 		return err
 	}
-	_, err = bufio.NewReader(in).WriteTo(out)
+	_, err = io.Copy(out, from)
 	return errors.Join(err, out.Close())
 }
 

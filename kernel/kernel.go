@@ -137,13 +137,25 @@ func run(cmd *exec.Cmd) ([]byte, error) {
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, fmt.Errorf("%s is not installed; type \"make deps\"", cmd.Args[0])
 	}
-	if full := diskFull(stderr.Bytes(), cmd.Args[0], cmd.Dir); err != nil && full != nil {
+	tool, _, _ := strings.Cut(shown(cmd), " ")
+	if full := diskFull(stderr.Bytes(), tool, cmd.Dir); err != nil && full != nil {
 		return nil, full
 	}
+	if none := noSandbox(err, stderr.Bytes()); none != nil {
+		return nil, none
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, tail(stderr.Bytes(), 20))
+		return nil, fmt.Errorf("%s: %w\n%s", shown(cmd), err, tail(stderr.Bytes(), 20))
 	}
 	return out, nil
+}
+
+// shown is what a command is, without the sandbox around it.
+func shown(cmd *exec.Cmd) string {
+	if cmd.Args[0] == SandboxName {
+		return strings.Join(cmd.Args[2:], " ")
+	}
+	return strings.Join(cmd.Args, " ")
 }
 
 var diskFullRE = regexp.MustCompile(`(?m)^.*?(?:(/[^\s:'"]+)['"]?: ['"]?)?(No space left on device|Disk quota exceeded)[)'"]*$`)
@@ -181,8 +193,12 @@ func hashFile(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
+	return hash(f)
+}
+
+func hash(from io.Reader) (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, from); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -2,11 +2,8 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,12 +30,14 @@ type Linter struct {
 	Name string
 	args []string // of make
 	tool string   // that make runs beside the compiler; "" if there is none
+
+	compiles bool // it looks at what make compiles, and at nothing that is up to date
 }
 
 // Linters. W1 has the compiler and kernel-doc say more, Sparse runs sparse.
 var (
-	W1     = Linter{"W=1", []string{"W=1"}, ""}
-	Sparse = Linter{"sparse", []string{"C=2", "CHECK=sparse"}, "sparse"}
+	W1     = Linter{Name: "W=1", args: []string{"W=1"}, compiles: true}
+	Sparse = Linter{Name: "sparse", args: []string{"C=2", "CHECK=sparse"}, tool: "sparse"}
 )
 
 // Lint makes the objects of sources and returns the linter's warnings, Unplaced.
@@ -67,19 +66,19 @@ func (l Linter) Lint(ctx context.Context, c Cache, s Spec, sources []string, r R
 	}
 	// What only a later patch adds must not tell equal trees apart.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return !over.has(s.Base, source) })
-	key := "lint 2 " + l.Name + digest(s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, string(version), strings.Join(sources, " "))
+	key := "lint 3 " + l.Name + digest(s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, string(version), strings.Join(sources, " "))
 	return Answer(ctx, c, key, r, func() ([]string, error) {
 		if files == nil {
 			if files, err = survey(ctx, s.Base); err != nil {
 				return nil, err
 			}
 		}
-		unlock, err := c.Lock(ctx, "work-"+s.workKey(), "another kernel of the series "+s.Series.Name, r)
+		b := s.begin(c, over, toolchain, r)
+		unlock, err := b.lock(ctx, c)
 		if err != nil {
 			return nil, err
 		}
 		defer unlock()
-		b := build{Spec: s, toolchain: toolchain, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
 		return b.lint(ctx, l, files, over, sources)
 	})
 }
@@ -88,28 +87,46 @@ func (b *build) lint(ctx context.Context, l Linter, files manifest, over overlay
 	if err := b.prepare(ctx, files, over); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(b.out(), "vmlinux")); errors.Is(err, fs.ErrNotExist) {
+	if !b.isCompiled() {
 		// Which sources the configuration builds shows in what a build leaves.
 		if err := b.compile(ctx); err != nil {
 			return nil, err
 		}
 	}
+	root, err := os.OpenRoot(b.out())
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
 	var targets []string
 	for _, source := range sources {
 		object := strings.TrimSuffix(source, ".c") + ".o"
-		if _, err := os.Stat(filepath.Join(b.out(), object)); err == nil {
-			targets = append(targets, object)
+		if _, err := root.Stat(object); err != nil {
+			continue
 		}
+		targets = append(targets, object)
 	}
 	if len(targets) == 0 {
 		return nil, nil
 	}
 	b.report.Step("look at %s with %s", strings.Join(targets, " "), l.Name)
+	if l.compiles {
+		// What an earlier look has compiled is up to date for make. One that is cut
+		// short leaves objects missing.
+		if err := os.RemoveAll(b.compiled()); err != nil {
+			return nil, err
+		}
+		for _, object := range targets {
+			if err := root.Remove(object); err != nil {
+				return nil, err
+			}
+		}
+	}
 	b.printed.text = nil
 	if err := b.runMake(ctx, &objectCounter{report: b.report, out: b.out() + "/"}, slices.Concat(l.args, targets)...); err != nil {
 		return nil, b.failed(ctx, "build", err)
 	}
-	return Unplaced(string(b.printed.text)), nil
+	return Unplaced(string(b.printed.text)), b.setCompiled()
 }
 
 // sparse calls an error what does not keep it from going on.

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -60,5 +62,48 @@ func TestBuildIgnoresWhatItDoesNotRead(t *testing.T) {
 		if image := w.mustBuild(good, text); image.Cached != cached {
 			t.Errorf("with a new %s: cached %t, want %t", file, image.Cached, cached)
 		}
+	}
+}
+
+// Make says nothing of what it does not compile: a linter that looks at its
+// output has it compile.
+func TestLintCompiles(t *testing.T) {
+	tree := make(map[string]string)
+	for path, text := range fakeTree {
+		tree[path] = text
+	}
+	tree["Makefile"] = strings.NewReplacer(
+		"vmlinux: $(O)/main.o", "vmlinux: $(O)/main.o $(O)/other.o",
+		"$(O)/main.o\n\t@mkdir", "$(O)/main.o $(O)/other.o\n\t@mkdir",
+		"$(O)/main.o: main.c", "$(O)/%.o: %.c",
+		"-Wall", "-Wall $(if $(W),-Wextra)",
+	).Replace(fakeTree["Makefile"]) + "%.o: $(O)/%.o ;\n"
+	tree["other.c"] = "int other(int unused) { return 0; }\n"
+	w := newWorld(t)
+	w.base.Dir = folder(t, tree)
+	w.base.ID = "base"
+	p, err := parsePatch("x.patch", []byte(patchOf("main.c", "return 0;", "return 1;")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := []string{"main.c", "other.c"}
+	lint := func(patches ...Patch) []string {
+		t.Helper()
+		found, err := W1.Lint(t.Context(), w.cache, Spec{Base: w.base, Series: Series{Name: "s", Patches: patches}}, sources, quiet{t})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	patched, base := lint(p), lint()
+	if len(patched) != 1 || !strings.Contains(patched[0], "other.c: warning: unused parameter") || !slices.Equal(base, patched) {
+		t.Errorf("with the patch %q, without it %q, want the warning of other.c from both", patched, base)
+	}
+	// The same question, when its answer is lost.
+	if err := os.RemoveAll(filepath.Join(w.cache.Dir, "answers")); err != nil {
+		t.Fatal(err)
+	}
+	if again := lint(); !slices.Equal(again, base) {
+		t.Errorf("asked again: %q, want %q", again, base)
 	}
 }

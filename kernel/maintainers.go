@@ -39,7 +39,7 @@ func Maintainers(ctx context.Context, c Cache, base Base, s Series, r Reporter) 
 		args, parts = append(args, path), append(parts, string(p.Text))
 	}
 	return Answer(ctx, c, "maintainers 1 "+digest(parts...), r, func() ([]string, error) {
-		out, err := run(command(ctx, base.Dir, nil, "perl", args...))
+		out, err := runConfined(ctx, base.Dir, []string{base.Dir}, []string{dir}, nil, "perl", args...)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -33,6 +34,7 @@ var (
 	nextMessage   = regexp.MustCompile(`^make(\[\d+\])?: |^  [A-Z]+ +\S+$|^\S+:\d+(:\d+)?: (fatal )?(error|warning): `)
 	warningLine   = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: warning: .*$`)
 	killedLine    = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
+	unitName      = regexp.MustCompile(`^(?:(?:In file included|\s+) from )?(?:\S*/src/)?(\S+?)\.[cS]:`)
 	objectLine    = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
 )
 
@@ -73,13 +75,29 @@ func hostFault(ctx context.Context, stage string, err error, log []byte, out str
 	if !ok {
 		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
 	}
-	if exit.ExitCode() == exitNoSandbox {
-		return &SandboxError{errors.New(tail(log, 20))}
+	if none := noSandbox(err, log); none != nil {
+		return none
 	}
 	if by := endedBy(exit.ProcessState); by != 0 {
 		return fmt.Errorf("%s: make did not run to its end: signal: %v; try again", stage, by)
 	}
 	return nil
+}
+
+// warnedObjects lists the objects whose compilers warned. What a compiler says of a
+// header stands below the names of those that include it.
+func warnedObjects(log []byte) []string {
+	var all []string
+	unit := ""
+	for line := range bytes.Lines(log) {
+		if m := unitName.FindSubmatch(line); m != nil {
+			unit = string(m[1]) + ".o"
+		}
+		if warningLine.Match(line) && unit != "" && !slices.Contains(all, unit) {
+			all = append(all, unit)
+		}
+	}
+	return all
 }
 
 // objectCounter reads make's output and reports each file that is compiled.

@@ -43,13 +43,20 @@ func (e *SandboxError) Error() string {
 }
 func (e *SandboxError) Unwrap() error { return e.Err }
 
+// noSandbox is the SandboxError of a command that ended so, and nil of all others.
+func noSandbox(err error, output []byte) error {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == exitNoSandbox {
+		return &SandboxError{errors.New(tail(output, 20))}
+	}
+	return nil
+}
+
 // confinement is what is told to the process that enters the sandbox.
 type confinement struct {
 	Root     string   // an empty folder, which the new root is mounted on
 	Readable []string // what is needed beside systemFolders
 	Writable []string
 	Dir      string
-	Command  []string // path and arguments; empty: only try
 }
 
 // systemFolders hold the tools. What does not exist is left out.
@@ -74,34 +81,67 @@ func endedBy(s *os.ProcessState) syscall.Signal {
 }
 
 // confined is command in the sandbox, unless ctx is Unconfined. It sees the
-// system's folders and readable, and writes to writable alone, which holds its
-// temporary files too. dir is in one of them. The caller calls release when the
+// system's folders and readable, and writes to writable alone, the first of which
+// holds its temporary files too. dir is in one of them. The caller calls release when the
 // command has ended.
 func confined(ctx context.Context, dir string, readable, writable []string, env []string, name string, args ...string) (cmd *exec.Cmd, release func() error, err error) {
-	if ctx.Value(unconfined{}) != nil {
-		return command(ctx, dir, env, name, args...), func() error { return nil }, nil
-	}
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s is not installed; type \"make deps\"", name)
 	}
-	tmp := filepath.Join(writable[0], ".tmp")
-	if err := os.MkdirAll(tmp, 0o755); err != nil {
-		return nil, nil, err
+	if ctx.Value(unconfined{}) != nil {
+		return command(ctx, dir, env, name, args...), func() error { return nil }, nil
+	}
+	tmp := os.DevNull
+	if len(writable) > 0 {
+		tmp = filepath.Join(writable[0], ".tmp")
+		if err := os.MkdirAll(tmp, 0o755); err != nil {
+			return nil, nil, err
+		}
 	}
 	root, err := os.MkdirTemp("", "vmtest-root-")
 	if err != nil {
 		return nil, nil, err
 	}
-	release = func() error { return errors.Join(os.Remove(root), os.RemoveAll(tmp)) }
-	cmd, err = enter(ctx, confinement{
-		Root: root, Readable: slices.Concat(readable, strangePaths()), Writable: writable,
-		Dir: dir, Command: append([]string{"/bin/sh", "-c", firstProcess, "sandbox", path}, args...),
-	}, append(env, "TMPDIR="+tmp, "HOME="+tmp))
+	release = func() error {
+		if err := os.Remove(root); err != nil || len(writable) == 0 {
+			return err
+		}
+		return os.RemoveAll(tmp)
+	}
+	cmd, err = enter(ctx, confinement{Root: root, Readable: slices.Concat(readable, strangePaths()), Writable: writable, Dir: dir},
+		append(env, "TMPDIR="+tmp, "HOME="+tmp), append([]string{path}, args...)...)
 	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
 	return cmd, release, nil
+}
+
+// runConfined is run of a confined command.
+func runConfined(ctx context.Context, dir string, readable, writable []string, env []string, name string, args ...string) ([]byte, error) {
+	cmd, release, err := confined(ctx, dir, readable, writable, env, name, args...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := run(cmd)
+	return out, errors.Join(err, release())
+}
+
+// confinedOutput returns all that a confined command prints, also beside an
+// exec.ExitError.
+func confinedOutput(ctx context.Context, dir string, readable, writable []string, env []string, name string, args ...string) ([]byte, error) {
+	cmd, release, err := confined(ctx, dir, readable, writable, env, name, args...)
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.CombinedOutput()
+	if none := noSandbox(err, out); none != nil {
+		err = none
+	}
+	if rerr := release(); rerr != nil {
+		err = rerr
+	}
+	return out, err
 }
 
 // strangePaths are the folders on PATH that systemFolders do not hold, with
@@ -121,13 +161,14 @@ func strangePaths() []string {
 
 func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
-// enter starts this program again, in new namespaces.
-func enter(ctx context.Context, c confinement, env []string) (*exec.Cmd, error) {
+// enter starts this program again, in new namespaces, where it becomes the
+// command; without one it ends.
+func enter(ctx context.Context, c confinement, env []string, cmdline ...string) (*exec.Cmd, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
 	}
-	cmd := command(ctx, "/", env, "/proc/self/exe", string(text))
+	cmd := command(ctx, "/", env, "/proc/self/exe", append([]string{string(text)}, cmdline...)...)
 	cmd.Args[0] = SandboxName
 	uid, gid := os.Getuid(), os.Getgid()
 	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC

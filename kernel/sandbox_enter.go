@@ -29,7 +29,7 @@ func EnterSandbox() {
 func enterSandbox() error {
 	runtime.LockOSThread() // privileges are a thread's, and this one becomes the command
 	var c confinement
-	if len(os.Args) != 2 {
+	if len(os.Args) < 2 {
 		return errors.New("it is entered by vmtest only")
 	}
 	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
@@ -44,11 +44,12 @@ func enterSandbox() error {
 	if err := os.Chdir(c.Dir); err != nil {
 		return err
 	}
-	if c.Command == nil {
+	if len(os.Args) == 2 {
 		return nil
 	}
-	err := unix.Exec(c.Command[0], c.Command, os.Environ())
-	return &fs.PathError{Op: "exec", Path: c.Command[0], Err: err}
+	cmdline := append([]string{"/bin/sh", "-c", firstProcess, "sandbox"}, os.Args[2:]...)
+	err := unix.Exec(cmdline[0], cmdline, os.Environ())
+	return &fs.PathError{Op: "exec", Path: cmdline[0], Err: err}
 }
 
 // devices are all that there is in /dev.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/kconfig"
 )
 
 func TestMain(m *testing.M) {
@@ -278,5 +280,54 @@ func BenchmarkSandbox(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A build goes on with nothing that the makefile of another's series has left.
+func TestForeignBuildsStayApart(t *testing.T) {
+	w := newWorld(t)
+	c, err := kconfig.Parse("frag", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trap := strings.Replace(fakeTree["Makefile"], "vmlinux: $(O)/main.o\n", "vmlinux: $(O)/main.o\n\t@cp $(O)/main.o $(O)/trap\n", 1)
+	build := func(name, foreign, makefile string, patches ...string) string {
+		t.Helper()
+		s := Series{Name: name, Foreign: foreign}
+		for _, text := range patches {
+			p, err := parsePatch("x.patch", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Patches = append(s.Patches, p)
+		}
+		if err := os.WriteFile(filepath.Join(w.base.Dir, "Makefile"), []byte(makefile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		spec := Spec{Base: w.base, Series: s, Config: c}
+		if _, err := Build(t.Context(), w.cache, spec, quiet{t}); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(w.cache.Dir, "work", spec.workKey(), "out", "trap")
+	}
+	trapped := func(trap string) bool {
+		_, err := os.Stat(trap)
+		return err == nil
+	}
+	change := func(to string) string { return patchOf("main.c", "return 0;", "return "+to+";") }
+	if !trapped(build("s", "evil.mbox", trap, change("1"))) {
+		t.Fatal("the trap was not laid")
+	}
+	if !trapped(build("s", "evil.mbox", fakeTree["Makefile"], change("2"))) {
+		t.Error("the same origin began anew")
+	}
+	if trapped(build("s", "", fakeTree["Makefile"], change("3"))) {
+		t.Error("the user's own series of that name goes on where the other's ended")
+	}
+	if trapped(build("s", "evil.mbox", fakeTree["Makefile"])) {
+		t.Error("the base goes on where the other's series ended")
+	}
+	if trapped(build("s", "other.mbox", fakeTree["Makefile"], change("4"))) {
+		t.Error("a third one's series goes on where the other's ended")
 	}
 }

@@ -216,7 +216,11 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 		return err
 	}
 	for _, path := range programs {
-		if sums[filepath.Join(suite, filepath.Base(path))], err = hashFile(path); err != nil {
+		name, inside := strings.CutPrefix(path, out+"/")
+		if !inside || filepath.Base(name) != name {
+			return &BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds %s, which is not in the folder that it was given", filepath.Join(selftestsDir, suite), path)}
+		}
+		if sums[filepath.Join(suite, name)], err = hashMade(out, name); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,64 @@
+package kernel
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// What is in a folder that a series' makefiles could write to may be anything
+// under any name: a link to a file of the user's, or a pipe that nobody writes
+// to. So nothing there is opened but by openMade.
+
+// openMade opens a regular file that make left below dir.
+func openMade(dir, name string, flag int) (*os.File, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(name, flag|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: errors.New("make left something else than a regular file")}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func readMade(dir, name string) ([]byte, error) {
+	f, err := openMade(dir, name, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+func hashMade(dir, name string) (string, error) {
+	f, err := openMade(dir, name, os.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return hash(f)
+}
+
+// copyMade copies a file that make left to a place that make cannot write to.
+func copyMade(dir, name, to string) error {
+	f, err := openMade(dir, name, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return copyTo(f, to)
+}
