@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"timens-vmtest/kernel"
 	"timens-vmtest/tests/layout"
+	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/wire"
 )
 
@@ -33,15 +37,73 @@ func (a *app) compareABI(ctx context.Context, image kernel.Image, s kernel.Spec,
 	return nil
 }
 
+// settle finds out which design a series is of: what is said, or else that whose
+// members clone3() takes by the headers of the patched tree. Where it takes none, the
+// tests that give it some have to fail as they do in the series control.
+func (a *app) settle(ctx context.Context, in inputs, s kernel.Series) (kernel.Series, error) {
+	was := s
+	if s.Design = cmp.Or(a.design, s.Design); s.Design == "" {
+		var err error
+		if s.Design, err = a.designOf(ctx, s); err != nil {
+			return was, err
+		}
+	}
+	if s.Design != wire.NoDesign || s.Name == controlSeries {
+		return s, nil
+	}
+	control, err := a.loadControl(ctx, in)
+	if err != nil {
+		return was, err
+	}
+	if s.Expect, err = verdict.JoinExpect(control.Expect, s.Expect); err != nil {
+		return was, err
+	}
+	return s, nil
+}
+
+// designOf is the design whose members the headers of the patched tree have.
+func (a *app) designOf(ctx context.Context, s kernel.Series) (string, error) {
+	base, err := a.source.Fetch(ctx, a.cache, a.progress)
+	if err != nil {
+		return "", err
+	}
+	var all []wire.Layout
+	for _, design := range wire.Designs {
+		all = append(all, layout.Of(design)...)
+	}
+	has, err := kernel.HeaderABI(ctx, base, s, namesOf(all))
+	if _, misfit := errors.AsType[*kernel.BuildError](err); misfit {
+		return wire.NoDesign, nil // who builds it is told so
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, design := range wire.Designs {
+		if wire.Has(has, layout.Of(design)) {
+			a.progress.Step("%s: clone3() takes offsets, in the design %s", s.Name, design)
+			return design, nil
+		}
+	}
+	a.progress.Step("%s: clone3() takes no offsets, and tests that give it some have to fail", s.Name)
+	return wire.NoDesign, nil
+}
+
+// namesOf are the structures' names, each once.
+func namesOf(all []wire.Layout) []string {
+	var names []string
+	for _, l := range all {
+		if !slices.Contains(names, l.Name) {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
+
 // abi is how the kernel and the tests of a series' design lay out what clone3()
 // takes.
 func (a *app) abi(ctx context.Context, image kernel.Image, s kernel.Spec) (wire.ABI, error) {
 	tests := layout.Of(s.Series.Design)
-	var names []string
-	for _, l := range tests {
-		names = append(names, l.Name)
-	}
-	record, err := image.ABI(ctx, a.cache, s, names, a.progress)
+	record, err := image.ABI(ctx, a.cache, s, namesOf(tests), a.progress)
 	record.Tests = tests
 	return record, err
 }

@@ -76,6 +76,10 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, check f
 	}
 	all := verdict.Passed
 	for _, s := range c.in.series {
+		s, err := a.settle(ctx, c.in, s)
+		if err != nil {
+			return 0, err
+		}
 		one, err := c.of(s, filepath.Join(dir, s.Name))
 		if err != nil {
 			return 0, err

@@ -68,6 +68,9 @@ func (a *app) compare(ctx context.Context, in inputs, s kernel.Series, dir strin
 	if err != nil {
 		return verdict.Comparison{}, err
 	}
+	if settled, err := a.settle(ctx, in, s); err == nil { // else each run says what is wrong
+		s = settled
+	}
 	control.Design = s.Design // the plan is the series'
 	names := pair{controlSeries, s.Name}
 	if s.Name == controlSeries {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -55,7 +54,7 @@ func (p *pathFlag) Set(value string) error {
 // defaultSeries is what "make vmtest" tests.
 const defaultSeries = "timens-offset"
 
-// defaultDesign is that of a series, a mailbox or a tree that says nothing.
+// defaultDesign is that of an initramfs without a kernel.
 const defaultDesign = "timens-offset"
 
 // defaultTimeout is that of a test, in guest time.
@@ -131,7 +130,7 @@ func (f *flags) registerSource(set *flag.FlagSet) {
 func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
 	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design, for 64 bits and, in the lane virtual, for 32, and tests/kselftest)")
-	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or "+defaultDesign+")")
+	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or the one whose members the headers of its kernel have, or "+wire.NoDesign+")")
 	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
 }
 
@@ -208,9 +207,6 @@ func (f *flags) check(root string) error {
 	}
 	return nil
 }
-
-// designOf is the design to test a series for, given what its file says.
-func (f *flags) designOf(said string) string { return cmp.Or(f.design, said, defaultDesign) }
 
 // testFolders are the test packages for a design, and which of them one lane
 // only runs: under QEMU's emulation with several threads one of some hundred

@@ -12,7 +12,8 @@ import (
 // prefix is a series up to one of its patches: what a bisection would meet.
 type prefix struct {
 	series kernel.Series // that patch is its last
-	n, of  int           // which patch it is, of how many; 0 is the base
+	n, of  int           // which patch it is, of how many
+	base   bool          // without any patch: what is at fault there is no patch's fault
 }
 
 func (p prefix) patch() kernel.Patch { return p.series.Patches[p.n-1] }
@@ -23,6 +24,12 @@ func (p prefix) String() string      { return fmt.Sprintf("%d/%d %s", p.n, p.of,
 func to(n int, s kernel.Series) prefix {
 	p := prefix{series: s, n: n, of: len(s.Patches)}
 	p.series.Patches = s.Patches[:n]
+	return p
+}
+
+// without is what a prefix is to be compared with.
+func (p prefix) without() prefix {
+	p.base, p.series.Patches = true, nil
 	return p
 }
 
@@ -99,7 +106,7 @@ func answerOf(ctx context.Context, s step, at prefix) (verdict.Cell, error) {
 		return verdict.Cell{Answer: verdict.Faultless}, nil
 	}
 	if blamesPatch(err) && s.heavy && ctx.Err() == nil {
-		if berr := s.ask(ctx, to(0, at.series)); berr != nil {
+		if berr := s.ask(ctx, at.without()); berr != nil {
 			return verdict.Cell{}, fmt.Errorf("the base itself, %s: %v", s.name, berr) // no patch is to blame
 		}
 	}

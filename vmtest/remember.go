@@ -66,7 +66,7 @@ func (a *app) runKey(ctx context.Context, in inputs, s kernel.Series) (string, e
 	if err != nil {
 		return "", err
 	}
-	parts := []string{"run 1", image.BuildID, image.ConfigSHA256, archive.Plan.ID, qemu, a.lane, a.accel, a.long.String(), string(s.Expect), string(in.allow)}
+	parts := []string{"run 2", image.VmlinuxSHA256, image.ConfigSHA256, archive.Plan.ID, qemu, a.lane, a.accel, a.long.String(), string(s.Expect), string(in.allow)}
 	if a.coverage { // it is of the lines of the patches
 		parts = append(parts, string(s.Floor))
 		for _, p := range s.Patches {

@@ -118,10 +118,14 @@ var smallPlan = regexp.MustCompile(`^timens\.Test(Clock|Offset)`)
 // which come last in a series, those that pass on the base and are to pass with
 // the series. So it is with all tests until clone3() has what they are about. Leaks of tasks and
 // namespaces are found by tests, those of memory by kmemleak at the end of a boot,
-// if it is in the configuration.
+// if it is in the configuration. The base is asked in the lanes of the patch that
+// it is asked for.
 func (c checker) boots(ctx context.Context, at prefix) error {
 	a, s := *c.app, at.series
 	if !at.last() {
+		a.lane = lanes[a.lane][0]
+	}
+	if !at.last() || at.base {
 		with, err := verdict.ParseExpect(s.Expect)
 		if err != nil {
 			return err
@@ -139,7 +143,6 @@ func (c checker) boots(ctx context.Context, at prefix) error {
 		if !complete {
 			s.Design, s.Expect = wire.NoDesign, nil
 		}
-		a.lane = lanes[a.lane][0]
 		if a.runRE != nil {
 			archive, err := a.buildArchive(ctx, a.initramfsSpec(s.Design, c.in.config))
 			if errors.Is(err, initramfs.ErrEmptyPlan) || err == nil && len(archive.Plan.In(a.lane).Tests) == 0 {
@@ -147,7 +150,11 @@ func (c checker) boots(ctx context.Context, at prefix) error {
 			}
 		}
 	}
-	dir := filepath.Join(c.dir, fmt.Sprintf("%04d", at.n))
+	name := fmt.Sprintf("%04d", at.n)
+	if at.base {
+		name += "-base"
+	}
+	dir := filepath.Join(c.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -127,7 +127,7 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		return inputs{}, usagef("-coverage: give the series whose lines are to be counted, by -series or -range")
 	}
 	if len(all) == 0 { // a tree that is to be tested as it stands
-		in.series = []kernel.Series{{Name: "tree", Patches: extra, Expect: in.every, Design: a.designOf("")}}
+		all = []kernel.Series{{Name: "tree", Foreign: a.origin("", kernel.Series{})}}
 	}
 	seen := make(map[string]bool)
 	for _, s := range all {
@@ -135,9 +135,6 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 			return inputs{}, usagef("-series: there are two series %s", s.Name)
 		}
 		seen[s.Name] = true
-		if s.Expect, err = verdict.JoinExpect(in.every, s.Expect); err != nil {
-			return inputs{}, usagef("series %s: %w", s.Name, err)
-		}
 		if _, err := verdict.ParseFloor(s.Floor); err != nil {
 			return inputs{}, usagef("series %s: %w", s.Name, err)
 		}
@@ -145,7 +142,9 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		if a.coverage && !s.Countable() {
 			return inputs{}, usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
 		}
-		s.Design = a.designOf(s.Design)
+		if s.Expect, err = verdict.JoinExpect(in.every, s.Expect); err != nil {
+			return inputs{}, usagef("series %s: %w", s.Name, err)
+		}
 		in.series = append(in.series, s)
 	}
 	return in, nil
@@ -156,6 +155,7 @@ func (a *app) loadSeries(ctx context.Context) ([]kernel.Series, error) {
 	if a.commits != "" {
 		s, base, err := kernel.LoadRange(ctx, a.source.Tree, a.commits)
 		a.source.Commit = base
+		s.Foreign = a.origin("", s)
 		return []kernel.Series{s}, err
 	}
 	var all []kernel.Series
@@ -164,6 +164,7 @@ func (a *app) loadSeries(ctx context.Context) ([]kernel.Series, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.Foreign = a.origin(which, s)
 		all = append(all, s)
 	}
 	return all, nil
@@ -248,10 +249,14 @@ func (a *app) trouble(err error) verdict.Trouble {
 // when it returns, whatever it returns.
 func (a *app) gather(ctx context.Context, in inputs, s kernel.Series, dir string, run *verdict.Run) error {
 	began := time.Now()
-	if err := writeInputs(dir, *run, in, s); err != nil {
-		return err
+	err := vm.Check()
+	if err == nil {
+		s, err = a.settle(ctx, in, s)
 	}
-	if err := vm.Check(); err != nil {
+	if werr := writeInputs(dir, *run, in, s); werr != nil {
+		return werr
+	}
+	if err != nil {
 		return err
 	}
 	// Side by side, and what fails stops the rest: a test that does not compile

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"timens-vmtest/kernel"
@@ -19,26 +20,64 @@ func (a *app) confine(ctx context.Context) (context.Context, error) {
 	if _, none := errors.AsType[*kernel.SandboxError](err); !none {
 		return ctx, err
 	}
-	if foreign := a.foreign(); a.sandbox == "on" || foreign != "" {
-		if foreign == "" {
-			foreign = "it"
+	if all := a.foreign(); a.sandbox == "on" || all != nil {
+		who := "it"
+		if all != nil {
+			who = all[0]
 		}
-		return nil, fmt.Errorf("%w; pass -sandbox off if you trust %s with all that you may do", err, foreign)
+		return nil, fmt.Errorf("%w; pass -sandbox off if you trust %s with all that you may do", err, who)
 	}
 	a.progress.Step("no sandbox: %v", err)
 	return kernel.Unconfined(ctx), nil
 }
 
-// foreign names the first thing that is built and is neither of this checkout
-// nor the user's own tree; empty if there is none.
-func (a *app) foreign() string {
+// foreign names what is built and is neither of this checkout nor the user's own
+// tree.
+func (a *app) foreign() []string {
+	var all []string
 	for _, s := range a.series {
-		if strings.ContainsRune(s, '/') || strings.Contains(s, ".mb") {
-			return "series " + s
+		if a.isForeign(s) {
+			all = append(all, "series "+s)
 		}
 	}
 	for _, p := range a.patches {
-		return "patch " + p
+		if a.isForeign(p) {
+			all = append(all, "patch "+p)
+		}
 	}
-	return ""
+	return all
+}
+
+// isForeign says that a series or patch is a mailbox, or a path that leads out of
+// this checkout.
+func (a *app) isForeign(which string) bool {
+	if kernel.IsMailbox(which) {
+		return true
+	}
+	dir, err := filepath.Abs(kernel.SeriesFolder(a.patchesDir(), which))
+	if err != nil {
+		return true
+	}
+	inside, err := filepath.Rel(a.root, dir)
+	return err != nil || !filepath.IsLocal(inside)
+}
+
+// origin is a series' Foreign: the paths of what is others' work, and of a mailbox
+// what it holds, as the next one may have the same name.
+func (a *app) origin(which string, s kernel.Series) string {
+	var all []string
+	switch {
+	case kernel.IsMailbox(which):
+		for _, p := range s.Patches {
+			all = append(all, string(p.Text))
+		}
+	case a.isForeign(which):
+		all = append(all, which)
+	}
+	for _, p := range a.patches {
+		if a.isForeign(p) {
+			all = append(all, p)
+		}
+	}
+	return strings.Join(all, "\n")
 }

@@ -457,10 +457,11 @@ func TestDesigns(t *testing.T) {
 			}
 		}
 	}
-	for want, given := range map[string][2]string{"inline-ns": {"inline-ns", "namespaces"}, "namespaces": {"", "namespaces"}, defaultDesign: {}} {
-		f := flags{design: given[0]}
-		if got := f.designOf(given[1]); got != want {
-			t.Errorf("-design %q and a series of %q: %s, want %s", given[0], given[1], got, want)
+	for want, given := range map[string][2]string{"inline-ns": {"inline-ns", "namespaces"}, "namespaces": {"", "namespaces"}, wire.NoDesign: {}} {
+		a := app{flags: flags{design: given[0], source: kernel.Source{Tree: "testdata/tree"}}, progress: newProgress()}
+		a.root = ".."
+		if s, err := a.settle(t.Context(), inputs{}, kernel.Series{Design: given[1]}); err != nil || s.Design != want {
+			t.Errorf("-design %q and a series of %q: %s, %v, want %s", given[0], given[1], s.Design, err, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -25,7 +26,7 @@ func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
 			return 0, err
 		}
 		about, _, _ := strings.Cut(s.About, ". ")
-		fmt.Printf("%-15s %d patches, design %s: %s\n", name, len(s.Patches), a.designOf(s.Design), strings.TrimSuffix(about, "."))
+		fmt.Printf("%-15s %d patches, design %s: %s\n", name, len(s.Patches), cmp.Or(s.Design, "by its headers"), strings.TrimSuffix(about, "."))
 	}
 	return 0, nil
 }
@@ -39,7 +40,7 @@ func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	fmt.Printf("%s, design %s\n", s.Name, a.designOf(s.Design))
+	fmt.Printf("%s, design %s\n", s.Name, cmp.Or(s.Design, "by its headers"))
 	if s.About != "" {
 		fmt.Println(s.About)
 	}

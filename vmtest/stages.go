@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -47,7 +48,7 @@ func (a *app) buildOne(ctx context.Context, in inputs) (kernel.Image, error) {
 // initramfsVerb builds the archive and prints its tests.
 func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	noKernel := kconfig.Config{} // and so none of the tests that are for some only
-	archive, err := a.buildArchive(ctx, a.initramfsSpec(a.designOf(""), noKernel))
+	archive, err := a.buildArchive(ctx, a.initramfsSpec(cmp.Or(a.design, defaultDesign), noKernel))
 	if err != nil {
 		return 0, err
 	}
@@ -72,6 +73,9 @@ func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	}
 	in, err := a.loadOne(ctx)
 	if err != nil {
+		return 0, err
+	}
+	if in.series[0], err = a.settle(ctx, in, in.series[0]); err != nil {
 		return 0, err
 	}
 	spec := a.initramfsSpec(in.series[0].Design, in.config)

@@ -87,7 +87,7 @@ func TestAttribute(t *testing.T) {
 		got[l.N] = l
 	}
 	for prefix, want := range map[string]string{
-		"// SPDX": comment, "#include": directive, " * A comment": comment, " */": comment,
+		"// SPDX": verdict.CommentLine, "#include": directive, " * A comment": verdict.CommentLine, " */": verdict.CommentLine,
 		"static int answer": declarator, "static int __init": declarator, "\treturn late": atBoot,
 		"#ifdef": directive, "\t  int y)": declarator, "{": brace, "\tint err": declarator, "\t    y < 0": declarator,
 		"\t} else": brace, "out:": brace, "#define": directive, "\t((x)": directive, "#else": directive,
@@ -109,8 +109,8 @@ func TestAttribute(t *testing.T) {
 			t.Errorf("%q: got %+v, want %+v", l.Text, l, want)
 		}
 	}
-	if l := got[3]; l.Uncounted != blank {
-		t.Errorf("line 3 is %q, want %q", l.Uncounted, blank)
+	if l := got[3]; l.Uncounted != verdict.BlankLine {
+		t.Errorf("line 3 is %q, want %q", l.Uncounted, verdict.BlankLine)
 	}
 }
 
@@ -124,8 +124,8 @@ func TestAttributeWholeFile(t *testing.T) {
 		"arch/x86/entry/vdso/vclock_gettime.c":  vdso,
 		"arch/x86/include/asm/vdso/getrandom.h": vdso,
 		"kernel/Kconfig":                        notC,
-		"arch/x86/entry/vdso/vma.c":             notBuilt,
-		"kernel/other.c":                        notBuilt,
+		"arch/x86/entry/vdso/vma.c":             verdict.NotBuilt,
+		"kernel/other.c":                        verdict.NotBuilt,
 	} {
 		c := attribute([]kernel.FileDiff{changed(path)}, []test{{"p.TestA", kernel.Lines{path: {1: {Count: 1}}}}}, map[string]string{"kernel/check.c": "x"}, nil)
 		for _, l := range c.Files[0].Lines {

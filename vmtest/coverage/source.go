@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/verdict"
 )
 
 // Why a line cannot be counted.
@@ -13,11 +14,8 @@ const (
 	notKernel  = "no part of the kernel: documentation, tools, selftests"
 	vdso       = "vDSO: runs in user space"
 	notC       = "not C"
-	notBuilt   = "not built in this configuration"
 	leftOut    = "left out of this configuration by #if"
 	atBoot     = "__init: runs before the first test"
-	blank      = "blank"
-	comment    = "comment"
 	directive  = "preprocessor"
 	brace      = "brace or label"
 	declarator = "no code of its own: a declaration, or a part of a statement"
@@ -33,7 +31,7 @@ func wholeFile(file string, profiled map[string]string) string {
 	case ext != ".c" && ext != ".h":
 		return notC
 	case ext == ".c" && profiled[file] == "":
-		return notBuilt
+		return verdict.NotBuilt
 	}
 	return ""
 }
@@ -86,9 +84,9 @@ func parseSource(text []byte, enabled map[string]bool) source {
 		var l sourceLine
 		switch {
 		case strings.TrimSpace(line) == "":
-			l.uncounted = blank
+			l.uncounted = verdict.BlankLine
 		case strings.TrimSpace(code) == "":
-			l.uncounted = comment
+			l.uncounted = verdict.CommentLine
 		case continued || strings.HasPrefix(strings.TrimSpace(code), "#"):
 			l.uncounted = directive
 			branches.take(strings.TrimSpace(code), enabled)

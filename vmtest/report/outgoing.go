@@ -103,13 +103,22 @@ func (o *outgoing) matrix(m verdict.Matrix) {
 
 func (o *outgoing) coverage(s verdict.Submission) {
 	c := s.Coverage.Coverage
-	if s.Countless || c == nil {
-		o.field("Coverage", "no changed line could be counted")
+	switch {
+	case s.Countless:
+		o.field("Coverage", "not measured: no C file of the kernel is touched")
+		return
+	case c == nil:
+		o.field("Coverage", "not measured: "+s.Coverage.Findings[0].Text)
 		return
 	}
 	o.field("Coverage", fmt.Sprintf("%s, floor %d %%", c.Summary(), c.Floor.Percent))
 	for _, m := range c.Missing {
 		o.field("", fmt.Sprintf("not executed: %s:%d: %s", m.Path, m.N, strings.TrimSpace(m.Text)))
+	}
+	for _, f := range c.Files {
+		if slices.ContainsFunc(f.Lines, func(l verdict.CoveredLine) bool { return l.Uncounted == verdict.NotBuilt }) {
+			o.field("", "not compiled: "+f.Path+", "+verdict.NotBuilt)
+		}
 	}
 }
 

@@ -140,7 +140,7 @@ var covered = verdict.CoverageResult{
 		{Op: "+", N: 12, Text: "\tif (copy(x) && y)", Count: 9, Partly: true, Tests: []int{0, 1, 2, 3}},
 		{Op: "+", N: 13, Text: "\t\treturn -EFAULT;"},
 		{Op: "+", N: 40, Text: "\treturn 0;", Count: 1, Tests: []int{1}},
-	}}},
+	}}, {Path: "arch/arm64/kernel/vdso.c", Lines: []verdict.CoveredLine{{Op: "+", N: 9, Text: "\tsetup();", Uncounted: verdict.NotBuilt}}}},
 }
 
 func TestComparisonGolden(t *testing.T) {

@@ -54,7 +54,7 @@ func Submission(w io.Writer, dir string, s verdict.Submission) error {
 		printIdle(w, s.Tests.Idle())
 		switch {
 		case s.Countless:
-			fmt.Fprintln(w, "coverage the series changes no line that could be counted")
+			fmt.Fprintln(w, "coverage not measured: the series touches no C file of the kernel")
 		case s.Coverage.Coverage != nil:
 			coverageSummary(w, filepath.Join(dir, "coverage"), s.Coverage.Coverage)
 		}

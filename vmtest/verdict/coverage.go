@@ -20,6 +20,14 @@ type Coverage struct {
 	Files []CoveredFile `json:"files"`
 }
 
+// Some of the reasons why an added line cannot be counted: it holds no code, or
+// its file is in no kernel of this configuration.
+const (
+	BlankLine   = "blank"
+	CommentLine = "comment"
+	NotBuilt    = "not built in this configuration"
+)
+
 // CoveredFile is one file of the diff from the base to the whole series.
 type CoveredFile struct {
 	Path  string        `json:"path"`
@@ -138,6 +146,7 @@ func judgeCoverage(e Evidence, f *findings) *CoverageResult {
 		}
 	}
 	switch {
+	case r.codeless():
 	case r.Countable == 0 && floor.Percent > 0:
 		f.add(Failed, "coverage: the series changes no line that can be counted, and the floor is %d %%", floor.Percent)
 	case r.Percent() < floor.Percent:
@@ -146,7 +155,21 @@ func judgeCoverage(e Evidence, f *findings) *CoverageResult {
 	return r
 }
 
+// codeless says that the series adds nothing but comments and blank lines, if
+// anything.
+func (c CoverageResult) codeless() bool {
+	for reason := range c.Uncounted {
+		if reason != BlankLine && reason != CommentLine {
+			return false
+		}
+	}
+	return c.Countable == 0
+}
+
 // Summary is "41 of 43 changed lines executed (95 %)".
 func (c CoverageResult) Summary() string {
+	if c.codeless() {
+		return "no line of code is added"
+	}
 	return fmt.Sprintf("%d of %d changed lines executed (%d %%)", c.Executed, c.Countable, c.Percent())
 }

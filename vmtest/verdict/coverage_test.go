@@ -53,6 +53,13 @@ func measured(ran, missing int) *Coverage {
 	return &Coverage{Tests: []string{"p.TestA", "p.TestB"}, Files: []CoveredFile{f}}
 }
 
+// notBuilt is coverage of a line that is in no kernel of this configuration.
+func notBuilt() *Coverage {
+	c := measured(0, 1)
+	c.Files[0].Lines[3].Uncounted = "not built"
+	return c
+}
+
 func TestJudgeCoverage(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*Evidence)
@@ -65,8 +72,10 @@ func TestJudgeCoverage(t *testing.T) {
 		"floor of its own":          {func(e *Evidence) { e.Coverage, e.Floor = measured(8, 1), []byte("88 # it is hard") }, Passed, ""},
 		"below its own":             {func(e *Evidence) { e.Coverage, e.Floor = measured(8, 1), []byte("89 # it is hard") }, Failed, "the floor is 89 %"},
 		"a bad floor":               {func(e *Evidence) { e.Coverage, e.Floor = measured(9, 0), []byte("89") }, Unjudged, "no reason"},
-		"nothing to count":          {func(e *Evidence) { e.Coverage = measured(0, 0) }, Failed, "changes no line that can be counted"},
-		"nothing to count, as said": {func(e *Evidence) { e.Coverage, e.Floor = measured(0, 0), []byte("0 # headers") }, Passed, ""},
+		"comments alone":            {func(e *Evidence) { e.Coverage = measured(0, 0) }, Passed, ""},
+		"nothing is added":          {func(e *Evidence) { e.Coverage = &Coverage{} }, Passed, ""},
+		"nothing to count":          {func(e *Evidence) { e.Coverage = notBuilt() }, Failed, "changes no line that can be counted"},
+		"nothing to count, as said": {func(e *Evidence) { e.Coverage, e.Floor = notBuilt(), []byte("0 # headers") }, Passed, ""},
 		"not measured":              {func(e *Evidence) {}, Unjudged, "there is no coverage.json"},
 		"ran in no test":            {func(e *Evidence) { e.Coverage = measured(9, 0); e.Coverage.Files[0].Lines[4].Tests = []int{2} }, Unjudged, "ran, and in no test"},
 		"not asked for":             {func(e *Evidence) { e.Coverage, e.Run.Coverage = measured(0, 9), false }, Passed, ""},

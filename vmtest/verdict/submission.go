@@ -11,7 +11,7 @@ type Submission struct {
 	Whole     bool       // Tests and Coverage were asked for: no patch has a fault, or it was to go on
 	Tests     Comparison // without and with the series
 	Coverage  Result     // a run that counted; zero if Countless
-	Countless bool       // the series changes no line that could be counted
+	Countless bool       // the series touches no C file of the kernel, whose lines could be counted
 
 	ABI         []string   // what changes for user space
 	Maintainers []string   // addresses

@@ -53,15 +53,17 @@ func (a ABI) Moved() []string {
 
 // Whole reports whether the kernel has every structure and member that the tests
 // have.
-func (a ABI) Whole() bool {
-	for _, kernel := range [][]Layout{a.X86_64, a.I386} {
-		for _, want := range a.Tests {
-			i := slices.IndexFunc(kernel, func(l Layout) bool { return l.Name == want.Name })
-			if i < 0 || slices.ContainsFunc(want.Members, func(m Member) bool {
-				return !slices.ContainsFunc(kernel[i].Members, func(has Member) bool { return has.Name == m.Name })
-			}) {
-				return false
-			}
+func (a ABI) Whole() bool { return Has(a.X86_64, a.Tests) && Has(a.I386, a.Tests) }
+
+// Has reports whether every structure and member of tests is among those of a
+// kernel, wherever in it.
+func Has(kernel, tests []Layout) bool {
+	for _, want := range tests {
+		i := slices.IndexFunc(kernel, func(l Layout) bool { return l.Name == want.Name })
+		if i < 0 || slices.ContainsFunc(want.Members, func(m Member) bool {
+			return !slices.ContainsFunc(kernel[i].Members, func(has Member) bool { return has.Name == m.Name })
+		}) {
+			return false
 		}
 	}
 	return true
