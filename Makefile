@@ -11,7 +11,9 @@ RUN    :=
 ARGS   :=
 comma  := ,
 
-CHOICES = $(if $(SERIES),-series '$(SERIES)') $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)') $(ARGS)
+FROM    = $(if $(SERIES),-series '$(SERIES)')
+TESTS   = $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)')
+CHOICES = $(FROM) $(TESTS) $(ARGS)
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
@@ -28,8 +30,8 @@ NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
 
-# The scripts start hundreds of programs, which takes each a quarter of a second
-# with the race detector: one of them, with both lanes, is run with it.
+# The scripts start hundreds of programs, and with the race detector each takes a
+# quarter of a second longer: only the script with both lanes runs with it.
 test: deps build
 	go vet ./...
 	GOARCH=386 go vet ./tests/...
@@ -42,19 +44,22 @@ test: deps build
 build:
 	@go build -o bin/vmtest ./vmtest
 
-shell kernel initramfs: deps build
-	@bin/vmtest $@ $(CHOICES)
+shell kernel: deps build
+	@bin/vmtest $@ $(FROM) $(ARGS)
+
+initramfs: deps build
+	@bin/vmtest initramfs $(if $(RUN),-run '$(RUN)') $(ARGS)
 
 series: deps build
 	@bin/vmtest series list
 
 # Holds every patch of all series, or of SERIES=name, to the rules: see README.
 check: deps build
-	@bin/vmtest series check $(ARGS) $(subst $(comma), ,$(SERIES))
+	@bin/vmtest series check $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
 # All that a maintainer will ask of every series, or of SERIES=name: see README.
 presubmit: deps build
-	@bin/vmtest presubmit $(ARGS) $(subst $(comma), ,$(SERIES))
+	@bin/vmtest presubmit $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
 # Prints how many times slower than the floor we are: see README.
 #   make bench BENCH=Lanes    one benchmark
@@ -62,13 +67,13 @@ bench: deps build
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench
 
 # Runs the virtual lane N times beside a neighbour that burns all CPUs: the same
-# must happen at the same guest time.
+# must happen, after nearly the same guest time.
 steady: deps build
 	go test -count=1 -v -timeout 2h ./vmtest/bench -run '^TestSteady$$' -args -steady $(or $(N),10) -- $(CHOICES)
 
 # The tests of long waits, with waits of 400 days.
 long: deps build
-	@bin/vmtest run -lane virtual -run '\.TestLong' -long 9600h -timeout 1h $(if $(SERIES),-series '$(SERIES)') $(ARGS)
+	@bin/vmtest run -lane virtual -run '\.TestLong' -long 9600h -timeout 1h $(FROM) $(ARGS)
 
 # Boots guests that misbehave and checks what is made of them: see README.
 #   make canary RUN=oops      one behaviour
@@ -83,12 +88,13 @@ canary: deps build
 #   make mutants UPDATE=yes      store what caught each
 mutants: deps build
 	@go build -o bin/mutants-run ./tests/mutants
-	@bin/mutants-run $(if $(SERIES),-series '$(SERIES)') $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(ARGS)
+	@bin/mutants-run $(FROM) $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(ARGS)
 
 clean:
 	rm -rf bin results
 
-# What a kernel build and a virtual machine need. Go itself is not among them.
+# What builds, checks, selftests, a virtual machine and benchmarks need. Go itself
+# is not among them.
 PACKAGES := bc bison cpio flex gcc git libc6-dev libcap-dev libelf-dev make perl-base qemu-system-x86 sparse xz-utils
 
 deps:
