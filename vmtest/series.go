@@ -70,12 +70,12 @@ func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
 	fmt.Printf(`%[1]s is linux-%[2]s with %[3]s as commits. Change them there, for example by
 
     cd %[1]s && git rebase -i linux-%[2]s
-    vmtest run -tree %[1]s            tests it as it stands
+    %[4]s run -tree %[1]s            tests it as it stands
 
 and write the patches back:
 
-    vmtest series export %[3]s %[1]s
-`, shortPath(dir), base.Version, args[0])
+    %[4]s series export %[3]s %[1]s
+`, shortPath(dir), base.Version, args[0], os.Args[0])
 	return 0, nil
 }
 

@@ -50,7 +50,7 @@ type Guest struct {
 }
 
 // icountShift makes an instruction take 2^icountShift ns of virtual time: 16 ns,
-// about what TCG takes for one here, so that a plan takes as long in both
+// about what TCG takes for one on a present-day PC, so that a plan takes as long in both
 // lanes: what waits by looking at the clock takes twice as long with each shift
 // less. From 5 on, a system call takes 50 us and more, and bounds get loose. A
 // bare boot takes 1 s of a CPU with any shift from 2 to 6.
