@@ -123,36 +123,6 @@ func (s Spec) begin(c Cache, over overlay, toolchain string, r Reporter) *build 
 	return b
 }
 
-// lock keeps others out of the work folder.
-func (b *build) lock(ctx context.Context, c Cache) (unlock func(), err error) {
-	return c.Lock(ctx, "work-"+b.workKey(), "another kernel of the series "+b.Series.Name, b.report)
-}
-
-// workKey names the folder in which builds of one series follow each other, so
-// that a changed patch costs what make needs for it and no more. It is the same
-// in every checkout: a fresh clone goes on where the last one was.
-func (s Spec) workKey() string {
-	name := s.Series.Name
-	if s.foreign() != "" {
-		name = "the work of others"
-	}
-	parts := []string{s.Base.Dir, name}
-	for _, o := range s.Config.Options {
-		if name := filepath.Base(o.File); !slices.Contains(parts, name) {
-			parts = append(parts, name)
-		}
-	}
-	return digest(parts...)[:16]
-}
-
-// foreign is the series' Foreign, unless it is the base that is built.
-func (s Spec) foreign() string {
-	if len(s.Series.Patches) == 0 {
-		return ""
-	}
-	return s.Series.Foreign
-}
-
 func (s Spec) saveLog(from string) error {
 	if s.Log == "" {
 		return nil
@@ -211,10 +181,6 @@ type build struct {
 func (b *build) out() string { return filepath.Join(b.dir, "out") }
 func (b *build) log() string { return filepath.Join(b.dir, "make.log") }
 
-// making is a file that is there while make runs, and stays if make was killed:
-// then an object may be half written, and look newer than its source.
-func (b *build) making() string { return filepath.Join(b.dir, "making") }
-
 func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 	if err := os.RemoveAll(b.compiled()); err != nil {
 		return err
@@ -254,108 +220,6 @@ func (b *build) prepare(ctx context.Context, files manifest, over overlay) error
 	return b.configureOnce(ctx, files, over)
 }
 
-// admit empties the build folder of what another's series has left in it.
-func (b *build) admit() error {
-	if b.foreign() == "" {
-		return nil
-	}
-	memory := filepath.Join(b.dir, "foreign")
-	text, err := os.ReadFile(memory)
-	if err == nil && string(text) == b.foreign() {
-		return nil
-	}
-	if err == nil {
-		b.report.Step("the last build in %s was of another series: begin anew", b.out())
-	}
-	if err := errors.Join(os.RemoveAll(b.compiled()), os.RemoveAll(b.out()), os.MkdirAll(b.dir, 0o755)); err != nil {
-		return err
-	}
-	return writeFile(memory, []byte(b.foreign()))
-}
-
-// configureOnce configures unless the .config that is there was made of the
-// same requests by the same Kconfig files and tools: configuring takes longer
-// than compiling one file.
-func (b *build) configureOnce(ctx context.Context, files manifest, over overlay) error {
-	parts := []string{b.toolchain, string(b.Config.Bytes())}
-	for _, path := range sortedKeys(files) {
-		if _, patched := over[path]; readByKconfig(path) && (!patched || !readByBuild(path)) {
-			parts = append(parts, path, files[path])
-		}
-	}
-	for _, path := range sortedKeys(over) {
-		if readByKconfig(path) && readByBuild(path) {
-			parts = append(parts, path, over[path].stamp())
-		}
-	}
-	inputs := digest(parts...)
-	memory := filepath.Join(b.dir, "configured")
-	state := func() string {
-		made, err := hashMade(b.out(), ".config")
-		if err != nil {
-			return "" // there is none
-		}
-		return inputs + " " + made
-	}
-	if text, err := os.ReadFile(memory); err == nil && string(text) == state() {
-		return nil
-	}
-	if err := b.configure(ctx); err != nil {
-		return err
-	}
-	return writeFile(memory, []byte(state()))
-}
-
-// readByKconfig says that a file may change what a configuration comes to:
-// Kconfig files, default configurations, and the makefiles and scripts that
-// Kconfig asks for the abilities of the tools.
-func readByKconfig(path string) bool {
-	name := filepath.Base(path)
-	return strings.HasPrefix(name, "Kconfig") || strings.HasPrefix(name, "Makefile") ||
-		strings.HasPrefix(path, "scripts/") || strings.HasSuffix(name, ".config") || strings.HasSuffix(name, "defconfig")
-}
-
-// configure merges the requests on tinyconfig and insists on getting them.
-func (b *build) configure(ctx context.Context) error {
-	b.report.Step("configure linux-%s", b.Base.Version)
-	steps := []func() error{
-		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
-		func() error { return b.appendConfig() },
-		func() error { return b.runMake(ctx, io.Discard, "olddefconfig") },
-	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return b.failed(ctx, "configure", err)
-		}
-	}
-	got, err := readMade(b.out(), ".config")
-	if err != nil {
-		return err
-	}
-	err = b.Config.Verify(got)
-	var lost *kconfig.LostError
-	if errors.As(err, &lost) {
-		var hints strings.Builder
-		for _, l := range lost.Lost {
-			if h := kconfig.Hint(b.src, l.Name); h != "" {
-				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
-			}
-		}
-		return &BuildError{Stage: "configure", Err: err, Shown: hints.String()}
-	}
-	return err
-}
-
-// appendConfig puts the requests behind what tinyconfig made.
-func (b *build) appendConfig() error {
-	f, err := openMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b.Config.Bytes())
-	return errors.Join(err, f.Close())
-}
-
 // compile builds vmlinux and reports every object.
 func (b *build) compile(ctx context.Context) error {
 	memory := filepath.Join(b.dir, "objects")
@@ -389,52 +253,6 @@ func (b *build) compile(ctx context.Context) error {
 		return nil
 	}
 	return os.WriteFile(memory, fmt.Appendln(nil, count.done), 0o644)
-}
-
-// compiled is a file with the inputs of the last vmlinux that was made to its end.
-func (b *build) compiled() string { return filepath.Join(b.dir, "compiled") }
-
-func (b *build) setCompiled() error { return os.WriteFile(b.compiled(), []byte(b.inputs), 0o644) }
-
-// isCompiled says that the objects are those of this very kernel, apart from
-// what a linter compiled again.
-func (b *build) isCompiled() bool {
-	text, err := os.ReadFile(b.compiled())
-	return err == nil && string(text) == b.inputs
-}
-
-// warned is a file with the objects whose compilers warned when they were last
-// made: a later make would not make them again, and know nothing of a warning.
-func (b *build) warned() string { return filepath.Join(b.dir, "warned") }
-
-func (b *build) rememberWarned() error {
-	objects := warnedObjects(b.printed.text)
-	return os.WriteFile(b.warned(), []byte(strings.Join(objects, "\n")), 0o644)
-}
-
-// forgetWarned deletes those objects.
-func (b *build) forgetWarned() error {
-	text, err := os.ReadFile(b.warned())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(b.out())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, object := range strings.Fields(string(text)) {
-		if err := root.Remove(object); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 // runMake appends make's output to the log and copies it to watch.

@@ -1,0 +1,96 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"timens-vmtest/kconfig"
+)
+
+// configureOnce configures unless the .config that is there was made of the
+// same requests by the same Kconfig files and tools: configuring takes longer
+// than compiling one file.
+func (b *build) configureOnce(ctx context.Context, files manifest, over overlay) error {
+	parts := []string{b.toolchain, string(b.Config.Bytes())}
+	for _, path := range sortedKeys(files) {
+		if _, patched := over[path]; readByKconfig(path) && (!patched || !readByBuild(path)) {
+			parts = append(parts, path, files[path])
+		}
+	}
+	for _, path := range sortedKeys(over) {
+		if readByKconfig(path) && readByBuild(path) {
+			parts = append(parts, path, over[path].stamp())
+		}
+	}
+	inputs := digest(parts...)
+	memory := filepath.Join(b.dir, "configured")
+	state := func() string {
+		made, err := hashMade(b.out(), ".config")
+		if err != nil {
+			return "" // there is none
+		}
+		return inputs + " " + made
+	}
+	if text, err := os.ReadFile(memory); err == nil && string(text) == state() {
+		return nil
+	}
+	if err := b.configure(ctx); err != nil {
+		return err
+	}
+	return writeFile(memory, []byte(state()))
+}
+
+// readByKconfig says that a file may change what a configuration comes to:
+// Kconfig files, default configurations, and the makefiles and scripts that
+// Kconfig asks for the abilities of the tools.
+func readByKconfig(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, "Kconfig") || strings.HasPrefix(name, "Makefile") ||
+		strings.HasPrefix(path, "scripts/") || strings.HasSuffix(name, ".config") || strings.HasSuffix(name, "defconfig")
+}
+
+// configure merges the requests on tinyconfig and insists on getting them.
+func (b *build) configure(ctx context.Context) error {
+	b.report.Step("configure linux-%s", b.Base.Version)
+	steps := []func() error{
+		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
+		func() error { return b.appendConfig() },
+		func() error { return b.runMake(ctx, io.Discard, "olddefconfig") },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return b.failed(ctx, "configure", err)
+		}
+	}
+	got, err := readMade(b.out(), ".config")
+	if err != nil {
+		return err
+	}
+	err = b.Config.Verify(got)
+	var lost *kconfig.LostError
+	if errors.As(err, &lost) {
+		var hints strings.Builder
+		for _, l := range lost.Lost {
+			if h := kconfig.Hint(b.src, l.Name); h != "" {
+				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
+			}
+		}
+		return &BuildError{Stage: "configure", Err: err, Shown: hints.String()}
+	}
+	return err
+}
+
+// appendConfig puts the requests behind what tinyconfig made.
+func (b *build) appendConfig() error {
+	f, err := openMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b.Config.Bytes())
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,113 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A work folder holds src, the patched tree; out, make's O=; and what has to be
+// known of the makes before the next one.
+
+// workKey names the folder in which builds of one series follow each other, so
+// that a changed patch costs what make needs for it and no more. It is the same
+// in every checkout: a fresh clone goes on where the last one was.
+func (s Spec) workKey() string {
+	name := s.Series.Name
+	if s.foreign() != "" {
+		name = "the work of others"
+	}
+	parts := []string{s.Base.Dir, name}
+	for _, o := range s.Config.Options {
+		if name := filepath.Base(o.File); !slices.Contains(parts, name) {
+			parts = append(parts, name)
+		}
+	}
+	return digest(parts...)[:16]
+}
+
+// foreign is the series' Foreign, unless it is the base that is built.
+func (s Spec) foreign() string {
+	if len(s.Series.Patches) == 0 {
+		return ""
+	}
+	return s.Series.Foreign
+}
+
+// lock keeps others out of the work folder.
+func (b *build) lock(ctx context.Context, c Cache) (unlock func(), err error) {
+	return c.Lock(ctx, "work-"+b.workKey(), "another kernel of the series "+b.Series.Name, b.report)
+}
+
+// making is a file that is there while make runs, and stays if make was killed:
+// then an object may be half written, and look newer than its source.
+func (b *build) making() string { return filepath.Join(b.dir, "making") }
+
+// admit empties the build folder of what another's series has left in it.
+func (b *build) admit() error {
+	if b.foreign() == "" {
+		return nil
+	}
+	memory := filepath.Join(b.dir, "foreign")
+	text, err := os.ReadFile(memory)
+	if err == nil && string(text) == b.foreign() {
+		return nil
+	}
+	if err == nil {
+		b.report.Step("the last build in %s was of another series: begin anew", b.out())
+	}
+	if err := errors.Join(os.RemoveAll(b.compiled()), os.RemoveAll(b.out()), os.MkdirAll(b.dir, 0o755)); err != nil {
+		return err
+	}
+	return writeFile(memory, []byte(b.foreign()))
+}
+
+// compiled is a file with the inputs of the last vmlinux that was made to its end.
+func (b *build) compiled() string { return filepath.Join(b.dir, "compiled") }
+
+func (b *build) setCompiled() error { return os.WriteFile(b.compiled(), []byte(b.inputs), 0o644) }
+
+// isCompiled says that the objects are those of this very kernel, apart from
+// what a linter compiled again.
+func (b *build) isCompiled() bool {
+	text, err := os.ReadFile(b.compiled())
+	return err == nil && string(text) == b.inputs
+}
+
+// warned is a file with the objects whose compilers warned when they were last
+// made: a later make would not make them again, and know nothing of a warning.
+func (b *build) warned() string { return filepath.Join(b.dir, "warned") }
+
+func (b *build) rememberWarned() error {
+	objects := warnedObjects(b.printed.text)
+	return os.WriteFile(b.warned(), []byte(strings.Join(objects, "\n")), 0o644)
+}
+
+// forgetWarned deletes those objects.
+func (b *build) forgetWarned() error {
+	text, err := os.ReadFile(b.warned())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(b.out())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, object := range strings.Fields(string(text)) {
+		if err := root.Remove(object); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return os.RemoveAll(b.out()) // no object: a link of the series' own
+		}
+	}
+	return nil
+}
