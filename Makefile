@@ -45,7 +45,7 @@ build:
 	@go build -o bin/vmtest ./vmtest
 
 shell kernel: deps build
-	@bin/vmtest $@ $(FROM) $(ARGS)
+	@bin/vmtest $@ $(FROM) $(if $(filter shell,$@),$(if $(RUN),-run '$(RUN)')) $(ARGS)
 
 initramfs: deps build
 	@bin/vmtest initramfs $(if $(RUN),-run '$(RUN)') $(ARGS)

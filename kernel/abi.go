@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,11 +86,8 @@ func layoutsI386(ctx context.Context, base Base, over overlay, structs []string)
 	args := append([]string{"-m32", "-g", "-fno-eliminate-unused-debug-types", "-ffreestanding", "-nostdinc", "-Wno-cpp"}, include...)
 	out, err := confinedOutput(ctx, dir, []string{base.Dir}, []string{dir}, nil, "gcc", append(args, "-c", "abi.c")...)
 	if err != nil {
-		if _, ours := errors.AsType[*exec.ExitError](err); !ours {
-			return nil, err
-		}
-		if full := diskFull(out, "gcc", dir); full != nil || ctx.Err() != nil {
-			return nil, errors.Join(full, ctx.Err())
+		if fault := hostFault(ctx, "build", err, out, dir); fault != nil {
+			return nil, fault
 		}
 		return nil, &BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", uapiHeader, err), Shown: firstError(out)}
 	}

@@ -195,7 +195,10 @@ func (b *build) make(ctx context.Context, files manifest, over overlay) error {
 func (b *build) prepare(ctx context.Context, files manifest, over overlay) error {
 	if _, err := os.Stat(b.making()); err == nil {
 		b.report.Step("the last build in %s was killed: begin anew", b.out())
-		if err := errors.Join(os.RemoveAll(b.out()), os.Remove(b.making())); err != nil {
+		if err := b.anew(); err != nil {
+			return err
+		}
+		if err := os.Remove(b.making()); err != nil {
 			return err
 		}
 	}
@@ -203,7 +206,7 @@ func (b *build) prepare(ctx context.Context, files manifest, over overlay) error
 		return err
 	}
 	if !b.isCompiled() {
-		if err := b.forgetWarned(); err != nil {
+		if err := errors.Join(os.RemoveAll(b.compiled()), b.forgetWarned()); err != nil {
 			return err
 		}
 	}

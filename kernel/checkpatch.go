@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +84,7 @@ func Checkpatch(ctx context.Context, c Cache, base Base, p Patch, r Reporter) ([
 		}
 		id = files.digest()
 	}
-	key := "checkpatch 2 " + digest(id, string(script), p.Name, string(p.Text))
+	key := "checkpatch 3 " + digest(id, string(script), p.Name, string(p.Text))
 	return Answer(ctx, c, key, r, func() ([]Complaint, error) { return checkpatch(ctx, base, p) })
 }
 
@@ -97,18 +98,19 @@ func checkpatch(ctx context.Context, base Base, p Patch) ([]Complaint, error) {
 	if err := os.WriteFile(file, p.Text, 0o644); err != nil {
 		return nil, err
 	}
-	// Its HOME is a place without a .checkpatch.conf, which could have it overlook things.
-	env := []string{"GIT_CEILING_DIRECTORIES=" + filepath.Dir(base.Dir), "HOME=" + dir}
-	args := []string{"scripts/checkpatch.pl", "--strict", "--terse", "--show-types", "--no-summary", "--color=never", file}
-	readable := []string{base.Dir}
-	if info, err := os.Lstat(filepath.Join(base.Dir, ".git")); err == nil && info.Mode().IsRegular() { // its repository is elsewhere
-		common, err := gitLine(ctx, base.Dir, "rev-parse", "--path-format=absolute", "--git-common-dir")
-		if err != nil {
-			return nil, err
-		}
-		readable = append(readable, common)
+	// It writes to the folder that it is in, and looks there for .checkpatch.conf, as
+	// it does in HOME.
+	tree := filepath.Join(dir, "tree")
+	if err := linkAll(base.Dir, tree); err != nil {
+		return nil, err
 	}
-	out, err := confinedOutput(ctx, base.Dir, readable, []string{dir}, env, "perl", args...)
+	readable, err := repositoryOf(ctx, base.Dir)
+	if err != nil {
+		return nil, err
+	}
+	env := []string{"HOME=" + dir, "GIT_CEILING_DIRECTORIES=" + dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}
+	args := []string{"scripts/checkpatch.pl", "--root=" + base.Dir, "--strict", "--terse", "--show-types", "--no-summary", "--color=never", file}
+	out, err := confinedOutput(ctx, tree, append(readable, base.Dir), []string{dir}, env, "perl", args...)
 	var all []Complaint
 	for _, m := range complaintRE.FindAllStringSubmatch(string(out), -1) {
 		all = append(all, Complaint{Type: m[2], Text: m[1]})
@@ -122,4 +124,44 @@ func checkpatch(ctx context.Context, base Base, p Patch) ([]Complaint, error) {
 		return nil, fmt.Errorf("%s says what we cannot read:\n%s", args[0], tail(out, 20))
 	}
 	return all, nil
+}
+
+// linkAll makes a folder with links to all that is in another one.
+func linkAll(from, to string) error {
+	if err := os.Mkdir(to, 0o755); err != nil {
+		return err
+	}
+	all, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, entry := range all {
+		if entry.Name() == ".checkpatch.conf" { // of a person's, who may have it overlook things
+			continue
+		}
+		if err := os.Symlink(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repositoryOf are the folders that git needs of a tree and that need not lie in it:
+// its repository, and those that this one borrows from.
+func repositoryOf(ctx context.Context, tree string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(tree, ".git")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	common, err := gitLine(ctx, tree, "rev-parse", "--path-format=absolute", "--git-common-dir")
+	if err != nil {
+		return nil, err
+	}
+	folders := []string{common}
+	counts, err := run(git(ctx, tree, "count-objects", "-v"))
+	for line := range strings.Lines(string(counts)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "alternate: "); ok {
+			folders = append(folders, path)
+		}
+	}
+	return folders, err
 }

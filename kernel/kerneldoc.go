@@ -66,7 +66,7 @@ func kernelDoc(ctx context.Context, script string, files overlay) ([]string, err
 	if len(args) == 1 {
 		return nil, nil
 	}
-	out, err := confinedOutput(ctx, dir, []string{filepath.Dir(script)}, []string{dir}, nil, script, args...)
+	out, err := confinedOutput(ctx, dir, []string{filepath.Dir(filepath.Dir(script))}, []string{dir}, nil, script, args...)
 	found := Unplaced(string(out))
 	if err != nil && len(found) == 0 {
 		return nil, fmt.Errorf("%s %s: %w\n%s", script, strings.Join(args, " "), err, tail(out, 20))

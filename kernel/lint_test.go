@@ -107,3 +107,25 @@ func TestLintCompiles(t *testing.T) {
 		t.Errorf("asked again: %q, want %q", again, base)
 	}
 }
+
+// What is left of a make that was killed is not taken for what the configuration
+// does not build.
+func TestLintBeginsAnewAfterKill(t *testing.T) {
+	w := newWorld(t)
+	w.base.ID = "base"
+	makefile := strings.Replace(fakeTree["Makefile"], "$(O)/main.o: main.c", "%.o: $(O)/%.o\n\t@$(if $(C),echo \"main.c:1:1: warning: bad\" >&2)\n$(O)/main.o: main.c", 1)
+	if err := os.WriteFile(filepath.Join(w.base.Dir, "Makefile"), []byte(makefile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	spec := Spec{Base: w.base, Series: Series{Name: "s"}}
+	if _, err := Build(t.Context(), w.cache, spec, quiet{t}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.cache.Dir, "work", spec.workKey(), "making"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found, err := Sparse.Lint(t.Context(), w.cache, spec, []string{"main.c"}, quiet{t})
+	if err != nil || len(found) != 1 {
+		t.Errorf("got %q, %v, want the warning of main.c", found, err)
+	}
+}

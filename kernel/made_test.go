@@ -94,7 +94,7 @@ func TestToolsAreConfined(t *testing.T) {
 		"MAINTAINERS":                "none\n",
 		"a.c":                        "int a;\n",
 		"include/uapi/linux/sched.h": "#include \"" + secret + "\"\nstruct clone_args { int a; };\n",
-		"scripts/checkpatch.pl":      "if (`" + look + "; ls \"$ENV{HOME}\"` =~ /cret/) { print \"a.c:1: ERROR:SEEN: it sees the secret\\n\"; exit 1; }\n",
+		"scripts/checkpatch.pl":      "open(F, '>', '.cache') or do { print \"a.c:1: ERROR:CACHE: $!\\n\"; exit 1 };\nif (`" + look + "; ls \"$ENV{HOME}\"` =~ /cret/) { print \"a.c:1: ERROR:SEEN: it sees the secret\\n\"; exit 1; }\n",
 		"scripts/get_maintainer.pl":  "print `" + look + "`;\n",
 		"scripts/kernel-doc":         "#!/bin/sh\n" + look + " && echo a.c:1: warning: it sees the secret\nexit 0\n",
 	})
@@ -119,6 +119,9 @@ func TestToolsAreConfined(t *testing.T) {
 	var fault *BuildError
 	if !errors.As(err, &fault) || strings.Contains(err.Error(), "s3cret") || !strings.Contains(err.Error(), "No such file") {
 		t.Errorf("gcc of a header that includes the secret: %v, want that there is no such file", err)
+	}
+	if _, err := os.Stat(filepath.Join(w.base.Dir, ".cache")); err == nil {
+		t.Error("checkpatch wrote to the base")
 	}
 	if _, err := os.Stat(secret + ".seen"); err == nil {
 		t.Error("something ran beside the secret")

@@ -86,8 +86,11 @@ func endedBy(s *os.ProcessState) syscall.Signal {
 // command has ended.
 func confined(ctx context.Context, dir string, readable, writable []string, env []string, name string, args ...string) (cmd *exec.Cmd, release func() error, err error) {
 	path, err := exec.LookPath(name)
-	if err != nil {
+	if errors.Is(err, exec.ErrNotFound) {
 		return nil, nil, fmt.Errorf("%s is not installed; type \"make deps\"", name)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	if ctx.Value(unconfined{}) != nil {
 		return command(ctx, dir, env, name, args...), func() error { return nil }, nil
@@ -144,8 +147,7 @@ func confinedOutput(ctx context.Context, dir string, readable, writable []string
 	return out, err
 }
 
-// strangePaths are the folders on PATH that systemFolders do not hold, with
-// what their links may lead to.
+// strangePaths are the folders on PATH that systemFolders do not hold.
 func strangePaths() []string {
 	var strange []string
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {

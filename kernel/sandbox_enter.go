@@ -63,8 +63,13 @@ func (c confinement) mountRoot() error {
 	if err := mount("tmpfs", c.Root, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV); err != nil {
 		return err
 	}
-	for _, dir := range append(systemFolders, c.Readable...) {
+	for _, dir := range systemFolders {
 		if err := c.show(dir); err != nil {
+			return err
+		}
+	}
+	for _, dir := range c.Readable {
+		if err := c.bind(dir); err != nil {
 			return err
 		}
 	}

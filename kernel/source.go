@@ -67,6 +67,9 @@ func openTree(ctx context.Context, dir string, r Reporter) (Base, error) {
 	if err != nil {
 		return Base{}, err
 	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil { // what is linked to is what the sandbox shows
+		dir = real
+	}
 	version, err := treeVersion(dir)
 	if err != nil {
 		return Base{}, &UsageError{fmt.Errorf("-tree %s is no kernel source tree: %w", dir, err)}

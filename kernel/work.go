@@ -60,11 +60,14 @@ func (b *build) admit() error {
 	if err == nil {
 		b.report.Step("the last build in %s was of another series: begin anew", b.out())
 	}
-	if err := errors.Join(os.RemoveAll(b.compiled()), os.RemoveAll(b.out()), os.MkdirAll(b.dir, 0o755)); err != nil {
+	if err := b.anew(); err != nil {
 		return err
 	}
 	return writeFile(memory, []byte(b.foreign()))
 }
+
+// anew empties the build folder.
+func (b *build) anew() error { return errors.Join(os.RemoveAll(b.compiled()), os.RemoveAll(b.out())) }
 
 // compiled is a file with the inputs of the last vmlinux that was made to its end.
 func (b *build) compiled() string { return filepath.Join(b.dir, "compiled") }
@@ -75,7 +78,11 @@ func (b *build) setCompiled() error { return os.WriteFile(b.compiled(), []byte(b
 // what a linter compiled again.
 func (b *build) isCompiled() bool {
 	text, err := os.ReadFile(b.compiled())
-	return err == nil && string(text) == b.inputs
+	if err != nil || string(text) != b.inputs {
+		return false
+	}
+	_, err = os.Lstat(filepath.Join(b.out(), "vmlinux"))
+	return err == nil
 }
 
 // warned is a file with the objects whose compilers warned when they were last
@@ -106,7 +113,7 @@ func (b *build) forgetWarned() error {
 	defer root.Close()
 	for _, object := range strings.Fields(string(text)) {
 		if err := root.Remove(object); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return os.RemoveAll(b.out()) // no object: a link of the series' own
+			return b.anew() // no object: a link of the series' own
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,27 +36,27 @@ func (a *app) compareABI(ctx context.Context, image kernel.Image, s kernel.Spec,
 	return nil
 }
 
-// settle finds out which design a series is of: what is said, or else that whose
+// settle finds out the design of a series of which nothing says it: that whose
 // members clone3() takes by the headers of the patched tree. Where it takes none, the
 // tests that give it some have to fail as they do in the series control.
 func (a *app) settle(ctx context.Context, in inputs, s kernel.Series) (kernel.Series, error) {
-	was := s
-	if s.Design = cmp.Or(a.design, s.Design); s.Design == "" {
-		var err error
-		if s.Design, err = a.designOf(ctx, s); err != nil {
-			return was, err
-		}
-	}
-	if s.Design != wire.NoDesign || s.Name == controlSeries {
+	if s.Design != "" {
 		return s, nil
 	}
-	control, err := a.loadControl(ctx, in)
+	design, err := a.designOf(ctx, s)
 	if err != nil {
-		return was, err
+		return s, err
 	}
-	if s.Expect, err = verdict.JoinExpect(control.Expect, s.Expect); err != nil {
-		return was, err
+	if design == wire.NoDesign {
+		control, err := a.loadControl(ctx, in)
+		if err != nil {
+			return s, err
+		}
+		if s.Expect, err = verdict.JoinExpect(control.Expect, s.Expect); err != nil {
+			return s, err
+		}
 	}
+	s.Design = design
 	return s, nil
 }
 

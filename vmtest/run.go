@@ -119,6 +119,10 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 	if _, err := verdict.ParseExpect(in.every); err != nil {
 		return inputs{}, usagef("kernel/%w", err)
 	}
+	control, err := a.loadControl(ctx, in)
+	if err != nil {
+		return inputs{}, err
+	}
 	all, err := a.loadSeries(ctx)
 	if err != nil {
 		return inputs{}, err
@@ -127,7 +131,11 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		return inputs{}, usagef("-coverage: give the series whose lines are to be counted, by -series or -range")
 	}
 	if len(all) == 0 { // a tree that is to be tested as it stands
-		all = []kernel.Series{{Name: "tree", Foreign: a.origin("", kernel.Series{})}}
+		tree := kernel.Series{Name: "tree"}
+		if tree.Foreign, err = a.origin("", tree); err != nil {
+			return inputs{}, err
+		}
+		all = append(all, tree)
 	}
 	seen := make(map[string]bool)
 	for _, s := range all {
@@ -142,7 +150,12 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		if a.coverage && !s.Countable() {
 			return inputs{}, usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
 		}
-		if s.Expect, err = verdict.JoinExpect(in.every, s.Expect); err != nil {
+		s.Design = cmp.Or(a.design, s.Design)
+		general := in.every
+		if s.Design == wire.NoDesign && s.Name != controlSeries {
+			general = control.Expect
+		}
+		if s.Expect, err = verdict.JoinExpect(general, s.Expect); err != nil {
 			return inputs{}, usagef("series %s: %w", s.Name, err)
 		}
 		in.series = append(in.series, s)
@@ -155,7 +168,9 @@ func (a *app) loadSeries(ctx context.Context) ([]kernel.Series, error) {
 	if a.commits != "" {
 		s, base, err := kernel.LoadRange(ctx, a.source.Tree, a.commits)
 		a.source.Commit = base
-		s.Foreign = a.origin("", s)
+		if err == nil {
+			s.Foreign, err = a.origin("", s)
+		}
 		return []kernel.Series{s}, err
 	}
 	var all []kernel.Series
@@ -164,7 +179,9 @@ func (a *app) loadSeries(ctx context.Context) ([]kernel.Series, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Foreign = a.origin(which, s)
+		if s.Foreign, err = a.origin(which, s); err != nil {
+			return nil, err
+		}
 		all = append(all, s)
 	}
 	return all, nil

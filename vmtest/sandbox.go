@@ -41,43 +41,51 @@ func (a *app) foreign() []string {
 		}
 	}
 	for _, p := range a.patches {
-		if a.isForeign(p) {
+		if a.isOutside(p) {
 			all = append(all, "patch "+p)
 		}
 	}
 	return all
 }
 
-// isForeign says that a series or patch is a mailbox, or a path that leads out of
-// this checkout.
+// isForeign says that a series is a mailbox, or a folder outside of this checkout.
 func (a *app) isForeign(which string) bool {
-	if kernel.IsMailbox(which) {
-		return true
-	}
-	dir, err := filepath.Abs(kernel.SeriesFolder(a.patchesDir(), which))
+	return kernel.IsMailbox(which) || a.isOutside(kernel.SeriesFolder(a.patchesDir(), which))
+}
+
+// isOutside says that a path does not lead into this checkout.
+func (a *app) isOutside(path string) bool {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return true
 	}
-	inside, err := filepath.Rel(a.root, dir)
+	inside, err := filepath.Rel(a.root, path)
 	return err != nil || !filepath.IsLocal(inside)
 }
 
 // origin is a series' Foreign: the paths of what is others' work, and of a mailbox
 // what it holds, as the next one may have the same name.
-func (a *app) origin(which string, s kernel.Series) string {
-	var all []string
+func (a *app) origin(which string, s kernel.Series) (string, error) {
+	var all, paths []string
 	switch {
 	case kernel.IsMailbox(which):
 		for _, p := range s.Patches {
 			all = append(all, string(p.Text))
 		}
 	case a.isForeign(which):
-		all = append(all, which)
+		paths = append(paths, which)
 	}
 	for _, p := range a.patches {
-		if a.isForeign(p) {
-			all = append(all, p)
+		if a.isOutside(p) {
+			paths = append(paths, p)
 		}
 	}
-	return strings.Join(all, "\n")
+	for _, path := range paths {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, path)
+	}
+	return strings.Join(all, "\n"), nil
 }

@@ -457,11 +457,14 @@ func TestDesigns(t *testing.T) {
 			}
 		}
 	}
-	for want, given := range map[string][2]string{"inline-ns": {"inline-ns", "namespaces"}, "namespaces": {"", "namespaces"}, wire.NoDesign: {}} {
-		a := app{flags: flags{design: given[0], source: kernel.Source{Tree: "testdata/tree"}}, progress: newProgress()}
-		a.root = ".."
-		if s, err := a.settle(t.Context(), inputs{}, kernel.Series{Design: given[1]}); err != nil || s.Design != want {
-			t.Errorf("-design %q and a series of %q: %s, %v, want %s", given[0], given[1], s.Design, err, want)
+	for said, want := range map[string]string{"": wire.NoDesign, "namespaces": "namespaces"} {
+		a := app{flags: flags{source: kernel.Source{Tree: "testdata/tree"}}, progress: newProgress(), root: ".."}
+		once, err := a.settle(t.Context(), inputs{}, kernel.Series{Design: said})
+		if err != nil || once.Design != want {
+			t.Errorf("a series of %q: %s, %v, want %s", said, once.Design, err, want)
+		}
+		if twice, err := a.settle(t.Context(), inputs{}, once); err != nil || !bytes.Equal(twice.Expect, once.Expect) {
+			t.Errorf("a series of %q, settled again: it expects %s, %v, want %s", said, twice.Expect, err, once.Expect)
 		}
 	}
 }

@@ -234,7 +234,8 @@ func (w *world) patch(file string, text []byte) string {
 	if cmd.ProcessState.ExitCode() != 1 { // 1 says that they differ
 		w.b.Fatalf("diff: %v", err)
 	}
-	path := filepath.Join(w.tmp, "bench.patch")
+	// In the checkout, as the work of others has a work folder of its own.
+	path := filepath.Join(w.root, "bin", "bench.patch")
 	if err := os.WriteFile(path, out, 0o644); err != nil {
 		w.b.Fatal(err)
 	}
