@@ -1,11 +1,13 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -172,55 +174,80 @@ func (c *Counts) Source(name string) (string, error) {
 	return found, nil
 }
 
-// Lines asks gcov what the counters of one source say of the lines in it and in
-// the headers that it includes.
-func (c *Counts) Lines(ctx context.Context, source string, gcda []byte) (Lines, error) {
-	key := fmt.Sprintf("%s %x", source, sha256.Sum256(gcda))
-	if l, ok := c.known[key]; ok {
-		return l, nil
-	}
-	name := counters(source)
-	if err := os.WriteFile(filepath.Join(c.dir, name), gcda, 0o644); err != nil {
-		return nil, err
-	}
-	out, err := runConfined(ctx, c.dir, nil, []string{c.dir}, nil, "gcov", "--json-format", "--stdout", name)
-	if err != nil {
-		return nil, err
-	}
-	l, err := parseGcov(out)
-	if err != nil {
-		return nil, fmt.Errorf("gcov of %s: %w", name, err)
-	}
-	if len(l[source]) == 0 {
-		return nil, fmt.Errorf("gcov of %s: not a line of %s", name, source)
-	}
-	c.known[key] = l
-	return l, nil
-}
-
-// parseGcov reads gcov's JSON. Counters are read while other CPUs count: gcov, which
-// makes the sums of some of them out of others, may come to less than none.
-func parseGcov(text []byte) (Lines, error) {
-	var doc struct {
-		Files []struct {
-			File  string
-			Lines []struct {
-				Line    int   `json:"line_number"`
-				Count   int64 `json:"count"`
-				Blocked bool  `json:"unexecuted_block"`
-			}
-		}
-	}
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, err
-	}
+// Lines asks gcov what the counters of some sources say of the lines in them and in
+// the headers that they include.
+func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, error) {
 	all := make(Lines)
-	for _, f := range doc.Files {
-		for _, l := range f.Lines {
-			all.add(path.Clean(f.File), l.Line, Ran{uint64(max(l.Count, 0)), l.Count > 0 && l.Blocked})
+	asked := make(map[string]string) // key of the answer, by the name of the counters
+	args := []string{"--json-format", "--stdout"}
+	for _, source := range sortedKeys(gcda) {
+		key := fmt.Sprintf("%s %x", source, sha256.Sum256(gcda[source]))
+		if l, ok := c.known[key]; ok {
+			all.Merge(l)
+			continue
 		}
+		name := counters(source)
+		if err := os.WriteFile(filepath.Join(c.dir, name), gcda[source], 0o644); err != nil {
+			return nil, err
+		}
+		asked[name], args = key, append(args, name)
+	}
+	if len(asked) == 0 {
+		return all, nil
+	}
+	out, err := runConfined(ctx, c.dir, nil, []string{c.dir}, nil, "gcov", args...)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := parseGcov(out)
+	if err != nil {
+		return nil, fmt.Errorf("gcov of %s: %w", strings.Join(args[2:], " "), err)
+	}
+	for source := range gcda {
+		key, ok := asked[counters(source)]
+		if !ok {
+			continue
+		}
+		l := answers[counters(source)]
+		if len(l[source]) == 0 {
+			return nil, fmt.Errorf("gcov of %s: not a line of %s", counters(source), source)
+		}
+		c.known[key] = l
+		all.Merge(l)
 	}
 	return all, nil
+}
+
+// parseGcov reads gcov's JSON, which is a document for each file of counters.
+// They are read while other CPUs count: gcov, which makes the sums of some of them
+// out of others, may come to less than none.
+func parseGcov(text []byte) (map[string]Lines, error) {
+	all := make(map[string]Lines)
+	for d := json.NewDecoder(bytes.NewReader(text)); ; {
+		var doc struct {
+			Counters string `json:"data_file"`
+			Files    []struct {
+				File  string
+				Lines []struct {
+					Line    int   `json:"line_number"`
+					Count   int64 `json:"count"`
+					Blocked bool  `json:"unexecuted_block"`
+				}
+			}
+		}
+		if err := d.Decode(&doc); err == io.EOF {
+			return all, nil
+		} else if err != nil {
+			return nil, err
+		}
+		lines := make(Lines)
+		for _, f := range doc.Files {
+			for _, l := range f.Lines {
+				lines.add(path.Clean(f.File), l.Line, Ran{uint64(max(l.Count, 0)), l.Count > 0 && l.Blocked})
+			}
+		}
+		all[doc.Counters] = lines
+	}
 }
 
 // Sources are the profiled sources, sorted.

@@ -108,7 +108,7 @@ func TestCounts(t *testing.T) {
 	if got, err := c.Source("kernel/other.gcda"); err == nil {
 		t.Errorf("counters of another source are taken for those of %s", got)
 	}
-	l, err := c.Lines(t.Context(), source, gcda)
+	l, err := c.Lines(t.Context(), map[string][]byte{source: gcda})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestCounts(t *testing.T) {
 		"a file that is not gcov's": []byte("no counters"), "an empty file": nil,
 		"counters of another build": slices.Concat(gcda[:8], []byte{1, 2, 3, 4}, gcda[12:]),
 	} {
-		if l, err := c.Lines(t.Context(), source, damaged); err == nil {
+		if l, err := c.Lines(t.Context(), map[string][]byte{source: damaged}); err == nil {
 			t.Errorf("%s was read as %v", what, l)
 		}
 	}
@@ -180,9 +180,10 @@ func TestDiff(t *testing.T) {
 
 // What gcov made of counters that were read while another CPU counted.
 func TestGcovOfMovingCounters(t *testing.T) {
-	got, err := parseGcov([]byte(`{"files": [{"file": "kernel/./nsproxy.c", "lines": [
-		{"line_number": 7, "count": -1, "unexecuted_block": true}, {"line_number": 8, "count": 2, "unexecuted_block": true}]}]}`))
-	want := Lines{"kernel/nsproxy.c": {7: {}, 8: {2, true}}}
+	got, err := parseGcov([]byte(`{"data_file": "kernel/nsproxy.gcda", "files": [{"file": "kernel/./nsproxy.c", "lines": [
+		{"line_number": 7, "count": -1, "unexecuted_block": true}, {"line_number": 8, "count": 2, "unexecuted_block": true}]}]}
+		{"data_file": "kernel/fork.gcda", "files": []}`))
+	want := map[string]Lines{"kernel/nsproxy.gcda": {"kernel/nsproxy.c": {7: {}, 8: {2, true}}}, "kernel/fork.gcda": {}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}

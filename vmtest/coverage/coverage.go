@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,8 +70,7 @@ func Measure(ctx context.Context, image kernel.Image, changes []kernel.FileDiff,
 // read are for the judge to complain of: here they end the stream.
 func read(ctx context.Context, counts *kernel.Counts, records []byte) ([]test, error) {
 	var tests []test
-	var sources []string
-	lines := make(kernel.Lines)
+	gcda := make(map[string][]byte)
 	for line := range bytes.Lines(records) {
 		r, err := wire.ParseRecord(bytes.TrimSuffix(line, []byte("\n")))
 		if err != nil {
@@ -78,22 +78,25 @@ func read(ctx context.Context, counts *kernel.Counts, records []byte) ([]test, e
 		}
 		switch r.Type {
 		case wire.TypeStart:
-			sources, lines = nil, make(kernel.Lines)
+			clear(gcda)
 		case wire.TypeCounts:
 			source, err := counts.Source(r.Path)
 			if err != nil {
 				return nil, err
 			}
-			l, err := one(ctx, counts, source, r.Data)
-			if err != nil {
+			if gcda[source] != nil {
+				return nil, fmt.Errorf("%s: there are counts of %s twice", r.TestID, source)
+			}
+			if gcda[source], err = unzip(r.Data); err != nil {
 				return nil, fmt.Errorf("%s: %w", r.TestID, err)
 			}
-			sources = append(sources, source)
-			lines.Merge(l)
 		case wire.TypeEnd:
-			slices.Sort(sources)
-			if want := counts.Sources(); !slices.Equal(sources, want) {
-				return nil, fmt.Errorf("%s: there are counts of %v, want those of %v", r.TestID, sources, want)
+			if has, want := slices.Sorted(maps.Keys(gcda)), counts.Sources(); !slices.Equal(has, want) {
+				return nil, fmt.Errorf("%s: there are counts of %v, want those of %v", r.TestID, has, want)
+			}
+			lines, err := counts.Lines(ctx, gcda)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", r.TestID, err)
 			}
 			tests = append(tests, test{r.TestID.String(), lines})
 		}
@@ -101,16 +104,12 @@ func read(ctx context.Context, counts *kernel.Counts, records []byte) ([]test, e
 	return tests, nil
 }
 
-func one(ctx context.Context, counts *kernel.Counts, source string, data []byte) (kernel.Lines, error) {
+func unzip(data []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	gcda, err := io.ReadAll(z)
-	if err != nil {
-		return nil, err
-	}
-	return counts.Lines(ctx, source, gcda)
+	return io.ReadAll(z)
 }
 
 // attribute says of each added line why it cannot be counted, or what ran it.
