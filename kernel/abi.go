@@ -76,7 +76,8 @@ func layoutsI386(ctx context.Context, base Base, over overlay, structs []string)
 	if err != nil {
 		return nil, err
 	}
-	// Without a C library nothing brings the generated asm/types.h.
+	// Without a C library nothing brings the generated asm/types.h, and without a
+	// variable an empty header leaves no debug information.
 	for name, text := range map[string]string{"abi.c": "#include <linux/sched.h>\nint none;\n", "stub/asm/types.h": "#include <asm-generic/types.h>\n"} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -119,18 +120,15 @@ func applyOne(ctx context.Context, base Base, dir string, p Patch) error {
 		return err
 	}
 	cmd.Stdin = strings.NewReader(string(p.Text))
-	out, err := cmd.CombinedOutput()
-	if rerr := release(); rerr != nil {
-		return rerr
-	}
-	if none := noSandbox(err, out); none != nil {
-		return none
-	}
+	out, err := combinedOutput(cmd, release)
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if _, said := errors.AsType[*exec.ExitError](err); !said {
+		return err
 	}
 	if full := diskFull(out, "git apply", dir); full != nil {
 		return full

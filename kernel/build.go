@@ -60,11 +60,8 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 		return Image{}, err
 	}
 	var files manifest
-	if s.Base.ID == "" { // a checkout is what its files are now
-		if files, err = survey(ctx, s.Base); err != nil {
-			return Image{}, err
-		}
-		s.Base.ID = files.digest()
+	if s.Base, files, err = s.Base.identified(ctx); err != nil {
+		return Image{}, err
 	}
 	b := s.begin(c, over, toolchain, r)
 	key := b.inputs[:32]
@@ -236,9 +233,6 @@ func (b *build) compile(ctx context.Context) error {
 		if _, err := fmt.Sscan(string(text), &last); err == nil {
 			total = last
 		}
-	}
-	if err := os.RemoveAll(b.compiled()); err != nil {
-		return err
 	}
 	count := objectCounter{total: total, report: b.report, out: b.out() + "/"}
 	err := b.runMake(ctx, &count, "vmlinux")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,18 @@ $(O)/main.o: main.c
 	"main.c":         "int main(void)\n{\n\treturn 0;\n}\n",
 	"Kconfig":        "config GOOD\n\tbool \"Good\"\nconfig IMPOSSIBLE\n\tbool \"No\"\n\tdepends on MOON\n",
 	"unrelated/file": "text\n",
+}
+
+// twoSources is fakeTree with this beside main.c.
+func twoSources(other string) map[string]string {
+	tree := maps.Clone(fakeTree)
+	tree["Makefile"] = strings.NewReplacer(
+		"vmlinux: $(O)/main.o", "vmlinux: $(O)/main.o $(O)/other.o",
+		"$(O)/main.o\n\t@mkdir", "$(O)/main.o $(O)/other.o\n\t@mkdir",
+		"$(O)/main.o: main.c", "$(O)/%.o: %.c",
+	).Replace(tree["Makefile"])
+	tree["other.c"] = other
+	return tree
 }
 
 func patchOf(file, from, to string) string {
@@ -504,17 +517,10 @@ func TestBuildConfiguresOnce(t *testing.T) {
 // A warning of an object that make does not compile again is still a warning of
 // the kernel.
 func TestBuildRemembersWarnings(t *testing.T) {
-	tree := make(map[string]string)
-	for path, text := range fakeTree {
-		tree[path] = text
-	}
-	tree["Makefile"] = strings.NewReplacer(
-		"vmlinux: $(O)/main.o", "vmlinux: $(O)/main.o $(O)/other.o",
-		"$(O)/main.o\n\t@mkdir", "$(O)/main.o $(O)/other.o\n\t@mkdir",
-	).Replace(fakeTree["Makefile"]) + "$(O)/main.o: main.h\n$(O)/other.o: other.c\n\t@echo \"  CC      other.o\"\n\t@gcc -c -Wall -o $@ $<\n"
+	tree := twoSources("int other;\n")
+	tree["Makefile"] += "$(O)/main.o: main.h\n"
 	tree["main.c"] = "#include \"main.h\"\nint main(void)\n{\n\treturn 0;\n}\n"
 	tree["main.h"] = "extern int other;\n"
-	tree["other.c"] = "int other;\n"
 	const warns = "diff --git a/main.h b/main.h\n--- a/main.h\n+++ b/main.h\n@@ -1 +1,2 @@\n extern int other;\n+static int unused;\n"
 	broken := "diff --git a/other.c b/other.c\n--- a/other.c\n+++ b/other.c\n@@ -1 +1 @@\n-int other;\n+int other = nothing;\n"
 	w := newWorld(t)
@@ -540,13 +546,13 @@ func TestBuildRemembersWarnings(t *testing.T) {
 
 func TestWarnedObjects(t *testing.T) {
 	got := warnedObjects([]byte(`  CC      fs/a.o
-/cache/work/1/src/fs/a.c: In function 'f':
-/cache/work/1/src/fs/a.c:3:4: warning: unused
-In file included from /cache/work/1/src/include/linux/x.h:4,
-                 from /cache/work/1/src/kernel/b.c:7:
-/cache/work/1/src/include/linux/y.h:9:1: warning: unused
-/cache/work/1/src/kernel/c.c:3:4: note: nothing
-/cache/work/1/src/lib/d.c:3:4: error: nothing
+/c/1/src/fs/a.c: In function 'f':
+/c/1/src/fs/a.c:3:4: warning: unused
+In file included from /c/1/src/include/linux/x.h:4,
+                 from /c/1/src/kernel/b.c:7:
+/c/1/src/include/linux/y.h:9:1: warning: unused
+/c/1/src/kernel/c.c:3:4: note: nothing
+/c/1/src/lib/d.c:3:4: error: nothing
 arch/x86/e.S:1: warning: align
 `))
 	if want := []string{"fs/a.o", "kernel/b.o", "arch/x86/e.o"}; !slices.Equal(got, want) {

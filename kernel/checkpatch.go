@@ -76,15 +76,10 @@ func Checkpatch(ctx context.Context, c Cache, base Base, p Patch, r Reporter) ([
 	if err != nil {
 		return nil, err
 	}
-	id := base.ID
-	if id == "" { // a checkout: it looks at more than its script
-		files, err := survey(ctx, base)
-		if err != nil {
-			return nil, err
-		}
-		id = files.digest()
+	if base, _, err = base.identified(ctx); err != nil { // it looks at more than its script
+		return nil, err
 	}
-	key := "checkpatch 3 " + digest(id, string(script), p.Name, string(p.Text))
+	key := "checkpatch 3 " + digest(base.ID, string(script), p.Name, string(p.Text))
 	return Answer(ctx, c, key, r, func() ([]Complaint, error) { return checkpatch(ctx, base, p) })
 }
 

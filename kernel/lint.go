@@ -58,11 +58,8 @@ func (l Linter) Lint(ctx context.Context, c Cache, s Spec, sources []string, r R
 		}
 	}
 	var files manifest
-	if s.Base.ID == "" { // as in Build
-		if files, err = survey(ctx, s.Base); err != nil {
-			return nil, err
-		}
-		s.Base.ID = files.digest()
+	if s.Base, files, err = s.Base.identified(ctx); err != nil {
+		return nil, err
 	}
 	// What only a later patch adds must not tell equal trees apart.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return !over.has(s.Base, source) })

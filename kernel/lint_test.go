@@ -68,17 +68,8 @@ func TestBuildIgnoresWhatItDoesNotRead(t *testing.T) {
 // Make says nothing of what it does not compile: a linter that looks at its
 // output has it compile.
 func TestLintCompiles(t *testing.T) {
-	tree := make(map[string]string)
-	for path, text := range fakeTree {
-		tree[path] = text
-	}
-	tree["Makefile"] = strings.NewReplacer(
-		"vmlinux: $(O)/main.o", "vmlinux: $(O)/main.o $(O)/other.o",
-		"$(O)/main.o\n\t@mkdir", "$(O)/main.o $(O)/other.o\n\t@mkdir",
-		"$(O)/main.o: main.c", "$(O)/%.o: %.c",
-		"-Wall", "-Wall $(if $(W),-Wextra)",
-	).Replace(fakeTree["Makefile"]) + "%.o: $(O)/%.o ;\n"
-	tree["other.c"] = "int other(int unused) { return 0; }\n"
+	tree := twoSources("int other(int unused) { return 0; }\n")
+	tree["Makefile"] = strings.ReplaceAll(tree["Makefile"], "-Wall", "-Wall $(if $(W),-Wextra)") + "%.o: $(O)/%.o ;\n"
 	w := newWorld(t)
 	w.base.Dir = folder(t, tree)
 	w.base.ID = "base"

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,10 +66,7 @@ func TestSelftestsAreMade(t *testing.T) {
 		"link":      "all: $(OUTPUT)/first\nTEST_GEN_PROGS := $(OUTPUT)/first\n$(OUTPUT)/first:\n\tln -s " + secret + " $@\n",
 		"elsewhere": "TEST_GEN_PROGS := " + secret + "\n" + secret + ":\n\t@true\n",
 	} {
-		tree := make(map[string]string)
-		for path, text := range fakeSelftests {
-			tree[path] = text
-		}
+		tree := maps.Clone(fakeSelftests)
 		tree[selftestsDir+"/lib.mk"] = lib
 		w := newWorld(t)
 		w.base.Dir = folder(t, tree)

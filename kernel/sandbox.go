@@ -137,6 +137,11 @@ func confinedOutput(ctx context.Context, dir string, readable, writable []string
 	if err != nil {
 		return nil, err
 	}
+	return combinedOutput(cmd, release)
+}
+
+// combinedOutput is confinedOutput of a command that confined made.
+func combinedOutput(cmd *exec.Cmd, release func() error) ([]byte, error) {
 	out, err := cmd.CombinedOutput()
 	if none := noSandbox(err, out); none != nil {
 		err = none

@@ -27,6 +27,19 @@ func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
 }
 
+// identified is the base with an ID. A checkout, which has none, is what its files
+// are now: these come along, and are nil for any other base.
+func (b Base) identified(ctx context.Context) (Base, manifest, error) {
+	if b.ID != "" {
+		return b, nil, nil
+	}
+	files, err := survey(ctx, b)
+	if err == nil {
+		b.ID = files.digest()
+	}
+	return b, files, err
+}
+
 // survey stamps the files of a base. Of a git checkout it takes the files that
 // git tracks or would track, as they stand; of any other tree all files.
 func survey(ctx context.Context, base Base) (manifest, error) {

@@ -119,10 +119,6 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 	if _, err := verdict.ParseExpect(in.every); err != nil {
 		return inputs{}, usagef("kernel/%w", err)
 	}
-	control, err := a.loadControl(ctx, in)
-	if err != nil {
-		return inputs{}, err
-	}
 	all, err := a.loadSeries(ctx)
 	if err != nil {
 		return inputs{}, err
@@ -150,13 +146,13 @@ func (a *app) loadInputs(ctx context.Context) (inputs, error) {
 		if a.coverage && !s.Countable() {
 			return inputs{}, usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
 		}
-		s.Design = cmp.Or(a.design, s.Design)
-		general := in.every
-		if s.Design == wire.NoDesign && s.Name != controlSeries {
-			general = control.Expect
-		}
-		if s.Expect, err = verdict.JoinExpect(general, s.Expect); err != nil {
+		if s.Expect, err = verdict.JoinExpect(in.every, s.Expect); err != nil {
 			return inputs{}, usagef("series %s: %w", s.Name, err)
+		}
+		if design := cmp.Or(a.design, s.Design); design != "" {
+			if s, err = a.withDesign(ctx, in, s, design); err != nil {
+				return inputs{}, err
+			}
 		}
 		in.series = append(in.series, s)
 	}
