@@ -25,14 +25,14 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 	"golang.org/x/sys/unix"
 
-	"timens-vmtest/kernel"
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/wire"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"vmtest":             main,
-		kernel.SandboxName:   kernel.EnterSandbox,
+		sandbox.Name:         sandbox.Enter,
 		"qemu-system-x86_64": fakeQEMU,
 	})
 }
@@ -431,40 +431,6 @@ func TestContractFlags(t *testing.T) {
 	for _, name := range []string{"series", "patch", "tree", "config", "lane", "accel", "run", "results", "v", "bisect", "design"} {
 		if set.Lookup(name) == nil {
 			t.Errorf("run has no flag -%s", name)
-		}
-	}
-}
-
-// Every design has its tests, and a series that says so.
-func TestDesigns(t *testing.T) {
-	for _, design := range append(slices.Clone(wire.Designs), wire.NoDesign) {
-		name := design
-		if design == wire.NoDesign {
-			name = "control"
-		}
-		s, err := kernel.LoadSeries(t.Context(), filepath.Join("..", "kernel", "patches"), name)
-		if err != nil || s.Design != design {
-			t.Errorf("series %s has the design %q, %v; want %s", name, s.Design, err, design)
-		}
-		folders, only := new(flags).testFolders(design)
-		for _, folder := range folders {
-			dir, i386 := strings.CutSuffix(folder, wire.I386)
-			if got := only[folder]; i386 != (got == wire.Virtual) || !i386 && got != "" {
-				t.Errorf("design %s: %s is only for the lane %q", design, folder, got)
-			}
-			if found, err := filepath.Glob(filepath.Join("..", dir, "*_test.go")); err != nil || len(found) == 0 {
-				t.Errorf("design %s: no tests in %s, %v", design, dir, err)
-			}
-		}
-	}
-	for said, want := range map[string]string{"": wire.NoDesign, "namespaces": "namespaces"} {
-		a := app{flags: flags{source: kernel.Source{Tree: "testdata/tree"}}, progress: newProgress(), root: ".."}
-		once, err := a.settle(t.Context(), inputs{}, kernel.Series{Design: said})
-		if err != nil || once.Design != want {
-			t.Errorf("a series of %q: %s, %v, want %s", said, once.Design, err, want)
-		}
-		if twice, err := a.settle(t.Context(), inputs{}, once); err != nil || !bytes.Equal(twice.Expect, once.Expect) {
-			t.Errorf("a series of %q, settled again: it expects %s, %v, want %s", said, twice.Expect, err, once.Expect)
 		}
 	}
 }

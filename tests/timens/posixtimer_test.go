@@ -9,11 +9,11 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 var posixKinds = []string{"timer SIGEV_SIGNAL", "timer SIGEV_THREAD_ID", "timer SIGEV_NONE"}

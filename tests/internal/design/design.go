@@ -11,10 +11,10 @@ import (
 	"testing"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // Name is a design's, and that of the series which gives it to the kernel.

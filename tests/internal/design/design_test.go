@@ -5,10 +5,10 @@ import (
 	"testing"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestArgs(t *testing.T) {
