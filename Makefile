@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Make orders the commands; bin/vmtest does the work ("bin/vmtest -h").
 #
 #   make vmtest                      test the default series
