@@ -78,9 +78,11 @@ long: deps build
 
 # Boots guests that misbehave and checks what is made of them: see README.
 #   make canary RUN=oops      one behaviour
+#   make canary RUN=fail SERIES=control   on the kernel of a series: for behaviours
+#                             that need neither LKDTM nor detectors
 #   make canary UPDATE=yes    store what is made of them now
 canary: deps build
-	go test -count=1 -v -timeout 1h ./tests/canary/redteam -run '^TestCanary$$$(if $(RUN),/^$(RUN)$$)' -boot $(if $(UPDATE),-update)
+	go test -count=1 -v -timeout 1h ./tests/canary/redteam -run '^TestCanary$$$(if $(RUN),/^$(RUN)$$)' -boot $(if $(SERIES),-series='$(SERIES)') $(if $(UPDATE),-update)
 	$(if $(UPDATE),go test ./vmtest/verdict -run '^TestJudgeRecorded$$' -update)
 
 # Makes small wrong edits to kernels and shows which tests catch each: see
