@@ -24,6 +24,10 @@ HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/
 # is to write to (rseq). The children of tests/internal/clone have no such area.
 NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
 
+# Linters, in a module of their own. The scripts in a workflow call make and
+# nothing else, so that actionlint needs no shellcheck, which not everybody has.
+TOOL = go tool -modfile=tools/go.mod
+
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
 .PHONY: vmtest test build deps bench canary long mutants steady shell kernel initramfs series check presubmit clean
@@ -38,6 +42,9 @@ test: deps build
 	GOARCH=386 go vet ./tests/...
 	@fmt=$$(gofmt -l .); test -z "$$fmt" || { echo "not gofmt-clean: $$fmt"; exit 1; }
 	go mod tidy -diff
+	go -C tools mod tidy -diff
+	$(TOOL) staticcheck ./...
+	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	$(NO_RSEQ) go test -race -skip '^TestScripts$$' $(HOST_PACKAGES)
 	go test -race -run '^TestScripts$$/^guests$$' ./vmtest
 	go test -run '^TestScripts$$' ./vmtest
