@@ -21,6 +21,7 @@ func TestLoop(t *testing.T) {
 	signal.Ignore(unix.SIGQUIT)
 	for range runtime.NumCPU() {
 		go func() {
+			//lint:ignore SA5002 a loop that never ends is what this test is for
 			for {
 			}
 		}()
