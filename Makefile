@@ -53,15 +53,17 @@ initramfs: deps build
 series: deps build
 	@bin/vmtest series list
 
-# Holds every patch of all series, or of SERIES=name, to the rules: see README.
+# Holds every patch of all series, or of SERIES=name, to the rules: see
+# docs/presubmit.md.
 check: deps build
 	@bin/vmtest series check $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
-# All that a maintainer will ask of every series, or of SERIES=name: see README.
+# All that a maintainer will ask of every series, or of SERIES=name: see
+# docs/presubmit.md.
 presubmit: deps build
 	@bin/vmtest presubmit $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
-# Prints how many times slower than the floor we are: see README.
+# Prints how many times slower than the floor we are: see docs/performance.md.
 #   make bench BENCH=Lanes    one benchmark
 bench: deps build
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench
@@ -75,7 +77,8 @@ steady: deps build
 long: deps build
 	@bin/vmtest run -lane virtual -run '\.TestLong' -long 9600h -timeout 1h $(FROM) $(ARGS)
 
-# Boots guests that misbehave and checks what is made of them: see README.
+# Boots guests that misbehave and checks what is made of them: see
+# docs/misbehaving-guests.md.
 #   make canary RUN=oops      one behaviour
 #   make canary UPDATE=yes    store what is made of them now
 canary: deps build
