@@ -17,7 +17,7 @@ CHOICES = $(FROM) $(TESTS) $(ARGS)
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
-HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants
+HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants ./docs
 
 # With the race detector comes glibc, which tells the kernel of an area that it
 # is to write to (rseq). The children of tests/internal/clone have no such area.

@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"tests/internal":           {"tests/internal"},
 	"tests/kselftest":          {"tests/internal"},
 	"tests/layout":             {"tests/internal", "vmtest/wire"},
+	"docs":                     {},
 	"vmtest":                   {"kconfig", "kernel", "initramfs", "tests/layout", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report", "vmtest/coverage"},
 }
 
@@ -45,6 +46,7 @@ var importedBy = map[string][]string{
 	"github.com/jstemmer/go-junit-report":    {"vmtest/report"},
 	"github.com/schollz/progressbar":         {"vmtest"},
 	"github.com/rogpeppe/go-internal/script": {"vmtest"},
+	"github.com/yuin/goldmark":               {"docs"},
 	"golang.org/x/term":                      {"vmtest", "vmtest/vm"},
 }
 
