@@ -67,6 +67,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
 	"vmtest/bench":         {"internal/wire"},
 	"tests/canary":         {},
+	"docs":                 {},
 	"tests/canary/redteam": {"vmtest/verdict/recording"},
 	"tests/timens":         {"tests/internal/"},
 	"tests/clone3":         {"tests/internal/"},
@@ -84,6 +85,8 @@ var importedBy = map[string][]string{
 	"github.com/jstemmer/go-junit-report":        {"vmtest/report"},
 	"github.com/schollz/progressbar":             {"vmtest"},
 	"github.com/rogpeppe/go-internal/testscript": {"vmtest"},
+	"github.com/yuin/goldmark":                   {"docs"},
+	"github.com/BurntSushi/toml":                 {"vmtest"},
 	"golang.org/x/term":                          {"vmtest", "vmtest/vm"},
 }
 
