@@ -16,8 +16,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// fault is one thing wrong with a call, for which alone it is to fail with want.
-// Two with a slot in common cannot be had together.
+// fault is one thing wrong with a call. If it is the only one, the call must fail
+// with want. Two faults that name the same slot cannot be combined.
 type fault struct {
 	name  string
 	want  unix.Errno
@@ -25,12 +25,38 @@ type fault struct {
 	spoil func(*request)
 }
 
-// request is a clone3() with offsets that would succeed if nothing were spoilt.
+// stage is a group of the kernel's checks.
+type stage int
+
+const (
+	sizeStage     stage = iota // size of struct clone_args, and unknown members
+	memoryStage                // reading it
+	argumentStage              // its members, apart from the offsets and the flags
+	offsetStage                // the offsets
+	flagStage                  // the flags, and members that belong to a flag
+	callerStage                // what depends on the caller, and what is checked last
+)
+
+// staged is a fault and the checks that find it.
+type staged struct {
+	fault
+	stage stage
+}
+
+func at(s stage, faults ...fault) (all []staged) {
+	for _, f := range faults {
+		all = append(all, staged{f, s})
+	}
+	return all
+}
+
+// request is a clone3() with offsets that would succeed if nothing in it were
+// wrong.
 type request struct {
 	*clone.Args
 	size  uintptr
 	p     *clone.Program     // has the memory
-	where func() *clone.Args // puts the arguments somewhere, if not nil
+	where func() *clone.Args // if not nil, places the arguments in memory
 	setup []func(*caller)
 }
 
@@ -38,13 +64,29 @@ func newRequest(kernel design.Name, p *clone.Program) *request {
 	return &request{Args: kernel.Args(timens.Across), size: clone.SizeVer3, p: p}
 }
 
-// faults lists all that can be wrong, in the order in which the kernel looks for
-// it: of two, it is the first that the caller is told of.
-func faults(t *testing.T, kernel design.Name) []fault {
+// faults lists all that can be wrong, in the order in which the kernel checks
+// it. Of two faults the caller gets the error of the first.
+func faults(t *testing.T, kernel design.Name) []staged {
 	nothing := timens.TwoPages(t, unix.PROT_NONE, unix.PROT_NONE)
-	list := memoryFaults(t, nothing)
-	list = append(list, argumentFaults()...)
-	late := []fault{}
+	early, late := offsetFaults(kernel)
+	return slices.Concat(
+		at(sizeStage, sizeFaults()...),
+		at(memoryStage, memoryFaults(t, nothing)...),
+		at(argumentStage, argumentFaults()...),
+		at(offsetStage, early...),
+		at(argumentStage, fault{"unreadable set_tid", unix.EFAULT, "tid", setTID(func(a *clone.Args) {
+			a.SetTID = (*int32)(unsafe.Pointer(&nothing[0]))
+		})}),
+		at(offsetStage, late...),
+		at(flagStage, flagFaults()...),
+		at(callerStage, callerFaults(kernel)...),
+		at(callerStage, lateFaults(t, nothing)...),
+	)
+}
+
+// offsetFaults are the faults of the kernel's design, checked before and after
+// the kernel reads set_tid.
+func offsetFaults(kernel design.Name) (early, late []fault) {
 	for _, f := range kernel.Faults() {
 		slots := "offsets"
 		switch {
@@ -55,49 +97,48 @@ func faults(t *testing.T, kernel design.Name) []fault {
 		}
 		one := fault{f.Name, f.Want, slots, func(r *request) { f.Spoil(r.Args) }}
 		if f.Early {
-			list = append(list, one)
+			early = append(early, one)
 		} else {
 			late = append(late, one)
 		}
 	}
-	list = append(list, fault{"unreadable set_tid", unix.EFAULT, "tid", setTID(func(a *clone.Args) {
-		a.SetTID = (*int32)(unsafe.Pointer(&nothing[0]))
-	})})
-	list = append(list, late...)
-	list = append(list, flagFaults()...)
-	list = append(list, callerFaults(kernel)...)
-	return append(list, lateFaults(t, nothing)...)
+	return early, late
 }
 
-func memoryFaults(t *testing.T, nothing []byte) []fault {
+func sizeFaults() []fault {
 	size := func(size uintptr) func(*request) { return func(r *request) { r.size = size } }
 	return []fault{
 		{"larger than a page", unix.E2BIG, "memory", size(clone.MaxSize + 1)},
 		{"smaller than the first version", unix.EINVAL, "memory", size(clone.SizeVer0 - 1)},
 		{"unknown member", unix.E2BIG, "memory", func(r *request) { r.Tail[0], r.size = 1, clone.SizeVer3+8 }},
-		{"unknown member far behind", unix.E2BIG, "memory", func(r *request) { r.Tail[len(r.Tail)-1], r.size = 1<<63, clone.MaxSize }},
+		{"unknown member at the end of the page", unix.E2BIG, "memory", func(r *request) { r.Tail[len(r.Tail)-1], r.size = 1<<63, clone.MaxSize }},
+	}
+}
+
+func memoryFaults(t *testing.T, nothing []byte) []fault {
+	return []fault{
 		{"unreadable", unix.EFAULT, "memory", func(r *request) {
 			r.where = func() *clone.Args { return (*clone.Args)(unsafe.Pointer(&nothing[0])) }
 		}},
 		{"half readable", unix.EFAULT, "memory", func(r *request) {
 			r.where = func() *clone.Args { return cutOff(t, r, clone.SizeVer3-1) }
 		}},
-		{"zeros behind what is known unreadable", unix.EFAULT, "memory", func(r *request) {
+		{"unreadable zeros beyond the known members", unix.EFAULT, "memory", func(r *request) {
 			r.size = clone.SizeVer3 + 8
 			r.where = func() *clone.Args { return cutOff(t, r, clone.SizeVer3) }
 		}},
 	}
 }
 
-// cutOff puts the first size bytes of the arguments at the end of a page, behind
-// which nothing can be read.
+// cutOff puts the first size bytes of the arguments at the end of a page. The
+// page behind it cannot be read.
 func cutOff(t *testing.T, r *request, size int) *clone.Args {
 	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, clone.Bytes(*r.Args)[:size]...)
 	r.p.Keep(mem)
 	return (*clone.Args)(unsafe.Pointer(&mem[timens.PageSize-size]))
 }
 
-// setTID makes set_tid one PID, and then whatever change makes of it.
+// setTID sets set_tid to one PID; then change alters the arguments.
 func setTID(change func(*clone.Args)) func(*request) {
 	return func(r *request) {
 		r.SetTID, r.SetTIDSize = r.p.PIDs(100), 1
@@ -120,7 +161,7 @@ func argumentFaults() []fault {
 	}
 }
 
-// flag makes a fault of flags that are wrong by themselves.
+// flag returns a fault of flags that are invalid whatever else the call has.
 func flag(name, slots string, flags uint64) fault {
 	return fault{name, unix.EINVAL, slots, func(r *request) { r.Flags |= flags }}
 }
@@ -130,7 +171,7 @@ func flagFaults() []fault {
 	return []fault{
 		flag("unknown flag", "bits", 1<<40),
 		flag("CLONE_DETACHED", "bits", detached),
-		flag("a signal among the flags", "bits", uint64(unix.SIGCHLD)),
+		flag("an exit signal in the flags", "bits", uint64(unix.SIGCHLD)),
 		flag("SIGHAND|CLEAR_SIGHAND", "sighand", unix.CLONE_VM|unix.CLONE_SIGHAND|unix.CLONE_CLEAR_SIGHAND),
 		flag("PARENT with an exit signal", "signal", unix.CLONE_PARENT),
 		{"stack without its size", unix.EINVAL, "stack", func(r *request) { r.Stack = 4096 }},
@@ -147,7 +188,8 @@ func flagFaults() []fault {
 	}
 }
 
-// callerFaults are those of who calls, and of what the clocks allow it.
+// callerFaults depend on the caller: its capabilities, its limits, and the
+// offsets that its clocks allow.
 func callerFaults(kernel design.Name) []fault {
 	setup := func(fn func(*caller)) func(*request) {
 		return func(r *request) { r.setup = append(r.setup, fn) }
@@ -166,7 +208,7 @@ func callerFaults(kernel design.Name) []fault {
 	}
 }
 
-// lateFaults are found when the child's namespaces exist already.
+// lateFaults are checked when the child's namespaces already exist.
 func lateFaults(t *testing.T, nothing []byte) []fault {
 	cgroup := badCgroup(t)
 	return []fault{
@@ -177,7 +219,7 @@ func lateFaults(t *testing.T, nothing []byte) []fault {
 			setTIDs(2)(r)
 			r.Flags |= unix.CLONE_NEWPID
 		}},
-		{"PID in a namespace of somebody else", unix.EPERM, "tid", setTIDs(100, 100)},
+		{"PID in a namespace of another owner", unix.EPERM, "tid", setTIDs(100, 100)},
 		{"PID in use", unix.EEXIST, "tid", setTIDs(1)},
 		{"no descriptor left", unix.EMFILE, "pidfd", func(r *request) {
 			r.Flags |= unix.CLONE_PIDFD
@@ -193,8 +235,8 @@ func lateFaults(t *testing.T, nothing []byte) []fault {
 	}
 }
 
-// badCgroup returns the descriptor of a cgroup in which no process may be: one
-// for processes below one for threads.
+// badCgroup returns the descriptor of a cgroup that takes no process: a domain
+// cgroup below a threaded one.
 func badCgroup(t *testing.T) uint64 {
 	h := mountHierarchy(t)
 	h.make(t, "threads")
@@ -203,65 +245,83 @@ func badCgroup(t *testing.T) uint64 {
 	return fd
 }
 
-// attempts are many more than the namespaces that the caller may have.
+// attempts is far more than the number of namespaces that the caller may have,
+// so that a leak makes a later attempt fail.
 const attempts = 16
 
-// Nothing that fails leaves anything behind, however often it is tried.
+// A refused call leaks nothing: after many of them the caller has the same limits,
+// descriptors and offsets as before.
 func TestRefusedOffsetsLeakNothing(t *testing.T) {
 	kernel := design.Need(t)
 	var list []refusal
 	for _, f := range faults(t, kernel) {
-		list = append(list, refusal{faults: []fault{f}, times: attempts})
+		list = append(list, refusal{faults: []fault{f.fault}, times: attempts})
 	}
 	checkRefusals(t, kernel, list)
 }
 
-// Of two errors it is always the same one that the caller is told of. There are
-// some hundreds of pairs: all in the virtual lane, and some of them in the real
-// one, where a busy host shows.
-func TestOffsetsRefusedInOrder(t *testing.T) { testRefusedInOrder(t, 0) }
+// A call with a wrong size of struct clone_args gets the error for that, whatever
+// else is wrong with it.
+func TestOffsetsRefusedInOrderSize(t *testing.T) { testRefusedInOrder(t, sizeStage) }
 
-// The second quarter of the pairs.
-func TestOffsetsRefusedInOrderTwoOfFour(t *testing.T) { testRefusedInOrder(t, 1) }
+// A call whose struct clone_args cannot be read gets EFAULT, whatever the kernel
+// would check later.
+func TestOffsetsRefusedInOrderMemory(t *testing.T) { testRefusedInOrder(t, memoryStage) }
 
-// The third quarter of the pairs.
-func TestOffsetsRefusedInOrderThreeOfFour(t *testing.T) { testRefusedInOrder(t, 2) }
+// A call with a wrong set_tid, exit signal or cgroup gets the error for that,
+// whatever the kernel would check later.
+func TestOffsetsRefusedInOrderArgument(t *testing.T) { testRefusedInOrder(t, argumentStage) }
 
-// The last quarter of the pairs.
-func TestOffsetsRefusedInOrderFourOfFour(t *testing.T) { testRefusedInOrder(t, 3) }
+// A call with malformed offsets gets the error for that, whatever the kernel would
+// check later.
+func TestOffsetsRefusedInOrderOffset(t *testing.T) { testRefusedInOrder(t, offsetStage) }
 
-// testRefusedInOrder has one pair of four, so that no test takes too long.
-func testRefusedInOrder(t *testing.T, part int) {
+// A call with flags that exclude each other gets EINVAL, whatever the kernel would
+// check later.
+func TestOffsetsRefusedInOrderFlag(t *testing.T) { testRefusedInOrder(t, flagStage) }
+
+// A call that the caller may not make, or that exceeds a limit, gets the error of
+// the first check that it fails.
+func TestOffsetsRefusedInOrderCaller(t *testing.T) { testRefusedInOrder(t, callerStage) }
+
+// testRefusedInOrder tries pairs of faults of which the first is found at a stage:
+// all of them in the virtual lane, and one in eight in the real lane, where a busy
+// host slows the test.
+func testRefusedInOrder(t *testing.T, of stage) {
 	kernel := design.Need(t)
-	step := 4
+	step := 1
 	if !lane.Virtual() {
-		step = 32
+		step = 8
 	}
 	all := faults(t, kernel)
 	var list []refusal
 	n := 0
 	for i, first := range all {
 		for _, second := range all[i+1:] {
-			if first.want == second.want || !apart(first, second) {
+			if first.stage != of || first.want == second.want || !apart(first.fault, second.fault) {
 				continue
 			}
-			if n%step == part {
-				list = append(list, refusal{faults: []fault{first, second}, times: 1})
+			if n%step == 0 {
+				list = append(list, refusal{faults: []fault{first.fault, second.fault}, times: 1})
 			}
 			n++
 		}
 	}
+	if len(list) == 0 {
+		t.Error("no two faults have different errors")
+	}
 	checkRefusals(t, kernel, list)
 }
 
-// apart reports whether two faults can be had together.
+// apart reports whether two faults can be combined in one call.
 func apart(a, b fault) bool {
 	return !slices.ContainsFunc(strings.Fields(a.slots), func(slot string) bool {
 		return slices.Contains(strings.Fields(b.slots), slot)
 	})
 }
 
-// refusal is a call with one or more faults, of which the first counts.
+// refusal is a call with one or more faults. It must fail with the error of the
+// first.
 type refusal struct {
 	faults []fault
 	times  int
@@ -275,8 +335,9 @@ func (r refusal) String() string {
 	return strings.Join(names, " and ")
 }
 
-// checkRefusals has callers of their own make the calls. One process starts some
-// of them: more would keep it from its end for longer than it is waited for.
+// checkRefusals makes each call in a process of its own. It starts 16 of them
+// at a time: a nursery with more would not end within the time that it is
+// given.
 func checkRefusals(t *testing.T, kernel design.Name, list []refusal) {
 	t.Helper()
 	for some := range slices.Chunk(list, 16) {
