@@ -10,29 +10,29 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// caller is a process whose clone3() is to fail, and which then looks whether
-// anything has come of it. It is the first one in a user and a PID namespace of
-// its own, may do anything there, and has made a time namespace for children to
-// come.
+// caller is a process that calls clone3(), which must fail, and then checks
+// that nothing has changed. It is the first process of a new user and PID
+// namespace, has all capabilities there, and has unshared a time namespace for
+// its children.
 type caller struct {
 	*clone.Program
 	ready         []step
 	calls         []clone.Result
 	before, after state
-	write         clone.Written // to what the children are to get
-	unshare       clone.Result  // of one namespace more
-	children      clone.Result  // of waiting for any
+	write         clone.Written // to the offsets of the children's namespace
+	unshare       clone.Result  // of one more time namespace
+	children      clone.Result  // of wait4() for any child
 	ended         clone.Ended
 }
 
-// step is one with a result.
+// step is a step of a program that may fail.
 type step interface{ Err() error }
 
-// state is all that a failed clone3() might have changed.
+// state is what a failed clone3() might have changed.
 type state struct {
 	current, children clone.Contents
 	offsets           clone.Contents
-	descriptor        clone.Result // the lowest free one
+	descriptor        clone.Result // the lowest free descriptor
 }
 
 func (c *caller) look() state {
@@ -54,18 +54,18 @@ func (c *caller) limit(kind, number string) {
 	c.need(c.WriteFile("/proc/sys/user/max_"+kind+"_namespaces", number))
 }
 
-// lose takes capabilities from the caller, and regain gives back all.
+// lose drops capabilities of the caller; regain takes all of them back.
 func (c *caller) lose(ids ...int) { c.need(capability.LoseInside(c.Program, ids...)) }
 func (c *caller) regain()         { c.lose() }
 
-// descriptors sets how many the caller may have.
+// descriptors sets how many descriptors the caller may have.
 func (c *caller) descriptors(max uint64) {
 	limit := unix.Rlimit{Cur: max, Max: 1024}
 	c.need(c.Syscall(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, c.Data(clone.Bytes(limit)), 0))
 }
 
-// newCaller has a child of nursery be a caller: spoil adds what it does before,
-// call is what it then calls so many times.
+// newCaller makes a child of nursery a caller. The function spoil adds its
+// preparation; call adds a clone3(), as often as times says.
 func newCaller(nursery *clone.Program, spoil func(*caller), times int, call func(*caller) clone.Result) *caller {
 	c := &caller{Program: nursery.Sub()}
 	c.need(c.WriteFile("/proc/self/uid_map", "0 0 1"))
@@ -92,8 +92,8 @@ func newCaller(nursery *clone.Program, spoil func(*caller), times int, call func
 	return c
 }
 
-// check says what is wrong with what a caller, which has run, saw: its calls have
-// to fail with want and to change nothing.
+// check returns what went wrong in a caller that has run. Each of its calls
+// must fail with want and change nothing.
 func (c *caller) check(want unix.Errno) []string {
 	var wrong []string
 	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
@@ -102,12 +102,12 @@ func (c *caller) check(want unix.Errno) []string {
 	}
 	for i, step := range c.ready {
 		if err := step.Err(); err != nil {
-			add("step %d of the preparation: %v", i+1, err)
+			add("preparation step %d: %v", i+1, err)
 		}
 	}
 	for i, call := range c.calls {
 		if err := call.Err(); err != want {
-			add("clone3, time %d of %d: %v, want %v", i+1, len(c.calls), err, want)
+			add("clone3, call %d of %d: %v, want %v", i+1, len(c.calls), err, want)
 			break
 		}
 	}
@@ -119,13 +119,13 @@ func (c *caller) check(want unix.Errno) []string {
 		before, err1 := pair[0].Text()
 		after, err2 := pair[1].Text()
 		if before != after || err1 != nil || err2 != nil {
-			add("the caller's %s went from %q, %v to %q, %v", name, before, err1, after, err2)
+			add("the caller's %s changed from %q (%v) to %q (%v)", name, before, err1, after, err2)
 		}
 	}
 	before, err1 := c.before.descriptor.Value()
 	after, err2 := c.after.descriptor.Value()
 	if err1 != nil || err2 != nil || before != after {
-		add("the lowest free descriptor went from %d, %v to %d, %v", before, err1, after, err2)
+		add("the lowest free descriptor changed from %d (%v) to %d (%v)", before, err1, after, err2)
 	}
 	if err := c.write.Err(); err != nil {
 		add("write to the children's offsets after the failures: %v", err)

@@ -14,13 +14,14 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// allNamespaces are the flags of all kinds that there are, beside the user's.
+// allNamespaces has the clone3() flag of every kind of namespace but time and
+// user.
 var allNamespaces = map[string]uint64{
 	"mount": unix.CLONE_NEWNS, "uts": unix.CLONE_NEWUTS, "ipc": unix.CLONE_NEWIPC,
 	"pid": unix.CLONE_NEWPID, "net": unix.CLONE_NEWNET, "cgroup": unix.CLONE_NEWCGROUP,
 }
 
-// What else is asked of the call has no influence on the offsets.
+// The offsets take effect whatever other namespaces and flags the call has.
 func TestOffsetsWithOtherFlags(t *testing.T) {
 	kernel := design.Need(t)
 	flags := map[string]uint64{
@@ -43,7 +44,8 @@ func TestOffsetsWithOtherFlags(t *testing.T) {
 	tell.check(t)
 }
 
-// A child may be put into a cgroup and into a time namespace at once.
+// One call can put a child into a cgroup and into a time namespace with
+// offsets.
 func TestOffsetsIntoCgroup(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -57,7 +59,8 @@ func TestOffsetsIntoCgroup(t *testing.T) {
 	}
 }
 
-// The child of a child may be a sibling of its creator; the namespace is its own.
+// With CLONE_PARENT the child becomes a sibling of the caller; its time
+// namespace is its own and has the offsets.
 func TestOffsetsForSibling(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -81,8 +84,8 @@ func TestOffsetsForSibling(t *testing.T) {
 	}
 }
 
-// Who has made a child can follow it into its namespace by the descriptor that
-// the call returns, before the child has done anything.
+// The parent can enter the child's time namespace through the pidfd that
+// clone3() returns, before the child has done anything.
 func TestOffsetsJoinedThroughPidfd(t *testing.T) {
 	kernel := design.Need(t)
 	p, inner := timens.NewProgram(t), timens.NewProgram(t)
@@ -105,8 +108,8 @@ func TestOffsetsJoinedThroughPidfd(t *testing.T) {
 	})
 }
 
-// Whoever may make a user namespace may set the clocks of a time namespace that
-// belongs to it, and of no other.
+// An unprivileged user who makes a user namespace can set the offsets of a time
+// namespace that belongs to it, but not without the user namespace.
 func TestOffsetsRootless(t *testing.T) {
 	kernel := design.Need(t)
 	const nobody = 65534
@@ -124,7 +127,8 @@ func TestOffsetsRootless(t *testing.T) {
 	}
 }
 
-// Root of a user namespace needs nothing from outside, not even an identity.
+// The first process of a new user namespace can set offsets, even before any user
+// ID is mapped into it.
 func TestOffsetsInsideUserNamespace(t *testing.T) {
 	kernel := design.Need(t)
 	launch := func(p *clone.Program) (*clone.Child, error) {

@@ -18,10 +18,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// interval is how far deadlines are from each other, and from the child's birth.
+// interval is the time between two deadlines, and from the child's start to the
+// first.
 const interval = 20 * time.Millisecond
 
-// A deadline of the child is on its own clocks, whichever call it is for.
+// An absolute deadline in the child is a time of the child's shifted clocks,
+// for every system call that takes one.
 func TestOffsetsDeadlines(t *testing.T) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces {
@@ -43,7 +45,7 @@ func TestOffsetsDeadlines(t *testing.T) {
 	}
 }
 
-// wait is a step that is not to return before a deadline.
+// wait is a step that must not return before its deadline.
 type wait struct {
 	name string
 	want unix.Errno // 0 is success
@@ -73,7 +75,7 @@ func checkWoke(t *testing.T, name string, woke, due time.Duration) {
 
 type addWait func(p *clone.Program, id clock.ID, due time.Duration) wait
 
-// waitsOn are the calls that take a deadline on a clock.
+// waitsOn returns the calls that take a deadline on a clock.
 func waitsOn(id clock.ID) []addWait {
 	if id == clock.Monotonic {
 		return []addWait{addSleep, addTimerfd, addFutex}
@@ -92,7 +94,7 @@ func addTimerfd(p *clone.Program, id clock.ID, due time.Duration) wait {
 	return wait{"timerfd", 0, read, due, p.ClockGettime(id, clock.VDSO)}
 }
 
-// armTimerfd adds the making of a timer, once, at or after a time.
+// armTimerfd adds timerfd_create() and timerfd_settime() for one expiration.
 func armTimerfd(p *clone.Program, id clock.ID, flags uintptr, due time.Duration) clone.Result {
 	fd := p.Syscall(unix.SYS_TIMERFD_CREATE, uintptr(id), 0)
 	spec := clone.Bytes(abi.Timespec{}, abi.Time64.Timespec(due))
@@ -110,16 +112,19 @@ func timespec(p *clone.Program, d time.Duration) uintptr {
 	return p.Data(clone.Bytes(abi.Time64.Timespec(d)))
 }
 
-// execTime is enough for a program to get to its first line, which is to be
-// before a deadline; where it is not, the test tells less but holds.
+// execTime is enough for a program to get from execve() to its first line, so
+// that this happens before its deadline. If it takes longer, the test checks
+// less but still passes.
 const execTime = 300 * time.Millisecond
 
-// timersAt is where the child leaves timers for the program that it becomes.
+// timersAt is the first descriptor of the timers that the child leaves open for
+// the program that it executes.
 const timersAt = 100
 
-// A timer that the child has armed goes on over execve() and is due when it was
-// said to be, on whatever clock that was: its own if it was in the namespace
-// from the start, its parent's if it enters it just then.
+// A timer that was armed before execve() expires at the time it was set to, on
+// the clock it was set on. That is the child's own clock if the child was in
+// the namespace from the start, and its parent's if execve() enters the
+// namespace.
 func TestOffsetsDeadlineOverExec(t *testing.T) {
 	kernel := design.Need(t)
 	births := map[string]uint64{"direct": 0}
@@ -129,7 +134,7 @@ func TestOffsetsDeadlineOverExec(t *testing.T) {
 	for name, flags := range births {
 		for _, ns := range namespaces {
 			if !lane.Virtual() && ns.offsets != timens.Across {
-				continue // an execve() of a Go program takes its time
+				continue // execve() of a Go program takes too long
 			}
 			t.Run(name+"/"+ns.name, func(t *testing.T) {
 				args := kernel.Args(ns.offsets)
@@ -137,7 +142,7 @@ func TestOffsetsDeadlineOverExec(t *testing.T) {
 				p := timens.NewProgram(t)
 				var in []await
 				for i, id := range timens.Clocks {
-					due := timens.Now(t, id) + execTime + time.Duration(2*i)*interval // one after the other
+					due := timens.Now(t, id) + execTime + time.Duration(2*i)*interval // in turn
 					inside := due + ns.offsets.Of(id)
 					if flags == 0 {
 						due = inside
@@ -158,7 +163,8 @@ func TestOffsetsDeadlineOverExec(t *testing.T) {
 	}
 }
 
-// await is what awaitTimer is told: to wait for a timer, and then itself.
+// await is what the probe "await" is told: wait for a timer, then sleep until a
+// time.
 type await struct {
 	Timer int
 	Clock clock.ID
@@ -166,8 +172,8 @@ type await struct {
 }
 
 type awaited struct {
-	Left          time.Duration // of the timer
-	Expired, Woke time.Duration // the clock after the timer and after the sleep
+	Left          time.Duration // until the timer expires
+	Expired, Woke time.Duration // what the clock showed after the timer and after the sleep
 }
 
 // awaitTimers is the probe "await".

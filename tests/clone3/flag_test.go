@@ -20,24 +20,26 @@ const (
 	asThread     = unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 )
 
-// late is a call for a new time namespace that fails when all of its arguments
-// were found good and the child is all but there: its pidfd has nowhere to go.
+// late returns a call for a new time namespace that fails after all arguments
+// were checked and nearly all of the child was made: the address for its pidfd
+// cannot be written.
 func late() *clone.Args {
 	args := design.NewTime()
 	args.Flags |= unix.CLONE_PIDFD
-	args.ParentTID = new(int32) // or the flag for it would have the same address
+	args.ParentTID = new(int32) // must differ from the address of the pidfd
 	return args
 }
 
-// taken is what late ends with.
+// taken is the error of late if its flags are accepted.
 const taken = unix.EFAULT
 
-// Each bit of the flags, alone with CLONE_NEWTIME. Of those that clone() had its
-// signal in, that is the only one, and what has no meaning is refused.
+// Each bit of the flags is either accepted together with CLONE_NEWTIME or
+// refused with EINVAL. Of the lowest eight bits, where clone() has the exit
+// signal, CLONE_NEWTIME is the only one that is accepted.
 func TestFlagBits(t *testing.T) {
 	timens.Need(t)
 	known := uint64(unix.CLONE_NEWTIME | 0xffbfff00 | clearSighand | intoCgroup) // without CLONE_DETACHED
-	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT)  // those need company, or no signal
+	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT)  // need other flags, or no exit signal
 	for bit := range 64 {
 		flag := uint64(1) << bit
 		want := unix.EINVAL
@@ -52,7 +54,8 @@ func TestFlagBits(t *testing.T) {
 	}
 }
 
-// What goes together and what does not, with CLONE_NEWTIME and without.
+// Flags that exclude each other are refused, and others accepted, with
+// CLONE_NEWTIME as without it.
 func TestFlagCombinations(t *testing.T) {
 	timens.Need(t)
 	const chld = uint64(unix.SIGCHLD)
@@ -94,7 +97,8 @@ func TestFlagCombinations(t *testing.T) {
 	}
 }
 
-// The pidfd and the child's number cannot go to one place.
+// A call that wants the pidfd and the child's TID at the same address is
+// refused.
 func TestFlagsForOneAddress(t *testing.T) {
 	timens.Need(t)
 	args := late()
@@ -107,19 +111,19 @@ func TestFlagsForOneAddress(t *testing.T) {
 	}
 }
 
-// CLONE_DETACHED is kept free also without a pidfd, which copy_process() looks at.
+// CLONE_DETACHED is refused without CLONE_PIDFD, too.
 func TestFlagDetached(t *testing.T) {
 	timens.Need(t)
 	for detached, want := range map[uint64]unix.Errno{0x400000: unix.EINVAL, 0: unix.EEXIST} {
-		args, init := design.NewTime(), int32(1) // which is in use
+		args, init := design.NewTime(), int32(1) // PID 1 is in use
 		args.SetTID, args.SetTIDSize = &init, 1
 		args.Flags |= detached
 		design.RefuseSize(t, args, clone.SizeVer2, want)
 	}
 }
 
-// Nobody without CAP_SYS_ADMIN gets a time namespace, however it is asked for,
-// except with a user namespace that it belongs to.
+// Without CAP_SYS_ADMIN no kind of clone3() makes a time namespace, except
+// together with a new user namespace.
 func TestNewTimeOfUser(t *testing.T) {
 	timens.Need(t)
 	for name, flags := range map[string]uint64{
@@ -140,7 +144,7 @@ func TestNewTimeOfUser(t *testing.T) {
 		link := p.ReadLink(current)
 		timens.Run(t, design.Launch(args), p)
 		if got := timens.Text(t, link); got == threadLink(t, "time") {
-			t.Errorf("with a user namespace the child is in its parent's time namespace %s", got)
+			t.Errorf("the child with a new user namespace is in its parent's time namespace %s", got)
 		}
 	})
 }

@@ -14,30 +14,31 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// image is what a checkpoint keeps of a process's time.
+// image is what a checkpoint stores of a process's time.
 type image struct {
-	Clocks timens.Offsets               // what they showed; offsets of a clock that begins with 0
-	Due    map[clock.ID][]time.Duration // of its waits for a time, as waitsOn has them
-	Rest   timens.Offsets               // of its relative timers
+	Clocks timens.Offsets               // what the clocks showed, as offsets from 0
+	Due    map[clock.ID][]time.Duration // deadlines of its absolute waits, in the order of waitsOn
+	Rest   timens.Offsets               // what its relative timers had left
 }
 
-// offsets are those with which the clocks go on from the image, computed while
-// the initial ones show now.
+// offsets returns the offsets with which the clocks continue from the image, if
+// the initial clocks show now.
 func (i image) offsets(now timens.Offsets) timens.Offsets {
 	return timens.Offsets{Monotonic: i.Clocks.Monotonic - now.Monotonic, Boottime: i.Clocks.Boottime - now.Boottime}
 }
 
-// turn is how far the n-th wait of a process on a clock is ahead when it begins
-// to wait. The relative timer is number 0, and no two are due at once.
+// turn is how long after a process begins to wait its n-th wait on a clock is
+// due. Number 0 is the relative timer. No two are due at the same time.
 func turn(id clock.ID, n int) time.Duration {
 	apart := 30 * time.Millisecond
 	if lane.Virtual() {
-		apart = 100 * time.Millisecond // which cost nothing
+		apart = 100 * time.Millisecond // virtual time costs nothing
 	}
 	return time.Duration(1+4*slices.Index(timens.Clocks, id)+n) * apart
 }
 
-// newImage is that of a process which begins to wait while its clocks show these.
+// newImage returns the image of a process that begins to wait when its clocks
+// show these times.
 func newImage(clocks timens.Offsets) image {
 	i := image{Clocks: clocks, Due: make(map[clock.ID][]time.Duration)}
 	for _, id := range timens.Clocks {
@@ -49,8 +50,8 @@ func newImage(clocks timens.Offsets) image {
 	return i
 }
 
-// checkpoint has a process in a namespace with these offsets begin to wait, and
-// takes its image some time later.
+// checkpoint lets a process in a namespace with these offsets begin to wait,
+// and returns its image some time later.
 func checkpoint(t *testing.T, offsets timens.Offsets) image {
 	t.Helper()
 	now := initialClocks(t)
@@ -77,9 +78,9 @@ func checkpoint(t *testing.T, offsets timens.Offsets) image {
 	return i
 }
 
-// timers are those of a process on one clock.
+// timers are the timers of a process on one clock.
 type timers struct {
-	before, after      clone.Reading // around their arming
+	before, after      clone.Reading // before and after the timers were armed
 	relative, absolute clone.Result
 }
 
@@ -91,7 +92,7 @@ func arm(p *clone.Program, id clock.ID, i image) timers {
 	return s
 }
 
-// remaining is what a timer has left, as read between two readings of its clock.
+// remaining is what a timer had left, read between two readings of its clock.
 type remaining struct {
 	clock         clock.ID
 	before, after clone.Reading
@@ -106,8 +107,9 @@ func readTimerfd(p *clone.Program, id clock.ID, fd clone.Result) remaining {
 	return r
 }
 
-// value is at least a moment: a timer without any is not armed, and one that
-// has just expired is due at once.
+// value returns the time that the timer had left, and at least a nanosecond:
+// timerfd_settime() disarms a timer with 0, and a timer that has just expired
+// is due at once.
 func (r remaining) value(t *testing.T) time.Duration {
 	t.Helper()
 	if err := r.read.Err(); err != nil {
@@ -120,8 +122,8 @@ func (r remaining) value(t *testing.T) time.Duration {
 	return max(rest, 1)
 }
 
-// check compares it with when the timer is due, which is from one time to
-// another.
+// check compares what the timer had left with its deadline, which lies between
+// from and to.
 func (r remaining) check(t *testing.T, kind string, from, to time.Duration) {
 	t.Helper()
 	rest := r.value(t)

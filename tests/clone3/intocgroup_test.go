@@ -22,8 +22,8 @@ type hierarchy struct{ root string }
 
 func mountHierarchy(t *testing.T) hierarchy {
 	t.Helper()
-	// Not below the folder of the test: one that is killed leaves it mounted, and
-	// nobody could remove that folder.
+	// Not below the test's folder: a test that is killed leaves it mounted,
+	// and the folder could not be removed.
 	root, err := os.MkdirTemp("/tmp", "cgroup-")
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +40,9 @@ func mountHierarchy(t *testing.T) hierarchy {
 	return h
 }
 
-// limitProcesses makes pids.max of the groups at the root. The controller may
-// have to be taken from the hierarchy of its own that u-root gives it.
+// limitProcesses turns on the controller pids in the root group, for pids.max
+// in groups below. u-root mounts the controller in a v1 hierarchy of its own,
+// which has to be unmounted first.
 func (h hierarchy) limitProcesses(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(h.root, "cgroup.subtree_control")
@@ -52,7 +53,7 @@ func (h hierarchy) limitProcesses(t *testing.T) {
 		}
 	}
 	for end := time.Now().Add(timens.Patience); errors.Is(err, unix.ENOENT) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // it takes its time to go
+		time.Sleep(time.Millisecond) // the kernel frees a hierarchy with a delay
 		err = os.WriteFile(file, []byte("+pids"), 0)
 	}
 	if err != nil {
@@ -60,7 +61,7 @@ func (h hierarchy) limitProcesses(t *testing.T) {
 	}
 }
 
-// make makes a group and opens it, for clone_args.
+// make makes a group and returns its descriptor for clone_args.
 func (h hierarchy) make(t *testing.T, name string) uint64 {
 	t.Helper()
 	dir := filepath.Join(h.root, name)
@@ -94,7 +95,8 @@ func inGroup(fd uint64) *clone.Args {
 	return args
 }
 
-// A child is born into the group and into its time namespace at once.
+// A child with CLONE_INTO_CGROUP and CLONE_NEWTIME starts in the given cgroup
+// and in a new time namespace.
 func TestIntoCgroup(t *testing.T) {
 	timens.Need(t)
 	h := mountHierarchy(t)
@@ -117,8 +119,8 @@ func TestIntoCgroup(t *testing.T) {
 	}
 }
 
-// What can be wrong with a group, all found after the namespace was made; and
-// what is wrong already with the argument.
+// A cgroup that cannot be used is refused after the time namespace was made; a
+// descriptor that is out of range is refused before.
 func TestIntoCgroupRefused(t *testing.T) {
 	timens.Need(t)
 	h := mountHierarchy(t)
@@ -152,7 +154,7 @@ func TestIntoCgroupRefused(t *testing.T) {
 		{"no descriptor", 1 << 20, clone.SizeVer2, unix.EBADF},
 		{"too large for a descriptor", 1 << 31, clone.SizeVer2, unix.EINVAL},
 		{"largest number", ^uint64(0), clone.SizeVer2, unix.EINVAL},
-		{"a member that the caller does not have", good, clone.SizeVer1, unix.EINVAL},
+		{"a size without the member", good, clone.SizeVer1, unix.EINVAL},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			design.RefuseSize(t, inGroup(test.group), test.size, test.want)
@@ -167,7 +169,7 @@ func TestIntoCgroupRefused(t *testing.T) {
 	})
 }
 
-// Without the flag the member means nothing.
+// Without CLONE_INTO_CGROUP the member cgroup is ignored.
 func TestIntoCgroupWithoutFlag(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()

@@ -14,14 +14,16 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// steps beyond or short of a limit. The clocks go on while the kernel looks at
-// them, so that it is known only for most of them what has to come of it.
+// beyond are distances from a limit; negative ones are within it. The clock
+// goes on while the kernel checks the offset, so close to the limit both
+// results are right.
 var beyond = []time.Duration{
 	-time.Second, -time.Millisecond, -time.Microsecond, -1, 0, 1,
 	time.Microsecond, 10 * time.Microsecond, 100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond, time.Second,
 }
 
-// A clock may show 0, and nothing less.
+// An offset that sets a clock to 0 is accepted; one that sets it below 0 is
+// refused with ERANGE.
 func TestOffsetsLowerLimit(t *testing.T) {
 	kernel := design.Need(t)
 	for _, id := range timens.Clocks {
@@ -40,7 +42,8 @@ func TestOffsetsLowerLimit(t *testing.T) {
 	}
 }
 
-// A clock may show all of the second maxClock, and nothing more.
+// An offset that sets a clock to less than maxClock + 1 s is accepted; a larger
+// one is refused with ERANGE.
 func TestOffsetsUpperLimit(t *testing.T) {
 	kernel := design.Need(t)
 	const tooMuch = maxClock + time.Second
@@ -60,8 +63,8 @@ func TestOffsetsUpperLimit(t *testing.T) {
 	}
 }
 
-// try makes a child with an offset for one clock and a good one for the other.
-// The error is nil or ERANGE.
+// try makes a child with an offset for one clock and a valid one for the other.
+// It returns nil or ERANGE.
 func try(t *testing.T, kernel design.Name, id clock.ID, offset time.Duration) error {
 	t.Helper()
 	offsets := timens.Offsets{Monotonic: offset, Boottime: time.Second}

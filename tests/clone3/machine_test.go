@@ -17,15 +17,14 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// checkpoints are what one machine leaves to the next.
+// checkpoints is what one machine leaves to the next.
 type checkpoints struct {
-	Uptime timens.Offsets // when the first of them was taken
+	Uptime timens.Offsets // when the first image was taken
 	Images map[string]image
 }
 
-// Processes wait for this and that, some of them in a time namespace, when their
-// machine goes down. What a checkpoint keeps of them is for the test after this
-// one.
+// Takes checkpoints of processes that wait for timers, in the initial and in
+// other time namespaces, for TestOffsetsRestoreOnLaterMachine.
 func TestCheckpointForLaterMachine(t *testing.T) {
 	timens.Need(t)
 	relay.Need(t)
@@ -37,16 +36,17 @@ func TestCheckpointForLaterMachine(t *testing.T) {
 	relay.Leave(t, c)
 }
 
-// outlast waits until the machine has been up for longer than the next one will
-// have been in its test, if that comes up as fast. A long plan makes it go on at
-// once.
+// outlast waits until this machine has been up for longer than the next one will
+// have been when it runs its test, if that one boots as fast as this one did. After
+// a long plan this machine has been up long enough already.
 func outlast(t *testing.T) {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", os.Getppid()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Behind the name: the state is field 3, the start in ticks of 10 ms is 22.
+	// Fields after the name: field 3 is the state, field 22 the start time
+	// in ticks of 10 ms.
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	var ticks int64
 	if _, err := fmt.Sscan(fields[22-3], &ticks); err != nil {
@@ -59,10 +59,9 @@ func outlast(t *testing.T) {
 	beUpFor(t, 2*time.Duration(ticks)*10*time.Millisecond+lead)
 }
 
-// On another machine, which has been up for less time than theirs, one clone3()
-// brings each of the processes back. Their clocks do not go back by a nanosecond,
-// what they wait for is due when it was said to be, and of relative timers what
-// was left is left.
+// On a machine with a shorter uptime, one clone3() call restores each process:
+// its clocks do not go back by a nanosecond, absolute timers keep their
+// deadlines, and relative timers keep the time that they had left.
 //
 //vmtest:after TestCheckpointForLaterMachine
 func TestOffsetsRestoreOnLaterMachine(t *testing.T) {
@@ -73,7 +72,7 @@ func TestOffsetsRestoreOnLaterMachine(t *testing.T) {
 		t.Fatalf("there are %d images, want those of %d processes", len(c.Images), 1+len(namespaces))
 	}
 	times, containers := 2, namespaces[:2]
-	if !lane.Virtual() { // where it takes long, and the machine gets older than it should
+	if !lane.Virtual() { // in real time all of them take so long that the uptime exceeds the checkpoint's
 		times, containers = 1, containers[:1]
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Images)) {

@@ -1,14 +1,13 @@
 // Package clone3 tests clone3(CLONE_NEWTIME), with and without offsets for the
 // new time namespace.
 //
-// The offsets can be handed over in three ways. A test here says which offsets
-// it wants and lets package design put them as the kernel takes them, so that
-// one test holds for all three; what only one of them has is tested in the
-// package named after it, beside this one.
+// There are three designs of how clone3() takes offsets. A test states the
+// offsets that it wants, and package design encodes them for the kernel under
+// test, so one test covers all three designs. What only one design has is
+// tested in the package with the design's name, next to this one.
 //
-// Every file of tests says at its top which kernel they are for: those of the
-// offsets fail on a kernel without a series, and are meant to; those of
-// newtime_test.go and size_test.go pass on any.
+// Each file says at its top which kernels its tests are for. Tests of offsets
+// have to fail on a kernel without a series.
 package clone3
 
 import (
@@ -39,8 +38,8 @@ const (
 	children    = "/proc/self/ns/time_for_children"
 )
 
-// secMax is the kernel's KTIME_SEC_MAX, the largest offset. A clock may come to
-// half of it, maxClock.
+// secMax is the kernel's KTIME_SEC_MAX, the largest offset. A clock may be set
+// to at most half of it, maxClock.
 const (
 	secMax   = (1<<63 - 1) / int64(time.Second)
 	maxClock = time.Duration(secMax/2) * time.Second
@@ -51,13 +50,15 @@ var namespaces = []struct {
 	offsets timens.Offsets
 }{{"ahead", timens.Ahead}, {"behind", timens.Behind}, {"across", timens.Across}}
 
-// outOfRange is what no clock can have, and the other clock's offset is good.
+// outOfRange has offsets of which one sets its clock out of range and the other
+// is valid.
 var outOfRange = []timens.Offsets{
 	{Monotonic: -maxClock, Boottime: time.Second},
 	{Monotonic: time.Second, Boottime: -maxClock},
 }
 
-// beUpFor waits until the clocks show so much that they can be set back by it.
+// beUpFor waits until the initial clocks show at least d, so that they can be
+// set back by it.
 func beUpFor(t *testing.T, d time.Duration) {
 	t.Helper()
 	time.Sleep(d - timens.Now(t, clock.Monotonic))

@@ -13,8 +13,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The kernel reads as many bytes as it is told to and not one more: what ends
-// at the end of readable memory is good, and one byte more is not.
+// The kernel reads exactly as many bytes as the size says: arguments that end
+// where readable memory ends are accepted, and one byte more fails with EFAULT.
 func TestArgumentsAtEndOfMemory(t *testing.T) {
 	timens.Need(t)
 	args := late()
@@ -37,7 +37,8 @@ func TestArgumentsAtEndOfMemory(t *testing.T) {
 	}
 }
 
-// The whole of what the kernel does not know has to be zero, wherever it is not.
+// Every byte beyond the members that the kernel knows must be zero: any other
+// value fails with E2BIG.
 func TestTailByteByByte(t *testing.T) {
 	timens.Need(t)
 	mem := timens.TwoPages(t, unix.PROT_READ|unix.PROT_WRITE, unix.PROT_NONE)

@@ -12,25 +12,25 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// situation is who makes a call, as far as it matters to what comes of it. It is
-// in the initial PID namespace.
+// situation is what a call's result depends on beside its arguments: who makes
+// it, and where. The caller is in the initial PID namespace.
 type situation struct {
-	now, children     timens.Offsets // of its own namespace and of its children's
-	pending           bool           // that these are two
+	now, children     timens.Offsets // offsets of its namespace and of its children's
+	pending           bool           // these are two namespaces
 	sysAdmin, sysTime bool
-	user              bool // in a user namespace, in which it has made what is pending
-	limited           bool // to no time namespace more
+	user              bool // in a user namespace that owns the pending time namespace
+	limited           bool // may have no further time namespace
 }
 
-// attempt is a call.
+// attempt is a call of clone3().
 type attempt struct {
 	flags, exitSignal uint64
 	size              uintptr
-	tail              bool // something unknown within size
+	tail              bool // a byte within size that the kernel does not know is not 0
 	pids              []int32
-	pidSize           uint64 // what clone3() is told of pids
+	pidSize           uint64 // set_tid_size
 	words             [2]uint64
-	memory            []byte // what the first word points at
+	memory            []byte // what the first member of the offsets points at
 }
 
 func (a attempt) String() string {
@@ -43,8 +43,8 @@ func (a attempt) has(flags uint64) bool { return a.flags&flags == flags }
 const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP | unix.CLONE_NEWTIME
 
-// predict says what error an attempt comes to, in the order in which the kernel
-// looks; 0 is none. now are the initial clocks, near enough.
+// predict returns the error that an attempt must get, in the order in which the
+// kernel checks; 0 is none. now is what the initial clocks show, roughly.
 func (s situation) predict(a attempt, m design.Meaning, early bool, now map[clock.ID]time.Duration) unix.Errno {
 	misplaced := m.Given && (!a.has(unix.CLONE_NEWTIME) || a.has(unix.CLONE_THREAD))
 	sysAdmin, sysTime := s.sysAdmin, s.sysTime
@@ -87,7 +87,7 @@ func inRange(m design.Meaning, now map[clock.ID]time.Duration) bool {
 	return true
 }
 
-// badFlags are combinations that mean nothing, whoever calls.
+// badFlags reports combinations that are invalid for every caller.
 func (a attempt) badFlags() bool {
 	const unknown = ^uint64(0xffffffff | unix.CLONE_CLEAR_SIGHAND | unix.CLONE_INTO_CGROUP)
 	const reserved = 0x400000 | 0xff&^unix.CLONE_NEWTIME
@@ -105,8 +105,8 @@ func (a attempt) badFlags() bool {
 	return false
 }
 
-// predictPIDs is what is looked at last. The only good PID that attempts ask for
-// is that of a first process.
+// predictPIDs returns the error of set_tid, which is checked last. The only
+// valid PID that attempts ask for is 1.
 func (s situation) predictPIDs(a attempt) unix.Errno {
 	levels := 1
 	if a.has(unix.CLONE_NEWPID) {
@@ -129,14 +129,14 @@ func (s situation) predictPIDs(a attempt) unix.Errno {
 	return 0
 }
 
-// effect is what a child is to tell.
+// effect is what a child must report.
 type effect struct {
 	now, children timens.Offsets
-	entered       bool // the namespace of its children
+	entered       bool // it is in the same namespace as its children
 	write         error
 }
 
-// predictEffect is for an attempt that succeeds.
+// predictEffect returns the effect of an attempt that succeeds.
 func (s situation) predictEffect(a attempt, m design.Meaning) effect {
 	created, own := a.has(unix.CLONE_NEWTIME), !a.has(unix.CLONE_VM)
 	e := effect{now: s.now, children: s.children, entered: own || !created && !s.pending}
@@ -150,7 +150,8 @@ func (s situation) predictEffect(a attempt, m design.Meaning) effect {
 	if own {
 		e.now = e.children
 	}
-	// The offsets belong to who has made the namespace, in its user namespace.
+	// Writing needs CAP_SYS_TIME in the user namespace that owns the time
+	// namespace.
 	owner := s.sysTime && !a.has(unix.CLONE_NEWUSER) && (!s.user || s.pending)
 	if created {
 		owner = s.sysTime || a.has(unix.CLONE_NEWUSER)
@@ -164,7 +165,7 @@ func (s situation) predictEffect(a attempt, m design.Meaning) effect {
 	return e
 }
 
-// check compares it with what the child told.
+// check compares the effect with what the child reported.
 func (e effect) check(p profile.Profile) []string {
 	var wrong []string
 	for _, s := range p.Shifts {

@@ -1,4 +1,4 @@
-// The tests in this file need the series timens-offset.
+// The tests in this file need a series with offsets.
 
 package clone3
 
@@ -16,7 +16,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The offsets file of the child shows what it was given, to the nanosecond.
+// /proc/self/timens_offsets of the child shows the offsets given to clone3(),
+// to the nanosecond.
 func TestOffsetsFileReadBack(t *testing.T) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces {
@@ -31,7 +32,8 @@ func TestOffsetsFileReadBack(t *testing.T) {
 	}
 }
 
-// Offsets that clone3() has set are final, for the child and for its parent.
+// Offsets set by clone3() are final: neither the child nor its parent can write
+// timens_offsets afterwards.
 func TestOffsetsFrozen(t *testing.T) {
 	kernel := design.Need(t)
 	p := timens.NewProgram(t)
@@ -62,8 +64,9 @@ func TestOffsetsFrozen(t *testing.T) {
 	}
 }
 
-// The parent keeps its namespace, its clocks, and the namespace it has made for
-// later children, which keeps its offsets and can still be changed.
+// The parent stays in its time namespace and its clocks do not change. A
+// namespace that it has unshared for later children keeps its offsets and still
+// accepts writes.
 func TestOffsetsLeaveParentAlone(t *testing.T) {
 	kernel := design.Need(t)
 	p := timens.NewProgram(t)
@@ -95,8 +98,8 @@ func TestOffsetsLeaveParentAlone(t *testing.T) {
 	})
 }
 
-// A child that shares its parent's memory shares the vDSO's page as well. It
-// stays in the parent's namespace until execve(), which enters the new one.
+// A child that shares its parent's memory (CLONE_VM) stays in the parent's time
+// namespace until execve(), which enters the new one.
 func TestOffsetsAtExec(t *testing.T) {
 	kernel := design.Need(t)
 	for name, flags := range sharedMemory {
@@ -126,7 +129,8 @@ func TestOffsetsAtExec(t *testing.T) {
 	}
 }
 
-// Until that execve() the new offsets can be changed like any pending ones.
+// A child with CLONE_VM can change its offsets through timens_offsets until it
+// calls execve().
 func TestOffsetsPendingUntilExec(t *testing.T) {
 	kernel := design.Need(t)
 	for name, flags := range sharedMemory {
@@ -152,7 +156,8 @@ var sharedMemory = map[string]uint64{
 	"vfork": unix.CLONE_VM | unix.CLONE_VFORK,
 }
 
-// CLONE_VFORK alone copies the memory, so that such a child is in from the start.
+// A child with CLONE_VFORK but without CLONE_VM has memory of its own and
+// starts in the new namespace.
 func TestOffsetsWithVforkOnly(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -162,8 +167,8 @@ func TestOffsetsWithVforkOnly(t *testing.T) {
 	}
 }
 
-// With a user namespace of its own the child's time namespace belongs to that,
-// in which its creator may do everything, whatever it may do outside.
+// With CLONE_NEWUSER in the same call, the child's user namespace owns its time
+// namespace. The caller needs no capability outside.
 func TestOffsetsInNewUserNamespace(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -185,7 +190,7 @@ func TestOffsetsInNewUserNamespace(t *testing.T) {
 	}
 }
 
-// What CRIU wants in one call: a given PID and given clocks.
+// One call can set the child's PID and its offsets, as CRIU needs.
 func TestOffsetsWithSetTID(t *testing.T) {
 	kernel := design.Need(t)
 	tids := []int32{1}
@@ -207,7 +212,8 @@ func TestOffsetsWithSetTID(t *testing.T) {
 	}
 }
 
-// Somebody else can join the namespace at once; there is nothing left to set.
+// Another process can enter the child's namespace with setns() at once, and
+// sees its offsets.
 func TestOffsetsNamespaceCanBeJoined(t *testing.T) {
 	kernel := design.Need(t)
 	owner := timens.NewProgram(t)

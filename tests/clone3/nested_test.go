@@ -16,9 +16,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Each generation has a namespace inside that of the one before it. What is
-// given is against the initial clocks all the same, and what is not given is
-// inherited from the one before.
+// Each generation of children gets a time namespace from within its parent's.
+// Offsets that are given count from the initial clocks; offsets that are not
+// given are inherited.
 func TestOffsetsOfGenerations(t *testing.T) {
 	kernel := design.Need(t)
 	inherit := design.NewTime()
@@ -36,7 +36,7 @@ func TestOffsetsOfGenerations(t *testing.T) {
 	}
 }
 
-// generation is a call, and what has to come of it.
+// generation is a call of clone3() and the offsets that its child must have.
 type generation struct {
 	args *clone.Args
 	want timens.Offsets
@@ -44,7 +44,7 @@ type generation struct {
 
 func (g generation) String() string { return fmt.Sprintf("%v/%v", g.want.Monotonic, g.want.Boottime) }
 
-// checkLine has each generation tell what it knows and make the next one.
+// checkLine lets each generation report its offsets and make the next one.
 func checkLine(t *testing.T, line []generation) {
 	t.Helper()
 	programs := make([]*clone.Program, len(line))
@@ -71,14 +71,14 @@ func checkLine(t *testing.T, line []generation) {
 			t.Errorf("generation %d: %s", i+1, wrong)
 		}
 		if seen[got.Current] {
-			t.Errorf("generation %d is in %s, where an earlier one was", i+1, got.Current)
+			t.Errorf("generation %d is in %s, the namespace of an earlier one", i+1, got.Current)
 		}
 		seen[got.Current] = true
 	}
 }
 
-// It is the initial clock that must not be set below zero or too high. What the
-// caller's own clock shows does not matter.
+// The range of an offset is checked against the initial clock, whatever the
+// caller's own shifted clock shows.
 func TestOffsetsRangeIsOfInitialClock(t *testing.T) {
 	kernel := design.Need(t)
 	mono, boot := timens.Now(t, clock.Monotonic), timens.Now(t, clock.Boottime)
@@ -89,8 +89,8 @@ func TestOffsetsRangeIsOfInitialClock(t *testing.T) {
 		outer, inner timens.Offsets
 		want         unix.Errno
 	}{
-		{"an hour before the boot in a day ahead", timens.Ahead, timens.Offsets{Monotonic: -mono - time.Hour, Boottime: time.Second}, unix.ERANGE},
-		{"an hour before the boot in two days ahead", timens.Ahead, timens.Offsets{Monotonic: time.Second, Boottime: -boot - time.Hour}, unix.ERANGE},
+		{"monotonic an hour before boot, in a namespace a day ahead", timens.Ahead, timens.Offsets{Monotonic: -mono - time.Hour, Boottime: time.Second}, unix.ERANGE},
+		{"boottime an hour before boot, in a namespace two days ahead", timens.Ahead, timens.Offsets{Monotonic: time.Second, Boottime: -boot - time.Hour}, unix.ERANGE},
 		{"lowest in lowest", lowest, lowest, 0},
 		{"highest in highest", highest, highest, 0},
 		{"highest in lowest", lowest, highest, 0},

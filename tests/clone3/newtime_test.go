@@ -15,7 +15,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Without a list of offsets the child has those of its parent's children.
+// Without offsets the child inherits those of the namespace for its parent's
+// children.
 func TestNewTimeInherits(t *testing.T) {
 	timens.Need(t)
 	for _, pending := range []timens.Offsets{{}, timens.Ahead, timens.Behind} {
@@ -26,7 +27,8 @@ func TestNewTimeInherits(t *testing.T) {
 	}
 }
 
-// It is a namespace of the child's own, not the one that it inherits from.
+// The child's namespace is a new one: neither its parent's nor the one that its
+// parent has unshared.
 func TestNewTimeIsNew(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -56,7 +58,8 @@ func TestNewTimeIsFrozen(t *testing.T) {
 	}
 }
 
-// With shared memory the namespace is pending and takes offsets by its file.
+// With CLONE_VM the new namespace is pending until execve(), and its
+// timens_offsets can be written until then.
 func TestNewTimeAtExec(t *testing.T) {
 	timens.Need(t)
 	for name, flags := range sharedMemory {
@@ -105,14 +108,14 @@ func TestNewTimeOverLimit(t *testing.T) {
 	}
 }
 
-// limitNamespaces adds steps that bring the child into a user namespace, for
-// which alone the number of time namespaces is limited.
+// limitNamespaces adds steps that take the child into a new user namespace and
+// limit its time namespaces there.
 func limitNamespaces(p *clone.Program, limit string) {
 	p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
 	p.WriteFile("/proc/sys/user/max_time_namespaces", limit)
 }
 
-// A thread may be created with the flag, for what it is worth: it stays.
+// A thread made with CLONE_NEWTIME stays in the time namespace of its process.
 func TestNewTimeThreadStays(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()

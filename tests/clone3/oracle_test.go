@@ -18,20 +18,20 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// backend adds to p the making of a child in a new time namespace with offsets,
-// and maybe in a new user namespace. The error is that of the step which refused
-// the offsets, if any did.
+// backend is a way to make a child in a new time namespace with offsets, and
+// with further flags such as CLONE_NEWUSER. It adds the steps to p and returns
+// the error of the step that sets the offsets.
 type backend func(p, child *clone.Program, o timens.Offsets, flags uint64) (refused func() error, fork clone.Result)
 
-// asRuntimesDo is the container runtimes' way: a process of its own unshares the
-// namespace, writes its offsets and enters it by a fork.
+// asRuntimesDo is what container runtimes do: a process unshares the namespace,
+// writes timens_offsets, and forks.
 func asRuntimesDo(p, child *clone.Program, o timens.Offsets, flags uint64) (func() error, clone.Result) {
 	p.Syscall(unix.SYS_UNSHARE, uintptr(unix.CLONE_NEWTIME|flags))
 	write := p.WriteFile(offsetsFile, o.String())
 	return write.Err, p.Fork(&clone.Args{ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, child)
 }
 
-// inOneCall is what the series are for.
+// inOneCall is clone3() with offsets.
 func inOneCall(kernel design.Name) backend {
 	return func(p, child *clone.Program, o timens.Offsets, flags uint64) (func() error, clone.Result) {
 		args := kernel.Args(o)
@@ -41,10 +41,11 @@ func inOneCall(kernel design.Name) backend {
 	}
 }
 
-// pairSeed makes the offsets the same ones every time.
+// pairSeed is constant so that every run tests the same offsets.
 const pairSeed = 20200317
 
-// pairs is how many are tried in each situation: less where a busy host shows.
+// pairs is the number of pairs of offsets that each test tries. It is lower in
+// the real lane, where a busy host slows the test.
 func pairs() int {
 	if lane.Virtual() {
 		return 60
@@ -52,21 +53,25 @@ func pairs() int {
 	return 8
 }
 
-// What a program sees is the same whichever way its namespace was made, and so
-// is what cannot be had.
+// clone3() with offsets has the same results and the same errors as unshare(),
+// a write to timens_offsets, and fork(), which container runtimes use.
 func TestOffsetsAreThoseOfRuntimes(t *testing.T) { compareRuntimes(t, timens.Fork, 0) }
 
-// The same for a namespace that belongs to a user namespace of its own.
+// With a new user namespace, clone3() with offsets has the same results and
+// errors as unshare(), a write to timens_offsets, and fork().
 func TestOffsetsAreThoseOfRuntimesRootless(t *testing.T) {
 	compareRuntimes(t, timens.Fork, unix.CLONE_NEWUSER)
 }
 
-// The same from inside another time namespace.
+// From inside another time namespace, clone3() with offsets has the same
+// results and errors as unshare(), a write to timens_offsets, and fork().
 func TestOffsetsAreThoseOfRuntimesNested(t *testing.T) {
 	compareRuntimes(t, timens.Unshared(timens.Ahead), 0)
 }
 
-// The same for both at once.
+// From inside another time namespace and with a new user namespace, clone3()
+// with offsets has the same results and errors as unshare(), a write to
+// timens_offsets, and fork().
 func TestOffsetsAreThoseOfRuntimesNestedRootless(t *testing.T) {
 	compareRuntimes(t, timens.Unshared(timens.Behind), unix.CLONE_NEWUSER)
 }
@@ -87,7 +92,8 @@ func compareRuntimes(t *testing.T, launch clone.Launcher, flags uint64) {
 	}
 }
 
-// table is what one process has done by two backends, a child of its own each.
+// table is what one process does: for each pair of offsets it makes a child by
+// either backend.
 type table struct {
 	nursery *clone.Program
 	rows    []row
@@ -98,7 +104,7 @@ type row struct {
 	ways    [2]way
 }
 
-// way is what came of a pair of offsets by one of the backends.
+// way is the result of one backend for a pair of offsets.
 type way struct {
 	began   clone.Reading
 	refused func() error
@@ -126,13 +132,14 @@ func newTable(t *testing.T, kernel design.Name, flags uint64) table {
 	return out
 }
 
-// randomOffset is of any size, mostly good and never 0, which some design cannot
-// ask for. No limit is so near that it would matter when it is looked at.
+// randomOffset returns an offset of any size, mostly a valid one. It is never
+// 0, which inline-ns cannot express. None is so close to a limit that the
+// result would depend on when the kernel checks it.
 func randomOffset(random *rand.Rand) time.Duration {
 	size := time.Duration(random.Int64N(1 << (1 + random.IntN(62))))
 	switch random.IntN(8) {
 	case 0:
-		return -size - time.Hour // no guest has been up for so long
+		return -size - time.Hour // no guest has been up for an hour
 	case 1, 2, 3:
 		return -size%(500*time.Millisecond) - 1
 	case 4:
@@ -141,7 +148,8 @@ func randomOffset(random *rand.Rand) time.Duration {
 	return size + 1
 }
 
-// compare reports whether the offsets were refused.
+// compare compares the results of both backends, and reports whether the
+// offsets were refused.
 func (r row) compare(t *testing.T, base profile.Base) (refused bool) {
 	t.Helper()
 	name := fmt.Sprintf("%v, %v", r.offsets.Monotonic, r.offsets.Boottime)

@@ -11,7 +11,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// startPaused starts a child that does nothing until it is ended.
+// startPaused starts a child that waits until endPaused.
 func startPaused(t *testing.T, launch clone.Launcher) *clone.Child {
 	t.Helper()
 	p := timens.NewProgram(t)
@@ -28,7 +28,7 @@ func startPaused(t *testing.T, launch clone.Launcher) *clone.Child {
 	return child
 }
 
-// endPaused lets a child that has come to its last pause end.
+// endPaused resumes a child at its last pause and waits for its end.
 func endPaused(t *testing.T, child *clone.Child) {
 	t.Helper()
 	if err := child.Resume(); err != nil {

@@ -17,8 +17,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// A pidfd that comes with the child is the child's from the start: it tells its
-// number and its end, and its time namespace can be entered by it.
+// The pidfd that clone3() returns refers to the child: it shows the child's
+// PID, becomes readable when the child ends, and setns() with it enters the
+// child's time namespace.
 func TestPidfd(t *testing.T) {
 	timens.Need(t)
 	fd := int32(-1)
@@ -48,7 +49,7 @@ func TestPidfd(t *testing.T) {
 	}
 	now := timens.Time(t, boot)
 	if shift := (timens.Interval{Low: now - after, High: now - before}); !shift.Contains(timens.Across.Boottime) {
-		t.Errorf("there boottime by vdso is off by %v, want %v", shift, timens.Across.Boottime)
+		t.Errorf("after setns() boottime by vdso is off by %v, want %v", shift, timens.Across.Boottime)
 	}
 
 	if readable(t, fd) {
@@ -60,7 +61,7 @@ func TestPidfd(t *testing.T) {
 	}
 }
 
-// The child itself does not get it, unless it shares the descriptors.
+// The child does not inherit the pidfd, unless it shares the descriptor table.
 func TestPidfdIsParents(t *testing.T) {
 	timens.Need(t)
 	for name, flags := range map[string]uint64{"copied": 0, "shared": unix.CLONE_FILES} {
@@ -75,7 +76,7 @@ func TestPidfdIsParents(t *testing.T) {
 			timens.Run(t, design.Launch(args), p)
 			defer unix.Close(int(fd))
 			if int(fd) != next {
-				t.Fatalf("the pidfd is descriptor %d, expected was %d", fd, next)
+				t.Fatalf("the pidfd is descriptor %d, want %d", fd, next)
 			}
 			if err := inside.Err(); (err == nil) != (flags != 0) {
 				t.Errorf("F_GETFD of the parent's pidfd in the child, whose descriptors are %s: %v", name, err)
@@ -84,7 +85,7 @@ func TestPidfdIsParents(t *testing.T) {
 	}
 }
 
-// A thread has a pidfd of its own kind, which is about the thread.
+// The pidfd of a new thread refers to the thread: it has PIDFD_THREAD.
 func TestPidfdOfThread(t *testing.T) {
 	timens.Need(t)
 	fd := int32(-1)
@@ -109,8 +110,8 @@ func TestPidfdOfThread(t *testing.T) {
 	endPaused(t, thread)
 }
 
-// Nothing comes of a call whose pidfd cannot be delivered: no descriptor, and
-// no child.
+// If the pidfd cannot be written to the caller's memory, clone3() fails and
+// leaves neither a descriptor nor a child.
 func TestPidfdUndelivered(t *testing.T) {
 	timens.Need(t)
 	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE)
@@ -123,7 +124,7 @@ func TestPidfdUndelivered(t *testing.T) {
 				design.RefuseSize(t, args, clone.SizeVer2, unix.EFAULT)
 			}
 			if after := countDescriptors(t); after != before {
-				t.Errorf("from %d to %d descriptors by calls that failed", before, after)
+				t.Errorf("the number of descriptors went from %d to %d by calls that failed", before, after)
 			}
 			if after := nextDescriptor(t); after != next {
 				t.Errorf("the next descriptor went from %d to %d by calls that failed", next, after)
@@ -155,7 +156,7 @@ func readable(t *testing.T, fd int32) bool {
 	return n > 0
 }
 
-// nextDescriptor returns the number that the next descriptor will have.
+// nextDescriptor returns the lowest free descriptor.
 func nextDescriptor(t *testing.T) int {
 	t.Helper()
 	fd, err := unix.Dup(0)
@@ -177,5 +178,5 @@ func countDescriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// int32At returns memory that may not be readable.
+// int32At returns an address in memory that need not be readable.
 func int32At(mem []byte, offset int) *int32 { return (*int32)(unsafe.Pointer(&mem[offset])) }

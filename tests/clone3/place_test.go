@@ -16,8 +16,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The kernel reads the arguments wherever they are, and not a byte more than it
-// was told; and it writes nothing.
+// The kernel reads exactly the bytes that the size says, at any alignment and
+// across pages, and writes nothing to the arguments.
 func TestOffsetsFromAnyMemory(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -39,8 +39,8 @@ func TestOffsetsFromAnyMemory(t *testing.T) {
 	})
 }
 
-// A member that is cut off by the size has the bytes that are left of it, and
-// zeros for the rest.
+// If the size ends inside a member, the kernel uses the member's bytes within
+// the size and takes the rest as zero.
 func TestOffsetsCutOff(t *testing.T) {
 	kernel := design.Need(t)
 	for size := uintptr(clone.SizeVer2 - 4); size <= clone.SizeVer3+8; size++ {
@@ -57,15 +57,15 @@ func TestOffsetsCutOff(t *testing.T) {
 	}
 }
 
-// cutOffsets are those that the first size bytes of args ask for, which has the
-// offsets Ahead, or what is wrong with asking.
+// cutOffsets returns the offsets that the first size bytes of args ask for, or
+// the error that they must get. The whole of args asks for Ahead.
 func cutOffsets(kernel design.Name, args *clone.Args, size uintptr) (timens.Offsets, unix.Errno) {
 	var cut clone.Args
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&cut)), size), unsafe.Slice((*byte)(unsafe.Pointer(args)), size))
 	switch first, second := cut.Offsets[0], cut.Offsets[1]; {
 	case kernel == design.InlineNS:
 		return timens.Offsets{Monotonic: time.Duration(first), Boottime: time.Duration(second)}, 0
-	case second != 0: // so the pointer before it is whole
+	case second != 0: // the pointer before it is complete
 		return timens.Ahead, 0
 	case first != 0:
 		return timens.Offsets{}, unix.EINVAL
@@ -73,7 +73,8 @@ func cutOffsets(kernel design.Name, args *clone.Args, size uintptr) (timens.Offs
 	return timens.Offsets{}, 0
 }
 
-// checkForkAt lets a child make another one by args, and checks what that tells.
+// checkForkAt lets a child make another one by args, and checks the offsets of
+// that one.
 func checkForkAt(t *testing.T, args *clone.Args, want timens.Offsets) {
 	t.Helper()
 	checkProfileOfFork(t, want, timens.Fork, func(p, inner *clone.Program) clone.Result {

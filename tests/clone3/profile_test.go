@@ -13,9 +13,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// checkProfileOfFork lets launch start a child whose own child tells all it knows,
-// and compares that with the offsets it should have. fork adds to p the call that
-// makes the child's child walk inner.
+// checkProfileOfFork lets launch start a child whose own child reports all it can
+// know of its time namespace, and compares that with the offsets it must have.
+// fork adds to p the call that makes a child run inner.
 func checkProfileOfFork(t *testing.T, want timens.Offsets, launch clone.Launcher, fork func(p, inner *clone.Program) clone.Result) {
 	t.Helper()
 	p := timens.NewProgram(t)
@@ -30,7 +30,8 @@ func checkProfileOfFork(t *testing.T, want timens.Offsets, launch clone.Launcher
 	})
 }
 
-// checkProfileOfRun adds the telling to p, which run then has somebody walk.
+// checkProfileOfRun adds the report to p, lets run start it, and compares the
+// report with the offsets.
 func checkProfileOfRun(t *testing.T, want timens.Offsets, p *clone.Program, run func()) {
 	t.Helper()
 	steps := profile.Add(p, want)
@@ -55,31 +56,32 @@ func measureBase(t *testing.T) profile.Base {
 	return base
 }
 
-// Whatever in the child tells the time since boot tells it with the offsets,
-// and what does not is as it was.
+// All clocks and files that show the time since boot show it with the offsets,
+// and those that do not depend on the boot time are not shifted.
 func TestOffsetsShowEverywhere(t *testing.T) {
 	kernel := design.Need(t)
 	beUpFor(t, 2*time.Second)
 	mono, boot := timens.Now(t, clock.Monotonic), timens.Now(t, clock.Boottime)
 	tell := newTelling(t)
 	for name, offsets := range map[string]timens.Offsets{
-		"ahead":                timens.Ahead,
-		"behind":               timens.Behind,
-		"across":               timens.Across,
-		"across the other way": {Monotonic: timens.Ahead.Monotonic, Boottime: timens.Behind.Boottime},
-		"monotonic ahead":      {Monotonic: timens.Ahead.Monotonic},
-		"monotonic behind":     {Monotonic: timens.Behind.Monotonic},
-		"boottime ahead":       {Boottime: timens.Ahead.Boottime},
-		"boottime behind":      {Boottime: timens.Behind.Boottime},
-		"none":                 {},
-		"a nanosecond":         {Monotonic: 1, Boottime: -1},
-		"a nanosecond less":    {Monotonic: -1, Boottime: 1},
-		"nearly a second":      {Monotonic: time.Second - 1, Boottime: -(time.Second - 1)},
-		"a second":             {Monotonic: -time.Second, Boottime: time.Second},
-		"a little more":        {Monotonic: time.Second + 1, Boottime: -(time.Second + 1)},
-		"lowest":               {Monotonic: -mono + 1, Boottime: -boot + 2},
-		"highest":              {Monotonic: maxClock - mono - time.Hour, Boottime: maxClock - boot - time.Hour - 1},
-		// The nanoseconds of the clocks and of these come to more than a second.
+		"ahead":                   timens.Ahead,
+		"behind":                  timens.Behind,
+		"across":                  timens.Across,
+		"across, signs exchanged": {Monotonic: timens.Ahead.Monotonic, Boottime: timens.Behind.Boottime},
+		"monotonic ahead":         {Monotonic: timens.Ahead.Monotonic},
+		"monotonic behind":        {Monotonic: timens.Behind.Monotonic},
+		"boottime ahead":          {Boottime: timens.Ahead.Boottime},
+		"boottime behind":         {Boottime: timens.Behind.Boottime},
+		"none":                    {},
+		"a nanosecond":            {Monotonic: 1, Boottime: -1},
+		"a nanosecond less":       {Monotonic: -1, Boottime: 1},
+		"nearly a second":         {Monotonic: time.Second - 1, Boottime: -(time.Second - 1)},
+		"a second":                {Monotonic: -time.Second, Boottime: time.Second},
+		"a little more":           {Monotonic: time.Second + 1, Boottime: -(time.Second + 1)},
+		"lowest":                  {Monotonic: -mono + 1, Boottime: -boot + 2},
+		"highest":                 {Monotonic: maxClock - mono - time.Hour, Boottime: maxClock - boot - time.Hour - 1},
+		// The sum of these nanoseconds and those of the clock exceeds a
+		// second.
 		"carry":          {Monotonic: time.Hour + carry(mono), Boottime: time.Hour + carry(boot)},
 		"carry downward": {Monotonic: -time.Second + carry(mono), Boottime: -time.Second + carry(boot)},
 	} {
@@ -88,7 +90,8 @@ func TestOffsetsShowEverywhere(t *testing.T) {
 	tell.check(t)
 }
 
-// telling has children of one process tell what they know.
+// telling lets children of one process report what they know of their time
+// namespaces.
 type telling struct {
 	nursery  *clone.Program
 	children []told
@@ -109,7 +112,7 @@ func newTelling(t *testing.T) *telling {
 	return &telling{nursery: nursery}
 }
 
-// add makes a child by args, which should have some offsets.
+// add makes a child by args, which must have the offsets want.
 func (tl *telling) add(name string, args *clone.Args, want timens.Offsets) {
 	child := tl.nursery.Sub()
 	c := told{name: name, want: want, began: tl.nursery.ClockGettime(clock.Realtime, clock.Syscall), steps: profile.Add(child, want)}
@@ -118,7 +121,7 @@ func (tl *telling) add(name string, args *clone.Args, want timens.Offsets) {
 	tl.children = append(tl.children, c)
 }
 
-// check has all this done.
+// check runs all children and checks their reports.
 func (tl *telling) check(t *testing.T) {
 	t.Helper()
 	before := measureBase(t)
@@ -139,6 +142,6 @@ func (tl *telling) check(t *testing.T) {
 	}
 }
 
-// carry are nanoseconds that make a second or more with those that a clock has
-// now, and until its second ends.
+// carry returns nanoseconds whose sum with the clock's is a second or more,
+// until the current second of the clock ends.
 func carry(now time.Duration) time.Duration { return time.Second - now%time.Second }

@@ -20,13 +20,15 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Whatever is asked for, what comes of it is what the rules say. Attempts are
-// around those that succeed: most of the space of arguments is one error.
+// Random calls of clone3() have the result that a model of the rules predicts.
+// They are calls that would succeed, with up to three changes, since most
+// purely random arguments fail with the same error.
 func TestRandomCalls(t *testing.T) {
 	testRandomCalls(t, timens.Fork, timens.Offsets{})
 }
 
-// So it is from inside another time namespace.
+// Random calls of clone3() from inside another time namespace have the result
+// that a model of the rules predicts.
 func TestRandomCallsNested(t *testing.T) {
 	testRandomCalls(t, timens.Unshared(timens.Ahead), timens.Ahead)
 }
@@ -37,19 +39,20 @@ func testRandomCalls(t *testing.T, launch clone.Launcher, home timens.Offsets) {
 	for seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("to have the same calls again, set randomSeed in tests/clone3/seed_test.go to %d", seed)
+	t.Logf("to repeat the same calls, set randomSeed in tests/clone3/seed_test.go to %d", seed)
 	beUpFor(t, 2*time.Second)
 	random := rand.New(rand.NewPCG(seed, 0))
 	batches := 3
 	if lane.Virtual() {
 		batches = 10
 	}
-	// The rarer ones, too, so that the log says what no call came to.
+	// List the rarer errors too, so that the log shows which of them never
+	// occurred.
 	seen := map[unix.Errno]int{unix.EACCES: 0, unix.EEXIST: 0, unix.EFAULT: 0, unix.ENOSPC: 0}
 	wanted := []unix.Errno{0, unix.E2BIG, unix.EINVAL, unix.EPERM, unix.ERANGE}
 	scarce := func(errno unix.Errno) bool { return seen[errno] < batches }
 	n := 0
-	for n < batches || n < 4*batches && slices.ContainsFunc(wanted, scarce) { // chance may want more of them
+	for n < batches || n < 4*batches && slices.ContainsFunc(wanted, scarce) { // until every wanted error has occurred, or there are too many batches
 		randomBatch(t, kernel, random, launch, situation{now: home, children: home, sysAdmin: true, sysTime: true}, seen)
 		n++
 		if t.Failed() {
@@ -59,12 +62,12 @@ func testRandomCalls(t *testing.T, launch clone.Launcher, home timens.Offsets) {
 	t.Logf("outcomes: %v", seen)
 	for _, errno := range wanted {
 		if scarce(errno) {
-			t.Errorf("%d calls of %d came to %v: that is no test", seen[errno], n*batchSize, errno)
+			t.Errorf("only %d of %d calls returned %v, too few to test it", seen[errno], n*batchSize, errno)
 		}
 	}
 }
 
-// batchSize is how many calls the children of one process make, one each.
+// batchSize is how many children one process makes. Each child makes one call.
 const batchSize = 48
 
 // trial is an attempt by a process in some situation.
@@ -87,7 +90,7 @@ func randomBatch(t *testing.T, kernel design.Name, random *rand.Rand, launch clo
 	var trials []*trial
 	for range batchSize {
 		tr := &trial{situation: home}
-		for { // a child that nobody can wait for is not wanted
+		for { // no child that cannot be waited for
 			tr.attempt = newAttempt(kernel, random)
 			tr.meaning = kernel.Meaning(tr.words, tr.memory)
 			if tr.flags&(unix.CLONE_THREAD|unix.CLONE_PARENT) == 0 || tr.predict(tr.attempt, tr.meaning, early, now) != 0 {
@@ -107,7 +110,7 @@ func randomBatch(t *testing.T, kernel design.Name, random *rand.Rand, launch clo
 	}
 }
 
-// add has a child of nursery come into a random situation and make the attempt.
+// add lets a child of nursery get into a random situation and make the attempt.
 func (tr *trial) add(nursery *clone.Program, random *rand.Rand) {
 	stage, child := nursery.Sub(), nursery.Sub()
 	birth := &clone.Args{ExitSignal: uint64(unix.SIGCHLD)}
@@ -142,7 +145,7 @@ func (tr *trial) add(nursery *clone.Program, random *rand.Rand) {
 	tr.ended = nursery.Wait(nursery.Fork(birth, clone.SizeVer0, stage))
 }
 
-// args are the attempt's, with all memory in p.
+// args returns the attempt's arguments, with all memory in p.
 func (a attempt) args(p *clone.Program) *clone.Args {
 	args := &clone.Args{
 		Flags: a.flags, ExitSignal: a.exitSignal, SetTIDSize: a.pidSize,
@@ -188,14 +191,14 @@ func (tr *trial) check(t *testing.T, want unix.Errno, base profile.Base) {
 	}
 }
 
-// newAttempt is a good one with up to three changes.
+// newAttempt returns a call that would succeed, with up to three changes.
 func newAttempt(kernel design.Name, random *rand.Rand) attempt {
 	a := attempt{flags: unix.CLONE_NEWTIME, exitSignal: uint64(unix.SIGCHLD), size: clone.SizeVer3}
 	a.offsets(kernel, random)
 	for range random.IntN(4) {
 		a.change(kernel, random)
 	}
-	if a.size < clone.SizeVer3 { // the members are not there: see TestOffsetsCutOff
+	if a.size < clone.SizeVer3 { // offsets beyond the size are tested by TestOffsetsCutOff
 		a.words, a.memory = [2]uint64{}, nil
 	}
 	if a.size < clone.SizeVer1 {
@@ -204,8 +207,8 @@ func newAttempt(kernel design.Name, random *rand.Rand) attempt {
 	return a
 }
 
-// someFlags are all those that a child can have without being ptraced or given
-// registers, and some that mean nothing.
+// someFlags are all flags that work without ptrace and without register
+// arguments, and some undefined bits.
 var someFlags = []uint64{
 	unix.CLONE_VM, unix.CLONE_VM, unix.CLONE_VFORK, unix.CLONE_FS, unix.CLONE_FILES, unix.CLONE_SIGHAND,
 	unix.CLONE_VM | unix.CLONE_SIGHAND, unix.CLONE_THREAD, unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD,
@@ -246,13 +249,14 @@ func (a *attempt) change(kernel design.Name, random *rand.Rand) {
 	}
 }
 
-// offsets gives an attempt some that are mostly good.
+// offsets gives the attempt random offsets, mostly valid ones.
 func (a *attempt) offsets(kernel design.Name, random *rand.Rand) {
 	args := kernel.Args(timens.Offsets{Monotonic: offsetInReach(random), Boottime: offsetInReach(random)})
 	a.words, a.memory = args.Offsets, slices.Clone(args.Held())
 }
 
-// offsetInReach is good, or so bad that it does not matter when it is looked at.
+// offsetInReach returns an offset that is valid, or so far out of range that
+// the time of the check does not matter.
 func offsetInReach(random *rand.Rand) time.Duration {
 	switch random.IntN(10) {
 	case 0:
@@ -263,7 +267,7 @@ func offsetInReach(random *rand.Rand) time.Duration {
 	return randomOffset(random)%maxClock/2 + 1
 }
 
-// spoilOffsets changes what only one design has.
+// spoilOffsets changes what is particular to the kernel's design.
 func (a *attempt) spoilOffsets(kernel design.Name, random *rand.Rand) {
 	switch kernel {
 	case design.InlineNS:

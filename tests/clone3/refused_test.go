@@ -1,5 +1,5 @@
-// The tests in this file need a series with offsets. A kernel without one says
-// E2BIG to all of them.
+// The tests in this file need a series with offsets. A kernel without one
+// returns E2BIG for all of their calls.
 
 package clone3
 
@@ -16,17 +16,19 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The kernel is of the design that its series was planned for, or all other
-// tests would ask for something else than they mean.
+// The kernel's clone3() has the design that the series was planned with.
+// Otherwise the other tests would pass offsets that the kernel reads in another
+// way.
 func TestKernelHasDesign(t *testing.T) {
 	planned := design.Need(t)
 	if has, err := design.Ask(); err != nil || has != planned || has == design.None {
-		t.Errorf("the kernel's design is %q, %v; planned is %s", has, err, planned)
+		t.Errorf("the kernel's design is %q (%v), want %s as planned", has, err, planned)
 	}
 }
 
-// The answer tells user space, without any child, that the kernel knows the
-// members: one that does not says E2BIG.
+// Offsets without CLONE_NEWTIME are refused with EINVAL; a kernel that does not
+// know the members returns E2BIG. User space can tell them apart without making
+// a child.
 func TestOffsetsRefusedWithoutNewTime(t *testing.T) {
 	kernel := design.Need(t)
 	for name, flags := range map[string]uint64{"none": 0, "uts": unix.CLONE_NEWUTS, "vfork": unix.CLONE_VM | unix.CLONE_VFORK} {
@@ -38,8 +40,8 @@ func TestOffsetsRefusedWithoutNewTime(t *testing.T) {
 	}
 }
 
-// A thread can enter a time namespace only when it is the last one of its
-// process, as execve() makes it.
+// A new thread with offsets is refused with EINVAL: a process with several
+// threads cannot enter a time namespace.
 func TestOffsetsRefusedWithThread(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Ahead)
@@ -48,7 +50,8 @@ func TestOffsetsRefusedWithThread(t *testing.T) {
 	design.Refuse(t, args, unix.EINVAL)
 }
 
-// No clock may be set below zero or too high, however large the offset is.
+// An offset that is out of range, or that would set its clock out of range, is
+// refused with ERANGE.
 func TestOffsetsRefusedRange(t *testing.T) {
 	kernel := design.Need(t)
 	mono, boot := timens.Now(t, timens.Clocks[0]), timens.Now(t, timens.Clocks[1])
@@ -72,7 +75,8 @@ func TestOffsetsRefusedRange(t *testing.T) {
 	}
 }
 
-// Without the capability nothing is told about the range. Only offsets need it.
+// Without CAP_SYS_TIME, offsets are refused with EPERM before their range is
+// checked. Inheriting offsets does not need it.
 func TestOffsetsRefusedWithoutCapSysTime(t *testing.T) {
 	kernel := design.Need(t)
 	err := osthread.Run(func() error {
@@ -92,7 +96,8 @@ func TestOffsetsRefusedWithoutCapSysTime(t *testing.T) {
 	}
 }
 
-// Who may not make a time namespace may not make one with offsets.
+// Without CAP_SYS_ADMIN, a new time namespace with offsets is refused with
+// EPERM.
 func TestOffsetsRefusedWithoutCapSysAdmin(t *testing.T) {
 	kernel := design.Need(t)
 	err := osthread.Run(func() error {

@@ -16,31 +16,32 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// restoredPID is the one that the process had and gets again.
+// restoredPID is the PID of the process before the checkpoint and after the
+// restore.
 const restoredPID = 42
 
 // restoration is the life of a process after a restore.
 type restoration struct {
 	image         image
-	now           timens.Offsets             // of the initial clocks, when the offsets were computed
-	before, after map[clock.ID]clone.Reading // of the initial clocks, by the restorer
+	now           timens.Offsets             // initial clocks when the offsets were computed
+	before, after map[clock.ID]clone.Reading // initial clocks, read by the restorer
 	fork          clone.Result
 	pid           clone.Result
-	first         []reading // by its first instructions
+	first         []reading // of its first instructions
 	offsets       clone.Contents
-	rests         []wait // for relative timers: due is the rest
+	rests         []wait // for relative timers: due is what was left
 	waits         []wait
 	last          map[clock.ID]clone.Reading
 }
 
-// reading is that of a clock in one way.
+// reading is a reading of a clock in one way.
 type reading struct {
 	id  clock.ID
 	via clock.Via
 	clone.Reading
 }
 
-// readBothWays reads by the vDSO first, then by the system call.
+// readBothWays reads all clocks by the vDSO first, then by the system call.
 func readBothWays(p *clone.Program) (all []reading) {
 	for _, via := range []clock.Via{clock.VDSO, clock.Syscall} {
 		for _, id := range timens.Clocks {
@@ -50,8 +51,8 @@ func readBothWays(p *clone.Program) (all []reading) {
 	return all
 }
 
-// restore adds to p, a first process, one call that brings the process back,
-// computed while the initial clocks show now.
+// restore adds to p, which is the first process of a PID namespace, one
+// clone3() that restores the process of image i. The initial clocks show now.
 func restore(kernel design.Name, p *clone.Program, i image, now timens.Offsets) *restoration {
 	child := p.Sub()
 	r := &restoration{image: i, now: now, first: readBothWays(child)}
@@ -87,8 +88,8 @@ func readClocks(p *clone.Program) map[clock.ID]clone.Reading {
 	return all
 }
 
-// check says what is wrong with the life, and returns the image that a further
-// checkpoint at its end would take.
+// check checks the restored process, and returns the image that a further
+// checkpoint at its end would have.
 func (r *restoration) check(t *testing.T) image {
 	t.Helper()
 	if pid, err := r.pid.Value(); err != nil || pid != restoredPID {
@@ -115,12 +116,14 @@ func (r *restoration) check(t *testing.T) image {
 	return newImage(timens.Offsets{Monotonic: timens.Time(t, r.last[clock.Monotonic]), Boottime: timens.Time(t, r.last[clock.Boottime])})
 }
 
-// firstProcess launches one that may give PIDs.
+// firstProcess starts p as the first process of a new PID namespace, which may
+// choose the PIDs of its children.
 func firstProcess(p *clone.Program) (*clone.Child, error) {
 	return clone.Start(&clone.Args{Flags: unix.CLONE_NEWPID, ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer1, p)
 }
 
-// restoreAgain brings a process back some times, one after the other.
+// restoreAgain restores a process several times, each time from a checkpoint of
+// the last.
 func restoreAgain(t *testing.T, kernel design.Name, i image, times int) {
 	t.Helper()
 	for range times {
@@ -131,13 +134,13 @@ func restoreAgain(t *testing.T, kernel design.Name, i image, times int) {
 			t.Fatalf("clone3: %v", err)
 		}
 		i = r.check(t)
-		time.Sleep(turn(clock.Monotonic, 0)) // nobody's time
+		time.Sleep(turn(clock.Monotonic, 0)) // time that no process sees
 	}
 }
 
-// What the call is for: a process of a machine that has been up for days goes on
-// on one that was booted just now, several times. Its clocks do not go back by a
-// nanosecond, its timers are due when they were said to be, and it has its PID.
+// A process of a machine that has been up for days is restored several times on
+// one that was just booted: its clocks do not go back by a nanosecond, its
+// timers keep their deadlines, and it has its PID.
 func TestOffsetsRestore(t *testing.T) {
 	kernel := design.Need(t)
 	for _, machine := range namespaces {
@@ -145,8 +148,8 @@ func TestOffsetsRestore(t *testing.T) {
 	}
 }
 
-// A restorer that is in a namespace itself does not see the initial clocks. It
-// has to take off its own offsets, which /proc tells.
+// A restorer inside a time namespace, which cannot read the initial clocks, can
+// restore a process with the offsets of its own namespace from /proc.
 func TestOffsetsRestoreNested(t *testing.T) {
 	kernel := design.Need(t)
 	for _, machine := range namespaces {
@@ -158,7 +161,7 @@ func TestOffsetsRestoreNested(t *testing.T) {
 	}
 }
 
-// restoreFrom brings a process back by a restorer in a namespace.
+// restoreFrom lets a restorer inside a time namespace restore a process.
 func restoreFrom(t *testing.T, kernel design.Name, container timens.Offsets, i image) {
 	t.Helper()
 	before := initialClocks(t)

@@ -1,5 +1,6 @@
-// The tests in this file are for kernels that refuse memory on demand, such as
-// those of -config debug. What they say of offsets needs a series, too.
+// The tests in this file need a kernel that makes allocations fail on demand,
+// such as one built with -config debug. The tests of offsets need a series,
+// too.
 
 package clone3
 
@@ -19,12 +20,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// failNth is the file that has the kernel refuse the n-th request for memory
-// that a process makes from then on. It shows how many are left until then.
+// failNth is the file that makes the kernel fail the n-th allocation of a
+// process from now on. It shows how many are left until then.
 const failNth = "/proc/self/fail-nth"
 
-// needFaults has the kernel refuse requests without a word: what it prints
-// otherwise looks like a splat.
+// needFaults makes injected failures silent: by default the kernel prints a
+// call trace for each, which looks like a splat.
 func needFaults(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(failNth); err != nil {
@@ -48,10 +49,10 @@ func setFaults(t *testing.T, settings faultSettings) {
 	}
 }
 
-// requests are of two kinds, counted apart from each other. Those for objects are
-// the same in every call. Those for pages are not, as now and then an object needs
-// a new page, and so the n-th is another in the next call: going through them once
-// is not enough.
+// requests are the two kinds of allocations that can fail. The kernel counts
+// them separately. A call always allocates the same objects. It does not always
+// allocate the same pages, because now and then an object needs a new page. One
+// pass over all n would then miss some, so there are several.
 var requests = []struct {
 	of    string
 	only  faultSettings
@@ -61,7 +62,7 @@ var requests = []struct {
 	{"pages", faultSettings{"failslab/cache-filter": "Y", "fail_page_alloc/min-order": "0"}, 6},    // no cache is marked
 }
 
-// shortage is a call of which the n-th request for memory is refused.
+// shortage is a call whose n-th allocation fails.
 type shortage struct {
 	n                int
 	open, set, clear clone.Result
@@ -69,7 +70,7 @@ type shortage struct {
 	call             clone.Result
 }
 
-// refuse adds the n-th shortage of a call.
+// refuse adds a call whose n-th allocation fails.
 func refuse(p *clone.Program, n int, call func() clone.Result) shortage {
 	write := func(open clone.Result, text string) clone.Result {
 		return p.On(open, unix.SYS_WRITE, p.Data([]byte(text)), uintptr(len(text)))
@@ -83,9 +84,9 @@ func refuse(p *clone.Program, n int, call func() clone.Result) shortage {
 	return s
 }
 
-// outcome says whether a request was refused and whether the call failed. It has
-// to if one was and can be done without if it makes do, but only for want of
-// memory.
+// outcome reports whether an allocation failed and whether the call did. The call
+// may fail only if an allocation failed, and only with ENOMEM. It may also succeed
+// without what it could not allocate.
 func (s shortage) outcome() (refused, failed bool, err error) {
 	for _, step := range []clone.Result{s.open, s.set, s.clear} {
 		if err := step.Err(); err != nil {
@@ -107,31 +108,32 @@ func (s shortage) outcome() (refused, failed bool, err error) {
 	case err != unix.ENOMEM:
 		return refused, true, fmt.Errorf("%w, want %v", err, unix.ENOMEM)
 	case !refused:
-		return refused, true, fmt.Errorf("%w, and only %d requests of %d were made", err, s.n-left, s.n)
+		return refused, true, fmt.Errorf("%w, but only %d of %d allocations were made", err, s.n-left, s.n)
 	}
 	return refused, true, nil
 }
 
-// needy is a caller of whose calls some are short of memory. It may have one time
-// namespace beside that which it has made for children.
+// needy is a caller some of whose calls run out of memory. It may have one time
+// namespace beside the one that it has unshared for its children.
 type needy struct {
 	*caller
 	clocks    [2]map[clock.ID]clone.Reading // before all calls and after them
 	shortages []shortage
-	became    []func(t *testing.T, failed bool) // check what became of each
+	became    []func(t *testing.T, failed bool) // one check for each call
 	failed    int
 }
 
-// needyCalls is how many calls a caller makes, and needyCallers how many callers
-// a nursery has: each process costs a tenth of a second in a kernel that checks
-// itself.
+// needyCalls is how many calls a caller makes, and needyCallers how many
+// callers a nursery has. Each process takes a tenth of a second on a kernel
+// with debugging options.
 const (
 	needyCalls   = 10
 	needyCallers = 2
 )
 
-// exhaust has callers make a call, in which one request for memory after the
-// other is refused until there is none left to refuse. Add adds the n-th.
+// exhaust lets callers repeat a call, each time with a later allocation that
+// fails, until the call needs fewer allocations. The function add adds the call
+// whose n-th one fails.
 func exhaust(t *testing.T, add func(c *needy, n int)) {
 	t.Helper()
 	for _, r := range requests {
@@ -145,14 +147,14 @@ func exhaust(t *testing.T, add func(c *needy, n int)) {
 			refused += some
 			failed += calls
 		}
-		t.Logf("%d requests for %s were refused, for which %d calls failed", refused, r.of, failed)
+		t.Logf("%d allocations of %s failed, and %d calls failed with them", refused, r.of, failed)
 		if failed == 0 {
 			t.Errorf("no call failed for want of %s", r.of)
 		}
 	}
 }
 
-// exhaustOnce returns how many requests were refused and how many calls failed.
+// exhaustOnce returns how many allocations failed and how many calls.
 func exhaustOnce(t *testing.T, add func(c *needy, n int)) (refused, failed int) {
 	t.Helper()
 	for n := 1; n < 4000; {
@@ -185,12 +187,12 @@ func exhaustOnce(t *testing.T, add func(c *needy, n int)) (refused, failed int) 
 			return refused, failed
 		}
 	}
-	t.Error("there is no end of requests for memory")
+	t.Error("the calls still make more allocations than were tested")
 	return refused, failed
 }
 
-// outcome checks all that came of a caller, and returns how many requests of its
-// calls were refused.
+// outcome checks a caller that has run, and returns how many allocations failed
+// in it.
 func (c *needy) outcome(t *testing.T) (refused int) {
 	t.Helper()
 	for _, wrong := range c.check(0) {
@@ -212,18 +214,18 @@ func (c *needy) outcome(t *testing.T) (refused int) {
 	return refused
 }
 
-// child is one that has come of a call, or has not.
+// child is the child of a call, if there is one.
 type child struct {
 	caller   *needy
 	n        int
 	flags    uint64
 	want     timens.Offsets
-	text     clone.Contents // of its offsets file
+	text     clone.Contents // its offsets file
 	readings []reading
 	ended    clone.Ended
 }
 
-// exhaustFork is exhaust for a clone3() whose child is to have offsets.
+// exhaustFork is exhaust for a clone3() whose child must have offsets.
 func exhaustFork(t *testing.T, args func() *clone.Args, want timens.Offsets) {
 	t.Helper()
 	exhaust(t, func(c *needy, n int) {
@@ -236,7 +238,7 @@ func exhaustFork(t *testing.T, args func() *clone.Args, want timens.Offsets) {
 		x := child{caller: c, n: n, flags: call.Flags, want: want, readings: readBothWays(born), text: born.ReadFile(offsetsFile)}
 		s := refuse(c.Program, n, func() clone.Result { return c.Fork(call, clone.SizeVer3, born) })
 		x.ended = c.Wait(s.call)
-		c.On(pidfd, unix.SYS_CLOSE) // nothing, unless there is a child
+		c.On(pidfd, unix.SYS_CLOSE) // fails if there is no child
 		c.shortages, c.became = append(c.shortages, s), append(c.became, x.check)
 	})
 }
@@ -254,7 +256,7 @@ func (x child) check(t *testing.T, failed bool) {
 		t.Errorf("request %d: the child's timens_offsets are\n%swant\n%s", x.n, got, x.want)
 	}
 	if x.flags&unix.CLONE_VM != 0 {
-		return // until execve() its clocks are its parent's
+		return // until execve() it has its parent's clocks
 	}
 	for _, r := range x.readings {
 		low := timens.Time(t, x.caller.clocks[0][r.id]) + x.want.Of(r.id)
@@ -265,20 +267,24 @@ func (x child) check(t *testing.T, failed bool) {
 	}
 }
 
-// Wherever memory runs out in a clone3() with offsets, it fails with ENOMEM and
-// leaves nothing behind, or makes do and the child has its offsets.
+// If any allocation in a clone3() with offsets fails, the call either fails
+// with ENOMEM and leaks nothing, or succeeds and the child has its offsets.
 //
 //vmtest:config CONFIG_FAULT_INJECTION=y
 func TestOffsetsShortOfMemory(t *testing.T) { testOffsetsShort(t, 0) }
 
-// The same of a child that is to enter its namespace at exec.
+// If any allocation in a clone3() with offsets and CLONE_VM fails, the call
+// either fails with ENOMEM and leaks nothing, or succeeds and the child gets
+// its offsets at execve().
 //
 //vmtest:config CONFIG_FAULT_INJECTION=y
 func TestOffsetsShortOfMemoryAtExec(t *testing.T) {
 	testOffsetsShort(t, unix.CLONE_VM|unix.CLONE_VFORK)
 }
 
-// The same of a child that gets other new namespaces and a descriptor as well.
+// If any allocation in a clone3() with offsets, a pidfd and other new
+// namespaces fails, the call either fails with ENOMEM and leaks nothing, or
+// succeeds and the child has its offsets.
 //
 //vmtest:config CONFIG_FAULT_INJECTION=y
 func TestOffsetsShortOfMemoryForMore(t *testing.T) {
@@ -295,8 +301,9 @@ func testOffsetsShort(t *testing.T, flags uint64) {
 	}, timens.Across)
 }
 
-// A clone3() without offsets does likewise, and its child has those that its
-// parent has set for it.
+// If any allocation in a clone3(CLONE_NEWTIME) without offsets fails, the call
+// either fails with ENOMEM and leaks nothing, or succeeds and the child
+// inherits the pending offsets.
 //
 //vmtest:config CONFIG_FAULT_INJECTION=y
 func TestNewTimeShortOfMemory(t *testing.T) {
@@ -305,16 +312,16 @@ func TestNewTimeShortOfMemory(t *testing.T) {
 	exhaustFork(t, design.NewTime, timens.Ahead)
 }
 
-// unshare() leaves the thread's namespace for children as it was where it fails,
-// and is the one call that makes another where it does not.
+// If any allocation in unshare(CLONE_NEWTIME) fails, the call fails and the
+// thread keeps its namespace for children, or it succeeds and makes a new one.
 //
 //vmtest:config CONFIG_FAULT_INJECTION=y
 func TestUnshareShortOfMemory(t *testing.T) {
 	timens.Need(t)
 	needFaults(t)
 	exhaust(t, func(c *needy, n int) {
-		// With the caller's memory, so that it is not born into what the caller has
-		// made for its children.
+		// With CLONE_VM, so that the child does not enter the namespace
+		// that the caller has unshared for its children.
 		other := c.Sub()
 		before := other.ReadLink(children)
 		s := refuse(other, n, func() clone.Result { return other.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME) })

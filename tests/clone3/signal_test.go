@@ -19,8 +19,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The signal of a child's end has a member of its own, and not a bit of it may
-// be CLONE_NEWTIME's.
+// Every valid exit signal works with CLONE_NEWTIME: the signal has a member of
+// its own in clone_args and shares no bit with the flag.
 func TestExitSignals(t *testing.T) {
 	timens.Need(t)
 	const last = 64
@@ -41,8 +41,8 @@ func TestExitSignals(t *testing.T) {
 	}
 }
 
-// It is the signal that was asked for that the parent gets, and that decides
-// who has to be waited for in which way.
+// The parent gets the exit signal that it asked for, and wait4() needs __WCLONE
+// if that is not SIGCHLD.
 func TestExitSignalArrives(t *testing.T) {
 	timens.Need(t)
 	for _, want := range []unix.Signal{0, unix.SIGCHLD, unix.SIGWINCH, unix.SIGURG} {
@@ -58,25 +58,25 @@ func TestExitSignalArrives(t *testing.T) {
 				wrong, right = right, wrong
 			}
 			if pid, err := unix.Wait4(child.PID, nil, unix.WNOHANG|wrong, nil); err != unix.ECHILD {
-				t.Errorf("wait4 with options %#x: %d, %v, want %v", wrong, pid, err, unix.ECHILD)
+				t.Errorf("wait4 with the wrong options %#x: %d, %v, want %v", wrong, pid, err, unix.ECHILD)
 			}
 			if pid, err := unix.Wait4(child.PID, nil, unix.WNOHANG|right, nil); pid != 0 || err != nil {
-				t.Errorf("wait4 with options %#x: %d, %v, want 0 for one that lives", right, pid, err)
+				t.Errorf("wait4 with options %#x: %d, %v, want 0 for a running child", right, pid, err)
 			}
 			arrived := make(chan os.Signal, 10)
 			signal.Notify(arrived, unix.SIGCHLD, unix.SIGWINCH)
 			defer signal.Stop(arrived)
 			endPaused(t, child)
 			if want != unix.SIGCHLD && want != unix.SIGWINCH {
-				return // the Go runtime has SIGURG for itself
+				return // the Go runtime uses SIGURG itself
 			}
 			select {
 			case got := <-arrived:
 				if got != want {
-					t.Errorf("the child's end brought %v, want %v", got, want)
+					t.Errorf("the child's end sent %v, want %v", got, want)
 				}
 			case <-time.After(timens.Patience):
-				t.Errorf("the child's end brought no signal within %v, want %v", timens.Patience, want)
+				t.Errorf("the child's end sent no signal within %v, want %v", timens.Patience, want)
 			}
 		})
 	}
@@ -101,15 +101,15 @@ func exitSignal(t *testing.T, pid int) int {
 	return n
 }
 
-// clone(), whose lowest eight flags are the signal, has no room for
-// CLONE_NEWTIME: the bit is part of a signal that there is not, and the child
-// stays where its parent is.
+// The old clone() cannot make a time namespace: CLONE_NEWTIME lies in the eight
+// bits of its exit signal, so the child gets an invalid signal and stays in its
+// parent's namespace.
 func TestLegacyCloneHasNoNewTime(t *testing.T) {
 	timens.Need(t)
 	const signal = unix.CLONE_NEWTIME | uintptr(unix.SIGCHLD)
 	p := timens.NewProgram(t)
-	// Both processes go on with the same steps, first the child and, when that is
-	// gone, its parent, whose results stay.
+	// Both processes run the same steps: first the child, and after its end
+	// the parent, whose results remain.
 	clone := p.Syscall(unix.SYS_CLONE, signal|unix.CLONE_VFORK, 0, 0, 0, 0)
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestLegacyCloneHasNoNewTime(t *testing.T) {
 	}
 }
 
-// onlyChild returns the child of a process that has one.
+// onlyChild returns the PID of a process's only child.
 func onlyChild(t *testing.T, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))

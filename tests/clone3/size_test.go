@@ -17,8 +17,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Callers compiled against any version of struct clone_args go on working, and
-// those of a future one as long as what they add is zero.
+// Callers compiled with an older struct clone_args keep working, and so do
+// callers with a future one if its new members are zero.
 func TestSizes(t *testing.T) {
 	timens.Need(t)
 	for _, size := range []uintptr{
@@ -37,9 +37,10 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Every size is either right or refused, and what the kernel does not know must
-// not be asked of it, wherever it stands. Arguments that are right but for one
-// pointer, which is followed later, make no child and cost little.
+// Every size of clone_args is either accepted or refused as the rules say, and
+// an unknown byte that is not zero is refused wherever it is. One pointer in
+// the arguments is bad and is followed late, so that accepted calls fail
+// without making a child.
 func TestEverySize(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()
@@ -68,7 +69,7 @@ func TestEverySize(t *testing.T) {
 	}
 }
 
-// nextByte goes over all bytes near the ends, and some of the others.
+// nextByte visits all bytes near either end, and some of the others.
 func nextByte(at uintptr) uintptr {
 	if at < clone.SizeVer3+32 || at > clone.MaxSize-32 {
 		return 1
@@ -76,11 +77,11 @@ func nextByte(at uintptr) uintptr {
 	return 29
 }
 
-// Behind the size that the caller gives nothing is read.
+// Members beyond the size that the caller passes are ignored.
 func TestMembersBeyondSizeIgnored(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()
-	args.Offsets = [2]uint64{1 << 63, 1 << 63} // good in no design
+	args.Offsets = [2]uint64{1 << 63, 1 << 63} // invalid in every design
 	args.Tail[0] = 1
 	for _, size := range []uintptr{clone.SizeVer0, clone.SizeVer1, clone.SizeVer2} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {

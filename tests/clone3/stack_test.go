@@ -17,8 +17,8 @@ import (
 
 const sysClone3 = 435
 
-// A stack is an address and a size that user space can have, or neither. Who
-// shares memory can do without one as well, at its own risk.
+// clone3() takes a stack's address and size both or neither, and only in user
+// space's part of memory. A child with CLONE_VM may do without, too.
 func TestStack(t *testing.T) {
 	timens.Need(t)
 	mem := timens.TwoPages(t, unix.PROT_READ|unix.PROT_WRITE, unix.PROT_NONE)
@@ -42,7 +42,7 @@ func TestStack(t *testing.T) {
 		{"last page", userEnd - page, page, taken},
 		{"beyond the last page", userEnd - page, 1<<63 + page, unix.EINVAL},
 		{"the kernel's", 1 << 63, page, unix.EINVAL},
-		{"the last there is", ^uint64(0) - page + 1, page, unix.EINVAL},
+		{"the last page of all", ^uint64(0) - page + 1, page, unix.EINVAL},
 		{"overflow", here, ^uint64(0), unix.EINVAL},
 	} {
 		for name, flags := range map[string]uint64{"own memory": 0, "shared memory": unix.CLONE_VM | unix.CLONE_VFORK} {
@@ -58,24 +58,26 @@ func TestStack(t *testing.T) {
 	}
 }
 
-// tryClone3 lets a child call clone3() with args as they are, which ought to
-// fail, and returns how.
+// tryClone3 lets a child call clone3() with args, which must fail, and returns
+// the error.
 func tryClone3(t *testing.T, args *clone.Args, size uintptr) error {
 	t.Helper()
 	p := timens.NewProgram(t)
 	call := p.Syscall(sysClone3, uintptr(unsafe.Pointer(args)), size)
 	timens.Run(t, timens.Fork, p)
-	runtime.KeepAlive(args) // until the child had its copy
+	runtime.KeepAlive(args) // until the child has copied them
 	return call.Err()
 }
 
-// Without a stack the child goes on with a copy of its parent's, as after fork().
+// Without a stack the child continues on a copy of its parent's, as after
+// fork().
 func TestStackInherited(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()
 	args.Flags |= unix.CLONE_VFORK
 	p := timens.NewProgram(t)
-	// The child does the same steps first; the results of the parent stay.
+	// The child runs the same steps first; the results of the parent
+	// remain.
 	call := p.Syscall(sysClone3, uintptr(unsafe.Pointer(args)), clone.SizeVer0)
 	monotonic := p.ClockGettime(clock.Monotonic, clock.VDSO)
 	wait := p.Syscall(unix.SYS_WAIT4, ^uintptr(0), 0, 0, 0)

@@ -18,8 +18,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// A child can be given its number, in each PID namespace that it is in, from
-// the innermost on.
+// set_tid gives the child its PID in each PID namespace that it is in,
+// beginning with the innermost.
 func TestSetTID(t *testing.T) {
 	timens.Need(t)
 	outer := freePID(t)
@@ -27,11 +27,11 @@ func TestSetTID(t *testing.T) {
 		name        string
 		flags       uint64
 		tids        []int32
-		inner, seen int32 // getpid() of the child, and what clone3() returns; 0 is any
+		inner, seen int32 // getpid() of the child, and what clone3() returns; 0 accepts any
 	}{
 		{"own", 0, []int32{outer}, outer, outer},
-		{"first of a PID namespace", unix.CLONE_NEWPID, []int32{1}, 1, 0},
-		{"first, and its number outside", unix.CLONE_NEWPID, []int32{1, outer}, 1, outer},
+		{"PID 1 of a new namespace", unix.CLONE_NEWPID, []int32{1}, 1, 0},
+		{"PID 1 and the PID outside", unix.CLONE_NEWPID, []int32{1, outer}, 1, outer},
 		{"with other namespaces", unix.CLONE_NEWUTS | unix.CLONE_NEWIPC, []int32{outer}, outer, outer},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -72,10 +72,10 @@ func TestSetTIDRefused(t *testing.T) {
 		{"zero", 0, []int32{0}, unix.EINVAL},
 		{"negative", 0, []int32{-1}, unix.EINVAL},
 		{"too large", 0, []int32{most}, unix.EINVAL},
-		{"more than there are namespaces", 0, []int32{free, free + 1}, unix.EINVAL},
-		{"not the first of a PID namespace", unix.CLONE_NEWPID, []int32{2}, unix.EINVAL},
-		{"the first, but taken outside", unix.CLONE_NEWPID, []int32{1, 1}, unix.EEXIST},
-		{"more than deepest", 0, make([]int32, 33), unix.EINVAL},
+		{"more than PID namespaces", 0, []int32{free, free + 1}, unix.EINVAL},
+		{"not 1 in a new PID namespace", unix.CLONE_NEWPID, []int32{2}, unix.EINVAL},
+		{"1, but taken outside", unix.CLONE_NEWPID, []int32{1, 1}, unix.EEXIST},
+		{"more than the deepest nesting", 0, make([]int32, 33), unix.EINVAL},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			args := design.NewTime()
@@ -108,8 +108,7 @@ func TestSetTIDRefused(t *testing.T) {
 	})
 }
 
-// The members came later than the call: who does not know them does not mean
-// them.
+// set_tid beyond the caller's size is ignored.
 func TestSetTIDBeyondSize(t *testing.T) {
 	timens.Need(t)
 	tids := []int32{-1}
@@ -119,7 +118,8 @@ func TestSetTIDBeyondSize(t *testing.T) {
 	timens.Run(t, launch, timens.NewProgram(t))
 }
 
-// It takes one of two capabilities in every PID namespace concerned.
+// set_tid needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user namespace
+// of every PID namespace concerned.
 func TestSetTIDNeedsCapability(t *testing.T) {
 	timens.Need(t)
 	for _, test := range []struct {
@@ -157,7 +157,7 @@ func TestSetTIDNeedsCapability(t *testing.T) {
 	}
 }
 
-// freePID returns a number that no process has and none will get soon.
+// freePID returns a PID that is free and will not be used soon.
 func freePID(t *testing.T) int32 {
 	t.Helper()
 	p := timens.NewProgram(t)

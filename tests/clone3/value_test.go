@@ -1,4 +1,4 @@
-// The tests in this file need the series timens-offset.
+// The tests in this file need a series with offsets.
 
 package clone3
 
@@ -11,13 +11,15 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The very first instructions of a child read clocks by the vDSO with the offsets.
+// The first instructions of a child read the clocks by the vDSO with the
+// offsets.
 func TestOffsetsReadVDSO(t *testing.T) { testOffsetsRead(t, clock.VDSOs) }
 
-// So do they by the system call.
+// The first instructions of a child read the clocks by the system call with the
+// offsets.
 func TestOffsetsReadSyscall(t *testing.T) { testOffsetsRead(t, clock.Syscalls) }
 
-// testOffsetsRead checks what the very first instructions of a child read.
+// testOffsetsRead checks what the first instructions of a child read.
 func testOffsetsRead(t *testing.T, vias []clock.Via) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces {
@@ -30,8 +32,8 @@ func testOffsetsRead(t *testing.T, vias []clock.Via) {
 	}
 }
 
-// A reading by the system call lies between two by the vDSO, to the nanosecond,
-// and all of them are shifted.
+// A reading by the system call lies between two readings by the vDSO, to the
+// nanosecond, and all of them have the offset.
 func TestOffsetsVDSOAgreesWithSyscall(t *testing.T) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces {
@@ -43,8 +45,8 @@ func TestOffsetsVDSOAgreesWithSyscall(t *testing.T) {
 	}
 }
 
-// The offsets are against the initial clocks. They replace what the child would
-// have inherited and are not added to it.
+// Offsets count from the initial clocks: they replace the offsets that the
+// child would have inherited and are not added to them.
 func TestOffsetsReplaceInherited(t *testing.T) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces[1:] {
@@ -57,8 +59,8 @@ func TestOffsetsReplaceInherited(t *testing.T) {
 	}
 }
 
-// A caller that is itself in a time namespace means the same by a value, and is
-// held to the range of the initial clock, which it cannot even see.
+// A caller inside a time namespace gets the same result for the same offsets:
+// they and their range count from the initial clocks.
 func TestOffsetsFromInsideNamespace(t *testing.T) {
 	kernel := design.Need(t)
 	for _, outer := range namespaces[:2] {
@@ -74,8 +76,9 @@ func TestOffsetsFromInsideNamespace(t *testing.T) {
 	}
 }
 
-// Nanoseconds of a negative offset are rounded down to a second and the rest,
-// or they reach the vDSO with a sign, which makes it count for minutes.
+// A negative offset is rounded down to whole seconds plus nanoseconds that are
+// not negative. Negative nanoseconds in the vDSO's data would make a reading
+// take minutes.
 func TestOffsetsRoundDown(t *testing.T) {
 	kernel := design.Need(t)
 	const most = -2*time.Second - 1
