@@ -13,12 +13,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Flags that package unix does not have, or not for every architecture.
-const (
-	clearSighand = 1 << 32 // CLONE_CLEAR_SIGHAND
-	intoCgroup   = 1 << 33 // CLONE_INTO_CGROUP
-	asThread     = unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
-)
+// asThread are the flags that every thread needs.
+const asThread = unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 
 // late returns a call for a new time namespace that fails after all arguments
 // were checked and nearly all of the child was made: the address for its pidfd
@@ -38,8 +34,8 @@ const taken = unix.EFAULT
 // signal, CLONE_NEWTIME is the only one that is accepted.
 func TestFlagBits(t *testing.T) {
 	timens.Need(t)
-	known := uint64(unix.CLONE_NEWTIME | 0xffbfff00 | clearSighand | intoCgroup) // without CLONE_DETACHED
-	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT)  // need other flags, or no exit signal
+	known := uint64(unix.CLONE_NEWTIME | 0xffbfff00 | unix.CLONE_CLEAR_SIGHAND | unix.CLONE_INTO_CGROUP) // without CLONE_DETACHED
+	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT)                          // need other flags, or no exit signal
 	for bit := range 64 {
 		flag := uint64(1) << bit
 		want := unix.EINVAL
@@ -75,8 +71,8 @@ func TestFlagCombinations(t *testing.T) {
 		{"thread in a new UTS namespace", asThread | unix.CLONE_NEWUTS, 0, taken},
 		{"handlers", unix.CLONE_SIGHAND | unix.CLONE_VM, chld, taken},
 		{"handlers without memory", unix.CLONE_SIGHAND, chld, unix.EINVAL},
-		{"handlers shared and cleared", unix.CLONE_SIGHAND | unix.CLONE_VM | clearSighand, chld, unix.EINVAL},
-		{"handlers cleared", unix.CLONE_VM | clearSighand, chld, taken},
+		{"handlers shared and cleared", unix.CLONE_SIGHAND | unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, chld, unix.EINVAL},
+		{"handlers cleared", unix.CLONE_VM | unix.CLONE_CLEAR_SIGHAND, chld, taken},
 		{"sibling", unix.CLONE_PARENT, 0, taken},
 		{"sibling with a signal", unix.CLONE_PARENT, chld, unix.EINVAL},
 		{"mounts and root directory", unix.CLONE_NEWNS | unix.CLONE_FS, chld, unix.EINVAL},

@@ -90,7 +90,7 @@ func (h hierarchy) write(t *testing.T, file, text string) {
 
 func inGroup(fd uint64) *clone.Args {
 	args := design.NewTime()
-	args.Flags |= intoCgroup
+	args.Flags |= unix.CLONE_INTO_CGROUP
 	args.Cgroup = fd
 	return args
 }

@@ -42,8 +42,8 @@ func TestOffsetsLowerLimit(t *testing.T) {
 	}
 }
 
-// An offset that sets a clock to less than maxClock + 1 s is accepted; a larger
-// one is refused with ERANGE.
+// An offset that sets a clock to less than KTIME_SEC_MAX/2 + 1 s is accepted; a
+// larger one is refused with ERANGE.
 func TestOffsetsUpperLimit(t *testing.T) {
 	kernel := design.Need(t)
 	const tooMuch = maxClock + time.Second

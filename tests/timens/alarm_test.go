@@ -11,7 +11,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// needAlarm skips a test of the ALARM clocks where nothing can wake the machine.
+// needAlarm skips a test of the ALARM clocks if no clock chip can wake the
+// machine.
 func needAlarm(t *testing.T) {
 	t.Helper()
 	if _, err := clock.Read(clock.BoottimeAlarm, clock.Syscall); err == unix.EINVAL {
@@ -19,8 +20,8 @@ func needAlarm(t *testing.T) {
 	}
 }
 
-// The clock exists where a clock chip can wake the machine. The vDSO leaves it
-// to the system call.
+// CLOCK_BOOTTIME_ALARM exists if a clock chip can wake the machine. The vDSO
+// falls back to the system call for it.
 func TestClockReadBoottimeAlarm(t *testing.T) {
 	timens.Need(t)
 	needAlarm(t)

@@ -14,29 +14,29 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// carillon is hundreds of timers that are set in several namespaces, to expire
-// one after the other over a long time.
+// carillon is hundreds of timers, set in several namespaces, that expire one
+// after the other over a long time.
 type carillon struct {
-	begin  map[clock.ID]time.Duration // when the first is due, on the initial clocks
+	begin  map[clock.ID]time.Duration // deadline of the first, on the initial clocks
 	apart  time.Duration
 	bells  []bell // in the order of their deadlines
-	silent []bell // whose deadlines no clock will ever show
+	silent []bell // whose deadlines no clock reaches
 }
 
-// bell is a timerfd, which we hold and a child sets.
+// bell is a timerfd. The test holds its descriptor, and a child sets it.
 type bell struct {
 	id clock.ID
 	fd int
 }
 
-const bellsEach = 50 // set in a namespace
+const bellsEach = 50 // in each namespace
 
 func newCarillon(t *testing.T, long time.Duration, namespaces int) *carillon {
 	t.Helper()
 	c := &carillon{begin: make(map[clock.ID]time.Duration), bells: make([]bell, namespaces*bellsEach)}
 	c.apart = long / time.Duration(len(c.bells))
-	// Time to set them all. Where they are minutes apart the last one still rings
-	// before the sleepers wake.
+	// Leaves time to set them all. If the bells are minutes apart, the last
+	// one still rings before the sleepers wake.
 	toSet := max(time.Second, c.apart/2)
 	for _, id := range timens.Clocks {
 		c.begin[id] = timens.Now(t, id) + toSet
@@ -66,8 +66,8 @@ func (c *carillon) due(n int) time.Duration {
 	return c.begin[c.bells[n].id] + time.Duration(n)*c.apart
 }
 
-// set sets the share of namespace i, from a thread whose children go there. The
-// timers are not set in the order of their deadlines.
+// set sets the bells of namespace i, from a thread whose children enter that
+// namespace. It does not set them in the order of their deadlines.
 func (c *carillon) set(t *testing.T, offsets timens.Offsets, i int) {
 	t.Helper()
 	p := timens.NewProgram(t)
@@ -95,13 +95,13 @@ func (c *carillon) set(t *testing.T, offsets timens.Offsets, i int) {
 	}
 }
 
-// ktimeMaxSec is KTIME_SEC_MAX: the kernel's clocks end there, 292 years after
-// the boot.
+// ktimeMaxSec is KTIME_SEC_MAX, the largest time of the kernel's clocks: 292
+// years after boot.
 const ktimeMaxSec = 9223372036
 
 // listen waits until all bells have rung, each on time and none before another
-// that is due earlier. With two CPUs, of which the host may stop one, there is
-// no such order.
+// that is due earlier. The order is not checked with two CPUs, because the host
+// may stop one of them for a while.
 func (c *carillon) listen(t *testing.T) {
 	t.Helper()
 	fds := make([]unix.PollFd, len(c.bells))
@@ -123,7 +123,7 @@ func (c *carillon) listen(t *testing.T) {
 			if fds[i].Revents == 0 {
 				continue
 			}
-			fds[i].Fd = -1 // not again
+			fds[i].Fd = -1 // do not report it again
 			what := fmt.Sprintf("timer %d of %d, of %v, due at %v", i, len(c.bells), b.id, c.due(i))
 			checkLate(t, what, timens.Now(t, b.id)-c.due(i), 0, lane.MostLate())
 			if lane.Virtual() && i <= previous {
@@ -134,8 +134,8 @@ func (c *carillon) listen(t *testing.T) {
 	}
 }
 
-// checkSilent demands that the others have not expired, and have about as long
-// to go as there is time.
+// checkSilent checks that the other bells have not expired and that their
+// deadlines are still near the end of time.
 func (c *carillon) checkSilent(t *testing.T) {
 	t.Helper()
 	for _, b := range c.silent {
@@ -143,9 +143,9 @@ func (c *carillon) checkSilent(t *testing.T) {
 		if err := unix.TimerfdGettime(b.fd, &left); err != nil {
 			t.Fatal(err)
 		}
-		// The greatest offsets are half of it.
+		// The greatest offset is half of the largest time.
 		if left.Value.Sec < ktimeMaxSec/3 {
-			t.Errorf("a timer of %v that is never to expire has %v s left, want about %v", b.id, left.Value.Sec, int64(ktimeMaxSec))
+			t.Errorf("a timer of %v that must never expire has %v s left, want about %v", b.id, left.Value.Sec, int64(ktimeMaxSec))
 		}
 	}
 }

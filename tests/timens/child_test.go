@@ -18,14 +18,14 @@ func launcher(flags uint64, exitSignal unix.Signal) clone.Launcher {
 	}
 }
 
-// Children that share the memory of their parent, and with it the vDSO's page.
+// Children that share the memory of their parent, and so the vDSO's data page.
 var (
 	vfork  = launcher(unix.CLONE_VM|unix.CLONE_VFORK, unix.SIGCHLD)
 	thread = launcher(unix.CLONE_VM|unix.CLONE_SIGHAND|unix.CLONE_THREAD, 0)
 )
 
-// start starts a program and waits for its first pause. It does not outlive
-// the test.
+// start starts a program and waits for its first pause. The child is killed at
+// the end of the test.
 func start(t *testing.T, launch clone.Launcher, p *clone.Program) *clone.Child {
 	t.Helper()
 	child, err := launch(p)
@@ -48,7 +48,7 @@ func pausing(t *testing.T) *clone.Program {
 	return p
 }
 
-// finish lets a paused child come to its end.
+// finish resumes a paused child and waits for its end.
 func finish(t *testing.T, child *clone.Child) {
 	t.Helper()
 	if err := child.Resume(); err != nil {
@@ -57,8 +57,8 @@ func finish(t *testing.T, child *clone.Child) {
 	timens.Reap(t, child)
 }
 
-// resident starts a child that stays in a namespace with the given offsets
-// until the test is over.
+// resident starts a child that stays in the namespace that launch puts it into
+// until the test ends.
 func resident(t *testing.T, launch clone.Launcher) *clone.Child {
 	t.Helper()
 	child := start(t, launch, pausing(t))
@@ -90,7 +90,8 @@ func newVisit(t *testing.T, p *clone.Program) visit {
 	return v
 }
 
-// check compares a visit that is over: the two links and the offsets.
+// check compares a finished visit with the two links and the offsets that it
+// must show.
 func (v visit) check(t *testing.T, when, wantNow, wantNext string, want timens.Offsets) {
 	t.Helper()
 	if got := timens.Text(t, v.now); got != wantNow {

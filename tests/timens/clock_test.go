@@ -28,8 +28,9 @@ func testClockRead(t *testing.T, vias []clock.Via) {
 	}
 }
 
-// The nanoseconds of a clock and of its offset together make a second more
-// whenever the offset's are 999999999, and nearly never when they are 1.
+// A reading is right when the nanoseconds of the clock and those of the offset
+// add up to more than a second. They nearly always do with an offset of
+// 999999999 ns and nearly never with one of 1 ns.
 func TestClockReadCarriesNanoseconds(t *testing.T) {
 	timens.Need(t)
 	for _, offsets := range []timens.Offsets{
@@ -44,7 +45,8 @@ func TestClockReadCarriesNanoseconds(t *testing.T) {
 	}
 }
 
-// A clone3() that asks for a namespace starts its child in it.
+// clone3(CLONE_NEWTIME) starts its child in a new namespace, and the child
+// reads its clocks with the inherited offsets.
 func TestClockReadAfterClone3(t *testing.T) {
 	timens.Need(t)
 	newTime := func(p *clone.Program) (*clone.Child, error) {
@@ -59,7 +61,8 @@ func TestClockReadAfterClone3(t *testing.T) {
 	}
 }
 
-// An execve() starts a program with a new vDSO.
+// After execve() in the new namespace the program reads its clocks, by a new
+// vDSO, with the offsets.
 func TestClockReadAfterExec(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -77,8 +80,8 @@ func TestClockReadAfterExec(t *testing.T) {
 	}
 }
 
-// setns() changes the clocks of a running program, whose vDSO has been in use
-// before, and that into a namespace as well as out of it.
+// setns() shifts the clocks of a running program that has already used its
+// vDSO, on the way into a namespace and on the way back.
 func TestClockReadAfterSetns(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -128,8 +131,8 @@ func TestClockReadAfterSetns(t *testing.T) {
 	}
 }
 
-// Neither unshare() nor the child that goes into the namespace shifts a clock
-// of the one who stays outside.
+// Neither unshare() nor a child that enters the namespace shifts the clocks of
+// the parent.
 func TestClockReadParentUnaffected(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {

@@ -18,8 +18,8 @@ const (
 	children = "/proc/self/ns/time_for_children"
 )
 
-// A fork() enters the namespace that the parent has unshared; the parent stays.
-// So does every other kind of child with memory of its own.
+// A child with memory of its own enters the namespace that its parent has
+// unshared; the parent stays where it is.
 func TestEntryByFork(t *testing.T) {
 	timens.Need(t)
 	for name, launch := range map[string]clone.Launcher{
@@ -45,8 +45,9 @@ func TestEntryByFork(t *testing.T) {
 	}
 }
 
-// All that share one memory share the vDSO's page: such a child stays where its
-// parent is, and its children will go where the parent's will.
+// A child that shares its parent's memory, and so the vDSO's data page, stays
+// in the parent's namespace. Its own children will enter the namespace that the
+// parent's children would.
 func TestSharedMemoryStays(t *testing.T) {
 	timens.Need(t)
 	for name, launch := range map[string]clone.Launcher{
@@ -66,7 +67,8 @@ func TestSharedMemoryStays(t *testing.T) {
 	}
 }
 
-// execve() ends the sharing and enters, for the child alone.
+// A child that shares its parent's memory enters the pending namespace with
+// execve(); the parent does not.
 func TestEntryByVforkAndExec(t *testing.T) {
 	timens.Need(t)
 	for name, launch := range map[string]clone.Launcher{"vfork": vfork, "shared memory": launcher(unix.CLONE_VM, unix.SIGCHLD)} {
@@ -83,7 +85,8 @@ func TestEntryByVforkAndExec(t *testing.T) {
 	}
 }
 
-// execve() enters too, without any fork(), and not before it is done.
+// execve() enters the pending namespace without any fork(), and not before it
+// succeeds.
 func TestEntryByExec(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -104,7 +107,7 @@ func TestEntryByExec(t *testing.T) {
 	}
 }
 
-// An execve() that fails enters nothing.
+// A failed execve() does not enter the pending namespace.
 func TestEntryByExecFailed(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -115,7 +118,7 @@ func TestEntryByExecFailed(t *testing.T) {
 	v := newVisit(t, p)
 	timens.Run(t, timens.Fork, p)
 	if err := exec.Err(); err != unix.EACCES {
-		t.Fatalf("execve of what is no program: %v, want %v", err, unix.EACCES)
+		t.Fatalf("execve of a file that is no program: %v, want %v", err, unix.EACCES)
 	}
 	v.check(t, "after an execve() that failed", taskLink(t, os.Getpid(), "time"), timens.Text(t, pending), timens.Offsets{})
 	if err := write.Err(); err != nil {
@@ -123,7 +126,8 @@ func TestEntryByExecFailed(t *testing.T) {
 	}
 }
 
-// The thread that calls execve() is the one that counts, for the others end.
+// When a thread calls execve(), the program enters the namespace pending for
+// that thread, because the other threads end.
 func TestEntryByExecOfThread(t *testing.T) {
 	timens.Need(t)
 	for name, want := range map[string]timens.Offsets{"exec": timens.Across, "exec-other": {}} {
@@ -133,14 +137,14 @@ func TestEntryByExecOfThread(t *testing.T) {
 			if want == (timens.Offsets{}) {
 				link = taskLink(t, os.Getpid(), "time")
 			} else if link == taskLink(t, os.Getpid(), "time") {
-				t.Errorf("the program is in %s, as this one", link)
+				t.Errorf("the program is in %s, the test's own namespace", link)
 			}
 			got.check(t, "after execve()", link, want)
 		})
 	}
 }
 
-// execInThread is a probe that unshares a namespace and becomes the probe
+// execInThread is a probe that unshares a namespace and then executes the probe
 // "place", on the same thread or on another one.
 func execInThread(same bool) func(any) (place, error) {
 	exec := func() error {
@@ -159,7 +163,8 @@ func execInThread(same bool) func(any) (place, error) {
 	}
 }
 
-// Children of children are where their parents are, with nothing asked for.
+// The child of a child is in the namespace of its parent if it asks for
+// nothing.
 func TestEntryOfGrandchild(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -168,7 +173,8 @@ func TestEntryOfGrandchild(t *testing.T) {
 	got.check(t, "in a child's child", timens.Text(t, link), timens.Across)
 }
 
-// unshare() shifts nothing for the caller, nor anything at all for its process.
+// unshare() does not move the caller or shift its clocks; it changes the
+// namespace for the children of one thread only.
 func TestUnshareKeepsCaller(t *testing.T) {
 	timens.Need(t)
 	otherNow, otherNext := threadLinks(t)
@@ -190,8 +196,9 @@ func TestUnshareKeepsCaller(t *testing.T) {
 	}
 }
 
-// A second unshare() makes another namespace, with the offsets of the first;
-// one of another kind leaves what is pending alone.
+// A second unshare() makes another namespace with the offsets of the first.
+// unshare() of another kind of namespace leaves the pending time namespace
+// alone.
 func TestUnshareAgain(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Across, func() {
@@ -216,8 +223,8 @@ func TestUnshareAgain(t *testing.T) {
 	})
 }
 
-// The bits beside CLONE_NEWTIME that clone() has its signal in mean nothing to
-// unshare() either.
+// unshare() refuses the bits that clone() uses for the exit signal, even with
+// CLONE_NEWTIME.
 func TestUnshareRefusesSignal(t *testing.T) {
 	timens.Need(t)
 	for bit := range 7 {
@@ -230,7 +237,7 @@ func TestUnshareRefusesSignal(t *testing.T) {
 	}
 }
 
-// unshare() needs CAP_SYS_ADMIN, and nothing else.
+// unshare(CLONE_NEWTIME) needs CAP_SYS_ADMIN and no other capability.
 func TestUnshareNeedsCapSysAdmin(t *testing.T) {
 	timens.Need(t)
 	err := withoutCapability(unix.CAP_SYS_ADMIN, func() error { return unix.Unshare(unix.CLONE_NEWTIME) })
@@ -243,8 +250,8 @@ func TestUnshareNeedsCapSysAdmin(t *testing.T) {
 	}
 }
 
-// A namespace inside another one starts with its offsets. What is written
-// replaces them, it is not added: every offset is against the initial clock.
+// A nested namespace starts with the offsets of the outer one. A write replaces
+// them and is not added to them: every offset counts from the initial clock.
 func TestNestedNamespaceInherits(t *testing.T) {
 	timens.Need(t)
 	outer := timens.Ahead
@@ -270,7 +277,8 @@ func TestNestedNamespaceInherits(t *testing.T) {
 	v.check(t, "in the inner namespace", link, link, inner)
 }
 
-// threadLinks returns the calling thread's time namespace and that of its children.
+// threadLinks returns the calling thread's time namespace and that of its
+// children.
 func threadLinks(t *testing.T) (now, next string) {
 	t.Helper()
 	return taskLink(t, unix.Gettid(), "time"), taskLink(t, unix.Gettid(), "time_for_children")

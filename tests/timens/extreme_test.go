@@ -13,9 +13,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Deadlines that have passed, or that no clock will ever reach. The kernel's own
-// deadline is what is left after the offset is taken away: less than nothing, or
-// more than a clock can show.
+// Deadlines that have passed, or that no clock will ever reach. The kernel
+// subtracts the offset from the deadline; here the result is negative, or
+// larger than any clock.
 
 func TestSleepUntilPassedTime(t *testing.T)  { testExtremeSleeps(t, timens.Clocks, passed, origin) }
 func TestSleepUntilLargestTime(t *testing.T) { testExtremeSleeps(t, timens.Clocks, never) }
@@ -61,17 +61,19 @@ func testExtremeTimers(t *testing.T, clocks []clock.ID, moments ...moment) {
 	testTimers(t, requests...)
 }
 
-// period is of a timer that has expired many times since its deadline.
-const period = 10 * time.Millisecond // no less than the tick of a kernel without high resolution
+// period is the interval of a timer that has expired many times since its
+// deadline.
+const period = 10 * time.Millisecond // at least a tick of a kernel without high-resolution timers
 
-// expirations are the expirations of a periodic timer at a time between two readings.
+// expirations is how often a periodic timer had expired when it was read,
+// between two readings of its clock.
 type expirations struct {
 	Deadline, Before, After time.Duration
 	Count                   uint64
 }
 
-// A timer that was due before the boot of the machine, when the namespace's
-// clock was running already, counts its expirations from the boot on.
+// A periodic timer whose deadline, on the namespace's clock, lies before the
+// machine's boot counts expirations from the boot on.
 func TestTimerfdCountsSincePassedTime(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range bothSigns {
@@ -111,12 +113,12 @@ func countTicksOf(id clock.ID, until moment) (got expirations, err error) {
 	if err != nil {
 		return got, err
 	}
-	defer unix.Close(fd) // a timer has nothing left to lose
+	defer unix.Close(fd) // a timer has no data to lose
 	now, err := clock.Read(id, clock.Syscall)
 	if err != nil {
 		return got, err
 	}
-	got.Deadline = until.after(now, abi.Time64) // not never
+	got.Deadline = until.after(now, abi.Time64) // moment never does not fit here
 	spec := unix.ItimerSpec{Interval: unix.NsecToTimespec(int64(period)), Value: unix.NsecToTimespec(int64(got.Deadline))}
 	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil); err != nil {
 		return got, err

@@ -12,7 +12,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The first process in a namespace freezes its offsets, for itself and for all.
+// When the first process enters a namespace, the offsets become final for it
+// and for all others.
 func TestOffsetsFileFrozen(t *testing.T) {
 	timens.Need(t)
 	offsets := timens.Ahead
@@ -56,8 +57,8 @@ func TestOffsetsFileFrozenInitially(t *testing.T) {
 	}
 }
 
-// What freezes the namespace that a thread has unshared, and what does not: the
-// first task that enters it, by whatever way.
+// Offsets become final when the first task enters the namespace, in whatever
+// way, and not before.
 func TestOffsetsFileFrozenBy(t *testing.T) {
 	timens.Need(t)
 	run := func(launch clone.Launcher) func(*testing.T) {
@@ -110,7 +111,8 @@ func TestOffsetsFileFrozenBy(t *testing.T) {
 	}
 }
 
-// enterPending lets a child of another thread enter what is pending here.
+// enterPending lets a child of another thread enter the namespace that is
+// pending here.
 func enterPending(t *testing.T) {
 	pending, err := os.Open("/proc/thread-self/ns/time_for_children")
 	if err != nil {
@@ -123,14 +125,15 @@ func enterPending(t *testing.T) {
 	}
 }
 
-// Who may not write is not told whether the offsets are good or final; who may
-// is told first that they are bad.
+// A line that does not parse gets EINVAL. Then a writer without CAP_SYS_TIME
+// gets EPERM, whatever the offsets are. A writer with it gets EINVAL or ERANGE
+// for bad offsets, and EACCES only for good ones.
 func TestOffsetsFileOrderOfErrors(t *testing.T) {
 	timens.Need(t)
 	const (
 		good   = "monotonic 0 0\n"
 		syntax = "monotonic 0\n"
-		nsec   = "monotonic 0 18446744073709551615\n" // -1, which only a second look finds
+		nsec   = "monotonic 0 18446744073709551615\n" // -1, which passes the first check
 		early  = "monotonic -4000000000 0\n"
 	)
 	tid := unix.Gettid()

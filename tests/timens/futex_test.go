@@ -13,7 +13,7 @@ import (
 	"timens-vmtest/tests/internal/clock"
 )
 
-// Operations of futex(), whose deadlines are of CLOCK_MONOTONIC unless
+// Operations of futex(). Their deadlines are on CLOCK_MONOTONIC unless
 // futexClockRealtime is added.
 const (
 	futexWait          = 0
@@ -36,7 +36,7 @@ func TestFutexLockPI2Absolute(t *testing.T) { testFutex(t, "FUTEX_LOCK_PI2", clo
 func TestFutexWaitvAbsolute(t *testing.T)   { testFutex(t, "futex_waitv", clock.Monotonic) }
 func TestFutex2WaitAbsolute(t *testing.T)   { testFutex(t, "futex_wait", clock.Monotonic) }
 
-// FUTEX_LOCK_PI knows no other clock.
+// The deadline of FUTEX_LOCK_PI is always on CLOCK_REALTIME.
 func TestFutexLockPIUnshifted(t *testing.T)     { testFutex(t, "FUTEX_LOCK_PI", clock.Realtime) }
 func TestFutexWaitBitsetUnshifted(t *testing.T) { testFutex(t, "FUTEX_WAIT_BITSET", clock.Realtime) }
 func TestFutexWaitRequeuePIUnshifted(t *testing.T) {
@@ -46,7 +46,7 @@ func TestFutexLockPI2Unshifted(t *testing.T) { testFutex(t, "FUTEX_LOCK_PI2", cl
 func TestFutexWaitvUnshifted(t *testing.T)   { testFutex(t, "futex_waitv", clock.Realtime) }
 func TestFutex2WaitUnshifted(t *testing.T)   { testFutex(t, "futex_wait", clock.Realtime) }
 
-// FUTEX_WAIT waits for a length of time.
+// FUTEX_WAIT takes a relative timeout.
 func TestFutexWaitRelative(t *testing.T) {
 	testWaits(t, wait{Call: "FUTEX_WAIT", Clock: clock.Monotonic})
 }
@@ -56,8 +56,8 @@ func testFutex(t *testing.T, call string, id clock.ID) {
 	testWaits(t, wait{Call: call, Clock: id, Absolute: true})
 }
 
-// futex returns a call of futex() for a lock that another thread holds, or for
-// a word that nobody changes.
+// futex returns a call of futex() that waits for a lock held by another thread,
+// or for a word that does not change.
 func futex(op uintptr) call {
 	return func(width abi.Time, id clock.ID, _ bool, when time.Duration) error {
 		var word, other uint32
@@ -75,8 +75,8 @@ func futex(op uintptr) call {
 	}
 }
 
-// lockOwner starts a thread that holds PI futexes for ever, and returns its id:
-// the value of such a futex.
+// lockOwner starts a thread that holds PI futexes until the process ends. It
+// returns the thread's ID, which is the value of a held PI futex.
 var lockOwner = sync.OnceValue(func() uint32 {
 	owner := make(chan int)
 	go func() {
@@ -87,7 +87,8 @@ var lockOwner = sync.OnceValue(func() uint32 {
 	return uint32(<-owner)
 })
 
-// kernelTimespec is the timespec of system calls that never had another one.
+// kernelTimespec is struct __kernel_timespec, whose seconds always have 64
+// bits.
 type kernelTimespec struct{ Sec, Nsec int64 }
 
 func toKernelTimespec(d time.Duration) kernelTimespec {
@@ -102,7 +103,7 @@ type futexWaiter struct {
 
 func futexWaitv(_ abi.Time, id clock.ID, _ bool, when time.Duration) error {
 	word := new(uint32)
-	var pin runtime.Pinner // the kernel gets its address as a number
+	var pin runtime.Pinner // its address is passed as a number
 	pin.Pin(word)
 	defer pin.Unpin()
 	waiter := futexWaiter{address: uint64(uintptr(unsafe.Pointer(word))), flags: futex2SizeU32}
@@ -112,7 +113,7 @@ func futexWaitv(_ abi.Time, id clock.ID, _ bool, when time.Duration) error {
 	return timedOut("futex_waitv", errno, unix.ETIMEDOUT)
 }
 
-// futex2Wait is futex_wait(), a system call of its own and not FUTEX_WAIT.
+// futex2Wait is the system call futex_wait(), which is not FUTEX_WAIT.
 func futex2Wait(_ abi.Time, id clock.ID, _ bool, when time.Duration) error {
 	var word uint32
 	timeout := toKernelTimespec(when)

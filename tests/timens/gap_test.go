@@ -16,15 +16,15 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// What Linux 6.12 gets wrong. A test here demands what would be right and fails;
-// kernel/expect says so, with the reason, and a kernel that does it right is
-// reported because the test passes.
+// What Linux 6.12 gets wrong. A test here demands the right behaviour and
+// fails. kernel/expect lists it with the reason. On a kernel that does it right
+// the test passes, and the run reports that.
 
 func TestGapUringTimeout(t *testing.T)     { testGapUring(t, uringTimeout) }
 func TestGapUringLinkTimeout(t *testing.T) { testGapUring(t, uringLinkTimeout) }
 func TestGapUringEnter(t *testing.T)       { testGapUring(t, uringEnter) }
 
-// A deadline on an io_uring is one of the clocks that its user can read.
+// A deadline given to io_uring is a time of the clocks that the caller reads.
 func testGapUring(t *testing.T, kind string) {
 	timens.Need(t)
 	var waits []uringWait
@@ -38,8 +38,8 @@ func testGapUring(t *testing.T, kind string) {
 	}
 }
 
-// No process has been started in the future, wherever one looks from: it was
-// before the namespace's clock began if it is older than that.
+// /proc/PID/stat never shows a start time in the future, even for a process
+// that is older than the zero of the namespace's clock.
 func TestGapStartTimeBeforeZero(t *testing.T) {
 	timens.Need(t)
 	offsets := timens.Offsets{Boottime: -timens.Now(t, clock.Boottime) + 10*time.Millisecond}
@@ -56,8 +56,8 @@ func TestGapStartTimeBeforeZero(t *testing.T) {
 	}
 }
 
-// startTime returns field 22 of /proc/PID/stat as a time since boot. What does
-// not fit is returned as the largest time.
+// startTime returns field 22 of /proc/PID/stat as a time since boot. A value
+// that does not fit is returned as the largest time.
 func startTime(stat string) (time.Duration, error) {
 	_, fields, _ := strings.Cut(stat, ") ")
 	words := strings.Fields(fields)
@@ -72,10 +72,11 @@ func startTime(stat string) (time.Duration, error) {
 	return time.Duration(min(ticks, most)) * tick, nil
 }
 
-// tick is what the kernel counts in for user space: 1/USER_HZ.
+// tick is the unit of times that the kernel reports to user space: 1/USER_HZ.
 const tick = 10 * time.Millisecond
 
-// A child that does not come to be is no first process of a namespace.
+// A clone3() that fails does not make the offsets of the pending namespace
+// final.
 func TestGapFailedForkFreezes(t *testing.T) {
 	timens.Need(t)
 	taken := []int32{1}
@@ -90,7 +91,7 @@ func TestGapFailedForkFreezes(t *testing.T) {
 	})
 }
 
-// times() counts on a clock that is at another place inside a namespace.
+// times() is shifted by the offset of CLOCK_MONOTONIC.
 func TestGapTimes(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -100,7 +101,7 @@ func TestGapTimes(t *testing.T) {
 	after := ticks(t)
 	got, err := inside.Value()
 	if err != nil {
-		t.Skipf("times in the child: %v", err)
+		t.Skipf("times() in the child: %v", err)
 	}
 	now := time.Duration(got) * tick
 	if shift := (timens.Interval{Low: now - after - tick, High: now - before + tick}); !shift.Contains(timens.Ahead.Monotonic) {
@@ -118,7 +119,8 @@ func ticks(t *testing.T) time.Duration {
 	return time.Duration(n) * tick
 }
 
-// timerList is what /proc/timer_list says of the time, and the clock around it.
+// timerList is the time that /proc/timer_list shows, and the clock before and
+// after.
 type timerList struct{ Before, Now, After time.Duration }
 
 // readTimerList is the probe "timer_list".
@@ -143,7 +145,7 @@ func readTimerList(any) (list timerList, err error) {
 func (l timerList) check(t *testing.T, offset time.Duration) {
 	t.Helper()
 	if l.Now < l.Before || l.Now > l.After {
-		t.Errorf("/proc/timer_list says that it is %v, and monotonic, off by %v, went from %v to %v", l.Now, offset, l.Before, l.After)
+		t.Errorf("/proc/timer_list shows %v, but monotonic, off by %v, went from %v to %v", l.Now, offset, l.Before, l.After)
 	}
 }
 
@@ -152,7 +154,7 @@ func TestTimerListInitially(t *testing.T) {
 	probe.Run[timerList](t, timens.Fork, "timer_list", nil).check(t, 0)
 }
 
-// The reader's clock and that of the list are one.
+// /proc/timer_list shows the time of the reader's clock.
 func TestGapTimerList(t *testing.T) {
 	timens.Need(t)
 	probe.Run[timerList](t, timens.Unshared(timens.Ahead), "timer_list", nil).check(t, timens.Ahead.Monotonic)

@@ -11,10 +11,10 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The vDSO's random number generator looks at the kernel's, beside the clocks:
-// in a namespace it has to find the page that the namespace's page stands in
-// for. If it does not, it falls back to the system call and leaves the state
-// that the caller lends it as it was.
+// getrandom() of the vDSO works in a time namespace, where the kernel's data
+// page and the namespace's page have exchanged places: it must find the random
+// number generator's state in the right one. If it does not, it falls back to
+// the system call and leaves the caller's state unchanged.
 func TestGetrandomVDSO(t *testing.T) {
 	timens.Need(t)
 	// struct vgetrandom_opaque_params
@@ -29,7 +29,7 @@ func TestGetrandomVDSO(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer unix.Munmap(state) // only memory
+			defer unix.Munmap(state) // nothing depends on it
 			p := timens.NewProgram(t)
 			wanted := clone.Alloc[parameters](p)
 			ask := p.Call(clock.VDSO, clock.Getrandom, 0, 0, 0, 0, clone.Addr(wanted), askParameters)
@@ -44,13 +44,13 @@ func TestGetrandomVDSO(t *testing.T) {
 				clone.Addr(&state[0]), uintptr(wanted.Size))
 			timens.Run(t, launch, p)
 			if n, err := fill.Value(); n != len(random) || err != nil {
-				t.Errorf("getrandom by vdso: %d, %v, want %d bytes", n, err, len(random))
+				t.Errorf("getrandom by the vDSO: %d, %v, want %d bytes", n, err, len(random))
 			}
 			if bytes.Count(random[:], []byte{0}) == len(random) {
-				t.Error("getrandom by vdso returned zeros")
+				t.Error("getrandom by the vDSO returned zeros")
 			}
 			if bytes.Count(state, []byte{0}) == len(state) {
-				t.Error("getrandom by vdso has not used its state, so it fell back to the system call")
+				t.Error("getrandom by the vDSO did not use its state: it fell back to the system call")
 			}
 		})
 	}

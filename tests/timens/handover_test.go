@@ -13,10 +13,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// A timer runs on the kernel's own clock: an absolute time means what it means
-// to whoever sets it, and what is left is the same to all who look.
+// A timer runs on the kernel's own clock. An absolute time is converted with
+// the offsets of the process that sets it; the remaining time is the same for
+// every reader.
 
-// Children inherit the descriptor of a timer that is made outside.
+// A timerfd made outside and inherited by a child can be set and read on either
+// side, and both see the same remaining time.
 func TestTimerfdHandedOver(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -26,7 +28,7 @@ func TestTimerfdHandedOver(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer tm.close() // a timer has nothing left to lose
+				defer tm.close() // a timer has no data to lose
 				fd := uintptr(tm.(timerfd).fd)
 
 				due := timens.Now(t, id) + far
@@ -67,7 +69,8 @@ func TestTimerfdHandedOver(t *testing.T) {
 	}
 }
 
-// A timer that was set inside expires for those outside, after its setter is gone.
+// A timerfd that was set inside a namespace expires on time for readers
+// outside, even after its setter has ended.
 func TestTimerfdExpiresForOthers(t *testing.T) {
 	timens.Need(t)
 	type expiry struct {
@@ -83,7 +86,7 @@ func TestTimerfdExpiresForOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer tm.close() // a timer has nothing left to lose
+			defer tm.close() // a timer has no data to lose
 			p := timens.NewProgram(t)
 			inside := clone.Alloc[itimerspec](p)
 			e.Due = timens.Now(t, id) + 2*near
@@ -100,14 +103,14 @@ func TestTimerfdExpiresForOthers(t *testing.T) {
 			all = append(all, e)
 		}
 	}
-	// Not before all are over: what is printed keeps the guest busy.
+	// Wait for all before printing: output keeps the guest busy.
 	for _, e := range all {
 		e.check(t, e.timerRequest, e.offset, 0, lane.MostLate())
 	}
 }
 
-// setns() takes a process's timers along: what is left of them stays, and the
-// next time they are set it is by the clocks of the namespace.
+// A POSIX timer keeps its remaining time when its process calls setns(). When
+// it is set again, it follows the clocks of the new namespace.
 func TestPosixTimerAcrossSetns(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -117,7 +120,7 @@ func TestPosixTimerAcrossSetns(t *testing.T) {
 				event, timer := clone.Alloc[sigevent](p), clone.Alloc[int32](p)
 				event.notify = sigevNone
 				create := p.Syscall(unix.SYS_TIMER_CREATE, uintptr(id), clone.Addr(event), clone.Addr(timer))
-				const first = 0 // the id of a process's first timer
+				const first = 0 // ID of a process's first timer
 				set := func(due time.Duration) clone.Result {
 					spec := clone.Alloc[itimerspec](p)
 					spec.value = unix.NsecToTimespec(int64(due))
@@ -152,8 +155,9 @@ func TestPosixTimerAcrossSetns(t *testing.T) {
 	}
 }
 
-// checkLeft compares what a child was told is left of a timer. It asked at a
-// time between before and now, by the initial clock, and so is due.
+// checkLeft checks the remaining time of a timer that a child has read. The
+// child read it between before and now on the initial clock, on which the timer
+// is due at due.
 func checkLeft(t *testing.T, what string, id clock.ID, offsets timens.Offsets, get clone.Result, left *itimerspec, due, before time.Duration) {
 	t.Helper()
 	possible := timens.Interval{Low: due - timens.Now(t, id), High: due - before}

@@ -16,12 +16,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// interruption is what came of a sleep when its thread handled a signal.
+// interruption is the result of a sleep that a signal handler interrupted.
 type interruption struct {
 	Clock                 clock.ID
 	Absolute              bool
 	Start, Sent, Returned time.Duration
-	Left                  time.Duration // as told by the kernel; of a relative sleep of far
+	Left                  time.Duration // remaining time of a relative sleep of far, as the kernel returned it
 	Errno                 unix.Errno
 }
 
@@ -45,10 +45,10 @@ func (got interruption) check(t *testing.T, offset time.Duration) {
 	if got.Errno != unix.EINTR {
 		t.Errorf("%s: returned %v, want %v", name, got.Errno, unix.EINTR)
 	}
-	// Who knows the deadline needs no rest, and nothing is written.
+	// For an absolute sleep the kernel writes no remaining time.
 	possible := timens.Interval{}
 	if !got.Absolute {
-		const slack = 50 * time.Microsecond // by which the kernel may delay a timer, and counts it in
+		const slack = 50 * time.Microsecond // timer slack, which the kernel includes
 		possible = timens.Interval{Low: got.Start + far - got.Returned, High: far + slack}
 	}
 	if !possible.Contains(got.Left) {
@@ -58,7 +58,7 @@ func (got interruption) check(t *testing.T, offset time.Duration) {
 
 // interruptSleeps is the probe "interrupted".
 func interruptSleeps(ids []clock.ID) ([]interruption, error) {
-	signal.Notify(make(chan os.Signal, 1), unix.SIGUSR1) // a signal without a handler restarts the sleep
+	signal.Notify(make(chan os.Signal, 1), unix.SIGUSR1) // without a handler the kernel would restart the sleep
 	var all []interruption
 	for _, id := range ids {
 		for _, absolute := range []bool{false, true} {
@@ -112,7 +112,8 @@ func interruptSleep(id clock.ID, absolute bool) (interruption, error) {
 	return got, err
 }
 
-// inSyscall reports whether the task with a folder in /proc waits in a system call.
+// inSyscall reports whether the task with this folder in /proc waits in a
+// system call.
 func inSyscall(task string, nr int) bool {
 	text, err := os.ReadFile(task + "/syscall")
 	return err == nil && strings.HasPrefix(string(text), fmt.Sprintf("%d ", nr))

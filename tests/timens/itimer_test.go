@@ -15,7 +15,7 @@ func TestSetitimerRelative(t *testing.T) {
 	testTimers(t, timerRequest{Kind: "setitimer", Clock: clock.Monotonic})
 }
 
-// itimer is the timer of setitimer(ITIMER_REAL), the only one of a process.
+// itimer is the timer of setitimer(ITIMER_REAL). A process has only one.
 type itimer struct{ expired chan os.Signal }
 
 func newItimer(clock.ID, abi.Time) (timer, error) { return itimer{notify(unix.SIGALRM)}, nil }

@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	room       = 3 // namespaces that fit where leaks are looked for
-	rounds     = 6 // twice that
-	execRounds = 2 // what is lost shows in the count; execve() of a Go program takes its time
+	room       = 3 // limit of time namespaces in a test of leaks
+	rounds     = 6 // twice the limit
+	execRounds = 2 // fewer, because execve() of a Go program is slow; a leak shows in the count
 )
 
-// Nothing that is done to a namespace, and nothing that fails, may keep it: as
-// many as before fit into the user namespace afterwards, and no more.
+// Whatever is done with a namespace, and whatever fails, leaves none behind:
+// the user namespace then has room for exactly as many as before.
 func TestUnshareLeaksNothing(t *testing.T) { testUses(t, "unshare") }
 func TestClone3LeaksNothing(t *testing.T)  { testUses(t, "clone3") }
 func TestExecLeaksNothing(t *testing.T)    { testUses(t, "exec") }
@@ -33,11 +33,11 @@ func testUses(t *testing.T, group string) {
 	left := probe.Finish[[]roomLeft](t, launcher(unix.CLONE_NEWUSER|unix.CLONE_NEWPID, unix.SIGCHLD), p, "use", group)
 	before.check(t)
 	if len(left) != len(uses[group])+1 {
-		t.Errorf("%d uses of %d came to their end", len(left)-1, len(uses[group]))
+		t.Errorf("only %d of %d uses ended", len(left)-1, len(uses[group]))
 	}
 	for _, l := range left {
 		if l.Room != room {
-			t.Errorf("after many times %s there is room for %d time namespaces, want %d", l.Use, l.Room, room)
+			t.Errorf("after repeating %q there is room for %d time namespaces, want %d", l.Use, l.Room, room)
 		}
 	}
 }
@@ -48,8 +48,8 @@ type roomLeft struct {
 	Room int
 }
 
-// useMany is the probe "use": many times each use of a group, and the room that
-// is left after each. It is the first process of a PID namespace.
+// useMany is the probe "use": it repeats each use of a group many times and
+// counts the room left after each. It is the first process of a PID namespace.
 func useMany(group string) ([]roomLeft, error) {
 	n, err := countRoom()
 	left, times := []roomLeft{{"nothing", n}}, rounds
@@ -70,7 +70,7 @@ func useMany(group string) ([]roomLeft, error) {
 	return left, err
 }
 
-// countRoom makes namespaces until it is refused, and gives them up.
+// countRoom unshares namespaces until the limit, and gives them up again.
 func countRoom() (n int, err error) {
 	err = onThread(func() error {
 		for ; ; n++ {
@@ -91,8 +91,8 @@ func countRoom() (n int, err error) {
 	return n, err
 }
 
-// onThread is osthread.Run for a thread that is gone, with its namespaces, when
-// it returns.
+// onThread is osthread.Run, but returns only when the thread and its namespaces
+// are gone.
 func onThread(fn func() error) error {
 	tid := 0
 	err := osthread.Run(func() error {
@@ -105,13 +105,13 @@ func onThread(fn func() error) error {
 	return err
 }
 
-// pendingLink is the link of the calling thread, whose number /proc and the
-// thread itself do not agree on in a PID namespace.
+// pendingLink is the link of the calling thread. It does not use the thread's
+// ID: in a PID namespace /proc and gettid() have different ones.
 const pendingLink = "/proc/thread-self/ns/time_for_children"
 
-// uses are ways to make a namespace, or to fail to, and to give it up, by groups.
-// Each runs on a thread of its own. One that is to fail returns an error if it
-// does not.
+// uses are ways to make a namespace, or to fail to, and to give it up, in
+// groups. Each runs on a thread of its own. One that must fail returns an error
+// if it does not.
 var uses = map[string]map[string]func() error{
 	"unshare": {
 		"unshare": func() error { return unix.Unshare(unix.CLONE_NEWTIME) },

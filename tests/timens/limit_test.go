@@ -11,12 +11,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The limit of time namespaces. It is set in a user namespace of the child's
-// own, and not for the machine.
+// maxTimeNamespaces is the file with the limit. Tests set it in a user
+// namespace of the child, not for the machine.
 const maxTimeNamespaces = "/proc/sys/user/max_time_namespaces"
 
-// unshareUser adds steps that bring the child into a user namespace that may
-// have so many time namespaces.
+// unshareUser adds steps that put the child into a new user namespace with a
+// limit of time namespaces.
 func unshareUser(p *clone.Program, limit int) steps {
 	unshare := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWUSER)
 	s := becomeRoot(p, limit)
@@ -24,8 +24,8 @@ func unshareUser(p *clone.Program, limit int) steps {
 	return s
 }
 
-// becomeRoot adds steps that make the child, which is in a new user namespace,
-// root of that, and limit the number of its time namespaces.
+// becomeRoot adds steps that make the child root of its new user namespace and
+// set the limit of time namespaces there.
 func becomeRoot(p *clone.Program, limit int) steps {
 	return steps{
 		"write uid_map":             p.WriteFile("/proc/self/uid_map", "0 0 1\n"),
@@ -35,7 +35,7 @@ func becomeRoot(p *clone.Program, limit int) steps {
 	}
 }
 
-// steps are what a test needs before it can begin.
+// steps have to succeed before a test can begin.
 type steps map[string]interface{ Err() error }
 
 func (s steps) check(t *testing.T) {
@@ -47,15 +47,15 @@ func (s steps) check(t *testing.T) {
 	}
 }
 
-// A namespace counts from its creation on, whether somebody is in it or not: a
-// process needs room for the next one before it gives up the last.
+// A namespace counts from when it is made, even if no task is in it. A process
+// that makes its next one needs room for both.
 func TestMaxTimeNamespaces(t *testing.T) {
 	timens.Need(t)
 	for limit := range 4 {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			p := timens.NewProgram(t)
 			before := unshareUser(p, limit)
-			// A descriptor for each keeps it.
+			// An open descriptor keeps each namespace.
 			var made []clone.Result
 			for range limit {
 				made = append(made, p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME))
@@ -84,8 +84,7 @@ func TestMaxTimeNamespaces(t *testing.T) {
 	}
 }
 
-// Every user namespace up to the initial one has its say, and the lowest limit
-// holds, wherever it is.
+// The limits of all outer user namespaces hold too, so the lowest one decides.
 func TestMaxTimeNamespacesOfParents(t *testing.T) {
 	timens.Need(t)
 	for _, test := range []struct {
@@ -120,7 +119,7 @@ func TestMaxTimeNamespacesOfParents(t *testing.T) {
 					want = unix.ENOSPC
 				}
 				if err := try.Err(); err != want {
-					t.Errorf("number %d with limits of %d, %d and %d from outside to inside: %v, want %v",
+					t.Errorf("number %d with limits of %d, %d and %d (outermost first): %v, want %v",
 						i+1, test.outer, test.between, test.inner, err, want)
 				}
 			}
@@ -128,8 +127,9 @@ func TestMaxTimeNamespacesOfParents(t *testing.T) {
 	}
 }
 
-// What an outer limit refuses is not counted further in: the inner namespace has
-// all of its own when the outer one is raised.
+// A namespace refused by an outer limit does not count against the inner one:
+// when the outer limit is raised, the inner user namespace has room for all of
+// its own.
 func TestMaxTimeNamespacesRaised(t *testing.T) {
 	timens.Need(t)
 	const attempts = 8
@@ -163,7 +163,7 @@ func TestMaxTimeNamespacesRaised(t *testing.T) {
 
 	for i, try := range refused {
 		if err := try.Err(); err != unix.ENOSPC {
-			t.Errorf("number %d where the outer limit is 0: %v, want %v", i+1, err, unix.ENOSPC)
+			t.Errorf("namespace %d with an outer limit of 0: %v, want %v", i+1, err, unix.ENOSPC)
 		}
 	}
 	if err := allowed.Err(); err != nil {
@@ -174,11 +174,11 @@ func TestMaxTimeNamespacesRaised(t *testing.T) {
 	}
 }
 
-// noSetuidFixup is SECBIT_NO_SETUID_FIXUP: capabilities survive a setuid().
+// noSetuidFixup is SECBIT_NO_SETUID_FIXUP: capabilities survive setuid().
 const noSetuidFixup = 1 << 2
 
-// The count is of each user, by the effective ID, and a namespace stays on the
-// account of the one who made it.
+// Namespaces count for each user separately, by effective user ID, and for the
+// user who made them.
 func TestMaxTimeNamespacesPerUser(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -192,7 +192,7 @@ func TestMaxTimeNamespacesPerUser(t *testing.T) {
 	first := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
 	p.Open(children, unix.O_RDONLY)
 	second := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
-	keep := p.Syscall(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, noSetuidFixup) // the user will need CAP_SYS_ADMIN as well
+	keep := p.Syscall(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, noSetuidFixup) // the user needs CAP_SYS_ADMIN afterwards
 	const same = ^uintptr(0)
 	change := p.Syscall(unix.SYS_SETRESUID, same, user, user)
 	other := p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
@@ -221,9 +221,9 @@ func TestMaxTimeNamespacesPerUser(t *testing.T) {
 	}
 }
 
-// What else one unshare() has made goes again when it ends with ENOSPC for the
-// time namespace, which is made last. PID and network namespaces go as well, but
-// only after a while.
+// If unshare() fails with ENOSPC for the time namespace, which is made last,
+// the other namespaces of the same call are freed. PID and network namespaces
+// are not tested, because they are freed with a delay.
 func TestMaxTimeNamespacesKeepsNothing(t *testing.T) {
 	timens.Need(t)
 	const attempts = 5
@@ -245,7 +245,7 @@ func TestMaxTimeNamespacesKeepsNothing(t *testing.T) {
 			before.check(t)
 			for i, try := range refused {
 				if err := try.Err(); err != unix.ENOSPC {
-					t.Errorf("number %d, where no time namespace is allowed: %v, want %v", i+1, err, unix.ENOSPC)
+					t.Errorf("call %d, with no time namespace allowed: %v, want %v", i+1, err, unix.ENOSPC)
 				}
 			}
 			if err := alone.Err(); err != nil {
@@ -255,8 +255,8 @@ func TestMaxTimeNamespacesKeepsNothing(t *testing.T) {
 	}
 }
 
-// The limit itself is a number that only CAP_SYS_RESOURCE may change, each for
-// the user namespace where one is.
+// Only CAP_SYS_RESOURCE may change the limit, and each user namespace has a
+// limit of its own.
 func TestMaxTimeNamespacesFile(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)

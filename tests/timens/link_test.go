@@ -12,8 +12,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// initialLink is what the links of the first process say: its namespace has a
-// number that is part of the kernel's interface.
+// initialLink is what the links of the first process show. The inode number of
+// the initial time namespace is part of the kernel's interface.
 const initialLink = "time:[4026531834]"
 
 var linkNames = []string{"time", "time_for_children"}
@@ -31,8 +31,8 @@ func TestLinksOfInitialNamespace(t *testing.T) {
 	}
 }
 
-// A link's text is the type and the inode number, which no other namespace has.
-// It is "time" for time_for_children as well.
+// A link shows "time" and the inode number, which is unique to the namespace.
+// The link time_for_children shows "time" as well.
 func TestLinks(t *testing.T) {
 	timens.Need(t)
 	seen := map[string]bool{initialLink: true}
@@ -57,7 +57,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// A zombie is in no namespace any more.
+// A zombie has no time namespace: its links cannot be read or opened.
 func TestLinksOfZombie(t *testing.T) {
 	timens.Need(t)
 	child, _ := zombie(t)
@@ -73,7 +73,7 @@ func TestLinksOfZombie(t *testing.T) {
 	timens.Reap(t, child)
 }
 
-// What keeps a namespace when all its tasks are gone: a descriptor or a mount.
+// A descriptor or a bind mount keeps a namespace when all its tasks have ended.
 // Its offsets stay, and stay final.
 func TestNamespaceOutlivesTasks(t *testing.T) {
 	timens.Need(t)
@@ -104,7 +104,7 @@ func TestNamespaceOutlivesTasks(t *testing.T) {
 	}
 }
 
-// enterLeft lets a child enter the namespace behind path, which nobody is in.
+// enterLeft lets a child enter the namespace behind path, which has no task.
 func enterLeft(t *testing.T, path, link string) {
 	t.Helper()
 	p := timens.NewProgram(t)
@@ -121,8 +121,8 @@ func enterLeft(t *testing.T, path, link string) {
 	}
 }
 
-// A mount can keep a namespace that nobody has ever been in: the first to enter
-// finds the offsets that were written last.
+// A descriptor keeps a namespace that no task was ever in. The first task that
+// enters finds the offsets that were written last.
 func TestPendingNamespaceOutlivesTasks(t *testing.T) {
 	timens.Need(t)
 	var pending *os.File

@@ -15,21 +15,22 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// What waits for lane.Long, a day in the virtual lane. Its deadlines are beyond
-// what a 32-bit program can ask for.
+// Waits that take lane.Long, which is a day in the virtual lane. Their
+// deadlines do not fit into the seconds of 32-bit programs.
 
-// apart is how far the deadlines of waiters that wait at the same time lie
-// apart, so that none is late because of another.
+// apart is the distance between the deadlines of waiters that run at the same
+// time, so that none makes another late.
 const apart = 20 * time.Millisecond
 
 // offsetLimit is the greatest value that a clock may be set to by an offset,
-// KTIME_SEC_MAX/2. A clock gets beyond it only by going on.
+// KTIME_SEC_MAX/2. Beyond that a clock only gets by running.
 const offsetLimit = 4611686018 * time.Second
 
-// longNamespaces are those of long waits, by the time that their clocks are at
-// when one is made: in the last two each clock then crosses a limit on its way,
-// that of a 32-bit time_t, that of an unsigned one, and that of offsets. Short
-// waits come near it: half a minute leaves time to make the namespace.
+// longNamespaces are the namespaces of long waits. In the last two the clocks start
+// before a limit: the end of a signed and of an unsigned 32-bit time_t, and the
+// greatest value that an offset may set a clock to. A long wait crosses the limit
+// half way. A short wait only comes near it: half a minute before the limit leaves
+// time to make the namespace.
 var longNamespaces = []struct {
 	name    string
 	offsets func(t *testing.T, long time.Duration) timens.Offsets
@@ -55,11 +56,12 @@ func before(monotonic, boottime time.Duration) func(*testing.T, time.Duration) t
 	}
 }
 
-// longWait is a way to wait. Its steps wait until the clock shows spec.value, or
-// for as long. The last of them is returned, and what it is to return.
+// longWait is a way to wait. It adds steps that wait until the clock shows
+// spec.value, or for that long, and returns the last step and the error that
+// this must return.
 type longWait struct {
 	name  string
-	ticks bool // is counted in ticks, and rounded up by as much as an eighth
+	ticks bool // counted in ticks, and rounded up by at most an eighth
 	steps func(p *clone.Program, id clock.ID, flags uintptr, spec *itimerspec) (clone.Result, error)
 }
 
@@ -68,8 +70,8 @@ var longWaits = []longWait{
 		return p.Syscall(unix.SYS_CLOCK_NANOSLEEP, uintptr(id), flags, clone.Addr(&spec.value), 0), nil
 	}},
 	{"POSIX timer", false, func(p *clone.Program, id clock.ID, flags uintptr, spec *itimerspec) (clone.Result, error) {
-		// It sends SIGALRM, which is blocked in a child. The first timer of a
-		// process is number 0.
+		// It sends SIGALRM, which a child blocks. The first timer of a
+		// process has ID 0.
 		set := clone.Alloc[uint64](p)
 		*set = 1 << (unix.SIGALRM - 1)
 		p.Syscall(unix.SYS_TIMER_CREATE, uintptr(id), 0, clone.Addr(clone.Alloc[int32](p)))
@@ -84,9 +86,9 @@ var longFutex = longWait{"futex", false, func(p *clone.Program, _ clock.ID, _ ui
 	return p.Syscall(unix.SYS_FUTEX, clone.Addr(clone.Alloc[uint32](p)), futexWaitBitset, 0, clone.Addr(&spec.value), 0, matchAny), unix.ETIMEDOUT
 }}
 
-// longReceive has a timeout in jiffies, whose lower 32 bits wrap around five
-// minutes after the boot and every 198 days from then on. See
-// kernel/time/timer.c for how the kernel rounds them.
+// longReceive has a timeout in jiffies. Their lower 32 bits wrap five minutes
+// after boot, and every 198 days from then on. kernel/time/timer.c explains how
+// the kernel rounds them.
 var longReceive = longWait{"recv", true, func(p *clone.Program, _ clock.ID, _ uintptr, spec *itimerspec) (clone.Result, error) {
 	timeout := clone.Alloc[unix.Timeval](p)
 	*timeout = unix.NsecToTimeval(spec.value.Nano())
@@ -100,16 +102,17 @@ type sleeper struct {
 	name     string
 	child    *clone.Child
 	length   time.Duration
-	due      time.Duration // 0 if it waits for length from where it begins
+	due      time.Duration // 0 for a relative wait of length
 	wait     clone.Result
 	want     error
 	ticks    bool
-	readings map[clock.Via]clone.Reading // after the wait
+	readings map[clock.Via]clone.Reading // read after the wait
 	begun    clone.Reading
 }
 
-// TestLongWaits waits in every way on every clock in every namespace, all at
-// the same time, which costs no more than one of them alone.
+// Waits of every kind, on every clock and in every namespace, end on time after
+// a long wait. All of them run at the same time, so the test takes no longer
+// than one.
 func TestLongWaits(t *testing.T) {
 	timens.Need(t)
 	long := lane.Long(t)
@@ -147,8 +150,8 @@ func TestLongWaits(t *testing.T) {
 	}
 }
 
-// start starts the sleeper from a thread whose children go into the namespace
-// with these offsets.
+// start starts the sleeper from a thread whose children enter a namespace with
+// these offsets.
 func (s *sleeper) start(t *testing.T, offsets timens.Offsets, w longWait, id clock.ID, flags uintptr) {
 	t.Helper()
 	p := timens.NewProgram(t)
@@ -171,8 +174,8 @@ func (s *sleeper) start(t *testing.T, offsets timens.Offsets, w longWait, id clo
 	}
 }
 
-// finish waits for the child's end, judges what it measured, and returns how
-// late it was beyond what the kernel rounds.
+// finish waits for the child's end, checks what it measured, and returns how
+// late it was beyond the kernel's rounding.
 func (s *sleeper) finish(t *testing.T) time.Duration {
 	t.Helper()
 	if _, err := s.child.Wait(s.length + timens.Patience); err != nil {
@@ -198,19 +201,19 @@ func (s *sleeper) finish(t *testing.T) time.Duration {
 	return latest
 }
 
-// checkLate judges how late a wait was over, which may have been before its time
-// by as much as early says.
+// checkLate checks how late a wait ended. It may have ended before its deadline
+// by at most early.
 func checkLate(t *testing.T, what string, late, early, limit time.Duration) {
 	t.Helper()
 	switch {
 	case late < -early:
-		t.Errorf("%s: over %v early", what, -late)
+		t.Errorf("%s: ended %v early", what, -late)
 	case lane.Virtual() && late > limit:
-		t.Errorf("%s: over %v late, want at most %v", what, late, limit)
+		t.Errorf("%s: ended %v late, want at most %v", what, late, limit)
 	}
 }
 
-// timesNow is what times() returns, which counts jiffies in hundredths of a second.
+// timesNow returns times(), which counts jiffies in hundredths of a second.
 func timesNow(t *testing.T) time.Duration {
 	t.Helper()
 	n, _, errno := unix.Syscall(unix.SYS_TIMES, 0, 0, 0)
@@ -220,6 +223,6 @@ func timesNow(t *testing.T) time.Duration {
 	return time.Duration(n) * 10 * time.Millisecond
 }
 
-// timesSlack bounds how far two of them are from what has passed between
-// them, and a busy host may stop the guest between two clocks.
+// timesSlack is the allowed difference between what times() and CLOCK_MONOTONIC
+// counted. A busy host may stop the guest between the two readings.
 const timesSlack = 2 * time.Second

@@ -1,6 +1,6 @@
 // Package timens tests time namespaces as they are without any patch: made by
-// unshare(), set by /proc/PID/timens_offsets, entered by fork(), execve() or
-// setns(). All of it passes on an unpatched kernel, but for TestGap...
+// unshare(), set by /proc/PID/timens_offsets, and entered by fork(), execve()
+// or setns(). All of its tests pass on an unpatched kernel, except TestGap....
 package timens
 
 import (

@@ -16,7 +16,7 @@ import (
 func TestClockNanosleepAbsolute(t *testing.T) { testNanosleep(t, true, timens.Clocks...) }
 func TestClockNanosleepRelative(t *testing.T) { testNanosleep(t, false, timens.Clocks...) }
 
-// What does not count from the boot is not converted.
+// A sleep on a clock that does not count from boot is not shifted.
 func TestClockNanosleepUnshifted(t *testing.T) {
 	testNanosleep(t, true, clock.Realtime, clock.TAI)
 }

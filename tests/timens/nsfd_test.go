@@ -39,7 +39,7 @@ func ioctl(file *os.File, request uint, arg uintptr) (int, error) {
 	return int(ret), nil
 }
 
-// A pidfd opens both namespaces of its task without /proc.
+// ioctls of a pidfd open both time namespaces of its task without /proc.
 func TestPidfdGetNamespace(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -69,7 +69,8 @@ func TestPidfdGetNamespace(t *testing.T) {
 	finish(t, child)
 }
 
-// No namespace is left of a zombie, and nothing at all of who was waited for.
+// The ioctls of a pidfd fail with ESRCH for a zombie and for a task that was
+// waited for.
 func TestPidfdGetNamespaceOfDead(t *testing.T) {
 	timens.Need(t)
 	child, pidfd := zombie(t)
@@ -86,8 +87,8 @@ func TestPidfdGetNamespaceOfDead(t *testing.T) {
 	}
 }
 
-// zombie returns a child that has ended in a time namespace, and was not waited
-// for.
+// zombie returns a child that has ended in a time namespace and that nobody has
+// waited for.
 func zombie(t *testing.T) (*clone.Child, *os.File) {
 	t.Helper()
 	child := start(t, timens.Unshared(timens.Ahead), pausing(t))
@@ -99,7 +100,8 @@ func zombie(t *testing.T) (*clone.Child, *os.File) {
 	return child, pidfd
 }
 
-// Namespaces of others are not to be seen: neither by link nor by pidfd.
+// Another user's namespaces can be opened neither by their links nor by a
+// pidfd.
 func TestNamespacesOfStranger(t *testing.T) {
 	timens.Need(t)
 	child := resident(t, timens.Unshared(timens.Ahead))
@@ -127,8 +129,8 @@ func TestNamespacesOfStranger(t *testing.T) {
 	}
 }
 
-// What a namespace says of itself: its type and its owner. It has no parent,
-// and only a user namespace has a user.
+// The ioctls of a namespace return its type and its owner. A time namespace has
+// no parent and no owning user ID.
 func TestNamespaceIoctls(t *testing.T) {
 	timens.Need(t)
 	mine, foreign := resident(t, timens.Unshared(timens.Ahead)), resident(t, launcher(unix.CLONE_NEWUSER|unix.CLONE_NEWTIME, unix.SIGCHLD))
@@ -165,7 +167,8 @@ func TestNamespaceIoctls(t *testing.T) {
 	}
 }
 
-// Who is in a user namespace does not get to see the one above it.
+// A process in a user namespace cannot open the outer user namespace that owns
+// its time namespace.
 func TestNamespaceOwnerOutside(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)

@@ -29,8 +29,9 @@ func TestOffsetsFileReadBack(t *testing.T) {
 	}
 }
 
-// Programs take this text apart: the columns, to the space, are part of what
-// the kernel promises. It is spelled out here and not made by package timens.
+// The columns of timens_offsets are part of the kernel's interface, to the
+// space, because programs parse them. The expected text is written out here,
+// not made by package timens.
 func TestOffsetsFileFormat(t *testing.T) {
 	timens.Need(t)
 	for _, test := range []struct{ name, write, want string }{
@@ -58,7 +59,7 @@ func TestOffsetsFileFormat(t *testing.T) {
 	}
 }
 
-// A reader may take the file in pieces, and finds its end.
+// timens_offsets can be read in pieces, and the last read returns 0.
 func TestOffsetsFileReadInPieces(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Across, func() {
@@ -81,7 +82,7 @@ func TestOffsetsFileReadInPieces(t *testing.T) {
 	})
 }
 
-// Both clocks go by two names, which may be mixed.
+// timens_offsets takes each clock by name or by number, and both in one write.
 func TestOffsetsFileTakesClockIDs(t *testing.T) {
 	timens.Need(t)
 	want := timens.Ahead
@@ -104,8 +105,8 @@ func TestOffsetsFileTakesClockIDs(t *testing.T) {
 	}
 }
 
-// The file shows the offsets of the namespace that the task's children will go
-// into, not of the one that it is in; and of that task alone.
+// timens_offsets shows the namespace that the task's children will enter, not
+// the one that the task is in.
 func TestOffsetsFileShowsPending(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -132,11 +133,11 @@ func TestOffsetsFileShowsPending(t *testing.T) {
 	}
 	now := timens.Time(t, boot)
 	if offset := (timens.Interval{Low: now - high, High: now - low}); !offset.Contains(timens.Ahead.Boottime) {
-		t.Errorf("after them boottime by syscall is off by %v, want %v as before", offset, timens.Ahead.Boottime)
+		t.Errorf("after both, boottime by the system call is off by %v, want the unchanged %v", offset, timens.Ahead.Boottime)
 	}
 }
 
-// Threads of one process have offsets files of their own.
+// Each thread of a process has an offsets file of its own.
 func TestOffsetsFileOfThreads(t *testing.T) {
 	timens.Need(t)
 	read := func(tid int) string {

@@ -13,7 +13,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// user is nobody in particular.
+// user is the ID of an ordinary user.
 const user = 1000
 
 func TestOffsetsFileNeedsCapSysTime(t *testing.T) {
@@ -25,7 +25,8 @@ func TestOffsetsFileNeedsCapSysTime(t *testing.T) {
 		if err := capability.Drop(unix.CAP_SYS_TIME); err != nil {
 			return err
 		}
-		// The range is not looked at: without the capability nothing is told.
+		// The range is not checked: without the capability every write
+		// gets EPERM.
 		for _, text := range []string{"monotonic 1 0\n", "boottime 1 0\n", "monotonic -9223372036 0\n"} {
 			if err := timens.Write(unix.Gettid(), text); err != unix.EPERM {
 				t.Errorf("write %q without CAP_SYS_TIME: %v, want %v", text, err, unix.EPERM)
@@ -41,7 +42,7 @@ func TestOffsetsFileNeedsCapSysTime(t *testing.T) {
 	}
 }
 
-// It is the only capability that counts.
+// CAP_SYS_TIME is the only capability that a write to timens_offsets needs.
 func TestOffsetsFileNeedsOnlyCapSysTime(t *testing.T) {
 	timens.Need(t)
 	err := osthread.Run(func() error {
@@ -66,7 +67,7 @@ func TestOffsetsFileNeedsOnlyCapSysTime(t *testing.T) {
 	}
 }
 
-// Who opened the file counts, not who writes to it.
+// A write needs CAP_SYS_TIME in the process that opened the file, too.
 func TestOffsetsFileNeedsCapSysTimeOfOpener(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Offsets{}, func() {
@@ -96,7 +97,8 @@ func TestOffsetsFileNeedsCapSysTimeOfOpener(t *testing.T) {
 	})
 }
 
-// openWithout opens the offsets file of a thread on one that lacks a capability.
+// openWithout opens the offsets file of a thread on a thread that lacks a
+// capability.
 func openWithout(t *testing.T, tid, lacking int) (file int) {
 	t.Helper()
 	err := withoutCapability(lacking, func() (err error) {
@@ -109,8 +111,9 @@ func openWithout(t *testing.T, tid, lacking int) (file int) {
 	return file
 }
 
-// The capability has to be held in the user namespace that owns the namespace:
-// root of a user namespace may set what it has made, and nothing from outside.
+// CAP_SYS_TIME must be held in the user namespace that owns the time namespace:
+// root of a user namespace may set what belongs to it, and nothing that belongs
+// to its parent.
 func TestOffsetsFileOwner(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -135,7 +138,8 @@ func TestOffsetsFileOwner(t *testing.T) {
 	}
 }
 
-// The user namespace of the opener counts as well, even for the initial root.
+// A file opened in a user namespace cannot set a time namespace of the initial
+// one, even if the initial root writes to it.
 func TestOffsetsFileOpenedInUserNamespace(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -169,8 +173,8 @@ func TestOffsetsFileOpenedInUserNamespace(t *testing.T) {
 	finish(t, child)
 }
 
-// A user who is allowed nothing else can still have a time namespace of a user
-// namespace's, and set its offsets.
+// An unprivileged user can make a time namespace together with a user
+// namespace, and set its offsets.
 func TestOffsetsFileOfUser(t *testing.T) {
 	timens.Need(t)
 	err := osthread.Run(func() error {
@@ -202,8 +206,8 @@ func TestOffsetsFileOfUser(t *testing.T) {
 	}
 }
 
-// Everybody may read the file of anybody; only its task's user may open it for
-// writing, and being that user alone is not enough to write.
+// Every user may read the offsets file of every task. Only the task's user may
+// open it for writing, and still needs CAP_SYS_TIME to write.
 func TestOffsetsFileMode(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Ahead, func() {
@@ -246,8 +250,8 @@ func openAndClose(path string, flags int) error {
 	return err
 }
 
-// A file that stays open longer than its task lives has nothing to say: it is
-// empty for a zombie and then, as for a write, there is no such process.
+// An offsets file opened before its task ended is empty while the task is a
+// zombie. After that, and for every write, it returns ESRCH.
 func TestOffsetsFileOfDeadTask(t *testing.T) {
 	timens.Need(t)
 	child := start(t, timens.Unshared(timens.Ahead), pausing(t))
@@ -281,7 +285,7 @@ func TestOffsetsFileOfDeadTask(t *testing.T) {
 	}
 }
 
-// awaitZombie waits until a child has ended and leaves it to be waited for.
+// awaitZombie waits until a child has ended, and leaves it a zombie.
 func awaitZombie(t *testing.T, child *clone.Child) {
 	t.Helper()
 	if err := unix.Waitid(unix.P_PID, child.PID, nil, unix.WEXITED|unix.WNOWAIT|unix.WALL, nil); err != nil {

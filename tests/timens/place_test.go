@@ -14,7 +14,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// place is where a program finds itself: a visit by Go code.
+// place is what a program sees of the namespace that it is in: a visit by Go
+// code.
 type place struct {
 	Now, Next string
 	Clocks    timens.Readings
@@ -80,7 +81,7 @@ type measuredPlace struct {
 	before, after map[clock.ID]time.Duration
 }
 
-// measurePlace runs a probe whose result is a place, after the steps of p.
+// measurePlace runs a probe that returns a place, after the steps of p.
 func measurePlace(t *testing.T, launch clone.Launcher, p *clone.Program, name string) measuredPlace {
 	t.Helper()
 	m := measuredPlace{before: make(map[clock.ID]time.Duration), after: make(map[clock.ID]time.Duration)}

@@ -21,7 +21,7 @@ var posixKinds = []string{"timer SIGEV_SIGNAL", "timer SIGEV_THREAD_ID", "timer 
 func TestPosixTimerAbsolute(t *testing.T) { testPosixTimers(t, true, timens.Clocks...) }
 func TestPosixTimerRelative(t *testing.T) { testPosixTimers(t, false, timens.Clocks...) }
 
-// What does not count from the boot is not converted.
+// A timer on a clock that does not count from boot is not shifted.
 func TestPosixTimerUnshifted(t *testing.T) { testPosixTimers(t, true, clock.Realtime, clock.TAI) }
 
 func testPosixTimers(t *testing.T, absolute bool, clocks ...clock.ID) {
@@ -35,8 +35,8 @@ func testPosixTimers(t *testing.T, absolute bool, clocks ...clock.ID) {
 	testTimers(t, requests...)
 }
 
-// Timers have a signal each, from firstExpired on: real-time signals that
-// neither Go nor C libraries use.
+// Each timer has a signal of its own, from firstExpired on: real-time signals
+// that neither Go nor C libraries use.
 const firstExpired = 40
 
 var timersMade atomic.Int32
@@ -79,7 +79,7 @@ func (tm posixTimer) close() error {
 	return nil
 }
 
-// silentTimer sends no signal. Whoever wants to know has to look.
+// silentTimer sends no signal. Its owner has to poll it.
 type silentTimer struct{ posixTimer }
 
 func newSilentTimer(id clock.ID, width abi.Time) (timer, error) {
@@ -101,7 +101,7 @@ func (tm silentTimer) wait(timeout time.Duration) error {
 	return fmt.Errorf("not expired after %v", timeout)
 }
 
-// threadTimer sends its signal to the thread that made it, where it is blocked.
+// threadTimer sends its signal to the thread that made it, which blocks it.
 type threadTimer struct{ posixTimer }
 
 func newThreadTimer(id clock.ID, width abi.Time) (timer, error) {

@@ -11,12 +11,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// clockEnd is where a clock may not get to: half of the seconds that fit into 63
-// bits of nanoseconds, and the second that begins there.
+// clockEnd is the first value that a clock cannot be set to: KTIME_SEC_MAX/2 +
+// 1 s.
 const clockEnd = ((1<<63-1)/time.Second/2 + 1) * time.Second
 
-// limits are offsets that are just good or just bad while the kernel's reading
-// of a clock is at now or less than slack after it.
+// limits are offsets just inside or just outside the valid range, if the kernel
+// reads the clock between now and now+slack.
 var limits = []limit{
 	{"clock at zero", func(now, _ time.Duration) time.Duration { return -now }, nil},
 	{"clock before zero", func(now, slack time.Duration) time.Duration { return -now - slack }, unix.ERANGE},
@@ -30,15 +30,16 @@ type limit struct {
 	want   error
 }
 
-// A write that took longer than its slack has to be done again: the clock has
-// gone on, and the limit with it.
+// A write that took longer than its slack is repeated, because the clock and so
+// the limit have moved.
 const (
 	slack       = 100 * time.Millisecond
-	slackInside = time.Second // with the start of a child
+	slackInside = time.Second // includes the start of a child
 )
 
-// Each clock, taken by itself, has to be from zero to the limit; what lies just
-// at the limit is told from what lies just beyond.
+// An offset is accepted if it sets its clock to a time from 0 to
+// KTIME_SEC_MAX/2, whole seconds; the limits are exact, and each clock is
+// checked separately.
 func TestOffsetsFileRange(t *testing.T) {
 	timens.Need(t)
 	for _, id := range timens.Clocks {
@@ -70,8 +71,8 @@ func testLimit(t *testing.T, id clock.ID, limit limit) {
 	t.Errorf("no write was done within %v", slack)
 }
 
-// The limits are those of the initial clocks, whose zero is that of the machine,
-// for a caller inside a namespace as well.
+// The range of offsets counts from the initial clocks for a caller inside a
+// namespace as well.
 func TestOffsetsFileRangeInside(t *testing.T) {
 	timens.Need(t)
 	for _, outer := range []timens.Offsets{timens.Ahead, timens.Behind} {
@@ -110,7 +111,7 @@ func testLimitInside(t *testing.T, outer timens.Offsets, id clock.ID, limit limi
 	t.Errorf("no write was done within %v", slackInside)
 }
 
-// An offset at its limit does not overflow anything on its way to a reader.
+// An offset at its limit can be read back and does not overflow.
 func TestOffsetsFileRangeRead(t *testing.T) {
 	timens.Need(t)
 	mono, boot := timens.Now(t, clock.Monotonic), timens.Now(t, clock.Boottime)

@@ -19,7 +19,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// reports are what tells the time since boot, or of boot, with readings of the
+// reports are what shows the time since boot, or of boot, with readings of the
 // reporter's clocks before and after.
 type reports struct {
 	Uptime, Idle time.Duration // /proc/uptime, in hundredths of a second, rounded down
@@ -31,7 +31,8 @@ type reports struct {
 
 const hundredth = 10 * time.Millisecond
 
-// roundDown is Truncate for what may be negative, and roundUp the other way.
+// roundDown is Truncate for times that may be negative. roundUp is the same
+// upwards.
 func roundDown(d, to time.Duration) time.Duration {
 	down := d.Truncate(to)
 	if down > d {
@@ -42,7 +43,8 @@ func roundDown(d, to time.Duration) time.Duration {
 
 func roundUp(d, to time.Duration) time.Duration { return -roundDown(-d, to) }
 
-// measureReports returns the reports of a child and the initial boottime around them.
+// measureReports returns the reports of a child, and the initial boottime
+// before and after.
 func measureReports(t *testing.T, offsets timens.Offsets) (got reports, initial timens.Interval) {
 	t.Helper()
 	timens.Need(t)
@@ -63,7 +65,8 @@ func TestProcUptime(t *testing.T) {
 	}
 }
 
-// The second field is no time since boot.
+// Idle time, the second field of /proc/uptime, is not a time since boot and is
+// not shifted.
 func TestProcUptimeIdleUnshifted(t *testing.T) {
 	for _, ns := range timens.Examples {
 		before, err := readReports(nil)
@@ -75,7 +78,7 @@ func TestProcUptimeIdleUnshifted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const slack = 50 * time.Millisecond // idle time is known to step back a little
+		const slack = 50 * time.Millisecond // idle time sometimes steps back a little
 		want := timens.Interval{Low: before.Idle - slack, High: after.Idle + slack}
 		if !want.Contains(got.Idle) {
 			t.Errorf("idle time in /proc/uptime (offset %v): %v, want it in %v as outside", ns.Offsets.Boottime, got.Idle, want)
@@ -94,8 +97,8 @@ func TestSysinfoUptime(t *testing.T) {
 	}
 }
 
-// The time of boot moves against the offset: who has been up for longer was
-// started earlier.
+// btime in /proc/stat moves against the offset: a machine that has been up for
+// longer was booted earlier.
 func TestProcStatBtime(t *testing.T) {
 	for _, ns := range timens.Examples {
 		before, boot := timens.Now(t, clock.Realtime), timens.Now(t, clock.Boottime)
@@ -112,7 +115,8 @@ func TestProcStatBtime(t *testing.T) {
 	}
 }
 
-// Whoever looks at the reports and at the clocks of a namespace sees one world.
+// In a namespace /proc/uptime, sysinfo() and btime agree with the clocks of the
+// namespace.
 func TestReportsAgree(t *testing.T) {
 	for _, ns := range timens.Examples {
 		got, _ := measureReports(t, ns.Offsets)
@@ -134,8 +138,8 @@ func TestReportsAgree(t *testing.T) {
 	}
 }
 
-// A process has started at the time that the reader's clock showed then,
-// whatever namespace the process itself is in.
+// /proc/PID/stat shows the start time on the reader's clock, whatever namespace
+// the process is in.
 func TestProcPidStatStartTime(t *testing.T) {
 	timens.Need(t)
 	self := fmt.Sprintf("/proc/%d/stat", os.Getpid())
@@ -229,7 +233,8 @@ func readBtime() (time.Duration, error) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		if value, ok := strings.CutPrefix(lines.Text(), "btime "); ok {
-			// The kernel prints a boot before 1970 as an unsigned number.
+			// The kernel prints a boot before 1970 as an unsigned
+			// number.
 			sec, err := strconv.ParseUint(value, 10, 64)
 			return time.Duration(int64(sec)) * time.Second, err
 		}

@@ -16,17 +16,17 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The kernel restarts a wait whose process was stopped and goes on. It has to
-// remember a relative one's end by its own clock, and to convert an absolute
-// one's again.
+// The kernel restarts a wait when its process was stopped and continues. For a
+// relative wait it has to keep the deadline on its own clock; for an absolute
+// wait it has to convert the deadline again.
 
-// restartable is a wait as steps of a child.
+// restartable is a wait, as steps of a child.
 type restartable struct {
 	name     string
 	clock    clock.ID
 	absolute bool
 	nr       uintptr
-	ends     error // of the call when its time has come
+	ends     error // what the call returns at the end of the wait
 	add      func(p *clone.Program, when time.Duration) clone.Result
 }
 
@@ -85,8 +85,8 @@ func TestFutexRestarted(t *testing.T) {
 	testRestarted(t, all...)
 }
 
-// testRestarted interrupts one wait after the other, and then lets all end side
-// by side.
+// testRestarted interrupts one wait after the other, and then lets all of them
+// end at the same time.
 func testRestarted(t *testing.T, waits ...restartable) {
 	t.Helper()
 	timens.Need(t)
@@ -106,7 +106,7 @@ func testRestarted(t *testing.T, waits ...restartable) {
 	}
 }
 
-// waiter is a child in a wait.
+// waiter is a child that waits.
 type waiter struct {
 	restartable
 	child      *clone.Child
@@ -116,10 +116,10 @@ type waiter struct {
 	call       clone.Result
 }
 
-// interrupted starts a child that has been stopped in its wait and continued.
+// interrupted returns a child that was stopped during its wait and continued.
 func (r restartable) interrupted(t *testing.T, offsets timens.Offsets) waiter {
 	t.Helper()
-	// A host may be so busy that a short wait is over before it can be stopped.
+	// On a busy host a short wait may end before it can be stopped.
 	for _, length := range []time.Duration{2 * near, 10 * near, 60 * near} {
 		w := r.launch(t, offsets, length)
 		if w.stop(t) {
@@ -130,7 +130,7 @@ func (r restartable) interrupted(t *testing.T, offsets timens.Offsets) waiter {
 		}
 		timens.Reap(t, w.child)
 	}
-	t.Fatalf("%v (offset %v): over before it could be stopped, three times", r, offsets.Of(r.clock))
+	t.Fatalf("%v (offset %v): ended before it could be stopped, three times", r, offsets.Of(r.clock))
 	return waiter{}
 }
 
@@ -151,7 +151,7 @@ func (r restartable) launch(t *testing.T, offsets timens.Offsets, length time.Du
 	return w
 }
 
-// stop stops a child in its wait, or returns false if that is over.
+// stop stops a child during its wait. It returns false if the wait has ended.
 func (w waiter) stop(t *testing.T) bool {
 	t.Helper()
 	task := fmt.Sprintf("/proc/%d", w.child.PID)
@@ -173,7 +173,7 @@ func (w waiter) stop(t *testing.T) bool {
 	}
 }
 
-// state returns the letter that says what the task with a folder in /proc does.
+// state returns the letter of the state of the task with this folder in /proc.
 func state(t *testing.T, task string) string {
 	t.Helper()
 	text, err := os.ReadFile(task + "/stat")
@@ -185,7 +185,7 @@ func state(t *testing.T, task string) string {
 	return letter
 }
 
-// outcome returns how the wait of a child that is gone ended.
+// outcome returns how the wait of a finished child ended.
 func (w waiter) outcome(t *testing.T) outcome {
 	t.Helper()
 	o := outcome{Due: timens.Time(t, w.start) + w.length, Woke: timens.Time(t, w.end)}

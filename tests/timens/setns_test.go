@@ -13,8 +13,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// setns() enters at once, whatever the descriptor is that names the namespace:
-// both links change, and the vDSO's page that was mapped before is gone.
+// setns() enters the namespace at once, with any kind of descriptor: both links
+// change, and the vDSO uses the new offsets.
 func TestSetns(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -49,7 +49,8 @@ func TestSetns(t *testing.T) {
 	}
 }
 
-// From one namespace to another, and home: offsets replace those before.
+// setns() to another namespace replaces the offsets, and setns() to the initial
+// one removes them.
 func TestSetnsAgain(t *testing.T) {
 	timens.Need(t)
 	home := taskLink(t, os.Getpid(), "time")
@@ -73,8 +74,8 @@ func TestSetnsAgain(t *testing.T) {
 	inInitial.check(t, "after setns() to the initial namespace", home, home, timens.Offsets{})
 }
 
-// A pidfd stands for the namespace that the task is in; what is pending for its
-// children has a file of its own.
+// setns() with a pidfd enters the namespace that the task is in. The namespace
+// pending for the task's children is entered with the file time_for_children.
 func TestSetnsPending(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -112,8 +113,8 @@ func TestSetnsPending(t *testing.T) {
 	finish(t, target)
 }
 
-// A process whose memory others use shares one vDSO page with them and cannot
-// enter, whoever they are.
+// setns() fails with EUSERS in a process whose memory others share, whether
+// they are threads or processes.
 func TestSetnsRefusesSharedMemory(t *testing.T) {
 	timens.Need(t)
 	target := resident(t, timens.Unshared(timens.Ahead))
@@ -145,11 +146,11 @@ func TestSetnsRefusesSharedMemory(t *testing.T) {
 	}
 	now, next := threadLinks(t)
 	if now != next {
-		t.Errorf("after the refusals the tests are in %s, with children in %s", now, next)
+		t.Errorf("after the refusals the test is in %s, with children in %s", now, next)
 	}
 }
 
-// A setns() to several namespaces enters all of them or none.
+// setns() to several namespaces enters all of them or none.
 func TestSetnsAllOrNothing(t *testing.T) {
 	timens.Need(t)
 	target := resident(t, func(p *clone.Program) (*clone.Child, error) {
@@ -171,7 +172,8 @@ func TestSetnsAllOrNothing(t *testing.T) {
 	}
 }
 
-// What is no time namespace, or no namespace at all.
+// setns() refuses descriptors that do not fit its flags, and flags of no
+// namespace.
 func TestSetnsRefuses(t *testing.T) {
 	timens.Need(t)
 	dead, deadFD := zombie(t)
@@ -210,7 +212,8 @@ func TestSetnsRefuses(t *testing.T) {
 	}
 }
 
-// joinBy lets a child of the calling thread enter and returns what setns() said.
+// joinBy lets a child of the calling thread call setns(), and returns its
+// error.
 func joinBy(t *testing.T, file *os.File, flags int) error {
 	t.Helper()
 	return joinFD(t, timens.Fork, file.Fd(), flags)

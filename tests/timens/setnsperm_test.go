@@ -12,7 +12,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Entering needs CAP_SYS_ADMIN where one is.
+// setns() needs CAP_SYS_ADMIN in the caller's user namespace.
 func TestSetnsNeedsCapSysAdmin(t *testing.T) {
 	timens.Need(t)
 	target := resident(t, timens.Unshared(timens.Ahead))
@@ -36,9 +36,8 @@ func TestSetnsNeedsCapSysAdmin(t *testing.T) {
 	}
 }
 
-// The user namespace of the one that enters, and that which owns the namespace
-// to be entered, both have a say: one's own powers do not reach outside, and
-// powers over what one has made are none where one is.
+// setns() needs CAP_SYS_ADMIN both in the caller's own user namespace and in
+// the one that owns the time namespace: neither alone is enough.
 func TestSetnsNeedsBothUserNamespaces(t *testing.T) {
 	timens.Need(t)
 	foreign := resident(t, timens.Unshared(timens.Ahead))
@@ -61,7 +60,7 @@ func TestSetnsNeedsBothUserNamespaces(t *testing.T) {
 			"pidfd": joinBy(t, pidfd, unix.CLONE_NEWTIME),
 		} {
 			if err != unix.EPERM {
-				t.Errorf("setns by %s to what user %d has made, from where the user may do nothing: %v, want %v", name, user, err, unix.EPERM)
+				t.Errorf("setns by %s to a namespace of user %d, from a user namespace in which the user has no capability: %v, want %v", name, user, err, unix.EPERM)
 			}
 		}
 	})
@@ -69,13 +68,13 @@ func TestSetnsNeedsBothUserNamespaces(t *testing.T) {
 		ns := openNamespace(t, made.PID, "time")
 		err := osthread.Run(func() error { return joinBy(t, ns, unix.CLONE_NEWTIME) })
 		if err != nil {
-			t.Errorf("root's setns to what user %d has made: %v", user, err)
+			t.Errorf("root's setns to a namespace of user %d: %v", user, err)
 		}
 	})
 }
 
-// Both together can be entered by who has made them, with the power over the
-// user namespace that entering it gives.
+// A user who made both can enter a user namespace and its time namespace in one
+// setns(): entering the first gives the capability for the second.
 func TestSetnsWithUserNamespace(t *testing.T) {
 	timens.Need(t)
 	withRootless(t, func(made *clone.Child) {
@@ -97,7 +96,7 @@ func TestSetnsWithUserNamespace(t *testing.T) {
 	})
 }
 
-// A stranger may not even look.
+// An ordinary user cannot enter root's namespaces by any kind of descriptor.
 func TestSetnsOfStranger(t *testing.T) {
 	timens.Need(t)
 	target := resident(t, timens.Unshared(timens.Ahead))
@@ -122,11 +121,11 @@ func TestSetnsOfStranger(t *testing.T) {
 	}
 }
 
-// withRootless calls fn on a thread of an ordinary user's, and with a child of
-// it that is in a user namespace and a time namespace that the user has made.
+// withRootless calls fn on a thread of an ordinary user. The user has made a
+// child in a user namespace and a time namespace.
 func withRootless(t *testing.T, fn func(made *clone.Child)) {
 	t.Helper()
-	if _, err := clock.VDSOFunc(clock.VDSO.Gettime()); err != nil { // looked up by root, who may read /proc/self/mem
+	if _, err := clock.VDSOFunc(clock.VDSO.Gettime()); err != nil { // root looks it up, who may read /proc/self/mem
 		t.Fatal(err)
 	}
 	err := osthread.Run(func() error {

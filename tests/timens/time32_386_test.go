@@ -14,12 +14,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// end is where a time_t of 32 bits ends. CLOCK_REALTIME gets there in January
-// 2038, and the clocks of a time namespace whenever somebody wants.
+// end is the end of a 32-bit time_t. CLOCK_REALTIME reaches it in January 2038;
+// in a time namespace the other clocks can reach it at any time.
 const end = 1 << 31 * time.Second
 
-// The old calls show a clock beyond the end of 32 bits by what is left of it, as
-// they do outside; the new ones go on.
+// After the end of 32 bits the old calls return the lower 32 bits of the
+// seconds, as outside a namespace; the new calls return all of them.
 func TestTime32Wraps(t *testing.T) {
 	for _, id := range timens.Clocks {
 		t.Run(id.String(), func(t *testing.T) {
@@ -35,7 +35,8 @@ func TestTime32Wraps(t *testing.T) {
 	}
 }
 
-// A relative wait of 32 bits goes on over the end of what 32 bits can show.
+// A relative wait with 32-bit seconds ends on time if the clock crosses the end
+// of 32 bits meanwhile.
 func TestTime32SleepAcrossEnd(t *testing.T) {
 	for _, id := range timens.Clocks {
 		t.Run(id.String(), func(t *testing.T) {
@@ -51,7 +52,8 @@ func TestTime32SleepAcrossEnd(t *testing.T) {
 	}
 }
 
-// nearEnd launches children in a namespace where the end is this far.
+// nearEnd returns a launcher into a namespace whose clocks are this far from
+// the end.
 func nearEnd(t *testing.T, far time.Duration) clone.Launcher {
 	t.Helper()
 	timens.Need(t)
@@ -73,12 +75,12 @@ func checkSlept(t *testing.T, what string, sleep clone.Result, lateness time.Dur
 		t.Errorf("%s: %v", what, err)
 	}
 	if limit := lane.MostLate(); lateness < 0 || lateness > limit {
-		t.Errorf("%s: over %v late, want from 0 to %v", what, lateness, limit)
+		t.Errorf("%s: ended %v late, want from 0 to %v", what, lateness, limit)
 	}
 }
 
-// wrapped are readings of a clock by every way there is, the old ones between two
-// new ones.
+// wrapped are readings of a clock in all ways, those of 32 bits between two of
+// 64 bits.
 type wrapped struct {
 	id            clock.ID
 	begin, finish clone.Reading

@@ -12,7 +12,7 @@ import (
 	"timens-vmtest/tests/internal/clock"
 )
 
-// A wait for a length of time takes that long whatever the clocks show.
+// A relative timeout has the same length in a time namespace.
 func TestTimeoutsKeepTheirLength(t *testing.T) {
 	var waits []wait
 	for _, call := range []string{"nanosleep", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait2",
@@ -22,7 +22,7 @@ func TestTimeoutsKeepTheirLength(t *testing.T) {
 	testWaits(t, waits...)
 }
 
-// The only deadline of message queues is one of CLOCK_REALTIME.
+// The deadline of mq_timedreceive() is on CLOCK_REALTIME and is not shifted.
 func TestMQTimedreceiveUnshifted(t *testing.T) {
 	testWaits(t, wait{Call: "mq_timedreceive", Clock: clock.Realtime, Absolute: true})
 }
@@ -57,7 +57,7 @@ func nothingBy(n uintptr, errno unix.Errno) error {
 	return nothing(int(n), nil)
 }
 
-// nothing returns nil if a call found n = 0 of what it waited for.
+// nothing returns nil if a call timed out and so returned n = 0.
 func nothing(n int, err error) error {
 	if err == nil && n != 0 {
 		return fmt.Errorf("found %d, want nothing", n)

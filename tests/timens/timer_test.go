@@ -16,7 +16,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// far is a time to come that is looked at but not waited for.
+// far is a deadline that is read but not waited for.
 const far = time.Hour
 
 // timer is a kernel timer of some kind. A goroutine makes it and waits for it.
@@ -29,7 +29,7 @@ type timer interface {
 
 // armed is what timers of timer_create() and timerfd_create() have in common.
 type armed struct {
-	handle           uintptr // what the calls know it by
+	handle           uintptr // first argument of the calls
 	width            abi.Time
 	settime, gettime abi.Call
 }
@@ -47,7 +47,7 @@ func (a armed) set(absolute bool, to time.Duration) error {
 	return nil
 }
 
-// left is the time until it expires, 0 if it has.
+// left is the time until it expires, or 0 if it has.
 func (a armed) left() (time.Duration, error) {
 	spec := new(abi.Itimerspec)
 	_, _, errno := unix.Syscall(a.width.Nr(a.gettime), a.handle, uintptr(unsafe.Pointer(spec)), 0)
@@ -66,8 +66,8 @@ var timerKinds = map[string]func(clock.ID, abi.Time) (timer, error){
 	"setitimer":             newItimer,
 }
 
-// timerRequest is what a probe is to do with a timer. Of absolute timers, Until
-// says what is tried.
+// timerRequest is what a probe does with a timer. Until is the deadline of an
+// absolute timer.
 type timerRequest struct {
 	Kind     string
 	Clock    clock.ID
@@ -80,7 +80,7 @@ func (r timerRequest) String() string {
 	return wait{Call: r.Kind, Clock: r.Clock, Absolute: r.Absolute, Until: r.Until, Width: r.Width}.String()
 }
 
-// late is the most that the timer's expiration may be noticed after it.
+// late is how long after the timer's expiration it may be noticed.
 func (r timerRequest) late() time.Duration {
 	if r.Kind == "timer SIGEV_SIGNAL" || r.Kind == "setitimer" {
 		return lane.MostLate() + 8*time.Millisecond // through the Go runtime's handler and its scheduler
@@ -88,17 +88,17 @@ func (r timerRequest) late() time.Duration {
 	return lane.MostLate()
 }
 
-// timerFacts is what one timer did inside. A deadline that the kernel failed to
-// convert shows in the time left to it, wrong by the offset, whether it is then
-// early or would be late by a day.
+// timerFacts is what a timer did inside the namespace. If the kernel failed to
+// convert a deadline, the remaining time is wrong by the offset, whether the
+// timer then expires early or would be late by a day.
 type timerFacts struct {
-	Left time.Duration   // to a far deadline
-	Now  timens.Interval // when that was read
-	Due  timens.Interval // the far deadline
-	Near outcome         // of a near one
+	Left time.Duration   // remaining time to a far deadline
+	Now  timens.Interval // time at which it was read
+	Due  timens.Interval // far deadline
+	Near outcome         // of a near deadline
 }
 
-// testTimers runs timers of all widths side by side, in one child in each
+// testTimers runs timers of all widths at the same time, in one child in each
 // namespace.
 func testTimers(t *testing.T, some ...timerRequest) {
 	t.Helper()
@@ -127,12 +127,12 @@ func (f timerFacts) check(t *testing.T, r timerRequest, offset time.Duration) {
 	}
 	due := f.Due
 	if r.Until == never && r.Width == abi.Time64 && offset < 0 {
-		due = timens.Interval{Low: math.MaxInt64 + offset, High: math.MaxInt64 + offset} // the kernel's own largest
+		due = timens.Interval{Low: math.MaxInt64 + offset, High: math.MaxInt64 + offset} // the kernel's largest time
 	}
-	// setitimer() cuts off what is less than a microsecond.
+	// setitimer() rounds down to a microsecond.
 	possible := timens.Interval{Low: due.Low - f.Now.High - time.Microsecond, High: due.High - f.Now.Low}
 	if !possible.Contains(f.Left) {
-		t.Errorf("%v (offset %v): set to %v, it has %v left, want it in %v", r, offset, f.Due.Low, f.Left, possible)
+		t.Errorf("%v (offset %v): set to %v, %v left, want it in %v", r, offset, f.Due.Low, f.Left, possible)
 	}
 }
 
@@ -163,7 +163,7 @@ func (r timerRequest) run(facts *timerFacts) error {
 	if err != nil {
 		return err
 	}
-	defer tm.close() // the process is about to end anyway
+	defer tm.close() // the process ends next
 
 	distant := func(now time.Duration) time.Duration { return now + far }
 	if r.Until == never {
@@ -200,8 +200,8 @@ func (r timerRequest) run(facts *timerFacts) error {
 
 func (r timerRequest) until(now time.Duration) time.Duration { return r.Until.after(now, r.Width) }
 
-// arm sets a timer and returns when it is due: a relative one at a time that is
-// only known to lie between two readings. What has passed is due now.
+// arm sets a timer and returns when it is due. For a relative timer that lies
+// between two readings of the clock. A deadline that has passed is due now.
 func (r timerRequest) arm(tm timer, when func(now time.Duration) time.Duration) (timens.Interval, error) {
 	before, err := clock.Read(r.Clock, clock.Syscall)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 func TestTimerfdAbsolute(t *testing.T) { testTimerfd(t, true, timens.Clocks...) }
 func TestTimerfdRelative(t *testing.T) { testTimerfd(t, false, timens.Clocks...) }
 
-// What does not count from the boot is not converted.
+// A timerfd on a clock that does not count from boot is not shifted.
 func TestTimerfdUnshifted(t *testing.T) { testTimerfd(t, true, clock.Realtime) }
 
 func testTimerfd(t *testing.T, absolute bool, clocks ...clock.ID) {

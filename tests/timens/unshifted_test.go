@@ -12,9 +12,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// A namespace leaves alone what does not count from the boot. What is compared
-// here is what three children read one after the other, the second of them in
-// the namespace.
+// Clocks that do not count from boot are not shifted. The tests compare
+// readings of three children, one after the other; the second is in the
+// namespace.
 
 func TestClockReadUnshifted(t *testing.T) {
 	ids := []clock.ID{clock.Realtime, clock.RealtimeCoarse, clock.TAI}
@@ -51,8 +51,8 @@ func readings(p *clone.Program, via clock.Via, ids []clock.ID) map[string]func()
 	return values
 }
 
-// testUnshifted runs the steps that add puts into a program outside, inside and
-// outside again. Each value read inside has to lie between the two others.
+// testUnshifted runs the steps of add outside a namespace, inside one and
+// outside again. Each value read inside must lie between the other two.
 func testUnshifted(t *testing.T, add func(*clone.Program, clock.Via) map[string]func() (time.Duration, error)) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -81,7 +81,7 @@ func testUnshifted(t *testing.T, add func(*clone.Program, clock.Via) map[string]
 	}
 }
 
-// The time that a process has used begins with the process.
+// A process's CPU time is not shifted: it counts from the start of the process.
 func TestClockReadCPUUnshifted(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -137,8 +137,9 @@ func TestClockGetresUnshifted(t *testing.T) {
 	}
 }
 
-// The kernel's time zone is none in most systems: a vDSO that looks for it in
-// the wrong place finds that as well, so one is set for the test.
+// gettimeofday() in a namespace returns the kernel's time zone. Most systems
+// have none, which a vDSO that reads the wrong page would return as well, so
+// the test sets one.
 func TestGettimeofdayTimezoneUnshifted(t *testing.T) {
 	timens.Need(t)
 	type timezone struct{ MinutesWest, DST int32 }
@@ -164,7 +165,7 @@ func TestGettimeofdayTimezoneUnshifted(t *testing.T) {
 		return nil
 	}
 	initial := read(timens.Fork, clock.Syscall)
-	// The first settimeofday() with a zone since the boot moves the clock by it.
+	// The first settimeofday() with a time zone since boot moves the clock.
 	if err := set(initial); err != nil {
 		t.Fatal(err)
 	}

@@ -31,8 +31,8 @@ func (w uringWait) String() string {
 	return fmt.Sprintf("%s %s %v", how, w.Kind, w.Clock)
 }
 
-// What a wait can be: an entry of its own, one that ends another entry, or the
-// system call's own timeout, which knows one clock.
+// Kinds of waits: an entry of its own, an entry that ends another entry, and
+// the timeout of io_uring_enter(), which has only one clock.
 const (
 	uringTimeout     = "IORING_OP_TIMEOUT"
 	uringLinkTimeout = "IORING_OP_LINK_TIMEOUT"
@@ -49,32 +49,32 @@ func uringWaits(absolute bool) []uringWait {
 	}
 }
 
-// uringDelay is how long a wait should take, and uringGuard when one is given
-// up that takes too long.
+// uringDelay is how long a wait should take. uringGuard is when the test gives
+// up a wait that takes too long.
 const (
 	uringDelay = 60 * time.Millisecond
 	uringGuard = 400 * time.Millisecond
 )
 
-// ended says how a wait ended.
+// ended is how a wait ended.
 type ended struct {
 	Wait    uringWait
-	After   time.Duration // by the clock that was waited for
+	After   time.Duration // on the clock of the wait
 	GivenUp bool
 }
 
-// check demands an end not too early, by a timer of its own.
+// check checks that a wait ended by its own timer and not too early.
 func (e ended) check(t *testing.T, offset time.Duration) {
 	t.Helper()
 	switch {
 	case e.GivenUp:
-		t.Errorf("%v, where the offset is %v: not over after %v, want %v", e.Wait, offset, e.After, uringDelay)
+		t.Errorf("%v, where the offset is %v: had not ended after %v, want %v", e.Wait, offset, e.After, uringDelay)
 	case e.After < uringDelay:
-		t.Errorf("%v, where the offset is %v: over after %v, want no less than %v", e.Wait, offset, e.After, uringDelay)
+		t.Errorf("%v, where the offset is %v: ended after %v, want %v or more", e.Wait, offset, e.After, uringDelay)
 	}
 }
 
-// waitOnUring is the probe "uring": waits one behind the other.
+// waitOnUring is the probe "uring". It runs the waits one after the other.
 func waitOnUring(waits []uringWait) ([]ended, error) {
 	var all []ended
 	for _, w := range waits {
@@ -90,8 +90,8 @@ func waitOnUring(waits []uringWait) ([]ended, error) {
 	return all, nil
 }
 
-// errTooSlow says that a wait began when it should have been over: nothing can
-// be said of it.
+// errTooSlow says that a wait began when it should have ended, so that it shows
+// nothing.
 var errTooSlow = errors.New("too slow")
 
 const (
@@ -129,7 +129,7 @@ func (w uringWait) run() (e ended, err error) {
 	}
 	want := unix.ETIME
 	if first.UserData == dataPoll {
-		want = unix.ECANCELED // by the timeout behind it
+		want = unix.ECANCELED // cancelled by the timeout that is linked to it
 	}
 	if got := unix.Errno(-first.Res); got != want {
 		return e, fmt.Errorf("entry %d completed with %v, want %v", first.UserData, got, want)
@@ -137,8 +137,8 @@ func (w uringWait) run() (e ended, err error) {
 	return ended{w, now - began, first.UserData == dataGuard}, nil
 }
 
-// wait returns the first completion: of the wait or, when that takes too long,
-// of a guard.
+// wait returns the first completion: that of the wait, or of a guard if the
+// wait takes too long.
 func (w uringWait) wait(ring *uring.Ring, never int, began time.Duration) (uring.Completion, error) {
 	at, flags, enterFlags := uring.NewTimespec(uringDelay), uint32(0), uint32(0)
 	if w.Absolute {
@@ -187,14 +187,14 @@ func checkUring(t *testing.T, launch clone.Launcher, offsets timens.Offsets, wai
 	}
 }
 
-// Where nothing is shifted all of them work, which shows that the tests of what
-// does not work inside a namespace look at that and at nothing else.
+// In the initial namespace all waits on an io_uring work, so TestGapUring...
+// fail because of the namespace and for no other reason.
 func TestUringInitially(t *testing.T) {
 	timens.Need(t)
 	checkUring(t, timens.Fork, timens.Offsets{}, append(uringWaits(true), uringWaits(false)...))
 }
 
-// A relative wait has no business with offsets.
+// A relative wait on an io_uring has the same length in a namespace.
 func TestUringRelative(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {

@@ -12,7 +12,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// inside adds steps to a child, all of which have to succeed.
+// inside adds steps to a child. All of them have to succeed.
 type inside func(p *clone.Program) steps
 
 func unshareInside(p *clone.Program) steps {
@@ -37,7 +37,7 @@ func openInside(p *clone.Program) steps {
 	return steps{"open": p.Open(children, unix.O_RDONLY), "open again": p.Open(children, unix.O_RDONLY)}
 }
 
-// getInside opens the namespaces that the child's pidfd has.
+// getInside opens the namespaces of the child by its pidfd.
 func getInside(p *clone.Program) steps {
 	pid := p.Syscall(unix.SYS_GETPID)
 	pidfd := p.On(pid, unix.SYS_PIDFD_OPEN, 0)
@@ -63,7 +63,7 @@ func refuseInside(text string, want error) inside {
 	}
 }
 
-// failing is a step that has to fail in one way.
+// failing is a step that has to fail with one error.
 type failing struct {
 	step clone.Written
 	want error
@@ -76,7 +76,7 @@ func (f failing) Err() error {
 	return nil
 }
 
-// use starts a child that does some steps and waits for its end.
+// use starts a child that does some steps, and waits for its end.
 func use(launch clone.Launcher, adds ...inside) error {
 	p, err := clone.NewProgram()
 	if err != nil {
@@ -108,7 +108,7 @@ func use(launch clone.Launcher, adds ...inside) error {
 	return nil
 }
 
-// useExec is use for a child that becomes another program.
+// useExec is use for a child that then executes another program.
 func useExec(launch clone.Launcher, adds ...inside) error {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -146,15 +146,12 @@ func withPID(pid int32) *clone.Args {
 }
 
 func intoNoCgroup() *clone.Args {
-	args := withFlags(cloneIntoCgroup)
-	args.Cgroup = 1 << 20 // no descriptor
+	args := withFlags(unix.CLONE_INTO_CGROUP)
+	args.Cgroup = 1 << 20 // not an open descriptor
 	return args
 }
 
-// cloneIntoCgroup is CLONE_INTO_CGROUP, which does not fit into an int anywhere.
-const cloneIntoCgroup = 0x200000000
-
-// refused checks that clone3() fails as it should.
+// refused checks that clone3() fails with the error want.
 func refused(args *clone.Args, want error) error {
 	p, err := clone.NewProgram()
 	if err != nil {
@@ -172,7 +169,8 @@ func refused(args *clone.Args, want error) error {
 	return nil
 }
 
-// refusedWithoutDescriptors fails for want of a number for the pidfd.
+// refusedWithoutDescriptors fails because there is no descriptor left for the
+// pidfd.
 func refusedWithoutDescriptors() error {
 	var before unix.Rlimit
 	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, nil, &before); err != nil {
@@ -189,7 +187,7 @@ func refusedWithoutDescriptors() error {
 	return errors.Join(err, unix.Prlimit(0, unix.RLIMIT_NOFILE, &before, nil))
 }
 
-// refusedOverLimit fills the room and asks for more.
+// refusedOverLimit makes as many namespaces as fit and asks for one more.
 func refusedOverLimit() error {
 	for range room {
 		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
@@ -207,7 +205,8 @@ func refusedOverLimit() error {
 	return refused(withFlags(0), unix.ENOSPC)
 }
 
-// refusedWithUTS fails before the time namespace is made, for want of another.
+// refusedWithUTS fails before the time namespace is made, at the limit of UTS
+// namespaces.
 func refusedWithUTS() error {
 	if err := os.WriteFile("/proc/sys/user/max_uts_namespaces", []byte("0"), 0); err != nil {
 		return err
@@ -218,7 +217,7 @@ func refusedWithUTS() error {
 	return refused(withFlags(unix.CLONE_NEWUTS), unix.ENOSPC)
 }
 
-// refusedSetns cannot enter: the probe has threads.
+// refusedSetns fails because the probe has threads.
 func refusedSetns() error {
 	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
 		return err
@@ -234,7 +233,8 @@ func refusedSetns() error {
 	return nil
 }
 
-// refusedPending fails to make a child that would have entered what is pending.
+// refusedPending fails to make a child that would have entered the pending
+// namespace.
 func refusedPending() error {
 	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
 		return err

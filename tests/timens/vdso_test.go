@@ -10,12 +10,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// clocksource decides whether the vDSO can read the clock: jiffies, for one,
-// it cannot.
+// clocksource is the file that names the clock source. The vDSO cannot read
+// every one, for example not jiffies.
 const clocksource = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
-// Both implementations compute the same sum: a reading by the system call lies
-// between two by the vDSO, to the nanosecond.
+// A reading by the system call lies between two by the vDSO, to the nanosecond:
+// both compute the same sum.
 func TestClockReadVDSOAgreesWithSyscall(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -27,9 +27,10 @@ func TestClockReadVDSOAgreesWithSyscall(t *testing.T) {
 	}
 }
 
-// A vDSO that falls back to the system call gives right values and tests
-// nothing. A true one executes RDTSC, so a child to which RDTSC is forbidden
-// must die of it, and must not die of the system call.
+// The vDSO reads shifted clocks without a system call. A fallback to the system
+// call would return right values and hide a broken vDSO. So RDTSC is forbidden
+// in a child: the child must die when it reads by the vDSO, which executes
+// RDTSC, and must not die when it reads by the system call.
 func TestClockReadVDSOIsNoSyscall(t *testing.T) {
 	timens.Need(t)
 	for _, id := range []clock.ID{clock.Monotonic, clock.Boottime, clock.MonotonicRaw} {

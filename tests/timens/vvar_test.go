@@ -13,9 +13,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The page that the vDSO reads its offsets from is chosen by who reads it, so that
-// nobody may read another process's. The kernel has a warning for the case that
-// somebody could, and the console of every run is searched for that.
+// A process cannot read another process's [vvar] pages through /proc/PID/mem:
+// the page with the offsets depends on who reads it. The kernel warns if
+// somebody could, and every run searches the console for warnings.
 func TestVvarOfOthers(t *testing.T) {
 	timens.Need(t)
 	child := resident(t, timens.Unshared(timens.Ahead))
@@ -34,7 +34,7 @@ func TestVvarOfOthers(t *testing.T) {
 	}
 }
 
-// vvarAddress returns where a process has the vDSO's data.
+// vvarAddress returns where [vvar], the vDSO's data, is mapped in a process.
 func vvarAddress(t *testing.T, pid int) uintptr {
 	t.Helper()
 	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
@@ -56,8 +56,8 @@ func vvarAddress(t *testing.T, pid int) uintptr {
 	return 0
 }
 
-// Many enter at once what nobody has been in. The page is filled before the
-// first of them reads it, and the offsets are final for all.
+// When many processes enter an unused namespace at once, all of them read its
+// offsets correctly, and the offsets are final for all.
 func TestFirstEntryOfMany(t *testing.T) {
 	timens.Need(t)
 	const many = 8
@@ -72,7 +72,8 @@ func TestFirstEntryOfMany(t *testing.T) {
 		var ends []func()
 		for range many {
 			p := timens.NewProgram(t)
-			// Nobody writes to the pipe: it ends for all at once.
+			// Nobody writes to the pipe: closing it lets all
+			// readers go on at once.
 			p.Syscall(unix.SYS_CLOSE, uintptr(gate[1]))
 			p.Syscall(unix.SYS_READ, uintptr(gate[0]), uintptr(unsafe.Pointer(&gateByte)), 1)
 			setns := p.Syscall(unix.SYS_SETNS, pending.Fd(), unix.CLONE_NEWTIME)
@@ -104,5 +105,5 @@ func TestFirstEntryOfMany(t *testing.T) {
 	}
 }
 
-// gateByte is where a read() from a gate that never brings a byte would put it.
+// gateByte is the buffer of a read() from the gate, which never returns a byte.
 var gateByte byte

@@ -15,29 +15,29 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// near is a time to come that is waited for.
+// near is how long a wait takes that the test waits for.
 const near = 50 * time.Millisecond
 
-// bothSigns are the examples that waits are tested in. Between them each clock
-// has an offset of either sign.
+// bothSigns are the offsets that waits are tested with. Each clock has a
+// positive offset in one of them and a negative one in the other.
 var bothSigns = timens.Examples[:2]
 
 // wait is a way to wait for a time.
 type wait struct {
-	Call     string   // in calls
-	Clock    clock.ID // whose time is waited for, and what the waiter looks at
+	Call     string   // key of calls
+	Clock    clock.ID // clock of the deadline, and what the waiter reads
 	Absolute bool
-	Until    moment // of absolute waits
+	Until    moment // for absolute waits
 	Width    abi.Time
 }
 
-// moment is when an absolute wait is to end.
+// moment is when an absolute wait must end.
 type moment int
 
 const (
 	soon   moment = iota
 	passed        // a moment ago
-	origin        // when the clock would have shown next to nothing
+	origin        // when the clock showed nearly 0
 	never         // the largest time there is
 )
 
@@ -74,19 +74,19 @@ func widths(call string) []abi.Time {
 	return abi.Times
 }
 
-// bounds are the most that the wait may end before and after its time.
+// bounds returns how long before and after its deadline the wait may end.
 func (w wait) bounds() (early, most time.Duration) {
 	if w.Call == "SO_RCVTIMEO" {
 		const tick = 4 * time.Millisecond                   // CONFIG_HZ_250
-		return earlyByTicks(near), lane.MostLate() + 2*tick // the tick that runs already, and one not to be early
+		return earlyByTicks(near), lane.MostLate() + 2*tick // the current tick, and one so as not to be early
 	}
 	return 0, lane.MostLate()
 }
 
-// earlyByTicks is the most that a wait that is counted in ticks may be too
-// short. One CPU counts them. While the host holds that one back, a wait that
-// begins on another counts from too few of them, and ends early by the ticks
-// that are made up for later.
+// earlyByTicks is how much too early a wait may end that the kernel counts in
+// ticks. One CPU counts the ticks. If the host stops that CPU, a wait that
+// begins on another CPU starts from an old count. The count then catches up,
+// and the wait ends too early by that much.
 func earlyByTicks(length time.Duration) time.Duration {
 	if lane.Virtual() {
 		return 0
@@ -94,8 +94,8 @@ func earlyByTicks(length time.Duration) time.Duration {
 	return length / 2
 }
 
-// call waits until a time on a clock, or for one, and returns nil when that has
-// come. All signals are blocked.
+// call waits until a time on a clock, or for a length of time, and returns nil
+// after that. All signals are blocked.
 type call func(width abi.Time, id clock.ID, absolute bool, when time.Duration) error
 
 var calls = map[string]call{
@@ -123,12 +123,12 @@ var calls = map[string]call{
 type outcome struct {
 	Due, Woke time.Duration
 	Err       string
-	Waiting   bool // it had not come back when nobody cared any more
+	Waiting   bool // it was still waiting when the probe ended
 }
 
-// testWaits does all waits of all widths side by side, in one child in each
-// namespace. A deadline that the kernel failed to convert is early or late by
-// the offset.
+// testWaits does all waits of all widths at the same time, in one child in each
+// namespace. If the kernel fails to convert a deadline, the wait is early or
+// late by the offset.
 func testWaits(t *testing.T, some ...wait) {
 	t.Helper()
 	timens.Need(t)
@@ -173,13 +173,13 @@ func (o outcome) check(t *testing.T, w fmt.Stringer, offset, early, late time.Du
 func (o outcome) checkWaiting(t *testing.T, w fmt.Stringer, offset time.Duration) {
 	t.Helper()
 	if !o.Waiting {
-		t.Errorf("%v (offset %v): woke at %v (%s), want it to wait on", w, offset, o.Woke, o.Err)
+		t.Errorf("%v (offset %v): woke at %v (%s), want it still to wait", w, offset, o.Woke, o.Err)
 	}
 }
 
-// runWaits is the probe "waits". It gives those that are never to end as long as
-// the others take. Those that are to end at once run one behind the other: side
-// by side, each would be as late as all of them take together.
+// runWaits is the probe "waits". Waits that must never end get as long as the
+// others take. Waits that must end at once run one after the other: at the same
+// time each would be as late as all of them together.
 func runWaits(waits []wait) ([]outcome, error) {
 	lockOwner()
 	type result struct {
@@ -194,7 +194,7 @@ func runWaits(waits []wait) ([]outcome, error) {
 		out[i].Waiting = true
 		if w.Until != never {
 			due++
-			patience = near + lane.MostLate() + time.Second // the last one for the probe itself
+			patience = near + lane.MostLate() + time.Second // the last second is for the probe itself
 		}
 		if w.Until == passed || w.Until == origin {
 			atOnce = append(atOnce, i)
@@ -248,8 +248,8 @@ func (w wait) run() (o outcome) {
 	return o
 }
 
-// blockSignals keeps the goroutine on its thread, which no signal interrupts
-// any more, those of the Go runtime included.
+// blockSignals locks the goroutine to its thread and blocks all signals there,
+// including those of the Go runtime.
 func blockSignals() error {
 	runtime.LockOSThread()
 	var all unix.Sigset_t
@@ -262,7 +262,7 @@ func blockSignals() error {
 	return nil
 }
 
-// timedOut returns nil if a call of the given name ended by its timeout.
+// timedOut returns nil if the call with this name ended by its timeout.
 func timedOut(name string, err error, timeout unix.Errno) error {
 	switch err {
 	case timeout:

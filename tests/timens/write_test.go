@@ -14,7 +14,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// What the file takes: at most two lines of a clock, seconds and nanoseconds.
+// timens_offsets accepts at most two lines with a clock, seconds and
+// nanoseconds.
 func TestOffsetsFileTakes(t *testing.T) {
 	timens.Need(t)
 	before := timens.Behind
@@ -65,7 +66,7 @@ func TestOffsetsFileTakes(t *testing.T) {
 // all means every byte of a text.
 const all = -1
 
-// A refused write changes neither clock, even if the first line was good.
+// A refused write changes neither clock, even if its first line is valid.
 func TestOffsetsFileRefuses(t *testing.T) {
 	timens.Need(t)
 	tooEarly := -int64(timens.Now(t, clock.Boottime)/time.Second) - 60
@@ -130,8 +131,8 @@ func TestOffsetsFileRefuses(t *testing.T) {
 	}
 }
 
-// Only a write at the beginning of the file counts. It moves nothing on, so that
-// one descriptor does for a line at a time.
+// Only a write at position 0 is accepted. A write does not move the position,
+// so one descriptor can be used for a line at a time.
 func TestOffsetsFilePosition(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Offsets{}, func() {
@@ -169,7 +170,7 @@ func TestOffsetsFilePosition(t *testing.T) {
 	})
 }
 
-// A write is smaller than a page.
+// A write of a page or more is refused.
 func TestOffsetsFileWriteSize(t *testing.T) {
 	timens.Need(t)
 	for size, want := range map[int]error{
@@ -226,7 +227,8 @@ func TestOffsetsFileWriteUnreadable(t *testing.T) {
 	})
 }
 
-// openPending opens the offsets file of the calling thread, for unix.Close.
+// openPending opens the offsets file of the calling thread. The caller closes
+// it with unix.Close.
 func openPending(t *testing.T, flags int) int {
 	t.Helper()
 	file, err := unix.Open(timens.OffsetsFile(unix.Gettid()), flags|unix.O_CLOEXEC, 0)
