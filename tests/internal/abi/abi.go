@@ -1,8 +1,8 @@
-// Package abi has what 32-bit programs do in another way than 64-bit ones. That
-// is time above all: they have an old set of the system calls that take or
-// return one, with seconds of 32 bits, and a newer set with seconds of 64 bits.
-// The kernel converts each by code of its own, so that a test of one call has to
-// make both.
+// Package abi describes how 32-bit programs make system calls in another way
+// than 64-bit ones. They have two sets of the system calls that take or return
+// a time: an old one with seconds of 32 bits and a newer one with seconds of 64
+// bits. The kernel has separate code to convert each, so the test of a call has
+// to make both.
 package abi
 
 import (
@@ -17,7 +17,7 @@ type Time int
 
 const (
 	Time64 Time = iota
-	Time32      // of 32-bit programs only; see Times
+	Time32      // in 32-bit programs only; see Times
 )
 
 func (a Time) String() string {
@@ -30,7 +30,7 @@ func (a Time) String() string {
 	return fmt.Sprintf("time %d", int(a))
 }
 
-// Call is a system call that takes or returns a time of either width.
+// Call is a system call that takes or returns a time, of either width.
 type Call int
 
 const (
@@ -45,7 +45,7 @@ const (
 	Ppoll
 	Pselect6
 	RtSigtimedwait
-	Semtimedop // 32-bit programs had it in ipc() only
+	Semtimedop // with 32-bit seconds it is part of ipc()
 	MqTimedsend
 	MqTimedreceive
 )
@@ -59,8 +59,8 @@ type Timespec [2]int64
 // timespec32 is struct old_timespec32.
 type timespec32 struct{ sec, nsec int32 }
 
-// Timespec returns d as calls of this width take it. Seconds that 32 bits have no
-// room for are a mistake in a test, and it panics.
+// Timespec returns d as calls of this width take it. It panics if the seconds
+// do not fit: that is a mistake in the test.
 func (a Time) Timespec(d time.Duration) Timespec {
 	sec, nsec := int64(d/time.Second), int64(d%time.Second)
 	if nsec < 0 {
@@ -77,7 +77,7 @@ func (a Time) Largest() time.Duration {
 	return math.MaxInt32*time.Second + time.Second - 1
 }
 
-// RawTimespec is Timespec for nanoseconds that may be wrong.
+// RawTimespec is Timespec for nanoseconds that may be out of range.
 func (a Time) RawTimespec(sec, nsec int64) Timespec {
 	if a == Time64 {
 		return Timespec{sec, nsec}
@@ -90,8 +90,8 @@ func (a Time) RawTimespec(sec, nsec int64) Timespec {
 	return ts
 }
 
-// Duration returns what a call of this width has stored. Nanoseconds that make up
-// a second of their own, or are negative, are an error: the kernel has to carry.
+// Duration returns what a call of this width has stored. Nanoseconds that are
+// negative, or a second or more, are an error of the kernel.
 func (a Time) Duration(ts *Timespec) (time.Duration, error) {
 	sec, nsec := ts[0], ts[1]
 	if a == Time32 {
@@ -107,7 +107,7 @@ func (a Time) Duration(ts *Timespec) (time.Duration, error) {
 // Itimerspec is memory for a struct itimerspec of either width.
 type Itimerspec [2]Timespec
 
-// Itimerspec returns a timer's setting that does not repeat.
+// Itimerspec returns the setting of a timer that expires once.
 func (a Time) Itimerspec(value time.Duration) Itimerspec {
 	ts := a.Timespec(value)
 	if a == Time64 {
@@ -116,7 +116,7 @@ func (a Time) Itimerspec(value time.Duration) Itimerspec {
 	return Itimerspec{{0, ts[0]}}
 }
 
-// Value returns the time that is left to a timer.
+// Value returns the time that a timer has left.
 func (a Time) Value(spec *Itimerspec) (time.Duration, error) {
 	if a == Time64 {
 		return a.Duration(&spec[1])

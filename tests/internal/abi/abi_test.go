@@ -47,7 +47,7 @@ func TestNoTimespec(t *testing.T) {
 	}
 }
 
-// What unix.Timespec is for this program has to be one of the two.
+// unix.Timespec must be one of the two layouts.
 func TestTimespecIsTheKernels(t *testing.T) {
 	const d = -time.Second - 3
 	native := Times[len(Times)-1]
@@ -58,8 +58,8 @@ func TestTimespecIsTheKernels(t *testing.T) {
 	}
 }
 
-// Each number is of the call that it stands for, and of that width: the calls
-// answer, and store as many bytes as they should.
+// Each number must be that of the call and width that it stands for: the calls
+// succeed and store as many bytes as they should.
 func TestNumbersOfClocks(t *testing.T) {
 	for _, a := range Times {
 		for _, call := range []Call{ClockGettime, ClockGetres} {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SigsetSize is the kernel's sizeof(sigset_t), which is smaller than that of C
-// libraries and of package unix.
+// SigsetSize is the kernel's sizeof(sigset_t). Those of C libraries and of
+// package unix are larger.
 const SigsetSize = 8
 
 // Sigset is the set of the given signals.

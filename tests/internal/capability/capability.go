@@ -1,4 +1,4 @@
-// Package capability looks at capabilities of the calling thread, and drops them
+// Package capability reads capabilities of the calling thread, and drops them
 // there or in a program.
 package capability
 
@@ -19,8 +19,8 @@ func Has(capability int) (bool, error) {
 	return data[capability/32].Effective&(1<<(capability%32)) != 0, nil
 }
 
-// Drop makes the capability ineffective for the calling thread, which should
-// be one of osthread.Run.
+// Drop makes the capability ineffective for the calling thread. Call it in
+// osthread.Run.
 func Drop(capability int) error {
 	header, data, err := without(capability)
 	if err != nil {
@@ -32,8 +32,8 @@ func Drop(capability int) error {
 	return nil
 }
 
-// without returns what capset() takes from a process that may do all that the
-// calling one may, except for some.
+// without returns the arguments with which capset() keeps all capabilities that
+// the calling thread has, except for some.
 func without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, error) {
 	header, data, err := get()
 	for _, id := range capabilities {
@@ -42,12 +42,12 @@ func without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, erro
 	return header, data, err
 }
 
-// LoseInside adds to a program becoming somebody who may do all that the calling
-// process may, except for some things.
+// LoseInside adds a step to p that keeps all capabilities that the calling
+// thread has, except for some.
 func LoseInside(p *clone.Program, capabilities ...int) clone.Result {
 	header, data, err := without(capabilities...)
 	if err != nil {
-		panic(err) // the arguments are good
+		panic(err) // the arguments are valid
 	}
 	return p.Syscall(unix.SYS_CAPSET, p.Data(clone.Bytes(header)), p.Data(clone.Bytes(data[:]...)))
 }

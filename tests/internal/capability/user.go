@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SetUser makes the calling thread, which should be one of osthread.Run, that of
-// an ordinary user, who has no capability at all. As after a login, and not as
-// after a setuid(), the thread's files in /proc are the user's.
+// SetUser gives the calling thread, which should be one of osthread.Run, the
+// IDs of an ordinary user without any capability. As after a login, and unlike
+// after setuid(), the user owns the thread's files in /proc.
 func SetUser(uid int) error {
-	// Those of package unix are for all threads.
+	// The functions of package unix change all threads.
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
 		return fmt.Errorf("setresgid %d: %w", uid, errno)
 	}

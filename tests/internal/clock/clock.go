@@ -1,7 +1,7 @@
-// Package clock reads the kernel's clocks in the two ways a program can: by
-// the system call and by the vDSO. They are two implementations of time
-// namespaces, so a test of a clock's value has to look at both. A 32-bit program
-// has two of each.
+// Package clock reads the kernel's clocks in the two ways that a program can:
+// by the system call and by the vDSO. Both implement time namespaces
+// separately, so the test of a clock has to read both. A 32-bit program has two
+// of each.
 package clock
 
 import (
@@ -90,19 +90,20 @@ func (v Via) String() string {
 // Vias lists all ways that this program has: VDSOs and Syscalls.
 var Vias = slices.Concat(VDSOs, Syscalls)
 
-// ViasFor lists the ways that have room for clocks that show about as much.
+// ViasFor lists the ways that have room for what the clocks show: the 32-bit
+// ones only if the time is small enough.
 func ViasFor(shown ...time.Duration) []Via {
-	const most = 1 << 30 * time.Second // and a bit, until 32 bits are full
+	const most = 1 << 30 * time.Second // leaves a reserve before 32 bits overflow
 	if slices.ContainsFunc(shown, func(d time.Duration) bool { return d.Abs() > most }) {
 		return []Via{VDSO, Syscall}
 	}
 	return Vias
 }
 
-// IsVDSO reports whether v asks the vDSO.
+// IsVDSO reports whether v reads by the vDSO.
 func (v Via) IsVDSO() bool { return v == VDSO || v == VDSO32 }
 
-// Width is that of the seconds.
+// Width is the width of the seconds.
 func (v Via) Width() abi.Time {
 	if v == VDSO32 || v == Syscall32 {
 		return abi.Time32
@@ -113,7 +114,7 @@ func (v Via) Width() abi.Time {
 // Read returns what the clock shows to the calling thread.
 func Read(id ID, via Via) (time.Duration, error) {
 	if !slices.Contains(Vias, via) {
-		return 0, fmt.Errorf("read %v: this program cannot by %v", id, via)
+		return 0, fmt.Errorf("read %v: this program cannot read by %v", id, via)
 	}
 	ts := new(abi.Timespec)
 	if via.IsVDSO() {

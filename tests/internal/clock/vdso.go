@@ -29,8 +29,8 @@ const (
 // Gettime is the name of the vDSO's clock_gettime() for a width of time.
 func (v Via) Gettime() string { return gettime[v.Width()] }
 
-// VDSOFunc returns the address of one of the vDSO's C functions. It holds for
-// this process and for children that have not called execve().
+// VDSOFunc returns the address of one of the vDSO's C functions. The address is
+// valid in this process and in children that have not called execve().
 func VDSOFunc(name string) (uintptr, error) {
 	entries, err := vdsoFuncs()
 	if err != nil {

@@ -3,7 +3,7 @@
 #include "textflag.h"
 #include "funcdata.h"
 
-// See vdso_amd64.s for the frame. C has its arguments on the stack.
+// See vdso_amd64.s for the frame. C takes its arguments on the stack.
 
 // func callVDSO(entry uintptr, id int32, ts *abi.Timespec) int32
 TEXT ·callVDSO(SB), 0, $8192-16

@@ -3,8 +3,9 @@
 #include "textflag.h"
 #include "funcdata.h"
 
-// C code has no stack check of its own. The frame is its stack: 8 KiB, because
-// a kernel built without inlining needs a page for the vDSO (golang.org/issue/20427).
+// C code does not check its stack. The frame is its stack: 8 KiB, because a
+// kernel built without inlining needs a page for the vDSO
+// (golang.org/issue/20427).
 
 // func callVDSO(entry uintptr, id int32, ts *abi.Timespec) int32
 TEXT ·callVDSO(SB), 0, $8192-28

@@ -6,5 +6,5 @@ var (
 	Syscalls = []Via{Syscall, Syscall32}
 )
 
-// gettime are the vDSO's functions, by abi.Time.
+// gettime has the names of the vDSO's functions, by abi.Time.
 var gettime = [...]string{"__vdso_clock_gettime64", "__vdso_clock_gettime"}

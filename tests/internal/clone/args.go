@@ -1,17 +1,18 @@
-// Package clone is a clone3() for Go programs that want the bare system call.
+// Package clone calls clone3() for Go programs that need the bare system call.
 //
-// A Go process always has several threads, so the child of a clone3() without
-// CLONE_VM, a copy of one of them, cannot run Go code. What it is to do is
-// written down beforehand as a Program, a list of system calls and vDSO calls;
-// the child's first instruction after clone3() begins to walk it, on a stack of
-// its own, and leaves the results in memory shared with the parent.
+// A Go process always has several threads. A child made by clone3() without
+// CLONE_VM is a copy of only one of them and cannot run Go code. So a test
+// writes down what the child is to do as a Program, which is a list of system
+// calls and vDSO calls. The child runs it with its first instruction after
+// clone3(), on a stack of its own, and leaves the results in memory shared with
+// the parent.
 package clone
 
 import "unsafe"
 
-// Args is struct clone_args, as wide as the kernel takes it. Pointers are Go
-// pointers so that what they point at stays alive; they may also point into
-// memory of unix.Mmap, readable or not. Start fills in Stack and StackSize.
+// Args is struct clone_args with the members of all designs. Pointers are Go
+// pointers, so that their targets stay alive. They may also point into memory
+// of unix.Mmap, readable or not. Start fills in Stack and StackSize.
 type Args struct {
 	Flags      uint64
 	Pidfd      *int32
@@ -28,26 +29,27 @@ type Args struct {
 	_          high
 	SetTIDSize uint64
 	Cgroup     uint64
-	Offsets    [2]uint64 // since the series; what they mean depends on its design, see package design
+	Offsets    [2]uint64 // added by the series; the meaning depends on its design, see package design
 	Tail       [(MaxSize - SizeVer3) / 8]uint64
 
-	ref  unsafe.Pointer // not the kernel's: what Offsets points at
-	held []byte         // the same, where it may be copied
+	ref  unsafe.Pointer // the target of Offsets; not part of the kernel's structure
+	held []byte         // the target of Offsets, if it may be copied
 }
 
-// Refer makes Offsets a pointer and a size, and keeps alive what is pointed at.
-// Offsets may be numbers just as well, and so cannot be seen by the collector.
+// Refer makes Offsets a pointer and a size, and keeps the target alive. The
+// garbage collector cannot do that: Offsets has no pointer type, because in one
+// design it has two numbers.
 func (a *Args) Refer(p unsafe.Pointer, size uint64) {
 	a.Offsets, a.ref, a.held = [2]uint64{uint64(uintptr(p)), size}, p, nil
 }
 
-// Lack makes Offsets a pointer and a size of which there is no memory.
+// Lack makes Offsets a pointer and a size without any memory behind them.
 func (a *Args) Lack(pointer, size uint64) {
 	a.Offsets, a.ref, a.held = [2]uint64{pointer, size}, nil, nil
 }
 
-// Hold is Refer for memory of which nothing but its contents matters, so that it
-// can go with a where a goes.
+// Hold is Refer for a target of which only the contents matter. If a is copied
+// into a program, the target is copied too.
 func (a *Args) Hold(b []byte, size uint64) {
 	a.Refer(unsafe.Pointer(unsafe.SliceData(b)), size)
 	a.held = b
@@ -56,12 +58,13 @@ func (a *Args) Hold(b []byte, size uint64) {
 // Held returns what Hold was given, if that is what Offsets points at.
 func (a *Args) Held() []byte { return a.held }
 
-// Bytes returns v as memory.
+// Bytes returns v as bytes in memory.
 func Bytes[T any](v ...T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), uintptr(len(v))*unsafe.Sizeof(v[0]))
 }
 
-// high is the rest of the 64 bits that a pointer has in struct clone_args.
+// high is the upper part of a 64-bit member of struct clone_args that holds a
+// pointer.
 type high [8 - unsafe.Sizeof(uintptr(0))]byte
 
 // The sizes that struct clone_args has had, and the largest one that clone3()
@@ -74,7 +77,7 @@ const (
 	MaxSize  = 4096
 )
 
-// The layout is the kernel's or nothing here means anything.
+// These fail to compile if the layout is not the kernel's.
 const (
 	_ = uint(SizeVer3 - unsafe.Offsetof(Args{}.Tail))
 	_ = uint(unsafe.Offsetof(Args{}.Tail) - SizeVer3)

@@ -14,10 +14,10 @@ import (
 	"timens-vmtest/tests/internal/abi"
 )
 
-// ErrDeadline says that a child was still running when its time was up.
+// ErrDeadline says that a child was still running at its deadline.
 var ErrDeadline = errors.New("deadline exceeded")
 
-// Launcher starts a program in a namespace of the launcher's choice.
+// Launcher starts a program, usually in another namespace.
 type Launcher func(*Program) (*Child, error)
 
 // Child is a started program.
@@ -25,15 +25,16 @@ type Child struct {
 	PID     int
 	program *Program
 	thread  bool
-	pidfd   int // -1 for a thread that is gone
+	pidfd   int // -1 for a thread that has ended
 }
 
 // pidfdThread is PIDFD_THREAD of Linux 6.9: the descriptor is for one thread.
 const pidfdThread = unix.O_EXCL
 
-// Start calls clone3() with the first size bytes of args and lets the child
-// run p. The error is clone3's bare unix.Errno. A child has to be waited for, a
-// thread as well: its stack belongs to p.
+// Start calls clone3() with the first size bytes of args and lets the child run
+// p. On failure it returns the unix.Errno of clone3, not wrapped. The caller
+// must wait for the child, and for a thread as well, because its stack belongs
+// to p.
 func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 	call := *args
 	call.Stack, call.StackSize = uint64(addr(p.stack)), stackSize
@@ -65,14 +66,14 @@ func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 	return child, nil
 }
 
-// isGone says whether a thread of this process has ended, given pidfd_open's
-// error. A thread on its way out has lost its task before its number: then the
-// error is EINVAL, as for a number that is no thread's.
+// isGone reports whether a thread of this process has ended, from the error of
+// pidfd_open(). While a thread exits it loses its task before its ID. In
+// between the error is EINVAL, as for an ID that is no thread's.
 func isGone(tid int, err error) bool {
 	return err == unix.ESRCH || err == unix.EINVAL && unix.Tgkill(unix.Getpid(), tid, 0) == unix.ESRCH
 }
 
-// rewind makes the steps ready to be walked.
+// rewind resets the steps so that they can run again.
 func (p *Program) rewind() {
 	for i := range p.steps[:p.n] {
 		p.steps[i].ret, p.steps[i].done = 0, 0
@@ -86,9 +87,9 @@ func (p *Program) rewind() {
 	}
 }
 
-// withoutSignals calls fn with all signals blocked, and with the mask that
-// is to be restored. A child would otherwise run the Go runtime's handlers
-// without a Go thread under them.
+// withoutSignals calls fn with all signals blocked, and with the mask to
+// restore. Otherwise a child could run the Go runtime's signal handlers, which
+// need a Go thread.
 func withoutSignals(fn func(old unix.Sigset_t)) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -106,10 +107,11 @@ func withoutSignals(fn func(old unix.Sigset_t)) error {
 	return nil
 }
 
-// clone3 returns like the system call, once: the child walks the steps.
+// clone3 calls clone3() and returns its result in the parent. The child runs
+// the steps and never returns.
 func clone3(args *Args, size uintptr, steps *step) int
 
-// Ready waits until the child has come to a Pause.
+// Ready waits until the child is at a Pause.
 func (c *Child) Ready(timeout time.Duration) error {
 	fds := []unix.PollFd{
 		{Fd: int32(c.program.ready), Events: unix.POLLIN},
@@ -126,15 +128,16 @@ func (c *Child) Ready(timeout time.Duration) error {
 	return err
 }
 
-// Resume lets the child go on from a Pause.
+// Resume lets the child continue after a Pause.
 func (c *Child) Resume() error {
 	one := binary.NativeEndian.AppendUint64(nil, 1)
 	_, err := unix.Write(c.program.resume, one)
 	return err
 }
 
-// Wait waits for the child's end. A child that is not done in time is reported
-// as ErrDeadline and, unless it is a thread, killed. A thread has no status.
+// Wait waits for the child's end. If the deadline passes, it returns
+// ErrDeadline and kills the child, unless that is a thread. A thread has no
+// status.
 func (c *Child) Wait(timeout time.Duration) (unix.WaitStatus, error) {
 	if c.pidfd < 0 {
 		return 0, nil
@@ -151,7 +154,8 @@ func (c *Child) Wait(timeout time.Duration) (unix.WaitStatus, error) {
 	}
 	var status unix.WaitStatus
 	for {
-		// __WALL: an exit signal other than SIGCHLD hides a child from wait4().
+		// Without __WALL, wait4() ignores a child whose exit signal is
+		// not SIGCHLD.
 		_, err := unix.Wait4(c.PID, &status, unix.WALL, nil)
 		if err == nil {
 			break
@@ -166,7 +170,7 @@ func (c *Child) Wait(timeout time.Duration) (unix.WaitStatus, error) {
 	return status, nil
 }
 
-// steps returns how many steps the child has done.
+// steps returns how many steps the child has finished.
 func (c *Child) steps() int {
 	n := 0
 	for _, s := range c.program.steps[:c.program.n] {
@@ -175,7 +179,8 @@ func (c *Child) steps() int {
 	return n
 }
 
-// poll waits for one of fds; ErrDeadline if none became readable.
+// poll waits until one of fds is readable. It returns ErrDeadline if none is in
+// time.
 func poll(fds []unix.PollFd, timeout time.Duration) error {
 	end := time.Now().Add(timeout)
 	for {

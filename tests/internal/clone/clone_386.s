@@ -19,8 +19,8 @@ TEXT ·clone3(SB), NOSPLIT, $0-16
 child:
 	JMP	walk<>(SB)
 
-// walk does the steps at SI. A system call takes every register, so that the
-// stack has to remember where they are.
+// walk runs the steps at SI. A system call uses every register, so the address
+// of the step is kept on the stack.
 TEXT walk<>(SB), NOSPLIT, $0
 next:
 	MOVL	(step_args+0)(SI), BX
@@ -32,7 +32,7 @@ call:
 	MOVL	step_fn(SI), AX
 	TESTL	AX, AX
 	JZ	system
-	SUBL	$16, SP			// C has its arguments on an aligned stack
+	SUBL	$16, SP			// C takes its arguments on an aligned stack
 	MOVL	BX, 0(SP)
 	MOVL	(step_args+4)(SI), DX
 	MOVL	DX, 4(SP)
@@ -64,7 +64,7 @@ done:
 	MOVL	$0, (step_done+4)(SI)
 	ADDL	$step__size, SI
 	JMP	next
-fork:					// a child has another stack, and so SI stays
+fork:					// a child has another stack, so SI has the step
 	MOVL	step_nr(SI), AX
 	MOVL	(step_args+4)(SI), CX
 	INT	$0x80

@@ -5,9 +5,9 @@
 
 // func clone3(args *Args, size uintptr, steps *step) int
 //
-// The child keeps the parent's registers but has a stack of its own, whose top
-// the kernel has put into SP, aligned to a page as C wants it to 16 bytes. It
-// never returns: the last step is an exit.
+// The child has the parent's registers but its own stack. The kernel has set SP
+// to its top, which is page-aligned; C needs 16 bytes. The child never returns:
+// its last step is an exit.
 TEXT ·clone3(SB), NOSPLIT|NOFRAME, $0-32
 	MOVQ	args+0(FP), DI
 	MOVQ	size+8(FP), SI
@@ -21,7 +21,7 @@ TEXT ·clone3(SB), NOSPLIT|NOFRAME, $0-32
 child:
 	JMP	walk<>(SB)
 
-// walk does the steps at R12.
+// walk runs the steps at R12.
 TEXT walk<>(SB), NOSPLIT|NOFRAME, $0
 next:
 	MOVQ	(step_args+0)(R12), DI
@@ -38,7 +38,7 @@ call:
 	MOVQ	step_fn(R12), AX
 	TESTQ	AX, AX
 	JZ	system
-	MOVQ	R10, CX			// where C has its fourth argument
+	MOVQ	R10, CX			// C takes its fourth argument there
 	CALL	AX
 	MOVLQSX	AX, AX			// a C int
 	JMP	done

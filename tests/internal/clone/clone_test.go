@@ -204,7 +204,7 @@ func TestFork(t *testing.T) {
 	closed := p.On(pidfd, unix.SYS_CLOSE)
 	none := p.Wait(p.Fork(&args, SizeVer0-1, inner))
 
-	for range 2 { // what ran once can run again
+	for range 2 { // a program can run again
 		run(t, &fork, p)
 		if err := closed.Err(); err != nil || pidfd.Value() < 3 {
 			t.Errorf("close of pidfd %d: %v", pidfd.Value(), err)
@@ -220,12 +220,12 @@ func TestFork(t *testing.T) {
 			t.Errorf("the grandchild's wait status is %#x, %v, want exit(5)", int(status), err)
 		}
 		if _, err := none.Status(); err != unix.ECHILD {
-			t.Errorf("wait for a grandchild that is none: %v, want %v", err, unix.ECHILD)
+			t.Errorf("wait for a grandchild that was not made: %v, want %v", err, unix.ECHILD)
 		}
 	}
 }
 
-// A slim child does all that another does, with next to no memory.
+// A slim child works like any other, with nearly no memory mapped.
 func TestSlim(t *testing.T) {
 	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -259,7 +259,7 @@ func TestSlim(t *testing.T) {
 	}
 }
 
-// What is populated costs the child no page fault any more.
+// A child has no page fault in memory that it has populated.
 func TestPopulate(t *testing.T) {
 	const pages, pageSize = 20, 4096
 	for _, populate := range []bool{false, true} {

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memorySize is room for hundreds of children, and stacksSize is that of their
-// stacks in it. Only what is used costs anything.
+// memorySize has room for hundreds of children. stacksSize is the part for
+// their stacks. Unused pages cost nothing.
 const (
 	memorySize = 16 << 20
 	stacksSize = 4 << 20
 )
 
-// memory is shared by all processes of a program, and by the test, but for the
-// stacks: who gets a copy of its parent's memory has a copy of those too, and
-// may go on from the same place.
+// memory is shared by all processes of a program and by the test, except for
+// the stacks. A child with a copy of its parent's memory has a copy of the
+// stacks too, so it can continue on its parent's.
 type memory struct {
 	bytes  []byte
 	used   int
-	stacks int // used of those, which are behind the rest
+	stacks int // bytes used of the stacks, which follow the rest
 }
 
 func newMemory() (*memory, error) {
@@ -76,8 +76,8 @@ type span struct{ start, end uintptr }
 
 func spanOf(b []byte) span { return span{addr(b), addr(b) + uintptr(len(b))} }
 
-// layout is what a child needs to run, the text of this program and the vDSO with
-// its data; and where the memory of this process ends, which has its stack there.
+// layout has the mappings that a child needs: the text of this program, and the
+// vDSO with its data. end is where this process's memory ends: at its stack.
 type layout struct {
 	code []span
 	end  uintptr
@@ -102,7 +102,7 @@ var ownLayout = sync.OnceValues(func() (layout, error) {
 		name := line[strings.LastIndexByte(line, ' ')+1:]
 		switch {
 		case strings.HasPrefix(name, "[vsyscall]"):
-			continue // it is not in this process's memory
+			continue // not part of this process's memory
 		case strings.HasPrefix(name, "[v"), strings.HasSuffix(line, exe+"\n") && strings.Contains(mode, "x"):
 			own.code = append(own.code, s)
 		}
@@ -111,7 +111,7 @@ var ownLayout = sync.OnceValues(func() (layout, error) {
 	return own, nil
 })
 
-// gaps are what is between spans, which it sorts, up to end.
+// gaps returns what lies between spans, up to end. It sorts spans.
 func gaps(spans []span, end uintptr) []span {
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	var out []span

@@ -15,38 +15,38 @@ import (
 const (
 	maxSteps    = 1024
 	maxSubSteps = 128
-	stackSize   = 8 << 10 // for system calls and the vDSO
+	stackSize   = 8 << 10 // enough for system calls and the vDSO
 
-	sysClone3 = 435 // for the assembly as well
+	sysClone3 = 435 // used by the assembly, too
 )
 
-// step is one call of the child. The assembly knows this layout by go_asm.h.
+// step is one call of the child. The assembly knows its layout from go_asm.h.
 type step struct {
 	fn   uintptr // a C function; 0 makes the step a system call
 	nr   uintptr
 	args [6]uintptr
-	from uintptr // where to take args[0] from, if not 0
-	twin uintptr // where to go on when the system call, of two arguments, returns 0; if not 0
+	from uintptr // if not 0, address of the value for args[0]
+	twin uintptr // if not 0, address of the step that follows when this system call of two arguments returns 0
 	ret  int64
 	done uint64
 }
 
-// Program is what a child does, step by step, until it exits. A failing step
-// does not stop it. The results become readable as the child gets on; a Program
-// may be started again once its child is gone.
+// Program is a list of steps that a child runs until it exits. A failed step
+// does not stop it. Each result can be read when the child has finished the
+// step. When the child has ended the Program can be started again.
 type Program struct {
 	*memory
 	subs   []*Program
 	steps  []step
 	n      int
 	stack  []byte
-	mask   []byte // signal mask for Exec, filled in by Start
+	mask   []byte // signal mask for Exec, set by Start
 	ready  int    // eventfds of Pause, or -1
 	resume int
 	keep   []*Args
-	forks  []*Program // those of Fork
-	slim   []step     // what a slim child does first
-	all    []*step    // those of Populate, of which Start knows how much there is
+	forks  []*Program // programs passed to Fork
+	slim   []step     // first steps of a slim child
+	all    []*step    // steps of Populate, whose sizes Start fills in
 	kept   []span
 }
 
@@ -70,7 +70,7 @@ func emptyProgram(m *memory, steps int) *Program {
 	}
 }
 
-// Sub returns an empty program, for Fork, that is freed together with p.
+// Sub returns an empty program to pass to Fork. It is freed together with p.
 func (p *Program) Sub() *Program {
 	sub := emptyProgram(p.memory, maxSubSteps)
 	p.subs = append(p.subs, sub)
@@ -82,7 +82,7 @@ func (p *Program) Close() error {
 	for _, q := range append(p.subs, p) {
 		for _, fd := range []int{q.ready, q.resume} {
 			if fd >= 0 {
-				unix.Close(fd) // an eventfd has nothing left to lose
+				unix.Close(fd) // an eventfd has no data to lose
 			}
 		}
 	}
@@ -92,26 +92,27 @@ func (p *Program) Close() error {
 	return nil
 }
 
-// Slim makes the child give up all memory but the program's own before its first
-// step. For a child of its own a Go program has to be copied, which takes ten
-// times longer than the rest of fork() and exit(): who has many is to be slim.
-// It must not share its memory, and what its steps point at has to be the
-// program's, or be kept. The kernel kills one whose C library had an area for
-// rseq(), as glibc has unless GLIBC_TUNABLES=glibc.pthread.rseq=0.
+// Slim makes the child unmap all memory except the program's before its first
+// step. Copying the memory of a Go program takes ten times longer than the rest
+// of fork() and exit(), so a program that makes many children of its own should
+// be slim. The child must have its own copy of memory, and all that its steps
+// point at must be allocated by the program, or passed to Keep. The kernel
+// kills a slim child whose C library registered an rseq() area, which glibc
+// does unless GLIBC_TUNABLES=glibc.pthread.rseq=0.
 func (p *Program) Slim() { p.slim = p.memory.steps(maxSubSteps) }
 
-// Keep has a slim child not give up b.
+// Keep makes a slim child keep b mapped.
 func (p *Program) Keep(b []byte) { p.kept = append(p.kept, spanOf(b)) }
 
-// Populate adds having all memory of the program at hand, so that no later step
-// has to ask the kernel for any.
+// Populate adds a step that maps all pages of the program, so that no later
+// step needs an allocation for them.
 func (p *Program) Populate() Result {
 	r := p.Syscall(unix.SYS_MADVISE)
 	p.all = append(p.all, r.step)
 	return r
 }
 
-// first is the step that a child begins with.
+// first is the step that a child starts with.
 func (p *Program) first() (*step, error) {
 	if p.slim == nil {
 		return &p.steps[0], nil
@@ -143,14 +144,15 @@ func (p *Program) Call(via clock.Via, function string, nr uintptr, args ...uintp
 	if via.IsVDSO() {
 		entry, err := clock.VDSOFunc(function)
 		if err != nil {
-			panic(err) // no kernel that these tests run on is without them
+			panic(err) // every kernel that these tests run on has them
 		}
 		s.fn = entry
 	}
 	return p.add(s)
 }
 
-// Alloc returns a zeroed T in memory that the child shares, for Addr.
+// Alloc returns a zeroed T in memory that the test and the child share. Pass
+// its Addr to a call.
 func Alloc[T any](p *Program) *T {
 	var t T
 	return (*T)(unsafe.Pointer(unsafe.SliceData(p.alloc(int(unsafe.Sizeof(t))))))
@@ -159,7 +161,7 @@ func Alloc[T any](p *Program) *T {
 // Addr returns the address of what Alloc returned, as an argument of a call.
 func Addr[T any](t *T) uintptr { return uintptr(unsafe.Pointer(t)) }
 
-// Operand is what On takes: a Result or a Word.
+// Operand is an argument of On: a Result or a Word.
 type Operand interface{ word() *int64 }
 
 // On adds a system call whose first argument is the result of an earlier step,
@@ -170,28 +172,29 @@ func (p *Program) On(first Operand, nr uintptr, rest ...uintptr) Result {
 	return p.add(s)
 }
 
-// Word returns a number that is 0 until some process of the program, or the
-// kernel for it, writes there.
+// Word returns a number in shared memory that is 0 until a process of the
+// program, or the kernel, writes to it.
 func (p *Program) Word() Word { return Word{Alloc[int64](p)} }
 
-// Data returns the address of a copy of b, for a system call's argument.
+// Data returns the address of a copy of b in shared memory, as an argument of a
+// call.
 func (p *Program) Data(b []byte) uintptr { return addr(p.copy(b)) }
 
-// PIDs returns a copy of some for Args.SetTID.
+// PIDs returns a copy of pids in shared memory, for Args.SetTID.
 func (p *Program) PIDs(pids ...int32) *int32 {
 	b := p.alloc(4 * len(pids))
 	copy(unsafe.Slice((*int32)(unsafe.Pointer(&b[0])), len(pids)), pids)
 	return (*int32)(unsafe.Pointer(&b[0]))
 }
 
-// ClockGettime adds the reading of a clock.
+// ClockGettime adds a reading of a clock.
 func (p *Program) ClockGettime(id clock.ID, via clock.Via) Reading {
 	ts := Alloc[abi.Timespec](p)
 	nr := via.Width().Nr(abi.ClockGettime)
 	return Reading{p.Call(via, via.Gettime(), nr, uintptr(id), Addr(ts)), via, ts}
 }
 
-// ReadFile adds the reading of a small file in one read().
+// ReadFile adds steps that open a small file and read it with one read().
 func (p *Program) ReadFile(path string) Contents { return p.ReadFileSize(path, 512) }
 
 // ReadFileSize is ReadFile for at most size bytes.
@@ -203,20 +206,20 @@ func (p *Program) ReadFileSize(path string, size int) Contents {
 	return Contents{open, read, buf}
 }
 
-// Reread adds the reading of an open file from its beginning.
+// Reread adds a read of an open file from its beginning.
 func (p *Program) Reread(open Result, size int) Contents {
 	buf := p.alloc(size)
 	return Contents{open, p.On(open, unix.SYS_PREAD64, addr(buf), uintptr(size), 0), buf}
 }
 
-// ReadLink adds the reading of a symbolic link.
+// ReadLink adds a read of a symbolic link.
 func (p *Program) ReadLink(path string) Contents {
 	buf := p.alloc(64)
 	read := p.Syscall(unix.SYS_READLINK, p.str(path), addr(buf), uintptr(len(buf)))
 	return Contents{read, read, buf}
 }
 
-// WriteFile adds the writing of a file in one write().
+// WriteFile adds steps that open a file and write text with one write().
 func (p *Program) WriteFile(path, text string) Written {
 	open := p.Open(path, unix.O_WRONLY)
 	write := p.On(open, unix.SYS_WRITE, p.str(text), uintptr(len(text)))
@@ -224,7 +227,7 @@ func (p *Program) WriteFile(path, text string) Written {
 	return Written{open, write}
 }
 
-// Setns adds entering the namespace behind path.
+// Setns adds steps that open path and enter the namespace.
 func (p *Program) Setns(path string, flags int) Written {
 	open := p.Open(path, unix.O_RDONLY)
 	setns := p.On(open, unix.SYS_SETNS, uintptr(flags))
@@ -232,17 +235,18 @@ func (p *Program) Setns(path string, flags int) Written {
 	return Written{open, setns}
 }
 
-// Fork adds a clone3() with the first size bytes of args by which a grandchild
-// comes to walk child. To that nothing may be added afterwards, it must not be
-// started by itself, and somebody has to wait for it: see Wait.
+// Fork adds a clone3() with the first size bytes of args. Its child, a
+// grandchild of the test, runs child. Add no steps to child after that, do not
+// start it, and wait for it with Wait.
 func (p *Program) Fork(args *Args, size uintptr, child *Program) Result {
 	call := p.adopt(args, size)
 	call.Stack, call.StackSize = uint64(addr(child.stack)), stackSize
 	return p.ForkAt(call, size, child)
 }
 
-// ForkAt is Fork with the arguments where they are and as they are, which need
-// not even be readable. Only with a copy of memory can it do without a stack.
+// ForkAt is Fork with the arguments at their own address and unchanged; they
+// need not even be readable. If they name no stack, the grandchild must have a
+// copy of memory.
 func (p *Program) ForkAt(args *Args, size uintptr, child *Program) Result {
 	call := p.Clone3At(args, size)
 	call.step.twin = uintptr(unsafe.Pointer(&child.steps[0]))
@@ -250,40 +254,40 @@ func (p *Program) ForkAt(args *Args, size uintptr, child *Program) Result {
 	return call
 }
 
-// adopt copies the first size bytes of args into the program, and what Hold made
-// them point at.
+// adopt copies into the program the first size bytes of args, and their offsets
+// if those were passed to Hold.
 func (p *Program) adopt(args *Args, size uintptr) *Args {
 	p.keep = append(p.keep, args)
 	size = max(min(size, MaxSize), SizeVer3)
 	mem := p.copy(unsafe.Slice((*byte)(unsafe.Pointer(args)), size))
-	call := (*Args)(unsafe.Pointer(&mem[0])) // shorter than it seems
+	call := (*Args)(unsafe.Pointer(&mem[0])) // mem may be shorter than an Args
 	if len(args.held) > 0 {
 		call.Offsets[0] = uint64(p.Data(args.held))
 	}
 	return call
 }
 
-// Wait adds waiting for the end of a grandchild.
+// Wait adds a wait for the end of a grandchild.
 func (p *Program) Wait(fork Result) Ended {
 	status := p.Word()
 	wait := p.On(fork, unix.SYS_WAIT4, status.Addr(), unix.WALL, 0)
 	return Ended{wait, status}
 }
 
-// Clone3 adds a clone3() of the child's own, which is expected to fail: if it
-// does not, the grandchild goes on with the steps beside the child.
+// Clone3 adds a clone3() that must fail. If it succeeds, the new process runs
+// the remaining steps, too.
 func (p *Program) Clone3(args *Args, size uintptr) Result {
 	return p.Clone3At(p.adopt(args, size), size)
 }
 
-// Clone3At is Clone3 with the arguments where they are, readable or not.
+// Clone3At is Clone3 with the arguments at their own address, readable or not.
 func (p *Program) Clone3At(args *Args, size uintptr) Result {
 	p.keep = append(p.keep, args)
 	return p.Syscall(sysClone3, uintptr(unsafe.Pointer(args)), size)
 }
 
-// Pause adds a point where the child says that it is ready and waits to be
-// resumed; see Child.Ready and Child.Resume.
+// Pause adds a point where the child reports that it is ready and waits for
+// Resume; see Child.Ready and Child.Resume.
 func (p *Program) Pause() error {
 	if p.ready < 0 {
 		var err error
@@ -301,9 +305,9 @@ func (p *Program) Pause() error {
 	return nil
 }
 
-// Exec adds becoming another program, with stdout, unless it is nil, as its
-// standard output. Of the environment it gets what tells Go's runtime which
-// signals to send to its own threads. Nothing may follow.
+// Exec adds an execve() of another program, with stdout as its standard output
+// if that is not nil. The program's environment has only the setting that keeps
+// the Go runtime from sending signals to its own threads. No step may follow.
 func (p *Program) Exec(path string, argv []string, stdout *os.File) Result {
 	if stdout != nil {
 		p.Syscall(unix.SYS_DUP3, stdout.Fd(), 1, 0)
@@ -314,13 +318,13 @@ func (p *Program) Exec(path string, argv []string, stdout *os.File) Result {
 	return exec
 }
 
-// TryExec adds an execve() that is expected to fail.
+// TryExec adds an execve() that must fail.
 func (p *Program) TryExec(path string) Result {
 	none := p.vector()
 	return p.Syscall(unix.SYS_EXECVE, p.str(path), none, none)
 }
 
-// vector is the address of an array of strings, as execve() takes it.
+// vector returns the address of an array of strings, as execve() takes it.
 func (p *Program) vector(all ...string) uintptr {
 	mem := p.alloc(int(unsafe.Sizeof(uintptr(0))) * (len(all) + 1))
 	array := unsafe.Slice((*uintptr)(unsafe.Pointer(&mem[0])), len(all)+1)
@@ -330,19 +334,20 @@ func (p *Program) vector(all ...string) uintptr {
 	return addr(mem)
 }
 
-// Exit adds the end with a status. A program without one exits with 0.
+// Exit adds an exit with a status. A program without it exits with 0.
 func (p *Program) Exit(status int) {
-	// Not exit_group(): in a thread that ought not to exist, it would end the tests.
+	// Not exit_group(): in a thread that should not exist, it would end the
+	// tests.
 	p.Syscall(unix.SYS_EXIT, uintptr(status))
 }
 
-// Open adds the opening of a file, whose descriptor execve() closes.
+// Open adds an open() with O_CLOEXEC.
 func (p *Program) Open(path string, flags int) Result {
 	return p.Syscall(unix.SYS_OPEN, p.str(path), uintptr(flags)|unix.O_CLOEXEC, 0)
 }
 
 func (p *Program) add(s step) Result {
-	if p.n == len(p.steps)-1 { // Start needs the last one
+	if p.n == len(p.steps)-1 { // Start uses the last one
 		panic("clone: program too long")
 	}
 	p.steps[p.n] = s

@@ -11,13 +11,13 @@ import (
 	"timens-vmtest/tests/internal/clock"
 )
 
-// ErrNotReached says that the child did not get as far as a step.
+// ErrNotReached says that the child did not run a step.
 var ErrNotReached = errors.New("the child did not reach this step")
 
 // Result is what a step returned.
 type Result struct{ step *step }
 
-// Value returns the call's result or its errno, a unix.Errno.
+// Value returns the call's result, or its unix.Errno.
 func (r Result) Value() (int, error) {
 	switch {
 	case r.step.done == 0:
@@ -72,7 +72,7 @@ func (c Contents) Text() (string, error) {
 // Written is the result of a step that opens a file and acts on it.
 type Written struct{ open, act Result }
 
-// Err returns the errno of open() or of what was done with the file.
+// Err returns the errno of open() or of the call on the file.
 func (w Written) Err() error {
 	if err := w.open.Err(); err != nil {
 		return err
@@ -80,19 +80,21 @@ func (w Written) Err() error {
 	return w.act.Err()
 }
 
-// Word is a number in memory that all processes of a program share.
+// Word is a number in memory that the test and all processes of a program
+// share.
 type Word struct{ value *int64 }
 
 // Value returns the number.
 func (w Word) Value() int { return int(*w.value) }
 
-// Set makes it another one than 0, before the program starts.
+// Set stores a start value other than 0. Call it before the program starts.
 func (w Word) Set(n int) { *w.value = int64(n) }
 
-// Addr returns where the number is, for a system call's argument.
+// Addr returns the address of the number, as an argument of a system call.
 func (w Word) Addr() uintptr { return uintptr(unsafe.Pointer(w.value)) }
 
-// Int32 is where the kernel writes a 32-bit number to, such as a descriptor.
+// Int32 returns the address for a 32-bit number that the kernel writes, such as
+// a descriptor.
 func (w Word) Int32() *int32 { return (*int32)(unsafe.Pointer(w.value)) }
 
 func (w Word) word() *int64 { return w.value }

@@ -1,6 +1,6 @@
-// Package design knows the ways in which clone3() may be told the offsets of a
-// new time namespace. A test says what offsets it wants; the encoder of the
-// design that the kernel has turns them into struct clone_args.
+// Package design knows the three ways in which clone3() may take the offsets of
+// a new time namespace. A test states the offsets that it wants, and the
+// encoder of the kernel's design stores them in struct clone_args.
 package design
 
 import (
@@ -17,18 +17,19 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Name is a design's, and that of the series which gives it to the kernel.
+// Name is the name of a design, and of the series that adds it to the kernel.
 type Name string
 
 const (
 	// TimensOffset is a pointer to an array of clocks and their offsets.
 	TimensOffset Name = "timens-offset"
-	// InlineNS is two numbers of nanoseconds in struct clone_args itself, of
-	// which 0 means that the clock is to inherit its offset.
+	// InlineNS is two numbers of nanoseconds in struct clone_args itself. 0
+	// means that the clock inherits its offset.
 	InlineNS Name = "inline-ns"
-	// Namespaces is a pointer to an extensible structure that has both offsets.
+	// Namespaces is a pointer to an extensible structure with both offsets.
 	Namespaces Name = "namespaces"
-	// None is that of a kernel without any series. It refuses all of them.
+	// None is the design of a kernel without a series: it refuses all
+	// offsets.
 	None Name = "none"
 )
 
@@ -36,8 +37,9 @@ const (
 // the series that they were planned for. It is wire.DesignEnv.
 const Env = "VMTEST_DESIGN"
 
-// Planned returns the design that the kernel is to have. On a developer's own
-// machine there is no plan, and it is the one that the kernel has.
+// Planned returns the design that the kernel must have. On a developer's own
+// machine, where nothing was planned, it is the design that the running kernel
+// has.
 func Planned() (Name, error) {
 	switch name := Name(os.Getenv(Env)); name {
 	case TimensOffset, InlineNS, Namespaces, None:
@@ -59,9 +61,11 @@ func inGuest() bool {
 	return err == nil && strings.HasPrefix(exe, "/tests/")
 }
 
-// Ask finds out which design the running kernel has, by one clone3() that none
-// lets pass: an array of one element at an address that no process has; the
-// least number, which is out of range; and a structure of one byte.
+// Ask finds out which design the running kernel has, with one clone3() that
+// fails in all of them, each time with another error. Its two words are, to
+// timens-offset, an array of one element at an address that no process has; to
+// inline-ns, the least number, which is out of range; to namespaces, a
+// structure of one byte.
 func Ask() (Name, error) {
 	p, err := clone.NewProgram()
 	if err != nil {
@@ -87,9 +91,9 @@ func Ask() (Name, error) {
 	return "", fmt.Errorf("clone3() with offsets that are wrong by every design: %w, which tells of none", err)
 }
 
-// Need returns the design to be tested. It skips on a developer's own kernel
-// that has none, where the failure would tell nothing. In a guest the kernel is
-// what is being tested.
+// Need returns the design to be tested. It skips the test on a developer's own
+// kernel that has no design, where a failure would show nothing. In a guest it
+// never skips: there the kernel is what is tested.
 func Need(t testing.TB) Name {
 	t.Helper()
 	timens.Need(t)
@@ -103,7 +107,7 @@ func Need(t testing.TB) Name {
 	return name
 }
 
-// NeedOnly is Need for the tests of one design.
+// NeedOnly is Need for the tests of a single design.
 func NeedOnly(t testing.TB, only Name) {
 	t.Helper()
 	if has := Need(t); has != only && !inGuest() {
@@ -111,21 +115,21 @@ func NeedOnly(t testing.TB, only Name) {
 	}
 }
 
-// NewTime are the arguments of a plain child in a new time namespace that
+// NewTime returns the arguments of a child in a new time namespace that
 // inherits its offsets.
 func NewTime() *clone.Args {
 	return &clone.Args{Flags: unix.CLONE_NEWTIME, ExitSignal: uint64(unix.SIGCHLD)}
 }
 
 // Args is NewTime with offsets for both clocks. They should not be 0, which
-// means something else to InlineNS.
+// InlineNS takes as "inherit".
 func (n Name) Args(o timens.Offsets) *clone.Args {
 	args := NewTime()
 	n.Set(args, o)
 	return args
 }
 
-// Set adds offsets for both clocks to args, in place of those that it has.
+// Set stores offsets for both clocks in args and replaces those that it has.
 func (n Name) Set(args *clone.Args, o timens.Offsets) {
 	switch n {
 	case InlineNS:
@@ -133,7 +137,7 @@ func (n Name) Set(args *clone.Args, o timens.Offsets) {
 	case Namespaces:
 		s := Struct{o.Monotonic.Nanoseconds(), o.Boottime.Nanoseconds()}
 		args.Hold(clone.Bytes(s), uint64(unsafe.Sizeof(s)))
-	default: // a kernel with none refuses this like any other
+	default: // a kernel without a design refuses this like any offsets
 		list := Elements(o)
 		args.Hold(clone.Bytes(list...), uint64(len(list)))
 	}

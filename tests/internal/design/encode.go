@@ -16,7 +16,8 @@ type Element struct {
 	Nsec  int64
 }
 
-// NewElement splits an offset, whose nanoseconds must not be negative.
+// NewElement splits an offset into seconds and nanoseconds that are not
+// negative.
 func NewElement(id clock.ID, offset time.Duration) Element {
 	sec, nsec := timens.Split(offset)
 	return Element{Clock: int32(id), Sec: sec, Nsec: nsec}
@@ -32,12 +33,12 @@ func Inline(o timens.Offsets) [2]uint64 {
 	return [2]uint64{uint64(o.Monotonic), uint64(o.Boottime)}
 }
 
-// Struct is the first version of what Namespaces takes: struct clone_namespaces.
+// Struct is struct clone_namespaces, in its first version.
 type Struct struct {
 	Monotonic, Boot int64
 }
 
-// The layout is the kernel's or nothing here means anything.
+// These fail to compile if the layout is not the kernel's.
 const (
 	_ = uint(24 - unsafe.Sizeof(Element{}))
 	_ = uint(unsafe.Sizeof(Element{}) - 24)

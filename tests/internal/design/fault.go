@@ -10,18 +10,18 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Fault is something wrong with offsets that a design refuses whatever the
-// clocks say and whoever calls.
+// Fault is something wrong with offsets that a design always refuses, whatever
+// the clocks show and whoever calls.
 type Fault struct {
 	Name  string
 	Want  unix.Errno
 	Early bool // found before the kernel follows any pointer
 	Spoil func(*clone.Args)
-	// Flags are those that Spoil changes beside what concerns the offsets.
+	// Flags are the flags that Spoil changes, beside the offsets.
 	Flags uint64
 }
 
-// Faults are what a design refuses, in the order in which it looks for them.
+// Faults returns what a design refuses, in the order in which it checks.
 func (n Name) Faults() []Fault {
 	switch n {
 	case InlineNS:
@@ -29,10 +29,10 @@ func (n Name) Faults() []Fault {
 	case Namespaces:
 		return structFaults()
 	}
-	return arrayFaults() // a kernel with none refuses these like any other
+	return arrayFaults() // a kernel without a design refuses these like any offsets
 }
 
-// misplaced are offsets of which no process could get any.
+// misplaced are offsets in a call that cannot have any.
 func misplaced(early bool) []Fault {
 	const thread = unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 	return []Fault{

@@ -9,13 +9,13 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Launch makes clone3() with args a launcher.
+// Launch returns a launcher that calls clone3() with args.
 func Launch(args *clone.Args) clone.Launcher {
 	return func(p *clone.Program) (*clone.Child, error) { return clone.Start(args, clone.SizeVer3, p) }
 }
 
-// PendingLaunch is Launch on a thread whose children would go into a namespace
-// with other offsets.
+// PendingLaunch is Launch on a thread that has unshared another namespace with
+// offsets for its children.
 func PendingLaunch(t testing.TB, pending timens.Offsets, args *clone.Args) clone.Launcher {
 	return func(p *clone.Program) (child *clone.Child, err error) {
 		timens.WithPending(t, pending, func() { child, err = Launch(args)(p) })
@@ -23,7 +23,7 @@ func PendingLaunch(t testing.TB, pending timens.Offsets, args *clone.Args) clone
 	}
 }
 
-// Refuse checks that clone3() with args fails and how.
+// Refuse checks that clone3() with args fails with the error want.
 func Refuse(t testing.TB, args *clone.Args, want unix.Errno) {
 	t.Helper()
 	RefuseSize(t, args, clone.SizeVer3, want)
@@ -35,7 +35,8 @@ func RefuseSize(t testing.TB, args *clone.Args, size uintptr, want unix.Errno) {
 	RefuseProgram(t, timens.NewProgram(t), args, size, want)
 }
 
-// RefuseProgram is RefuseSize for many calls: none of them is to run p.
+// RefuseProgram is RefuseSize with a given program, for many calls. p never
+// runs.
 func RefuseProgram(t testing.TB, p *clone.Program, args *clone.Args, size uintptr, want unix.Errno) {
 	t.Helper()
 	child, err := clone.Start(args, size, p)

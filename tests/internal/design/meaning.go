@@ -9,18 +9,21 @@ import (
 	"timens-vmtest/tests/internal/clock"
 )
 
-// Meaning is what the members Offsets of struct clone_args ask for: the rules of
-// each design once more, written down from its description.
+// Meaning is what the member Offsets of struct clone_args asks for, by the
+// rules of one design. It is a second implementation of these rules, written
+// from the design's description.
 type Meaning struct {
-	// Given says that there are offsets, be they good or not.
+	// Given reports whether the call has offsets, valid or not.
 	Given bool
-	// Set are the offsets by clock. A clock without one is to inherit it.
+	// Set has the offsets by clock. A clock that is missing inherits its
+	// offset.
 	Set map[clock.ID]Offset
-	// Early and Late are what is wrong before and after any pointer is followed.
+	// Early and Late are the errors found before and after the kernel
+	// follows the pointer.
 	Early, Late unix.Errno
 }
 
-// Offset is one that need not fit into a time.Duration.
+// Offset is an offset that need not fit into a time.Duration.
 type Offset struct{ Sec, Nsec int64 }
 
 // secMax is the kernel's KTIME_SEC_MAX.
@@ -38,13 +41,13 @@ func (o Offset) InRange(now time.Duration) bool {
 	return sum >= 0 && sum <= secMax/2
 }
 
-// Duration returns the offset if it fits.
+// Duration returns the offset, which must fit.
 func (o Offset) Duration() time.Duration {
 	return time.Duration(o.Sec)*time.Second + time.Duration(o.Nsec)
 }
 
-// Meaning returns what a design makes of the two words, where the first points
-// at memory or, if that is nil, to nowhere.
+// Meaning returns what a design makes of the two words of Offsets. If memory is
+// nil the first one points to no memory.
 func (n Name) Meaning(words [2]uint64, memory []byte) Meaning {
 	switch n {
 	case InlineNS:
@@ -61,7 +64,7 @@ func (n Name) Meaning(words [2]uint64, memory []byte) Meaning {
 	return arrayMeaning(words, memory)
 }
 
-// floor splits nanoseconds, of which the rest is never negative.
+// floor splits nanoseconds into seconds and a remainder that is never negative.
 func floor(ns int64) Offset {
 	const second = int64(time.Second)
 	o := Offset{ns / second, ns % second}

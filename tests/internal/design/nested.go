@@ -9,14 +9,14 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Nested is what ReadNested is told, which has no environment.
+// Nested is the argument of ReadNested, whose process has no environment.
 type Nested struct {
 	Kernel  Name
 	Offsets timens.Offsets
 }
 
-// ReadNested is a probe for timens.MeasureExec: the readings of a child's child,
-// which clone3() gives the offsets.
+// ReadNested is a probe for timens.MeasureExec: a child made by the probe, with
+// offsets from clone3(), reads the clocks.
 func ReadNested(in Nested) (timens.Readings, error) {
 	p, err := clone.NewProgram()
 	if err != nil {

@@ -32,8 +32,8 @@ var series = []Name{TimensOffset, InlineNS, Namespaces}
 // expected is a line of an expect file.
 var expected = regexp.MustCompile(`(?m)^fail (\S+) (\S+) # (.*)$`)
 
-// The page lists the tests that fail on the unpatched kernel, with what they
-// show and the designs that pass them.
+// The page must list the tests that fail on the unpatched kernel, with what each
+// shows and the designs that pass it.
 func TestTableOfPage(t *testing.T) {
 	text, err := os.ReadFile(pageFile)
 	if err != nil {
@@ -82,7 +82,8 @@ func table(t *testing.T) string {
 	return out
 }
 
-// passes says what a series makes of a test: nothing if it is not for it.
+// passes returns a series' cell for a test. It is empty if the test is not for
+// that series.
 func passes(t *testing.T, s Name, pkg, name string) string {
 	t.Helper()
 	if slices.Contains(series, Name(pkg)) && Name(pkg) != s {
@@ -100,7 +101,8 @@ func passes(t *testing.T, s Name, pkg, name string) string {
 	return "pass"
 }
 
-// summaries are the first sentences of the comments of a package's tests.
+// summaries returns the first sentence of each test's doc comment, for one
+// package.
 func summaries(t *testing.T, pkg string) map[string]string {
 	t.Helper()
 	out := make(map[string]string)

@@ -1,4 +1,4 @@
-// Package ktap reads what the kernel's selftests print.
+// Package ktap reads the KTAP output of the kernel's selftests.
 package ktap
 
 import (
@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Row is one result.
+// Row is the result of one subtest.
 type Row struct {
 	Name string
 	OK   bool
-	Skip string // why it was skipped; "" if it was not
+	Skip string // why it was skipped; "" if it ran
 }
 
 var (
@@ -23,12 +23,11 @@ var (
 	skipRE = regexp.MustCompile(`^(.*?)\s*# SKIP\s*(.*)$`)
 )
 
-// Parse reads the output of one program: its rows in the order of their
-// numbers. It is an error if they are not those that the program planned, each
-// once: a program that was cut off, or that died in a child, lacks some. Rows
-// may come in any order, as processes with buffers of their own print them, and
-// the plan may be repeated: a child prints what was in the buffer when it was
-// forked.
+// Parse reads the output of one program: its rows, ordered by number. The rows
+// must be those that the program planned, each once: some are missing if the
+// program was cut off, or died in a child. Rows may be printed in any order,
+// because processes have output buffers of their own. The plan may be repeated,
+// because a child also prints what was in the buffer at fork().
 func Parse(output string) ([]Row, error) {
 	planned := -1
 	rows := make(map[int]Row)

@@ -1,4 +1,4 @@
-// Package lane tells a test in which kind of time it runs.
+// Package lane tells a test whether its time is real or virtual.
 package lane
 
 import (
@@ -8,27 +8,28 @@ import (
 	"time"
 )
 
-// Virtual reports whether guest time is instructions executed, so that the
-// host's load does not show in it and an upper bound of lateness can be tight.
-// Elsewhere, on a developer's own machine too, time is real, and a test asserts
-// "never early" only.
+// Virtual reports whether guest time counts executed instructions. Then the
+// host's load does not make a test late, and an upper bound of lateness can be
+// tight. Otherwise, and on a developer's own machine, time is real, and a test
+// may assert only that nothing is early.
 func Virtual() bool { return os.Getenv("VMTEST_LANE") == "virtual" } // wire.LaneEnv, wire.Virtual
 
-// MostLate is the most that a waiter may notice its time after it.
+// MostLate is the largest allowed time between a deadline and when the waiter
+// notices it.
 func MostLate() time.Duration {
 	if !Virtual() {
-		return Patience(5 * time.Second) // more than a very busy host adds to an emulated guest's
+		return Patience(5 * time.Second) // more than a very busy host delays an emulated guest
 	}
-	// Mostly 0.3 ms: a timer's interrupt and one switch of tasks. But there is
-	// one CPU, and a Go runtime that has just begun to collect garbage on it,
-	// or the kernel to write back, takes it for milliseconds. And in one wait of
-	// some thousands virtual time jumps by up to 37 ms.
+	// Usually 0.3 ms: a timer interrupt and one task switch. But the only
+	// CPU may be busy for milliseconds, with a Go runtime's garbage
+	// collection or the kernel's writeback. And in one wait of some
+	// thousands, virtual time jumps by up to 37 ms.
 	return 50 * time.Millisecond
 }
 
-// Patience is d, or several times as much where a kernel that looks for its own
-// faults, and so has lockdep, runs in real time. In virtual time its instructions
-// are the shorter.
+// Patience returns d, or several times d on a kernel with debugging options,
+// such as lockdep, in real time. In virtual time such a kernel needs no more,
+// because its instructions count for less.
 func Patience(d time.Duration) time.Duration {
 	const slowdown = 6 // vmtest's checkedFactor
 	if _, err := os.Stat("/proc/lockdep"); err == nil && !Virtual() {
@@ -37,9 +38,9 @@ func Patience(d time.Duration) time.Duration {
 	return d
 }
 
-// Long is how long a test of long waits waits: what vmtest's -long says where
-// time is virtual and sleeping costs next to nothing, and a moment elsewhere, so
-// that the same test shows the same but for the length.
+// Long returns how long the tests of long waits wait: in virtual time, where
+// sleeping is nearly free, what vmtest's -long says; in real time only a
+// moment. The tests are the same except for the length.
 func Long(t testing.TB) time.Duration {
 	t.Helper()
 	if !Virtual() {
@@ -52,8 +53,8 @@ func Long(t testing.TB) time.Duration {
 	return d
 }
 
-// Lateness records how late a waiter noticed its deadline: report.json has the
-// greatest of each test.
+// Lateness records how late a waiter noticed its deadline. report.json has the
+// greatest value of each test.
 func Lateness(t testing.TB, d time.Duration) {
 	t.Attr("lateness_s", strconv.FormatFloat(d.Seconds(), 'f', 9, 64)) // wire.LatenessAttr
 }

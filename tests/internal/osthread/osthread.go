@@ -1,6 +1,7 @@
 // Package osthread runs code on a thread of its own. Namespaces, capabilities
-// and signal masks belong to a thread, and the Go scheduler hands threads
-// about: what changes one of them has to throw the thread away afterwards.
+// and signal masks belong to a thread, and the Go scheduler moves goroutines
+// between threads. Code that changes one of these must not give its thread
+// back.
 package osthread
 
 import (
@@ -9,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run calls fn on a thread that no other goroutine uses before fn returns or
-// after it. It is never the main thread, whose namespaces /proc/self shows. If
-// fn does not return because of t.Fatal, neither does Run.
+// Run calls fn on a thread that no other goroutine uses, before or after. It is
+// never the main thread, whose namespaces /proc/self shows. If fn ends its
+// goroutine by t.Fatal, Run ends the caller's goroutine, too.
 func Run(fn func() error) error {
 	var err error
 	returned := false
@@ -23,7 +24,8 @@ func Run(fn func() error) error {
 			defer runtime.UnlockOSThread()
 			err = Run(fn)
 		} else {
-			// A goroutine that ends while locked takes its thread with it.
+			// A goroutine that ends while locked to its thread ends
+			// the thread.
 			err = fn()
 		}
 		returned = true

@@ -1,5 +1,6 @@
-// Package probe runs Go code of a test inside a namespace: the test's own
-// binary is executed there and calls one named function instead of the tests.
+// Package probe runs Go code of a test inside a namespace. A child there
+// executes the test's own binary, which calls one named function instead of
+// running tests.
 package probe
 
 import (
@@ -14,19 +15,20 @@ import (
 	"timens-vmtest/tests/internal/clone"
 )
 
-// timeout is for one probe, which then is named before its test is killed.
+// timeout limits one probe, so that the error names the probe before its test
+// is killed.
 const timeout = 25 * time.Second
 
-// mark is the first argument of a binary that is to be a probe.
+// mark begins the first argument of a binary that must run a probe.
 const mark = "probe:"
 
 // Table has the functions that Run can call, by name.
 type Table map[string]Handler
 
-// Handler is a function with its types hidden; see Func.
+// Handler is a function without its types; see Func.
 type Handler func(in []byte) (any, error)
 
-// Func makes a handler. In and Out travel as JSON.
+// Func makes a Handler of f. In and Out are passed as JSON.
 func Func[In, Out any](f func(In) (Out, error)) Handler {
 	return func(text []byte) (any, error) {
 		var in In
@@ -62,7 +64,8 @@ func serve(table Table, name, in string) int {
 	return 0
 }
 
-// Run calls a function of the table in a process that launch starts.
+// Run calls a function of the table in a process that launch starts, and
+// returns its result.
 func Run[Out any](t testing.TB, launch clone.Launcher, name string, in any) Out {
 	t.Helper()
 	p, err := clone.NewProgram()
@@ -73,7 +76,8 @@ func Run[Out any](t testing.TB, launch clone.Launcher, name string, in any) Out 
 	return Finish[Out](t, launch, p, name, in)
 }
 
-// Finish is Run with steps to be done before the binary is executed.
+// Finish is Run for a child that runs the steps of p before it executes the
+// binary.
 func Finish[Out any](t testing.TB, launch clone.Launcher, p *clone.Program, name string, in any) Out {
 	t.Helper()
 	text, err := json.Marshal(in)

@@ -8,8 +8,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Check says what is wrong with the profile of a child that was put directly
-// into a new namespace with offsets; nothing if all is well.
+// Check returns what is wrong with the profile of a child that started in a new
+// namespace with these offsets; nothing if all is right.
 func (p Profile) Check(want timens.Offsets) []string {
 	var wrong []string
 	for _, s := range p.Shifts {
@@ -21,7 +21,7 @@ func (p Profile) Check(want timens.Offsets) []string {
 		wrong = append(wrong, fmt.Sprintf("timens_offsets is\n%swant\n%s", p.Offsets, want))
 	}
 	if p.Current != p.Children {
-		wrong = append(wrong, fmt.Sprintf("it is in %s, and its children in %s", p.Current, p.Children))
+		wrong = append(wrong, fmt.Sprintf("the child is in %s, but its children in %s", p.Current, p.Children))
 	}
 	if p.Write != unix.EACCES {
 		wrong = append(wrong, fmt.Sprintf("write to timens_offsets: %v, want %v", p.Write, unix.EACCES))
@@ -29,7 +29,7 @@ func (p Profile) Check(want timens.Offsets) []string {
 	return wrong
 }
 
-// Differ says in what two children with the same offsets differ, as far as it
+// Differ returns how two children with the same offsets differ, as far as it
 // can be measured.
 func (p Profile) Differ(q Profile) []string {
 	var out []string

@@ -1,8 +1,8 @@
-// Package profile has a child tell everything by which it can know its time
+// Package profile lets a child report all from which it can know its time
 // namespace: all clocks, what the kernel reports of the time since boot, the
-// offsets file, and the namespace's links. Times become shifts against the
-// initial clocks, and narrow ones: realtime, which no namespace shifts, is read
-// before and after each.
+// offsets file, and the namespace's links. Each time becomes a shift against
+// the initial clocks. CLOCK_REALTIME, which no namespace shifts, is read before
+// and after each, so the shift is known to within that short interval.
 package profile
 
 import (
@@ -15,7 +15,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Steps are those of one child, whose program may be run several times.
+// Steps are the steps of one child. Its program may run several times.
 type Steps struct {
 	vias              []clock.Via
 	shifts            []func(*reader) Shift
@@ -31,8 +31,8 @@ var clocks = []clock.ID{
 	clock.Realtime, clock.RealtimeCoarse, clock.TAI,
 }
 
-// beside is the clock to read before and after another: the coarse ones move by
-// a tick, and together.
+// beside is the clock to read before and after another. For a coarse clock it
+// is a coarse one, because these move only at a tick, and all at the same time.
 func beside(id clock.ID) clock.ID {
 	if id == clock.MonotonicCoarse || id == clock.RealtimeCoarse {
 		return clock.RealtimeCoarse
@@ -40,8 +40,8 @@ func beside(id clock.ID) clock.ID {
 	return clock.Realtime
 }
 
-// Add has the child of p tell all, from here on, as far as there is room for it
-// with about some offsets.
+// Add lets the child of p report all it can. Clocks that would not fit a way of
+// reading, with about these offsets, are not read that way.
 func Add(p *clone.Program, about timens.Offsets) *Steps {
 	s := &Steps{vias: clock.ViasFor(about.Monotonic, about.Boottime)}
 	for _, id := range clocks {
@@ -49,7 +49,7 @@ func Add(p *clone.Program, about timens.Offsets) *Steps {
 	}
 	s.addStart(p)
 	s.addUptime(p)
-	if len(s.vias) == len(clock.Vias) { // or it is a long that is too short
+	if len(s.vias) == len(clock.Vias) { // otherwise a 32-bit long overflows
 		s.addSysinfo(p)
 	}
 	s.addBtime(p)
@@ -57,8 +57,8 @@ func Add(p *clone.Program, about timens.Offsets) *Steps {
 	return s
 }
 
-// AddBrief is Add for the two clocks and the namespace only, in a tenth of the
-// time.
+// AddBrief is Add for the namespace and its two clocks only. It takes a tenth
+// of the time.
 func AddBrief(p *clone.Program, about timens.Offsets) *Steps {
 	s := &Steps{vias: clock.ViasFor(about.Monotonic, about.Boottime)}
 	for _, id := range timens.Clocks {
@@ -68,7 +68,8 @@ func AddBrief(p *clone.Program, about timens.Offsets) *Steps {
 	return s
 }
 
-// bracketed adds two readings of a clock that is never shifted around a step.
+// bracketed adds two readings of a clock that is never shifted, before and
+// after a step.
 func bracketed(p *clone.Program, id clock.ID, step func()) bracket {
 	before := p.ClockGettime(beside(id), clock.Syscall)
 	step()
@@ -89,7 +90,8 @@ func (s *Steps) addClock(p *clone.Program, id clock.ID) {
 	}
 }
 
-// tick is the step of /proc/uptime and of the start time in /proc/PID/stat.
+// tick is the resolution of /proc/uptime and of the start time in
+// /proc/PID/stat.
 const tick = 10 * time.Millisecond
 
 func (s *Steps) addStart(p *clone.Program) {
@@ -114,7 +116,7 @@ func (s *Steps) addSysinfo(p *clone.Program) {
 	b := bracketed(p, clock.Boottime, func() { call = p.Syscall(unix.SYS_SYSINFO, clone.Addr(info)) })
 	s.add("sysinfo", clock.Boottime, func(r *reader) timens.Interval {
 		r.note(call.Err())
-		up := time.Duration(info.Uptime) * time.Second // rounded up
+		up := time.Duration(info.Uptime) * time.Second // the kernel rounds up
 		return r.shift(b, clock.Boottime, up-time.Second, time.Second)
 	})
 }
@@ -130,23 +132,25 @@ func (s *Steps) addNamespace(p *clone.Program) {
 	s.write = p.WriteFile("/proc/self/timens_offsets", "monotonic 1 0\n")
 }
 
-// Profile is what a child told.
+// Profile is what a child reported.
 type Profile struct {
 	Shifts            []Shift
-	Offsets           string // of its children
-	Current, Children string // namespaces
+	Offsets           string // of the namespace for its children
+	Current, Children string // its namespace and the one for its children
 	Write             error  // of a write to the offsets file
 }
 
-// Shift is by how much some figure is off, and whose offset it should show.
+// Shift is how much a reported time is shifted, and the clock whose offset it
+// must have.
 type Shift struct {
 	Name string
 	Of   clock.ID
 	By   timens.Interval
 }
 
-// Read returns what the child told, which was started after the initial realtime
-// began, and given how far the initial clocks are from realtime.
+// Read returns what the child reported. CLOCK_REALTIME was at began when the
+// child was started. base is the distance of the initial clocks from
+// CLOCK_REALTIME.
 func (s *Steps) Read(began time.Duration, base Base) (Profile, error) {
 	r := reader{began: began, base: base}
 	var out Profile
@@ -158,14 +162,15 @@ func (s *Steps) Read(began time.Duration, base Base) (Profile, error) {
 	return out, r.err
 }
 
-// Base is by how much the initial clocks are ahead of realtime.
+// Base is how much the initial clocks are ahead of CLOCK_REALTIME.
 type Base map[clock.ID]timens.Interval
 
-// rounds are enough for one of them not to be disturbed.
+// rounds is the number of measurements. At least one of that many is
+// undisturbed.
 const rounds = 20
 
-// MeasureBase reads the clocks of the calling process, which is in the initial
-// namespace.
+// MeasureBase reads the clocks of the calling process, which must be in the
+// initial namespace.
 func MeasureBase() (Base, error) {
 	base := make(Base)
 	for range rounds {
@@ -187,8 +192,8 @@ func MeasureBase() (Base, error) {
 	return base, nil
 }
 
-// Or returns what holds if any of two bases may: monotonic_raw is not steered
-// like the others, and drifts.
+// Or returns intervals that contain both bases. CLOCK_MONOTONIC_RAW is not
+// adjusted like the others and drifts between two measurements.
 func (b Base) Or(other Base) Base {
 	out := make(Base)
 	for id, i := range b {

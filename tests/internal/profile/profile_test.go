@@ -11,8 +11,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// A child in the initial namespace has no offset, and what it tells says so to
-// within what is usual.
+// A child in the initial namespace has no offset, and its profile shows that
+// with the usual precision.
 func TestProfileOfInitialNamespace(t *testing.T) {
 	p := timens.NewProgram(t)
 	steps := Add(p, timens.Offsets{})
@@ -37,7 +37,7 @@ func TestProfileOfInitialNamespace(t *testing.T) {
 		}
 	}
 	if wrong := got.Differ(got); wrong != nil {
-		t.Errorf("it differs from itself: %q", wrong)
+		t.Errorf("the profile differs from itself: %q", wrong)
 	}
 }
 

@@ -11,14 +11,14 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// reader makes shifts of what a child left, and keeps the first error.
+// reader computes shifts from what a child reported, and keeps the first error.
 type reader struct {
-	began time.Duration // realtime
+	began time.Duration // CLOCK_REALTIME when the child was started
 	base  Base
 	err   error
 }
 
-// bracket are two readings of a clock that is never shifted, before and after
+// bracket is two readings of a clock that is never shifted, before and after
 // something else.
 type bracket struct{ before, after clone.Reading }
 
@@ -40,13 +40,13 @@ func (r *reader) text(c clone.Contents) string {
 	return text
 }
 
-// shift is between for what was read within a bracket.
+// shift is between for a time that was read within a bracket.
 func (r *reader) shift(b bracket, id clock.ID, got, step time.Duration) timens.Interval {
 	return r.between(r.time(b.before), r.time(b.after), id, got, step)
 }
 
-// between says how far a clock was shifted that showed between got and got+step
-// at some time between two of realtime.
+// between returns how much a clock is shifted that showed a time from got to
+// got+step at some moment between two readings of CLOCK_REALTIME.
 func (r *reader) between(before, after time.Duration, id clock.ID, got, step time.Duration) timens.Interval {
 	base := r.base[id]
 	return timens.Interval{Low: got - after - base.High, High: got + step - before - base.Low}
@@ -58,8 +58,8 @@ func (r *reader) uptime(c clone.Contents) time.Duration {
 	return up
 }
 
-// startTime is field 22 of /proc/PID/stat, which is hard to count because the
-// second one may have spaces.
+// startTime returns field 22 of /proc/PID/stat. Field 2, the name, may have
+// spaces, so the fields are counted from its end.
 func (r *reader) startTime(c clone.Contents) time.Duration {
 	text := r.text(c)
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
@@ -72,12 +72,13 @@ func (r *reader) startTime(c clone.Contents) time.Duration {
 	return time.Duration(ticks) * tick
 }
 
-// bootTime is the shift that btime shows, which moves against it: who has been
-// up for longer was started earlier.
+// bootTime is the shift that btime shows. It moves against the offset: a
+// machine that has been up for longer was booted earlier.
 func (r *reader) bootTime(c clone.Contents) timens.Interval {
 	for line := range strings.Lines(r.text(c)) {
 		if value, ok := strings.CutPrefix(line, "btime "); ok {
-			// A boot before 1970 is printed as an unsigned number.
+			// The kernel prints a boot before 1970 as an unsigned
+			// number.
 			sec, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64)
 			r.note(err)
 			btime := time.Duration(int64(sec)) * time.Second

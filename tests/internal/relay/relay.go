@@ -1,8 +1,8 @@
-// Package relay takes what a test has found out to a test of a later guest.
+// Package relay passes data from a test to a test in a later guest.
 //
-// That is one with a directive in its comment, "//vmtest:after TestX", where
-// TestX of the same package leaves what it is to find. Neither can be told to
-// go test on a developer's own machine, which both skip.
+// The later test has a directive "//vmtest:after TestX" in its comment. TestX,
+// in the same package, leaves the data. A developer's own machine has no later
+// guest, so both skip there.
 package relay
 
 import (
@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// file is what a test leaves.
+// file is the name of the file that a test leaves.
 const file = "left.json"
 
-// Need skips a test that has no guest before or after its own.
+// Need skips a test if there is no guest before or after its own.
 func Need(t testing.TB) {
 	t.Helper()
 	if os.Getenv("VMTEST_LEAVE") == "" { // wire.LeaveEnv, which uinit sets for every test
@@ -23,7 +23,7 @@ func Need(t testing.TB) {
 	}
 }
 
-// Leave keeps v for the test that comes after this one.
+// Leave keeps v for the later test.
 func Leave(t testing.TB, v any) {
 	t.Helper()
 	text, err := json.MarshalIndent(v, "", "  ")
@@ -39,7 +39,7 @@ func Leave(t testing.TB, v any) {
 	}
 }
 
-// Find returns what the test that this one comes after has kept.
+// Find returns what the earlier test has left.
 func Find[T any](t testing.TB) T {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(os.Getenv("VMTEST_LEFT"), file)) // wire.LeftEnv

@@ -13,7 +13,7 @@ func TestLeaveAndFind(t *testing.T) {
 	Need(t)
 	want := map[string]int64{"a": 1<<63 - 1, "b": -1}
 	Leave(t, map[string]int64{})
-	Leave(t, want) // in the place of the first
+	Leave(t, want) // as the earlier test
 	if got := Find[map[string]int64](t); !reflect.DeepEqual(got, want) {
 		t.Errorf("left %v, found %v", want, got)
 	}

@@ -8,29 +8,29 @@ import (
 	"timens-vmtest/tests/internal/osthread"
 )
 
-// Examples of offsets. The clocks of a namespace never share one and never have
-// a whole number of seconds. A guest has been up for little more than a second,
-// so that the negative ones are small.
+// Examples of offsets. The two clocks never have the same one, and none is a
+// whole number of seconds. A guest has been up for little more than a second,
+// so negative ones are small.
 var (
 	Ahead  = Offsets{Monotonic: 24*time.Hour + 123456789, Boottime: 48*time.Hour + 987654321}
 	Behind = Offsets{Monotonic: -500000001, Boottime: -300000007}
 	Across = Offsets{Monotonic: -400000003, Boottime: 1000*24*time.Hour + 1}
 )
 
-// Examples are these with their names.
+// Examples has these offsets with their names.
 var Examples = []struct {
 	Name    string
 	Offsets Offsets
 }{{"ahead", Ahead}, {"behind", Behind}, {"across", Across}}
 
-// Clocks are those that can have an offset.
+// Clocks are the clocks that can have an offset.
 var Clocks = []clock.ID{clock.Monotonic, clock.Boottime}
 
 // Shifted are the clocks that follow an offset and that every machine has.
 var Shifted = []clock.ID{clock.Monotonic, clock.Boottime, clock.MonotonicRaw, clock.MonotonicCoarse}
 
-// CheckShifts compares measured shifts with the offsets that should have been
-// set. Both clocks that can have one have to be among those measured.
+// CheckShifts compares measured shifts with the offsets that the namespace must
+// have. Both clocks that can have an offset must have been measured.
 func CheckShifts(t testing.TB, got map[clock.ID]Shift, want Offsets) {
 	t.Helper()
 	for _, id := range Clocks {
@@ -45,8 +45,8 @@ func CheckShifts(t testing.TB, got map[clock.ID]Shift, want Offsets) {
 	}
 }
 
-// WithPending calls fn on a thread whose children are to go into a namespace
-// that it has unshared and given offsets to.
+// WithPending calls fn on a thread that has unshared a namespace with these
+// offsets for its children.
 func WithPending(t testing.TB, pending Offsets, fn func()) {
 	t.Helper()
 	err := osthread.Run(func() error {

@@ -13,19 +13,19 @@ import (
 	"timens-vmtest/tests/internal/probe"
 )
 
-// Patience is how long a child without waits of its own may take, on an
-// emulated machine that shares its host.
+// Patience is how long a child that does not wait for anything may take, on an
+// emulated machine whose host is shared.
 var Patience = lane.Patience(10 * time.Second)
 
-// Interval is what a measurement says of a duration: low <= d <= high.
+// Interval is the result of measuring a duration: low <= d <= high.
 type Interval struct{ Low, High time.Duration }
 
-// Contains reports whether d is possible.
+// Contains reports whether the duration may be d.
 func (i Interval) Contains(d time.Duration) bool { return i.Low <= d && d <= i.High }
 
 func (i Interval) String() string { return fmt.Sprintf("[%v, %v]", i.Low, i.High) }
 
-// NewProgram returns an empty program for one test.
+// NewProgram returns an empty program for one test, which is freed at its end.
 func NewProgram(t testing.TB) *clone.Program {
 	t.Helper()
 	p, err := clone.NewProgram()
@@ -40,7 +40,7 @@ func NewProgram(t testing.TB) *clone.Program {
 	return p
 }
 
-// Run runs a program to its end, which must be exit(0).
+// Run starts a program by launch and waits for its end, which must be exit(0).
 func Run(t testing.TB, launch clone.Launcher, p *clone.Program) {
 	t.Helper()
 	child, err := launch(p)
@@ -50,10 +50,11 @@ func Run(t testing.TB, launch clone.Launcher, p *clone.Program) {
 	Reap(t, child)
 }
 
-// manyPatience is for a child with dozens of its own. It is less than a test has.
+// manyPatience is for a program with dozens of children. It is less than a
+// test's timeout.
 var manyPatience = lane.Patience(25 * time.Second)
 
-// RunMany is Run for a program that makes many children.
+// RunMany is Run for a program with many children of its own.
 func RunMany(t testing.TB, launch clone.Launcher, p *clone.Program) {
 	t.Helper()
 	child, err := launch(p)
@@ -80,15 +81,16 @@ func reap(t testing.TB, child *clone.Child, patience time.Duration) {
 	}
 }
 
-// Shift is by how much a clock read in one way was ahead of the caller's. Only
-// an exact offset is sure to be Contained: the interval is as wide as the life
-// of the child that read the clock is long.
+// Shift is how far a clock, read in one way, was ahead of the caller's. It is
+// an interval as wide as the lifetime of the child that read the clock. The
+// true offset always lies in it; other offsets may, too.
 type Shift struct {
 	Interval
 	Via clock.Via
 }
 
-// Measure lets a child read clocks with its first instructions.
+// Measure starts a child by launch whose first instructions read clocks, and
+// returns how much each is shifted.
 func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID) map[clock.ID]Shift {
 	t.Helper()
 	p := NewProgram(t)
@@ -107,9 +109,9 @@ func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID
 	return shifts
 }
 
-// CheckOrder lets a child read one clock by the vDSO and the system call in
-// turns. Both compute the same sum, so that no reading is before the last one, to
-// the nanosecond.
+// CheckOrder lets a child read one clock by the vDSO and by the system call in
+// turns. No reading may be before the last one, not by a nanosecond, because
+// both compute the same sum.
 func CheckOrder(t testing.TB, launch clone.Launcher, id clock.ID) {
 	t.Helper()
 	vias := slices.Concat(clock.VDSOs, clock.Syscalls, clock.VDSOs)
@@ -126,7 +128,7 @@ func CheckOrder(t testing.TB, launch clone.Launcher, id clock.ID) {
 	}
 }
 
-// Readings are shifted clocks as read inside a namespace.
+// Readings are the shifted clocks, as read inside a namespace.
 type Readings map[clock.Via]map[clock.ID]time.Duration
 
 // ReadClocks is a probe for MeasureExec.
@@ -145,8 +147,8 @@ func ReadClocks(any) (Readings, error) {
 	return out, nil
 }
 
-// MeasureExec is Measure for a child that first does p and then becomes a probe
-// whose result is Readings.
+// MeasureExec is Measure for a child that runs the steps of p and then executes
+// a probe that returns Readings.
 func MeasureExec(t testing.TB, launch clone.Launcher, p *clone.Program, name string, in any) map[clock.Via]map[clock.ID]Shift {
 	t.Helper()
 	before := all(t, Shifted)
@@ -181,7 +183,7 @@ func Now(t testing.TB, id clock.ID) time.Duration {
 	return now
 }
 
-// Time returns what a child read from a clock.
+// Time returns a child's reading of a clock.
 func Time(t testing.TB, r clone.Reading) time.Duration {
 	t.Helper()
 	got, err := r.Time()
@@ -191,7 +193,7 @@ func Time(t testing.TB, r clone.Reading) time.Duration {
 	return got
 }
 
-// Text returns what a child read from a file.
+// Text returns what a child read from a file or link.
 func Text(t testing.TB, c clone.Contents) string {
 	t.Helper()
 	text, err := c.Text()

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PageSize is the kernel's.
+// PageSize is the page size of x86.
 const PageSize = 4096
 
-// TwoPages returns memory whose pages have the given protections. The first one
-// ends with fill, which is written while that is still allowed.
+// TwoPages returns two pages with the given protections. The first ends with
+// fill, which is written before the protections are set.
 func TwoPages(t testing.TB, first, second int, fill ...byte) []byte {
 	t.Helper()
 	mem, err := unix.Mmap(-1, 0, 2*PageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)

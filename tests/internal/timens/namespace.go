@@ -12,7 +12,7 @@ import (
 	"timens-vmtest/tests/internal/osthread"
 )
 
-// Need skips a test that cannot make time namespaces where it runs.
+// Need skips a test if time namespaces cannot be made here.
 func Need(t testing.TB) {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/ns/time"); err != nil {
@@ -29,9 +29,9 @@ func Need(t testing.TB) {
 	}
 }
 
-// Unshared returns a launcher whose children are born into a new namespace
-// with the given offsets: a plain fork() enters the namespace that its parent
-// has unshared.
+// Unshared returns a launcher whose children start in a new namespace with
+// these offsets: its thread unshares the namespace, and a plain fork() enters
+// it.
 func Unshared(o Offsets) clone.Launcher {
 	return func(p *clone.Program) (child *clone.Child, err error) {
 		err = osthread.Run(func() error {
@@ -45,8 +45,8 @@ func Unshared(o Offsets) clone.Launcher {
 	}
 }
 
-// Unshare gives the children to come of the calling thread, which should be
-// one of osthread.Run, a new namespace with the given offsets.
+// Unshare makes a new namespace with these offsets for future children of the
+// calling thread, which should be one of osthread.Run.
 func Unshare(o Offsets) error {
 	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
 		return fmt.Errorf("unshare: %w", err)
@@ -57,7 +57,7 @@ func Unshare(o Offsets) error {
 	return nil
 }
 
-// Fork is a launcher that asks for no namespace.
+// Fork is a launcher that does not ask for a namespace.
 func Fork(p *clone.Program) (*clone.Child, error) {
 	return clone.Start(&clone.Args{ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, p)
 }

@@ -1,5 +1,5 @@
-// Package timens makes time namespaces in the way that needs no patch:
-// unshare(), a write to /proc/PID/timens_offsets, and fork().
+// Package timens makes time namespaces without any patch: with unshare(), a
+// write to /proc/PID/timens_offsets, and fork().
 package timens
 
 import (
@@ -17,8 +17,9 @@ type Offsets struct {
 	Monotonic, Boottime time.Duration
 }
 
-// Of returns the offset that a clock has in the namespace: every kind of
-// monotonic clock follows one, boottime the other, and the rest none.
+// Of returns a clock's offset in the namespace. All kinds of CLOCK_MONOTONIC
+// have one offset, both kinds of CLOCK_BOOTTIME the other, and other clocks
+// have none.
 func (o Offsets) Of(id clock.ID) time.Duration {
 	switch id {
 	case clock.Monotonic, clock.MonotonicRaw, clock.MonotonicCoarse:
@@ -38,8 +39,8 @@ func (o Offsets) String() string {
 	return line(clock.Monotonic, o.Monotonic) + line(clock.Boottime, o.Boottime)
 }
 
-// Split returns d as the kernel wants it: nanoseconds are never negative, so
-// that -0.3 s is -1 s + 700000000 ns.
+// Split returns d as the kernel takes it, with nanoseconds that are not
+// negative: -0.3 s is -1 s + 700000000 ns.
 func Split(d time.Duration) (sec, nsec int64) {
 	sec, nsec = int64(d/time.Second), int64(d%time.Second)
 	if nsec < 0 {
@@ -48,8 +49,8 @@ func Split(d time.Duration) (sec, nsec int64) {
 	return sec, nsec
 }
 
-// OffsetsFile returns the path of a task's offsets file. /proc/thread-self and
-// /proc/PID/task have none, so the path for a thread is that of its id.
+// OffsetsFile returns the path of a task's offsets file. A thread's is below
+// its own ID, because /proc/thread-self and /proc/PID/task have none.
 func OffsetsFile(tid int) string { return fmt.Sprintf("/proc/%d/timens_offsets", tid) }
 
 // ReadOffsets returns the offsets that the calling process's file shows.
@@ -66,7 +67,8 @@ func ReadOffsets() (Offsets, error) {
 	return Offsets{Monotonic: time.Duration(mono.Nano()), Boottime: time.Duration(boot.Nano())}, nil
 }
 
-// Write writes text to the offsets file of a process or thread. The error is a bare unix.Errno.
+// Write writes text to the offsets file of a process or thread. It returns the
+// unix.Errno, not wrapped.
 func Write(tid int, text string) error {
 	fd, err := unix.Open(OffsetsFile(tid), unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

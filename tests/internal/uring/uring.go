@@ -1,4 +1,4 @@
-// Package uring is as much of io_uring as it takes to wait for a deadline.
+// Package uring is the part of io_uring that is needed to wait for a deadline.
 package uring
 
 import (
@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Operation codes, and flags of entries, of timeouts and of Enter, by their
-// names in the kernel.
+// Operation codes and flags, with the kernel's names.
 const (
 	OpPollAdd     = 6
 	OpTimeout     = 11
@@ -49,16 +48,17 @@ type Completion struct {
 	Flags    uint32
 }
 
-// Timespec is struct __kernel_timespec: the same for programs of 32 and 64 bits.
+// Timespec is struct __kernel_timespec, which is the same in 32-bit and 64-bit
+// programs.
 type Timespec struct{ Sec, Nsec int64 }
 
-// NewTimespec returns what a timeout points at.
+// NewTimespec returns d for Timeout or Ring.Wait.
 func NewTimespec(d time.Duration) *Timespec {
 	return &Timespec{int64(d / time.Second), int64(d % time.Second)}
 }
 
-// Timeout returns an entry for OpTimeout or OpLinkTimeout. The caller keeps ts
-// alive until it is submitted.
+// Timeout returns an entry for OpTimeout or OpLinkTimeout. The caller must keep
+// ts alive until Submit has returned.
 func Timeout(op uint8, ts *Timespec, flags uint32, userData uint64) Entry {
 	return Entry{Op: op, FD: -1, Addr: uint64(uintptr(unsafe.Pointer(ts))), Len: 1, OpFlags: flags, UserData: userData}
 }
@@ -76,7 +76,7 @@ type params struct {
 	}
 }
 
-// Ring is an io_uring with few entries.
+// Ring is an io_uring with room for eight entries.
 type Ring struct {
 	fd      int
 	p       params
@@ -112,7 +112,7 @@ func New() (*Ring, error) {
 	return r, nil
 }
 
-// Close cancels what is under way.
+// Close cancels pending entries and frees the ring.
 func (r *Ring) Close() error {
 	for _, mem := range [][]byte{r.rings, r.entries} {
 		if err := unix.Munmap(mem); err != nil {
@@ -124,7 +124,7 @@ func (r *Ring) Close() error {
 
 func (r *Ring) word(off uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.rings[off])) }
 
-// Submit hands entries, at most eight, to the kernel.
+// Submit passes at most eight entries to the kernel.
 func (r *Ring) Submit(entries ...Entry) error {
 	tail := atomic.LoadUint32(r.word(r.p.sq.tail))
 	for _, e := range entries {
@@ -141,8 +141,9 @@ func (r *Ring) Submit(entries ...Entry) error {
 	return nil
 }
 
-// Wait waits for a completion. The timeout, unless it is nil, is relative or,
-// with EnterAbsTimer, a deadline; when it is over the error is a bare unix.ETIME.
+// Wait waits for a completion. The timeout may be nil. It is relative, or with
+// EnterAbsTimer a deadline. When it is over Wait returns unix.ETIME, not
+// wrapped.
 func (r *Ring) Wait(timeout *Timespec, flags uint32) (Completion, error) {
 	arg := struct {
 		sigmask           uint64
