@@ -1,6 +1,7 @@
-// Package canary holds guests that behave in one known way each. What the
-// harness must say of each is written down in behaviours.txtar; "make canary"
-// runs them all and compares. One alone: "vmtest run -tests tests/canary".
+// Package canary has guests that misbehave, each in one known way.
+// behaviours.txt lists what the harness must report of each. "make canary"
+// boots all of them and compares. To run a single one: "vmtest run -tests
+// tests/canary".
 package canary
 
 import (
@@ -10,8 +11,8 @@ import (
 	"time"
 )
 
-// inGuest skips a test on a developer's machine, which it would hurt or where it
-// would fail: only the guest's binaries lie in /tests.
+// inGuest skips a test on a developer's machine, where it would do harm or
+// fail. In a guest, test binaries are in /tests.
 func inGuest(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat("/tests/canary.test"); err != nil || os.Getuid() != 0 {
@@ -19,7 +20,7 @@ func inGuest(t *testing.T) {
 	}
 }
 
-// write writes text to a file of the kernel's in one call.
+// write writes text to a kernel file with one write().
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0); err != nil {
@@ -48,7 +49,7 @@ func TestExit(t *testing.T) {
 	os.Exit(0)
 }
 
-// TestSleepForEver is over its time.
+// TestSleepForEver exceeds its timeout.
 func TestSleepForEver(t *testing.T) {
 	inGuest(t)
 	time.Sleep(math.MaxInt64)

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lkdtm opens the file through which LKDTM is told to break the kernel.
+// lkdtm opens the file that triggers LKDTM, the kernel's own crash test.
 func lkdtm(t *testing.T) *os.File {
 	t.Helper()
 	err := unix.Mount("debugfs", "/sys/kernel/debug", "debugfs", 0, "")
@@ -24,7 +24,7 @@ func lkdtm(t *testing.T) *os.File {
 	return f
 }
 
-// provoke has LKDTM break the kernel in one of its ways.
+// provoke lets LKDTM break the kernel in one way.
 func provoke(t *testing.T, crash string) {
 	t.Helper()
 	if _, err := lkdtm(t).WriteString(crash); err != nil {
@@ -39,7 +39,7 @@ func TestWarn(t *testing.T) {
 }
 
 // TestSilencedWarn passes, while the kernel warns on a console that the test
-// has told to be quiet.
+// has silenced.
 func TestSilencedWarn(t *testing.T) {
 	inGuest(t)
 	write(t, "/sys/module/printk/parameters/ignore_loglevel", "N")
@@ -47,19 +47,20 @@ func TestSilencedWarn(t *testing.T) {
 	provoke(t, "WARNING")
 }
 
-// TestOops has the kernel write to a null pointer, which costs this process.
+// TestOops lets the kernel write to a null pointer, which kills the test's
+// process.
 func TestOops(t *testing.T) {
 	inGuest(t)
 	provoke(t, "EXCEPTION")
 }
 
-// TestKernelPanic makes the kernel panic by SysRq-C.
+// TestKernelPanic lets the kernel panic by SysRq-C.
 func TestKernelPanic(t *testing.T) {
 	inGuest(t)
 	write(t, "/proc/sysrq-trigger", "c")
 }
 
-// TestSoftLockup never gives its CPU back.
+// TestSoftLockup loops in the kernel and never gives up its CPU.
 func TestSoftLockup(t *testing.T) {
 	inGuest(t)
 	write(t, "/proc/sys/kernel/watchdog_thresh", "2")
@@ -67,7 +68,8 @@ func TestSoftLockup(t *testing.T) {
 	provoke(t, "SOFTLOCKUP")
 }
 
-// TestRCUStall does the same with the watchdog turned off: RCU notices.
+// TestRCUStall loops in the kernel with the soft lockup watchdog off, so that
+// RCU reports it.
 func TestRCUStall(t *testing.T) {
 	inGuest(t)
 	write(t, "/proc/sys/kernel/soft_watchdog", "0")
@@ -83,20 +85,21 @@ func TestHungTask(t *testing.T) {
 	provoke(t, "HUNG_TASK")
 }
 
-// TestHardHang turns the interrupts off on all CPUs for ever.
+// TestHardHang disables interrupts on all CPUs forever.
 func TestHardHang(t *testing.T) {
 	inGuest(t)
 	var waiting atomic.Int32
 	waiting.Store(int32(runtime.NumCPU()))
 	failed := make(chan error)
 	for cpu := range runtime.NumCPU() {
-		f := lkdtm(t) // its own: a write locks the file
+		f := lkdtm(t) // one for each CPU: a write locks the file
 		go func() {
 			runtime.LockOSThread()
 			var one unix.CPUSet
 			one.Set(cpu)
 			err := unix.SchedSetaffinity(0, &one)
-			// No lock: with one CPU gone nobody may be woken on the others.
+			// No lock: when one CPU is gone, the others cannot wake
+			// a waiter.
 			for waiting.Add(-1); waiting.Load() > 0; {
 			}
 			if err == nil {
@@ -108,7 +111,7 @@ func TestHardHang(t *testing.T) {
 	t.Fatal(<-failed)
 }
 
-// TestMemoryLeak has the kernel lose memory, and passes.
+// TestMemoryLeak lets the kernel leak memory, and passes.
 func TestMemoryLeak(t *testing.T) {
 	inGuest(t)
 	provoke(t, "MEMORY_LEAK")
@@ -130,7 +133,7 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 // TestOutOfSharedMemory fills memory that belongs to a file and is not counted
-// as the test's own: to the kernel, other processes look larger.
+// as the test's own, so that other processes look larger to the kernel.
 func TestOutOfSharedMemory(t *testing.T) {
 	inGuest(t)
 	fd, err := unix.MemfdCreate("canary", 0)
@@ -144,13 +147,13 @@ func TestOutOfSharedMemory(t *testing.T) {
 	}
 }
 
-// TestReset resets the machine, which the kernel does without a word of alarm.
+// TestReset resets the machine, which the kernel does without a message.
 func TestReset(t *testing.T) {
 	inGuest(t)
 	t.Fatal(unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART))
 }
 
-// TestPowerOff turns the machine off in good order.
+// TestPowerOff shuts the machine down normally.
 func TestPowerOff(t *testing.T) {
 	inGuest(t)
 	t.Fatal(unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))

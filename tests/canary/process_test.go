@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLoop keeps every CPU busy and cannot be asked to end.
+// TestLoop keeps every CPU busy and ignores the request to end.
 func TestLoop(t *testing.T) {
 	inGuest(t)
 	signal.Ignore(unix.SIGQUIT)
@@ -29,8 +29,9 @@ func TestLoop(t *testing.T) {
 	select {}
 }
 
-// TestForkBomb forks until the kernel refuses, and so do all of its children,
-// which it leaves behind. The limit is such that memory suffices for it.
+// TestForkBomb forks until the kernel refuses, as do all of its children, and
+// leaves them behind. The limit on processes leaves enough memory for all of
+// them.
 func TestForkBomb(t *testing.T) {
 	inGuest(t)
 	write(t, "/proc/sys/kernel/threads-max", "1000")
@@ -51,8 +52,8 @@ func TestForkBomb(t *testing.T) {
 	}
 }
 
-// bomb forks until it is refused, says so, and stays. It runs in a child of
-// fork, in which there is no Go runtime: system calls are all that it may do.
+// bomb forks until fork() fails, reports that, and stays. It runs in a child of
+// fork() without a Go runtime, so it may only make system calls.
 func bomb(refused uintptr) {
 	for {
 		if _, _, errno := unix.RawSyscall(unix.SYS_FORK, 0, 0, 0); errno != 0 {
@@ -66,7 +67,7 @@ func bomb(refused uintptr) {
 	}
 }
 
-// TestKillUinit kills the program that reports.
+// TestKillUinit kills uinit, which writes the records.
 func TestKillUinit(t *testing.T) {
 	inGuest(t)
 	if err := unix.Kill(os.Getppid(), unix.SIGKILL); err != nil {
@@ -75,8 +76,8 @@ func TestKillUinit(t *testing.T) {
 	time.Sleep(time.Hour)
 }
 
-// TestStopUinit stops the program that should end this test when its time is
-// over: only the host can.
+// TestStopUinit stops uinit, which should end this test at its timeout. Only
+// the host can end it then.
 func TestStopUinit(t *testing.T) {
 	inGuest(t)
 	if err := unix.Kill(os.Getppid(), unix.SIGSTOP); err != nil {
@@ -95,8 +96,8 @@ func TestOneLongLine(t *testing.T) {
 	}
 }
 
-// TestForgedLines fails, and claims in every place but the records' UART that
-// it passes.
+// TestForgedLines fails, but writes the lines of a pass everywhere except to
+// the records' UART.
 func TestForgedLines(t *testing.T) {
 	inGuest(t)
 	for _, path := range append(terminals(t, "/dev/ttyS1"), "/dev/kmsg", "/proc/self/fd/1") {
@@ -105,7 +106,7 @@ func TestForgedLines(t *testing.T) {
 	t.Error("this fails on purpose")
 }
 
-// TestForgedExit fails, but prints the result of a pass first and then ends its
+// TestForgedExit fails, but first prints the lines of a pass and then ends its
 // process before the failure can be printed.
 func TestForgedExit(t *testing.T) {
 	inGuest(t)
@@ -114,7 +115,7 @@ func TestForgedExit(t *testing.T) {
 	os.Exit(0)
 }
 
-// TestForgedRecords fails, and writes to every terminal the records of a pass.
+// TestForgedRecords fails, but writes the records of a pass to every terminal.
 func TestForgedRecords(t *testing.T) {
 	inGuest(t)
 	forged := forgedRecords(t)
@@ -124,8 +125,8 @@ func TestForgedRecords(t *testing.T) {
 	t.Error("this fails on purpose")
 }
 
-// TestForgedStream does what the one forger would do that can be believed: it
-// stops uinit, writes all the records that uinit would, and resets the machine.
+// TestForgedStream tries the only forgery that could be believed: it stops
+// uinit, writes all the records that uinit would write, and resets the machine.
 func TestForgedStream(t *testing.T) {
 	inGuest(t)
 	forged := forgedRecords(t)
@@ -137,7 +138,7 @@ func TestForgedStream(t *testing.T) {
 	t.Fatal(unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART))
 }
 
-// terminals are the devices of consoles and UARTs but the one named.
+// terminals returns the devices of consoles and UARTs, except the one named.
 func terminals(t *testing.T, but string) []string {
 	found, err := filepath.Glob("/dev/ttyS*")
 	if err != nil || len(found) == 0 {
@@ -152,8 +153,8 @@ func terminals(t *testing.T, but string) []string {
 	return paths
 }
 
-// claim writes text to path, if anything is there: of the four UARTs that the
-// kernel names two exist.
+// claim writes text to path if the device exists: the kernel names four UARTs,
+// and the machine has two.
 func claim(path, text string) {
 	if f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0); err == nil {
 		_, _ = f.WriteString(text)
@@ -161,10 +162,10 @@ func claim(path, text string) {
 	}
 }
 
-// forgedRecords goes on with the stream where uinit is, which has written
-// hello, the start of this test and one line of output.
+// forgedRecords continues the stream at the point where uinit is: it has
+// written hello, the start of this test and one line of output.
 func forgedRecords(t *testing.T) string {
-	time.Sleep(time.Second) // for uinit to come that far
+	time.Sleep(time.Second) // until uinit has written that
 	text, err := os.ReadFile("/etc/plan.json")
 	if err != nil {
 		t.Fatal(err)

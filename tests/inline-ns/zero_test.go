@@ -1,7 +1,7 @@
-// Package inlinens tests what the design inline-ns has alone: numbers in struct
-// clone_args itself, of which 0 cannot mean 0. It is planned for its series
-// only, and fails on a kernel without one. See package clone3 for what all
-// designs have.
+// Package inlinens tests what only the design inline-ns has: numbers in struct
+// clone_args itself, of which 0 cannot mean an offset of 0. It is planned for
+// the series inline-ns only, and has to fail on a kernel without a series.
+// Package clone3 tests what all designs share.
 package inlinens
 
 import (
@@ -24,15 +24,16 @@ func TestMain(m *testing.M) {
 	probe.Main(m, probe.Table{"nested": probe.Func(design.ReadNested)})
 }
 
-// inline makes two numbers the offsets of a new time namespace.
+// inline returns the arguments of a child in a new time namespace with these
+// two numbers.
 func inline(o timens.Offsets) *clone.Args {
 	args := design.NewTime()
 	args.Offsets = design.Inline(o)
 	return args
 }
 
-// zeros are offsets of which at least one is 0, and what becomes of them where
-// the children of the caller have the offsets Ahead.
+// zeros are offsets of which at least one is 0, and the offsets that the child
+// then has if those of the caller's children are Ahead.
 var zeros = []struct {
 	name      string
 	set, want timens.Offsets
@@ -44,7 +45,7 @@ var zeros = []struct {
 	{"nearly", timens.Offsets{Monotonic: -1}, timens.Offsets{Monotonic: -1, Boottime: timens.Ahead.Boottime}},
 }
 
-// In the initial namespace 0 is what it seems to be.
+// In the initial namespace an offset of 0 leaves the clock unshifted.
 func TestZeroIsZero(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, test := range zeros {
@@ -57,8 +58,9 @@ func TestZeroIsZero(t *testing.T) {
 	}
 }
 
-// Where the children of the caller have an offset, 0 does not undo it: this is
-// the price of a member that older callers do not have.
+// If the namespace for the caller's children has an offset, 0 does not remove
+// it: the child inherits it. This is because callers with an older, shorter
+// struct clone_args pass 0.
 func TestZeroInherits(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, test := range zeros {
@@ -71,7 +73,8 @@ func TestZeroInherits(t *testing.T) {
 	}
 }
 
-// Neither does it for a caller which is in a time namespace itself.
+// For a caller inside a time namespace, 0 does not remove the offset: the child
+// inherits it.
 func TestZeroInheritsNested(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, test := range append(zeros, struct {
@@ -89,7 +92,7 @@ func TestZeroInheritsNested(t *testing.T) {
 	}
 }
 
-// A caller that sets nothing needs nothing.
+// Setting one of the two offsets needs CAP_SYS_TIME; two zeros do not.
 func TestOneClockNeedsCapSysTime(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	err := osthread.Run(func() error {
@@ -106,7 +109,8 @@ func TestOneClockNeedsCapSysTime(t *testing.T) {
 	}
 }
 
-// One number is enough to be refused without a namespace, or for a thread.
+// One offset other than 0 is enough for EINVAL without CLONE_NEWTIME, or for a
+// thread.
 func TestOneClockRefusedWithoutNewTime(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, o := range []timens.Offsets{{Monotonic: 1}, {Boottime: 1}, {Monotonic: -1}, {Boottime: math.MinInt64}} {
@@ -120,8 +124,8 @@ func TestOneClockRefusedWithoutNewTime(t *testing.T) {
 	}
 }
 
-// The least number has no positive counterpart: who negates it to divide it has
-// lost. The rest of the line of numbers is a check of that check.
+// The range of each number is checked, including the least number, which has no
+// positive counterpart and cannot be negated.
 func TestOneClockRefusedRange(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, bad := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, 1 << 62, math.MaxInt64} {
@@ -132,7 +136,8 @@ func TestOneClockRefusedRange(t *testing.T) {
 	}
 }
 
-// A struct clone_args that ends between the two members has the first one.
+// If struct clone_args ends between the two members, the first one takes
+// effect.
 func TestFirstMemberAlone(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	launch := func(p *clone.Program) (*clone.Child, error) {

@@ -1,7 +1,7 @@
 // Package kselftest runs the kernel's own selftests of clone3() and of time
-// namespaces, which the harness builds from the tree of the kernel under test:
-// one test for each program, with its rows as subtests. A row that is skipped
-// fails: the guest has all that they ask for.
+// namespaces. The harness builds them from the tree of the kernel under test.
+// Each program is a test, and its rows are subtests. A skipped row fails,
+// because the guest has all that the programs need.
 package kselftest
 
 import (
@@ -19,13 +19,13 @@ import (
 // folder is wire.KselftestDir.
 const folder = "/kselftest"
 
-// programs are those of the kernel's tree that have a test here.
+// programs are the programs in the kernel's tree that have a test here.
 var programs = []string{
 	"clone3/clone3", "clone3/clone3_clear_sighand", "clone3/clone3_set_tid", "clone3/clone3_cap_checkpoint_restore",
 	"timens/clock_nanosleep", "timens/exec", "timens/futex", "timens/procfs", "timens/timens", "timens/timer", "timens/timerfd", "timens/vfork_exec",
 }
 
-// offsets are the programs of the series, one for each design.
+// offsets are the programs that the series add, one for each design.
 var offsets = []string{"clone3/clone3_timens_offset", "clone3/clone3_timens_offset_ns", "clone3/clone3_namespaces"}
 
 func TestClone3(t *testing.T)                     { run(t, "clone3/clone3") }
@@ -52,12 +52,12 @@ func TestClone3Offsets(t *testing.T) {
 		}
 	}
 	if len(there) != 1 {
-		t.Fatalf("the kernel's tree has %q of the selftests of offsets %q, want one", there, offsets)
+		t.Fatalf("the kernel's tree has the selftests of offsets %q, want one of %q", there, offsets)
 	}
 	run(t, there[0])
 }
 
-// TestNoneLeftOut fails when the kernel's tree has a program that nobody runs.
+// TestNoneLeftOut fails if the kernel's tree has a program without a test here.
 func TestNoneLeftOut(t *testing.T) {
 	need(t)
 	found, err := filepath.Glob(filepath.Join(folder, "*", "*"))
@@ -78,8 +78,8 @@ func TestNoneLeftOut(t *testing.T) {
 	}
 }
 
-// need skips on a developer's own machine, where no harness has built the
-// programs.
+// need skips a test on a developer's own machine, where the harness has not
+// built the programs.
 func need(t *testing.T) {
 	t.Helper()
 	if exe, err := os.Executable(); err == nil && filepath.Dir(exe) == "/tests" { // wire.TestDir: a guest
@@ -88,8 +88,8 @@ func need(t *testing.T) {
 	t.Skip("the selftests are built from a kernel's tree; `make vmtest RUN=kselftest` runs them")
 }
 
-// run runs one program and makes its rows subtests. The program says how it
-// ended a second time, by its exit status, which must agree.
+// run runs one program and makes its rows subtests. The program's exit status
+// must agree with its rows.
 func run(t *testing.T, program string) {
 	need(t)
 	path := filepath.Join(folder, program)
@@ -124,7 +124,7 @@ func run(t *testing.T, program string) {
 	}
 }
 
-// name is a row's as a subtest.
+// name returns the subtest's name for a row.
 func name(row ktap.Row) string {
 	if row.Name == "" {
 		return row.Skip

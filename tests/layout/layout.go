@@ -1,6 +1,7 @@
-// Package layout tells the host how the tests lay out what clone3() takes, for it
-// to be compared with the kernel: a test that writes a member to another place
-// than the kernel reads it from proves nothing.
+// Package layout tells the host how the tests lay out the arguments of
+// clone3(), so that it can compare them with the kernel's debug information. A
+// test that writes a member to another place than the kernel reads proves
+// nothing.
 package layout
 
 import (
@@ -36,26 +37,27 @@ func Of(name string) []wire.Layout {
 	return []wire.Layout{args}
 }
 
-// structure is the layout of a Go structure; a pair is the kernel's name of a member and
-// ours. size is the kernel's: ours may go on behind it.
+// structure returns the layout of a Go structure. Each pair is the kernel's
+// name of a member and ours. size is the kernel's; ours may have more behind
+// it.
 func structure(name string, in any, size int64, pairs ...string) wire.Layout {
 	l := wire.Layout{Name: name, Size: size}
 	for _, pair := range pairs {
 		var kernels, ours string
 		if _, err := fmt.Sscan(pair, &kernels, &ours); err != nil {
-			panic(pair) // it is written above
+			panic(pair) // a mistake in the pairs above
 		}
 		f := field(in, ours)
 		m := wire.Member{Name: kernels, Offset: int64(f.Offset), Size: int64(f.Type.Size())}
 		if f.Type.Kind() == reflect.Pointer {
-			m.Size = 8 // with what a 32-bit program leaves free behind it
+			m.Size = 8 // a pointer, which a 32-bit program pads to 64 bits
 		}
 		l.Members = append(l.Members, m)
 	}
 	return l
 }
 
-// field is one that there is.
+// field returns a field that must exist.
 func field(in any, name string) reflect.StructField {
 	f, ok := reflect.TypeOf(in).FieldByName(name)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// No member is forgotten: without holes they make the whole structure.
+// The members of each structure cover it without gaps, so none is missing.
 func TestOf(t *testing.T) {
 	for of, structs := range map[string]int{"timens-offset": 2, "inline-ns": 1, "namespaces": 2, wire.NoDesign: 1} {
 		all := Of(of)
@@ -22,7 +22,7 @@ func TestOf(t *testing.T) {
 				at += m.Size
 			}
 			if at != l.Size {
-				t.Errorf("%s: the members of struct %s end at %d, it at %d", of, l.Name, at, l.Size)
+				t.Errorf("%s: the members of struct %s end at %d, the structure at %d", of, l.Name, at, l.Size)
 			}
 		}
 	}

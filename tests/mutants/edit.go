@@ -7,16 +7,16 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// edit replaces lines of one kernel file. It is found by its text and not by
-// line numbers, so that it survives what others change around it.
+// edit replaces lines of one kernel file. The place is given by its text, not
+// by line numbers, so that the edit still applies when other lines change.
 type edit struct {
 	file     string
 	within   string // part of the first line of the function that holds it; "" is the whole file
 	old, new string // whole lines
 }
 
-// parseEdit reads the lines of a hunk: those that begin with "-" are replaced
-// by those that begin with "+", the others are there to be found.
+// parseEdit reads the lines of a hunk. Those that begin with "-" are replaced
+// by those that begin with "+"; lines that begin with a space are context.
 func parseEdit(file, within string, lines []string) (edit, error) {
 	e := edit{file: file, within: within}
 	for len(lines) > 0 && lines[len(lines)-1] == "" {
@@ -36,19 +36,19 @@ func parseEdit(file, within string, lines []string) (edit, error) {
 			e.old += text
 			e.new += text
 		default:
-			return edit{}, fmt.Errorf("%q begins with none of \"-\", \"+\" and a space", line)
+			return edit{}, fmt.Errorf("%q does not begin with \"-\", \"+\" or a space", line)
 		}
 	}
 	if e.old == e.new {
 		return edit{}, fmt.Errorf("a hunk of %s changes nothing", file)
 	}
 	if e.old == "" {
-		return edit{}, fmt.Errorf("a hunk of %s says not where its lines go", file)
+		return edit{}, fmt.Errorf("a hunk of %s has no line that says where it belongs", file)
 	}
 	return e, nil
 }
 
-// apply returns text with the edit made. What is replaced must be there exactly
+// apply returns text with the edit made. The old lines must be there exactly
 // once.
 func (e edit) apply(text string) (string, error) {
 	begin, end := 0, len(text)
@@ -58,7 +58,8 @@ func (e edit) apply(text string) (string, error) {
 			return "", fmt.Errorf("%s: %w", e.file, err)
 		}
 	}
-	// With the end of the line before it, old begins at the beginning of a line.
+	// Starting with the end of the line before, old matches whole lines
+	// only.
 	part := "\n" + text[begin:end]
 	if n := strings.Count(part, "\n"+e.old); n != 1 {
 		return "", fmt.Errorf("%s: these lines are there %d times, not once:\n%s", strings.TrimSpace(e.file+" "+e.within), n, e.old)
@@ -66,9 +67,9 @@ func (e edit) apply(text string) (string, error) {
 	return text[:begin] + strings.Replace(part, "\n"+e.old, "\n"+e.new, 1)[1:] + text[end:], nil
 }
 
-// function finds the definition, of a function or of data, whose first line
-// holds a string. In the kernel it begins in the first column, and so does the
-// brace that ends it.
+// function finds the definition of a function or of data whose first line
+// contains a string. In kernel code it begins in the first column, and so does
+// its closing brace.
 func function(text, holds string) (begin, end int, err error) {
 	at, found := 0, 0
 	for line := range strings.Lines(text) {
@@ -79,7 +80,7 @@ func function(text, holds string) (begin, end int, err error) {
 		at += len(line)
 	}
 	if found != 1 {
-		return 0, 0, fmt.Errorf("%d definitions begin with a line that holds %q, not one", found, holds)
+		return 0, 0, fmt.Errorf("the first line of %d definitions has %q, want exactly one", found, holds)
 	}
 	length := strings.Index(text[begin:], "\n}")
 	if length < 0 {
@@ -88,14 +89,14 @@ func function(text, holds string) (begin, end int, err error) {
 	return begin, begin + length + 1, nil
 }
 
-// defines reports whether what text begins with is a definition and not only a
-// declaration.
+// defines reports whether text begins with a definition, and not with a
+// declaration only.
 func defines(text string) bool {
 	at := strings.IndexAny(text, ";{")
 	return at >= 0 && text[at] == '{'
 }
 
-// patch is what the edits come to on files with the given texts.
+// patch returns the edits as a patch of files with the given texts.
 func (m mutant) patch(texts map[string][]byte) ([]byte, error) {
 	changed := make(map[string]string)
 	var files []string

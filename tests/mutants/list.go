@@ -10,29 +10,29 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// mutant is a small wrong edit of one kernel, which a test has to notice.
+// mutant is a small wrong edit of a kernel that a test must notice.
 type mutant struct {
-	series string // that it is an edit on top of
+	series string // series on top of which it is an edit
 	name   string // unique in its series
 	seen   string // what a user would see
 	run    string // -run regular expression of the tests that are likely to notice
-	tests  string // -tests folders of these; "" is those of every run
-	// equivalent is why no test can notice; "" where one has to.
+	tests  string // -tests folders; "" means those of every run
+	// equivalent is the reason why no test can notice; "" if one must.
 	equivalent string
 	edits      []edit
 }
 
 func (m mutant) String() string { return m.series + "/" + m.name }
 
-// loadLists reads all lists of a folder. Every series of a list has all its
-// mutants.
+// loadLists reads all lists of a folder. A list that names several series adds
+// its mutants to each.
 func loadLists(dir string) ([]mutant, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err != nil {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s holds no list", dir)
+		return nil, fmt.Errorf("%s has no list", dir)
 	}
 	var all []mutant
 	for _, file := range files {
@@ -57,8 +57,8 @@ func loadLists(dir string) ([]mutant, error) {
 	return all, nil
 }
 
-// parseList reads one list. The archive's comment has a line "series" with the
-// names of one or more; each of its files is a mutant.
+// parseList reads one list. A line "series" in the archive's comment names one
+// or more series. Each file of the archive is a mutant.
 func parseList(a *txtar.Archive) ([]mutant, error) {
 	var series []string
 	for line := range strings.Lines(string(a.Comment)) {
@@ -88,7 +88,7 @@ func parseList(a *txtar.Archive) ([]mutant, error) {
 
 var nameRE = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// parseMutant reads the members, a line each, and the hunks after them. A hunk
+// parseMutant reads the members, one a line, and the hunks after them. A hunk
 // begins with "@@ FILE" or "@@ FILE FUNCTION".
 func parseMutant(f txtar.File) (mutant, error) {
 	m := mutant{name: f.Name}
@@ -113,7 +113,7 @@ func parseMutant(f txtar.File) (mutant, error) {
 		}
 	}
 	if m.seen == "" || m.run == "" {
-		return mutant{}, fmt.Errorf("lacks what is seen or what to run")
+		return mutant{}, fmt.Errorf("lacks a line seen or run")
 	}
 	if _, err := regexp.Compile(m.run); err != nil {
 		return mutant{}, err

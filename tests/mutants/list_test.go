@@ -58,12 +58,13 @@ func TestListRefused(t *testing.T) {
 		"another line":     strings.Replace(good, "-a\n", "-a\n*b\n", 1),
 	} {
 		if all, err := parseList(txtar.Parse([]byte(bad))); err == nil {
-			t.Errorf("%s: %q was taken for %v", name, bad, all)
+			t.Errorf("%s: %q was accepted as %v", name, bad, all)
 		}
 	}
 }
 
-// The README has a row for every mutant, as make mutants UPDATE=yes writes it.
+// The README must have a row for every mutant, as make mutants UPDATE=yes
+// writes it.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile(readmeHere)
 	if err != nil {
@@ -81,7 +82,7 @@ func TestReadme(t *testing.T) {
 	for _, m := range all {
 		caught, ok := last[m.String()]
 		if !ok {
-			t.Errorf("nobody knows what catches %v; make mutants RUN='^%v$' UPDATE=yes", m, m)
+			t.Errorf("it is not known what catches %v; run make mutants RUN='^%v$' UPDATE=yes", m, m)
 		}
 		if m.equivalent != "" && caught != "nothing: "+m.equivalent {
 			t.Errorf("%s says that %v is caught by %s", readmeHere, m, caught)

@@ -1,6 +1,6 @@
-// Mutants shows that the tests notice what they are there to notice: it makes
-// small wrong edits to kernels, one at a time, builds and boots each, and says
-// which tests caught it. It ends with 1 if one survives. Run it by "make mutants".
+// Mutants shows that the tests notice what they should: it makes small wrong
+// edits to kernels, one at a time, builds and boots each, and reports which
+// tests caught it. It exits with 1 if one survives. Run it by "make mutants".
 package main
 
 import (
@@ -45,8 +45,8 @@ func main() {
 	flag.StringVar(&o.series, "series", "", "only mutants of these `NAMES`, separated by commas")
 	run := flag.String("run", "", "only mutants whose series/name matches `REGEXP`")
 	flag.BoolVar(&o.check, "n", false, "only check that each can be applied")
-	flag.BoolVar(&o.all, "all", false, "run all tests in both lanes, not first those that are likely to notice")
-	flag.IntVar(&o.jobs, "j", 2, "`NUMBER` of mutants at a time: the kernels of one series are built one after the other, and one can boot meanwhile")
+	flag.BoolVar(&o.all, "all", false, "run all tests in both lanes at once, not the likely ones first")
+	flag.IntVar(&o.jobs, "j", 2, "`NUMBER` of mutants at a time; kernels of one series are built one after the other, while others boot")
 	flag.BoolVar(&o.update, "update", false, "store what caught each in "+readmeFile)
 	flag.Parse()
 	var err error
@@ -59,14 +59,14 @@ func main() {
 	}
 }
 
-// Paths from the folder of the module, which this program is run in.
+// Paths relative to the module's folder, in which this program runs.
 const (
 	listFolder    = "tests/mutants/list"
 	patchesFolder = "kernel/patches"
 	resultsFolder = "bin/mutants"
 )
 
-// mutate is the whole story: read the lists, make patches of them, run each.
+// mutate reads the lists, makes patches of them, and runs each.
 func mutate(ctx context.Context, o options) error {
 	listed, err := loadLists(listFolder)
 	if err != nil {
@@ -101,8 +101,8 @@ func mutate(ctx context.Context, o options) error {
 	return summary(results)
 }
 
-// makePatches turns every mutant into a patch on top of its series. All that
-// cannot be applied are in the error.
+// makePatches turns every mutant into a patch on top of its series. The error
+// lists all that do not apply.
 func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, error) {
 	base, err := source.Spec{}.Fetch(ctx, h)
 	if err != nil {
@@ -144,7 +144,7 @@ func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, erro
 	return patches, errors.Join(errs...)
 }
 
-// summary prints the table and returns what is wrong with it.
+// summary prints the table and returns what is wrong with the results.
 func summary(results []result) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	var wrong []error
@@ -164,12 +164,12 @@ func summary(results []result) error {
 	return errors.Join(wrong...)
 }
 
-// say tells the person who waits what has happened.
+// say prints progress.
 func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "mutants: "+format+"\n", args...)
 }
 
-// reporter is a host.Reporter.
+// reporter is a host.Reporter that prints progress.
 type reporter struct{}
 
 func (reporter) Step(format string, args ...any) { say(format, args...) }

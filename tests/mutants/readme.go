@@ -12,11 +12,11 @@ const (
 	tableEnd   = "<!-- end -->\n"
 )
 
-// unknown is what a row says of a mutant that has not been run.
+// unknown is what a row shows for a mutant that has not been run.
 const unknown = "?"
 
-// updateReadme stores results in the tables. Mutants that were not run keep
-// what the tables say of them.
+// updateReadme stores results in the tables. Rows of mutants that were not run
+// stay as they are.
 func updateReadme(all []mutant, results []result) error {
 	text, err := os.ReadFile(readmeFile)
 	if err != nil {
@@ -49,7 +49,8 @@ func splitReadme(text string) (before, tables, after string, err error) {
 	return before, tables, after, nil
 }
 
-// formatTables is a table for each series; last says what caught each mutant.
+// formatTables returns a table for each series. last has what caught each
+// mutant.
 func formatTables(all []mutant, last map[string]string) string {
 	var b strings.Builder
 	for i, m := range all {

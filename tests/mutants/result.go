@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// result is what became of a mutant.
+// result is the outcome of a mutant.
 type result struct {
 	mutant
 	caught []string // package.Test, in the plan's order
-	wrong  error    // why it is not as it should be; nil when it is
+	wrong  error    // what is wrong with the outcome, or nil
 }
 
 // says is the result in words that follow the mutant's name, with at most n
@@ -36,7 +36,7 @@ func shortened(names []string, n int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
 }
 
-// report is what of report.json says who noticed.
+// report is the part of report.json that says which tests noticed.
 type report struct {
 	Verdict  string
 	Findings []struct{ Text string }
@@ -67,8 +67,8 @@ func (r report) headline() string {
 	return line
 }
 
-// noticed names the tests that were not as expected, or during which the kernel
-// complained. One that never started has noticed nothing.
+// noticed returns the tests that were not as expected, or during which the
+// kernel complained. A test that never started has noticed nothing.
 func (r report) noticed() []string {
 	var names []string
 	add := func(name string) {

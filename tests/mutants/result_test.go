@@ -12,8 +12,8 @@ import (
 	"timens-vmtest/internal/host"
 )
 
-// A report of two lanes, of which one has a test that is as expected although
-// it fails, one that does not, one that never started, and two splats.
+// A report of two lanes: one test fails as expected, one fails unexpectedly,
+// one never started, and there are two splats.
 const noticedReport = `{"verdict": "fail", "findings": [{"text": "p.TestB: fail\nmore"}], "lanes": [
 	{"lane": "real", "splats": [{"text": "WARNING", "test": "p.TestC"}, {"text": "known", "test": "p.TestA", "allowed": "reason"}, {"text": "late"}],
 	 "tests": [{"package": "p", "name": "TestA", "status": "fail", "expected": "fail"},
@@ -51,10 +51,10 @@ func TestJudge(t *testing.T) {
 		{plain, "fail", some, ""},
 		{plain, "pass", nil, "survives"},
 		{plain, "build", nil, "does not build"},
-		{plain, "fail", nil, "is named by no test"}, // the guest did not come up
+		{plain, "fail", nil, "failed, but no test caught it"}, // the guest did not boot
 		{equivalent, "pass", nil, ""},
 		{equivalent, "fail", some, "is not equivalent"},
-		{equivalent, "fail", nil, "is named by no test"},
+		{equivalent, "fail", nil, "failed, but no test caught it"},
 		{equivalent, "build", nil, "does not build"},
 	} {
 		got := ""
@@ -75,10 +75,10 @@ func TestAnswersAreKept(t *testing.T) {
 	for _, c := range []struct {
 		r     runner
 		about string
-		err   error // of the one who is asked
+		err   error // what ask returns
 		want  string
 	}{
-		{r, "a", survives, "asked"}, // and is not kept
+		{r, "a", survives, "asked"}, // an error is not kept
 		{r, "a", nil, "asked"},
 		{r, "a", nil, "kept"},
 		{r, "b", nil, "asked"},

@@ -22,9 +22,9 @@ import (
 
 // runner runs bin/vmtest, as a person would, once or twice for each mutant.
 type runner struct {
-	host  host.Host // its cache keeps what came of each
-	all   bool      // run all tests at once
-	tests string    // digest of all that the guest and the judge are made of
+	host  host.Host // its cache remembers the outcomes
+	all   bool      // run all tests from the start
+	tests string    // digest of the sources of the guest and the judge
 	began time.Time
 }
 
@@ -35,15 +35,16 @@ func newRunner(h host.Host, all bool) (runner, error) {
 
 func (r runner) elapsed() time.Duration { return time.Since(r.began).Round(time.Second) }
 
-// The two ways of running the tests: those that are likely to notice where
-// waits cost nothing, and all there are, which alone can say that nobody does.
+// The two ways of running the tests: first those that are likely to notice, in
+// the virtual lane, where waits cost nothing; then all, because only that shows
+// that no test notices.
 var (
 	someTests = []string{"-lane", "virtual"}
 	allTests  = []string{"-lane", "both"}
 )
 
-// baseline makes sure that without a mutant all is as expected. Otherwise it
-// would mean nothing that a test fails with one.
+// baseline makes sure that without a mutant all tests are as expected.
+// Otherwise a failure with a mutant would mean nothing.
 func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
 	_, err := r.answer(ctx, []string{series}, func() ([]string, error) {
@@ -57,13 +58,14 @@ func (r runner) baseline(ctx context.Context, series string) error {
 	return err
 }
 
-// answer is what ask says, or said to an earlier run with the same tests.
+// answer returns what ask returns, or returned in an earlier run with the same
+// tests.
 func (r runner) answer(ctx context.Context, about []string, ask func() ([]string, error)) ([]string, error) {
 	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 1 %q %q", r.tests, about), ask)
 }
 
-// runAll runs mutants, which are sorted by series, some at a time, and returns
-// what came of those that were run.
+// runAll runs mutants, which are sorted by series, several at a time, and
+// returns the results of those that ran.
 func (r runner) runAll(ctx context.Context, all []mutant, patches [][]byte, jobs int) ([]result, error) {
 	results := make([]result, len(all))
 	var done atomic.Int64
@@ -82,7 +84,7 @@ func (r runner) runAll(ctx context.Context, all []mutant, patches [][]byte, jobs
 				began := time.Now()
 				res := r.run(ctx, all[i], patches[i])
 				if ctx.Err() != nil {
-					return errors.New("interrupted; what has been answered is remembered")
+					return errors.New("interrupted; the finished mutants are remembered")
 				}
 				results[i] = res
 				say("%d/%d %v %s (%.0f s, %v in all)", done.Add(1), len(all), all[i], results[i].says(3), time.Since(began).Seconds(), r.elapsed())
@@ -101,7 +103,8 @@ func ran(results []result) []result {
 	return slices.DeleteFunc(results, func(r result) bool { return r.name == "" })
 }
 
-// run runs the tests that are likely to notice a mutant, and all if none does.
+// run runs the tests that are likely to notice a mutant, and all tests if none
+// of them does.
 func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all)}
 	caught, err := r.answer(ctx, about, func() (caught []string, err error) {
@@ -119,7 +122,8 @@ func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 	return result{mutant: m, caught: caught, wrong: err}
 }
 
-// ways are flags for runs of a mutant, in order, until one is noticed.
+// ways are the flags for runs of a mutant, which are tried until a test
+// notices.
 func (r runner) ways(m mutant) [][]string {
 	ways := [][]string{allTests}
 	likely := append([]string{"-run", m.run}, someTests...)
@@ -133,13 +137,13 @@ func (r runner) ways(m mutant) [][]string {
 	return append([][]string{likely}, ways...)
 }
 
-// judge returns what is wrong with a mutant, given its last run.
+// judge returns what is wrong with a mutant, from its last run.
 func (m mutant) judge(rep report, caught []string) error {
 	switch {
 	case rep.Verdict == "build":
 		return errors.New("does not build: " + rep.headline())
 	case len(caught) > 0 && m.equivalent != "":
-		return errors.New("is not equivalent, it is caught by " + shortened(caught, 3))
+		return errors.New("is not equivalent: it is caught by " + shortened(caught, 3))
 	case len(caught) > 0:
 		return nil
 	case rep.Verdict == "pass" && m.equivalent != "":
@@ -147,11 +151,11 @@ func (m mutant) judge(rep report, caught []string) error {
 	case rep.Verdict == "pass":
 		return errors.New("survives")
 	}
-	return errors.New("is named by no test: " + rep.headline())
+	return errors.New("failed, but no test caught it: " + rep.headline())
 }
 
-// boot runs some tests on a mutant. Its kernel is of no use to anybody else, so
-// the cache does not keep it.
+// boot runs tests on a mutant. The cache does not keep its kernel, which nobody
+// else needs.
 func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string) (report, error) {
 	dir := filepath.Join(resultsFolder, m.series, m.name)
 	if err := os.RemoveAll(dir); err != nil {
@@ -167,7 +171,7 @@ func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string
 	return vmtest(ctx, dir, append([]string{"-series", m.series, "-patch", file, "-forget"}, flags...))
 }
 
-// vmtest runs "vmtest run" and reads its report. What it prints is kept.
+// vmtest runs "vmtest run", keeps what it prints, and reads its report.
 func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
 	cmd := exec.CommandContext(ctx, "bin/vmtest", append([]string{"run", "-results", dir}, flags...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -194,8 +198,8 @@ func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
 	return rep, nil
 }
 
-// digestOf is equal when all files below the folders are. Mutants and canaries
-// go into no guest of ours.
+// digestOf returns a digest of all files below the folders, except mutants and
+// canaries, which are in no other guest.
 func digestOf(folders ...string) (string, error) {
 	h := sha256.New()
 	for _, folder := range folders {

@@ -12,9 +12,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Every size is either right or refused, and so is every byte that the kernel
-// does not know. A call that is right comes to what there is to say about a user
-// namespace too many, which costs no child.
+// Every size is either accepted or refused as the rules say, and so is every
+// byte that the kernel does not know. An accepted call fails with ENOSPC for
+// its user namespace, so no child is made.
 func TestEverySize(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	noUserNamespaces(t)
@@ -51,7 +51,7 @@ func TestEverySize(t *testing.T) {
 	}
 }
 
-// noUserNamespaces allows nobody one until the test ends.
+// noUserNamespaces sets the limit of user namespaces to 0 until the test ends.
 func noUserNamespaces(t *testing.T) {
 	t.Helper()
 	const file = "/proc/sys/user/max_user_namespaces"

@@ -1,6 +1,7 @@
-// Package namespaces tests what the design namespaces has alone: a pointer to
-// an extensible structure. It is planned for its series only, and fails on a
-// kernel without one. See package clone3 for what all designs have.
+// Package namespaces tests what only the design namespaces has: a pointer to an
+// extensible structure. It is planned for the series namespaces only, and has
+// to fail on a kernel without a series. Package clone3 tests what all designs
+// share.
 package namespaces
 
 import (
@@ -26,17 +27,17 @@ func TestMain(m *testing.M) {
 	probe.Main(m, probe.Table{"nested": probe.Func(design.ReadNested)})
 }
 
-// version0 is the size of struct clone_namespaces when it was published.
+// version0 is the size of struct clone_namespaces in its first version.
 const version0 = unsafe.Sizeof(design.Struct{})
 
-// asBytes is the structure as memory.
+// asBytes returns the structure as bytes.
 func asBytes(o timens.Offsets) []byte {
 	b := binary.NativeEndian.AppendUint64(nil, uint64(o.Monotonic))
 	return binary.NativeEndian.AppendUint64(b, uint64(o.Boottime))
 }
 
-// pointer makes a structure, which may be none, and a size, which need not fit,
-// the offsets of a new time namespace.
+// pointer returns the arguments of a child in a new time namespace with a
+// pointer to a structure, which may be nil, and a size, which may be wrong.
 func pointer(first *byte, size uint64) *clone.Args {
 	args := design.NewTime()
 	args.Refer(unsafe.Pointer(first), size)
@@ -50,7 +51,8 @@ func measure(t *testing.T, args *clone.Args, want timens.Offsets) {
 	}
 }
 
-// Of what the kernel does not know, only zeros are taken.
+// A structure of any valid size is accepted if all that the kernel does not
+// know is zero.
 func TestSizes(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, size := range []int{16, 17, 23, 24, 32, 256, timens.PageSize - 1, timens.PageSize} {
@@ -62,7 +64,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// A structure is neither smaller than its first version nor larger than a page.
+// A structure smaller than its first version or larger than a page is refused.
 func TestSizesRefused(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	mem := make([]byte, 2*timens.PageSize)
@@ -81,7 +83,7 @@ func TestSizesRefused(t *testing.T) {
 	}
 }
 
-// A size needs a structure.
+// A size without a structure is refused.
 func TestSizeWithoutPointer(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, size := range []uint64{1, 16, timens.PageSize, timens.PageSize + 1, math.MaxUint64} {
@@ -89,7 +91,8 @@ func TestSizeWithoutPointer(t *testing.T) {
 	}
 }
 
-// What the kernel does not know must not be asked of it, wherever it stands.
+// A byte of the structure that the kernel does not know is refused unless it is
+// zero, wherever it is.
 func TestUnknownMembers(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, at := range []int{16, 17, 23, 24, 255, timens.PageSize - 1} {
@@ -99,7 +102,7 @@ func TestUnknownMembers(t *testing.T) {
 				copy(mem, asBytes(timens.Across))
 				probe := pointer(&mem[0], uint64(size))
 				probe.Flags = 0
-				design.Refuse(t, probe, unix.EINVAL) // the size is known
+				design.Refuse(t, probe, unix.EINVAL) // the size is accepted
 				mem[at] = 0x80
 				design.Refuse(t, probe, unix.E2BIG)
 				design.Refuse(t, pointer(&mem[0], uint64(size)), unix.E2BIG)
@@ -108,8 +111,9 @@ func TestUnknownMembers(t *testing.T) {
 	}
 }
 
-// User space finds out by the error, and without any child, whether a member is
-// known: without CLONE_NEWTIME there is no other answer than these two.
+// User space can find out which members the kernel knows without making a
+// child: without CLONE_NEWTIME a known one gives EINVAL and an unknown one
+// E2BIG.
 func TestUnknownMembersWithoutNewTime(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for word, want := range map[uint64]unix.Errno{0: unix.EINVAL, 1: unix.E2BIG} {
@@ -122,7 +126,7 @@ func TestUnknownMembersWithoutNewTime(t *testing.T) {
 	}
 }
 
-// Behind the size that the caller gives nothing is read.
+// Bytes beyond the size that the caller gives are ignored.
 func TestBeyondSizeIgnored(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	mem := binary.NativeEndian.AppendUint64(asBytes(timens.Across), math.MaxUint64)
@@ -143,9 +147,9 @@ func TestUnreadable(t *testing.T) {
 		{"all", page, 16},
 		{"second member", page - 8, 16},
 		{"last byte", page - 15, 16},
-		{"first byte behind what is known", page - 16, 17},
-		{"all behind what is known", page - 16, page},
-		{"last byte behind what is known", page - 24, 25},
+		{"first byte beyond the known members", page - 16, 17},
+		{"all bytes beyond the known members", page - 16, page},
+		{"last byte beyond the known members", page - 24, 25},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -159,14 +163,15 @@ func TestUnreadable(t *testing.T) {
 	})
 }
 
-// The kernel reads what it was given and not a byte more, and writes nothing.
+// The kernel reads exactly the structure at the end of a page, and writes
+// nothing to it.
 func TestReadOnlyAtEndOfPage(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, asBytes(timens.Across)...)
 	measure(t, pointer(&mem[timens.PageSize-version0], uint64(version0)), timens.Across)
 }
 
-// It need not be aligned either.
+// The structure need not be aligned.
 func TestUnaligned(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for shift := 1; shift < 8; shift++ {
@@ -175,8 +180,8 @@ func TestUnaligned(t *testing.T) {
 	}
 }
 
-// A structure sets both clocks: 0 is an offset like any other, and brings back
-// the initial clock.
+// A structure sets both clocks: an offset of 0 leaves the clock at that of the
+// initial namespace, even if the caller's children would inherit an offset.
 func TestZeroIsZero(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, want := range []timens.Offsets{{}, {Monotonic: timens.Behind.Monotonic}, {Boottime: timens.Behind.Boottime}} {
@@ -189,7 +194,8 @@ func TestZeroIsZero(t *testing.T) {
 	}
 }
 
-// So does 0 for a caller that is in a time namespace itself.
+// For a caller inside a time namespace, an offset of 0 sets the child's clock
+// to that of the initial namespace.
 func TestZeroIsZeroNested(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	p := timens.NewProgram(t)
@@ -199,7 +205,7 @@ func TestZeroIsZeroNested(t *testing.T) {
 	}
 }
 
-// To set a clock to what it is anyway needs all that setting it needs.
+// Setting an offset that the child would have anyway needs CAP_SYS_TIME, too.
 func TestZeroIsAnOffset(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	zero := design.Namespaces.Args(timens.Offsets{})
@@ -221,8 +227,8 @@ func TestZeroIsAnOffset(t *testing.T) {
 	}
 }
 
-// The least number has no positive counterpart: who negates it to divide it has
-// lost.
+// The least number as an offset is refused with ERANGE. It has no positive
+// counterpart and cannot be negated.
 func TestOneClockRefusedRange(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, bad := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, 1 << 62, math.MaxInt64} {
@@ -233,7 +239,8 @@ func TestOneClockRefusedRange(t *testing.T) {
 	}
 }
 
-// A pointer that is cut off by the size of struct clone_args has no size.
+// If struct clone_args ends between the two members, the pointer has no size
+// and is refused.
 func TestFirstMemberAlone(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	design.RefuseSize(t, design.Namespaces.Args(timens.Across), clone.SizeVer2+8, unix.EINVAL)

@@ -1,6 +1,7 @@
-// Package timensoffset tests what the design timens-offset has alone: an array
-// of clocks and their offsets. It is planned for its series only, and fails on
-// a kernel without one. See package clone3 for what all designs have.
+// Package timensoffset tests what only the design timens-offset has: an array
+// of clocks and their offsets. It is planned for the series timens-offset only,
+// and has to fail on a kernel without a series. Package clone3 tests what all
+// designs share.
 package timensoffset
 
 import (
@@ -17,12 +18,13 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// array makes a list of elements the offsets of a new time namespace.
+// array returns the arguments of a child in a new time namespace with these
+// elements.
 func array(list ...design.Element) *clone.Args {
 	return pointer(&list[0], uint64(len(list)))
 }
 
-// pointer is array with a pointer and a number that need not fit.
+// pointer is array with a pointer and a number that may not fit each other.
 func pointer(first *design.Element, count uint64) *clone.Args {
 	args := design.NewTime()
 	args.Refer(unsafe.Pointer(first), count)
@@ -31,7 +33,7 @@ func pointer(first *design.Element, count uint64) *clone.Args {
 
 func second(id clock.ID) design.Element { return design.NewElement(id, time.Second) }
 
-// The order of the elements means nothing.
+// The elements of the array may have any order.
 func TestEitherOrder(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	list := design.Elements(timens.Across)
@@ -41,7 +43,7 @@ func TestEitherOrder(t *testing.T) {
 	}
 }
 
-// A clock that is left out has the offset that any other child would have.
+// A clock that is not in the array inherits its offset.
 func TestOneClock(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	tests := []struct {
@@ -71,8 +73,8 @@ func TestOneClock(t *testing.T) {
 	}
 }
 
-// The kernel reads the elements and not a byte more, wherever they are, and
-// writes nothing.
+// The kernel reads exactly the elements, at any address, and writes nothing to
+// them.
 func TestAnyMemory(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	list := clone.Bytes(design.Elements(timens.Across)...)

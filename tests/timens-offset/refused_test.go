@@ -16,11 +16,12 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// secMax is the kernel's KTIME_SEC_MAX, the largest offset. A clock may come to
-// half of it.
+// secMax is the kernel's KTIME_SEC_MAX, the largest offset. A clock may be set
+// to at most half of it.
 const secMax = (1<<63 - 1) / int64(time.Second)
 
-// There are at most as many elements as clocks, and a pointer has its number.
+// An array with more elements than there are clocks is refused, and so is a
+// pointer without a number or a number without a pointer.
 func TestCountRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	three := append(design.Elements(timens.Ahead), second(clock.Boottime))
@@ -42,7 +43,8 @@ func TestCountRefused(t *testing.T) {
 	}
 }
 
-// Clocks without an offset of their own are refused, and so is what is none.
+// A clock that has no offset of its own is refused, and so is an ID that is no
+// clock.
 func TestClockRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for _, id := range []clock.ID{
@@ -56,7 +58,7 @@ func TestClockRefused(t *testing.T) {
 	}
 }
 
-// Which of two offsets of one clock is meant cannot be known.
+// Two offsets for one clock are refused.
 func TestTwiceRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for _, id := range timens.Clocks {
@@ -64,7 +66,7 @@ func TestTwiceRefused(t *testing.T) {
 	}
 }
 
-// The padding must be zero, so that it can be used some day.
+// Padding that is not zero is refused, so that it can get a meaning later.
 func TestPadRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for i := range 2 {
@@ -74,8 +76,8 @@ func TestPadRefused(t *testing.T) {
 	}
 }
 
-// A negative or large number of nanoseconds in the vDSO's page would make every
-// reading of the clock take minutes.
+// Nanoseconds that are negative, or a second or more, are refused. In the
+// vDSO's data they would make a reading of the clock take minutes.
 func TestNanosecondsRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for i := range 2 {
@@ -115,7 +117,8 @@ func TestAddressRefused(t *testing.T) {
 	})
 }
 
-// No number is taken for a smaller one, however it is cut off or multiplied.
+// A number of elements that is too large is refused, even if its lower 32 bits,
+// or its product with an element's size, would fit.
 func TestEveryCountRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	list := make([]design.Element, 300)
@@ -134,7 +137,8 @@ func TestEveryCountRefused(t *testing.T) {
 	}
 }
 
-// Seconds that are too many for nanoseconds of 64 bits.
+// Seconds that do not fit into 64 bits of nanoseconds, or that set the clock
+// out of range, are refused.
 func TestSecondsRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for _, id := range timens.Clocks {
@@ -158,7 +162,8 @@ func TestSecondsRefused(t *testing.T) {
 	}
 }
 
-// One good offset does not make up for a bad one, wherever it stands.
+// One invalid offset is enough for the call to be refused, whichever element
+// has it.
 func TestTogetherRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	bad, good := design.Element{Clock: int32(clock.Boottime), Sec: -secMax}, second(clock.Monotonic)
@@ -166,7 +171,7 @@ func TestTogetherRefused(t *testing.T) {
 	design.Refuse(t, array(good, bad), unix.ERANGE)
 }
 
-// To set a clock to what it is anyway needs the capability, too.
+// Setting an offset that the child would have anyway needs CAP_SYS_TIME, too.
 func TestZeroNeedsCapSysTime(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	err := osthread.Run(func() error {

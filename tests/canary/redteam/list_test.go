@@ -9,25 +9,25 @@ import (
 	"testing"
 )
 
-// listFile has every behaviour and what the harness is to make of it.
+// listFile lists every behaviour and what the harness must report of it.
 const listFile = "../behaviours.txt"
 
-// fixtures is where the judge's own tests look for recorded runs.
+// fixtures is the folder of the recorded runs of the judge's tests.
 const fixtures = "../../../vmtest/verdict/testdata"
 
 // behaviour is one way for a guest to behave.
 type behaviour struct {
-	name  string   // also of its recorded run
+	name  string   // its recorded run has the same name
 	test  string   // the Test function of tests/canary that does it
 	does  string   // what it does, for the page
 	flags []string // of vmtest run, beside those of all
-	// unrecorded is why no recorded run of it is kept.
+	// unrecorded is the reason why no recorded run is kept.
 	unrecorded string
 	want       []string // lines of outcome.lines
 }
 
-// parseList reads a list: a name, then a line for each member, indented.
-// Lines before the first name, which begin with "#", are returned as they are.
+// parseList reads a list: a name, then one indented line for each member. Lines
+// before the first name that begin with "#" are returned as head.
 func parseList(text string) (head string, all []behaviour, err error) {
 	for i, line := range strings.Split(text, "\n") {
 		fail := func(why string) error { return fmt.Errorf("%s:%d: %q %s", filepath.Base(listFile), i+1, line, why) }
@@ -38,10 +38,10 @@ func parseList(text string) (head string, all []behaviour, err error) {
 		case line == "":
 			continue
 		case strings.HasPrefix(line, "#"):
-			return "", nil, fail("is a comment, which stands before the first behaviour only")
+			return "", nil, fail("is a comment; comments may stand only before the first behaviour")
 		case !strings.HasPrefix(line, "\t"):
 			if slices.ContainsFunc(all, func(b behaviour) bool { return b.name == line }) {
-				return "", nil, fail("stands there already")
+				return "", nil, fail("is given twice")
 			}
 			all = append(all, behaviour{name: line})
 			continue
@@ -109,7 +109,7 @@ const (
 	tableEnd   = "<!-- end -->\n"
 )
 
-// table is the page's: what is reported as what.
+// table returns the table of behaviours and what is reported of them, for the page.
 func table(all []behaviour) string {
 	var b strings.Builder
 	b.WriteString("| name | what happens | verdict | tests | first finding |\n|---|---|---|---|---|\n")
@@ -133,7 +133,7 @@ func table(all []behaviour) string {
 
 const pageFile = "../../../docs/misbehaving-guests.md"
 
-// page returns the page around the table, and the table.
+// page returns the text of the page before and after the table, and the table.
 func page(t *testing.T) (before, table, after string) {
 	t.Helper()
 	text, err := os.ReadFile(pageFile)

@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// outcome is what of report.json says how a run was classified.
+// outcome is what report.json says of how a run was classified.
 type outcome struct {
 	Verdict  string
 	Exit     int
@@ -34,8 +34,8 @@ func readOutcome(file string) (outcome, error) {
 	return o, nil
 }
 
-// lines is the outcome as the list has it: the verdict, the tests, and every
-// finding once, without the numbers that differ from run to run.
+// lines returns the outcome as the list shows it: the verdict, the tests, and
+// every finding once, without the numbers that differ from run to run.
 func (o outcome) lines() []string {
 	boots := 0
 	var tests, lines []string
@@ -60,12 +60,12 @@ func (o outcome) lines() []string {
 
 var (
 	addresses = regexp.MustCompile(`\b0x[0-9a-f]+/0x[0-9a-f]+\b|\b[0-9a-f]{16}\b`)
-	stalls    = regexp.MustCompile(`self-detected stall on CPU|detected stalls on CPUs/tasks:`) // who is first
+	stalls    = regexp.MustCompile(`self-detected stall on CPU|detected stalls on CPUs/tasks:`) // whichever RCU reports first
 	numbers   = regexp.MustCompile(`\b\d+s?\b`)
 )
 
-// steady replaces what is another number in each run: process IDs, CPUs, lines,
-// offsets and seconds. A taint is always the same.
+// steady replaces what differs from run to run: process IDs, CPUs, lines,
+// offsets and seconds. It keeps a taint, which is always the same.
 func steady(text string) string {
 	if strings.HasPrefix(text, "the kernel's taint ") {
 		return text

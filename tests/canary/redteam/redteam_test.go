@@ -1,6 +1,6 @@
-// Package redteam boots every guest of tests/canary and compares what vmtest
-// makes of it with the list. Run it by "make canary"; without -boot it only
-// checks that the list, the guests, the recorded runs and the page of docs/ agree.
+// Package redteam boots every guest of tests/canary and compares vmtest's report
+// with the list. Run it by "make canary". Without -boot it only checks that the
+// list, the guests, the recorded runs and docs/misbehaving-guests.md agree.
 package redteam
 
 import (
@@ -21,8 +21,8 @@ import (
 
 var (
 	boot   = flag.Bool("boot", false, "boot the guests; builds kernels first")
-	series = flag.String("series", "", "with -boot, the series whose kernel the guests run. The default is a kernel with LKDTM, detectors and faults of our own, which many of the behaviours need")
-	update = flag.Bool("update", false, "with -boot, store what came of it: in the list, in docs/misbehaving-guests.md and as recorded runs")
+	series = flag.String("series", "", "with -boot, the series whose kernel the guests run; by default a kernel with LKDTM, detectors and faults of our own, which many behaviours need")
+	update = flag.Bool("update", false, "with -boot, store the outcome in the list, in docs/misbehaving-guests.md and as recorded runs")
 )
 
 // maxRecording bounds a recorded run.
@@ -31,10 +31,10 @@ const maxRecording = 150 << 10
 // TestCanary boots one guest after the other.
 func TestCanary(t *testing.T) {
 	if !*boot {
-		t.Skip("it builds kernels and boots them for minutes; make canary does")
+		t.Skip("it builds kernels and boots them, which takes minutes; run it by make canary")
 	}
 	if *update && *series != "" {
-		t.Fatal("-update stores what came of the kernel with faults; leave out -series")
+		t.Fatal("-update stores the outcome on the kernel with faults; leave out -series")
 	}
 	head, all := loadList(t)
 	for i := range all {
@@ -49,7 +49,7 @@ func TestCanary(t *testing.T) {
 			got := o.lines()
 			t.Logf("%.1f s: %s", time.Since(began).Seconds(), got[0])
 			if !slices.Equal(got, b.want) && !*update {
-				t.Errorf("%s is classified otherwise:\n%s", b.name, differ(joined(b.want), joined(got)))
+				t.Errorf("%s is not classified as listed:\n%s", b.name, differ(joined(b.want), joined(got)))
 			}
 			if *update {
 				b.want = got
@@ -83,8 +83,8 @@ func root(t *testing.T) string {
 	return dir
 }
 
-// run runs the guest, and the witness after it, and returns the run's folder,
-// which it leaves. The exit code must be that of the report.
+// run boots the guest with its test and TestPass after it, and returns the
+// run's folder. The exit code must be the one in the report.
 func (b behaviour) run(t *testing.T) string {
 	t.Helper()
 	results := filepath.Join(root(t), "bin", "canary", b.name)
@@ -116,7 +116,7 @@ func (b behaviour) run(t *testing.T) string {
 	return dir
 }
 
-// record keeps the run's evidence among the fixtures of the judge.
+// record keeps the run's evidence among the judge's fixtures.
 func (b behaviour) record(t *testing.T, dir string) {
 	t.Helper()
 	if b.unrecorded != "" {
@@ -149,7 +149,7 @@ func (b behaviour) record(t *testing.T, dir string) {
 
 const wantCommand = "go test ./vmtest/verdict -update"
 
-// The list names every Test function of the guests, and no other.
+// The list must name every Test function of the guests, and no other.
 func TestListIsComplete(t *testing.T) {
 	_, all := loadList(t)
 	cmd := exec.Command("go", "test", "-list", "^Test", "./tests/canary")
@@ -166,10 +166,10 @@ func TestListIsComplete(t *testing.T) {
 	}
 	for _, b := range all {
 		if b.does == "" || len(b.want) < 2 {
-			t.Errorf("%s lacks what it does or what is wanted", b.name)
+			t.Errorf("%s lacks a line does or want", b.name)
 		}
 		if _, ok := exist[b.test]; !ok {
-			t.Errorf("%s is of %s, which tests/canary does not have", b.name, b.test)
+			t.Errorf("%s names %s, which tests/canary does not have", b.name, b.test)
 		}
 		exist[b.test] = true
 	}
@@ -180,8 +180,8 @@ func TestListIsComplete(t *testing.T) {
 	}
 }
 
-// Every behaviour has a recorded run, unless the list says why not, and every
-// recorded run a behaviour.
+// Every behaviour must have a recorded run, unless the list says why not, and
+// every recorded run a behaviour.
 func TestRecordedRuns(t *testing.T) {
 	_, all := loadList(t)
 	files, err := filepath.Glob(filepath.Join(fixtures, "*.txtar"))
@@ -213,7 +213,7 @@ func TestPageTable(t *testing.T) {
 	}
 }
 
-// The list is kept as -update would write it.
+// The list must have the format that -update writes.
 func TestListFormat(t *testing.T) {
 	text, err := os.ReadFile(listFile)
 	if err != nil {
@@ -225,7 +225,7 @@ func TestListFormat(t *testing.T) {
 	}
 	for _, bad := range []string{"\ttest TestX\n", "a\n\tno member\n", "a\nb\na\n", "a\n# late\n"} {
 		if _, all, err := parseList(bad); err == nil {
-			t.Errorf("%q was taken for %v", bad, all)
+			t.Errorf("%q was accepted as %v", bad, all)
 		}
 	}
 }
