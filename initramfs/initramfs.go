@@ -1,5 +1,5 @@
-// Package initramfs builds what the guest boots into: u-root's init, our uinit,
-// the test binaries, and the plan. Equal sources make equal archives, byte for
+// Package initramfs builds the guest's initramfs: u-root's init, our uinit, the
+// test binaries, and the plan. Equal sources give equal archives, byte for
 // byte.
 package initramfs
 
@@ -31,33 +31,33 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Packages of u-root. They are tools of our go.mod, so that go.sum pins them.
+// Packages of u-root. They are tools of our go.mod, so go.sum pins them.
 const (
 	uroot     = "github.com/u-root/u-root/cmds/core/"
 	shellPath = uroot + "gosh"
 )
 
-// shellCommands are what an interactive shell offers beside its own words.
+// shellCommands are the commands of an interactive shell, beside its builtins.
 var shellCommands = []string{"cat", "date", "dmesg", "grep", "kill", "ls", "mount", "ps", "sleep", "uname"}
 
-// Spec says what goes into an archive.
+// Spec says what an archive contains.
 type Spec struct {
 	Module  string                 // root folder of this module
-	Scratch string                 // folder for binaries, kept: what is up to date there is not linked again
-	Tests   []string               // folders of test packages, relative to Module; wire.I386 behind one asks for 32-bit programs
-	Only    map[string]string      // the only lane that runs a folder of Tests, if not each does
+	Scratch string                 // folder for binaries, which is kept: those that are up to date are not linked again
+	Tests   []string               // folders of test packages, relative to Module; the suffix wire.I386 asks for 32-bit programs
+	Only    map[string]string      // lane of a folder of Tests that only one lane runs
 	Design  string                 // of the kernel's series; one of wire.Designs, or wire.NoDesign
-	Config  []string               // options of the kernel, as lines of a .config: some tests are for kernels that have one
+	Config  []string               // the kernel's options, as lines of a .config; some tests need one
 	Run     *regexp.Regexp         // selects tests by "package.Name"; nil selects all
-	Without func(wire.TestID) bool // tests that are left out all the same; nil: none
+	Without func(wire.TestID) bool // tests to leave out even if Run selects them; nil: none
 	Timeout time.Duration          // of each test, in guest time
-	Key     string                 // for wire.KeyPath; empty: an archive only to be looked at
+	Key     string                 // for wire.KeyPath; empty for an archive that no guest boots
 	Files   FilesFunc              // further files; nil: none
 	Shell   bool                   // start an interactive shell instead of running the plan
 }
 
-// FilesFunc returns the host's path of each further program that the tests of a
-// plan need, by the guest's path.
+// FilesFunc returns the further programs that the tests of a plan need: the
+// path on the host, by the path in the guest.
 type FilesFunc func(context.Context, wire.Plan) (map[string]string, error)
 
 // Archive is a built initramfs.
@@ -81,8 +81,8 @@ func (e *CompileError) Unwrap() error { return e.Err }
 // ErrEmptyPlan is returned when no test is left to run.
 var ErrEmptyPlan = errors.New("the plan is empty")
 
-// Build compiles the guest's programs and packs them. There may be one Build at
-// a time in a Scratch folder.
+// Build compiles the guest's programs and packs them. Only one Build at a time
+// may use a Scratch folder.
 func Build(ctx context.Context, s Spec) (Archive, error) {
 	if err := os.MkdirAll(s.Scratch, 0o755); err != nil {
 		return Archive{}, err
@@ -115,8 +115,8 @@ type program struct {
 	host, guest string
 }
 
-// neededBy is false for test binaries of which plan has no test: what is not
-// packed need not be unpacked, at each boot, by an emulated machine.
+// neededBy is false for test binaries without a test in the plan. They are not
+// packed, because an emulated machine would have to unpack them at each boot.
 func (p program) neededBy(plan wire.Plan) bool {
 	return !strings.HasPrefix("/"+p.guest, wire.TestDir) ||
 		slices.ContainsFunc(plan.Tests, func(t wire.Test) bool { return wire.TestBinary(t.Package) == "/"+p.guest })
@@ -145,8 +145,8 @@ func (s Spec) compile(ctx context.Context) ([]program, error) {
 	return programs, s.writeStamp(stamp, programs)
 }
 
-// programs says where the go command leaves each program and where the guest
-// wants it.
+// programs returns where the go command leaves each program, and its place in
+// the guest.
 func (s Spec) programs(commands []string) []program {
 	var all []program
 	for _, c := range commands {
@@ -217,8 +217,8 @@ func (s Spec) goTool(ctx context.Context, arch string, args []string) (string, e
 	return stdout.String(), nil
 }
 
-// fullFile is the file that the go command could not write for lack of room, as
-// far as its output says.
+// fullFile returns the file that the go command could not write because the
+// disk is full, if its output names one.
 func (s Spec) fullFile(output string) string {
 	if m := fullRE.FindStringSubmatch(output); m != nil {
 		return m[1]
@@ -271,7 +271,8 @@ func (s Spec) plan() (wire.Plan, error) {
 	return p, nil
 }
 
-// wants says that a test is to be run: it or one that finds what it leaves.
+// wants reports whether a test is to run: because it is selected, or because a
+// selected test needs the files that it leaves.
 func (s Spec) wants(test declared, all []declared) bool {
 	chosen := func(t declared) bool {
 		return (s.Run == nil || s.Run.MatchString(t.String())) && (s.Without == nil || !s.Without(t.TestID))
@@ -279,7 +280,8 @@ func (s Spec) wants(test declared, all []declared) bool {
 	return chosen(test) || slices.ContainsFunc(all, func(later declared) bool { return later.After == test.Name && chosen(later) })
 }
 
-// pack writes the archive. The plan's ID is the digest of everything else.
+// pack writes the archive. The plan's ID is the digest of everything else in
+// it.
 func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	var records []cpio.Record
 	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "tests", "tmp"} {
@@ -319,7 +321,8 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	return Archive{text, plan}, err
 }
 
-// With returns the archive for a later guest, which has files of earlier ones.
+// With returns the archive for a later guest, with files that earlier guests
+// left.
 func (a Archive) With(files wire.Carried) ([]byte, error) {
 	var records []cpio.Record
 	for _, name := range slices.Sorted(maps.Keys(files)) {

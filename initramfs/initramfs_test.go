@@ -27,8 +27,8 @@ func spec(t *testing.T, run string) Spec {
 	}
 }
 
-// Two builds that share nothing but the sources must agree in every byte, and
-// the archive must hold what the guest needs.
+// Two builds that share only the sources must be equal in every byte, and the
+// archive must contain what the guest needs.
 func TestBuildIsReproducible(t *testing.T) {
 	a, err := Build(t.Context(), spec(t, ""))
 	if err != nil {
@@ -86,7 +86,7 @@ func TestBuildRepairsDamagedProgram(t *testing.T) {
 	}
 }
 
-// Whatever a program can be made of must change the stamp.
+// Whatever a program may depend on must change the stamp.
 func TestStamp(t *testing.T) {
 	module := t.TempDir()
 	write := func(name, text string) {
@@ -125,7 +125,8 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// What the sources say is what the binaries say, of all packages.
+// The tests found in the sources must be those of the binaries, in all
+// packages.
 func TestPlanHasTheTestsOfTheBinaries(t *testing.T) {
 	s := spec(t, "")
 	s.Tests = nil
@@ -163,7 +164,8 @@ func TestPlanHasTheTestsOfTheBinaries(t *testing.T) {
 	}
 }
 
-// What the plan does not need costs time at each boot.
+// Binaries that the plan does not need are not packed: they would cost time at
+// each boot.
 func TestArchiveHoldsPlannedBinariesOnly(t *testing.T) {
 	s := spec(t, `^clone3/386\.TestSizes$`)
 	s.Files = func(_ context.Context, p wire.Plan) (map[string]string, error) {

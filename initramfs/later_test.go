@@ -17,7 +17,8 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// moduleOf is a module whose one package of tests, tests/p, has this text.
+// moduleOf returns a module with one package of tests, tests/p, that has this
+// text.
 func moduleOf(t *testing.T, text string) Spec {
 	t.Helper()
 	s := Spec{Module: t.TempDir(), Tests: []string{"tests/p", "tests/p/386"}}
@@ -31,8 +32,8 @@ func moduleOf(t *testing.T, text string) Spec {
 	return s
 }
 
-// Tests for a later guest are the last of all packages, and take along those
-// that leave them something.
+// Tests for a later guest come after all others. Selecting one also selects the
+// test that leaves it files.
 func TestPlanForLaterGuest(t *testing.T) {
 	s := moduleOf(t, `
 // Finds.
@@ -72,8 +73,8 @@ func TestLeaves(t *testing.T) {}
 	}
 }
 
-// What is left out stays out, whatever -run says, unless a test needs what it
-// leaves.
+// A test that Without names is left out even if -run selects it, unless another
+// test needs the files that it leaves.
 func TestPlanWithout(t *testing.T) {
 	s := moduleOf(t, "//vmtest:after TestLeaves\nfunc TestFinds(t *testing.T) {}\n\nfunc TestOther(t *testing.T) {}\nfunc TestLeaves(t *testing.T) {}\n")
 	for without, want := range map[string]int{"": 6, "TestOther": 4, "TestFinds": 4, "TestLeaves": 6, "p.TestOther": 5} {
@@ -85,8 +86,8 @@ func TestPlanWithout(t *testing.T) {
 	}
 }
 
-// A test for another kernel is not planned, and an expectation may name it all
-// the same.
+// A test for another kernel configuration is not planned, but an expectation
+// may name it.
 func TestPlanForConfig(t *testing.T) {
 	s := moduleOf(t, `
 //vmtest:config CONFIG_ODD=y
@@ -119,7 +120,7 @@ func TestPlanRefusesAfter(t *testing.T) {
 	}
 }
 
-// The archive of a later guest is that of the first, with files behind it.
+// The archive for a later guest is the first archive with files appended.
 func TestArchiveWith(t *testing.T) {
 	first, err := encode([]cpio.Record{cpio.Directory("tmp", 0o755), cpio.StaticFile("etc/odd", "odd", 0o644)})
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// initPackage is where the go command sees the sources of u-root's init beside
-// multicall. The folder exists in the overlay only.
+// initPackage is the package in which the go command sees the sources of
+// u-root's init together with multicall. The folder exists only in the overlay.
 const initPackage = "initramfs/init"
 
-// multicall makes u-root's init and our uinit one program, as in a busybox, that
-// goes by the name it is called by: what QEMU without KVM has translated for
-// the one it need not translate for the other, which saves a tenth of a boot.
+// multicall makes one program of u-root's init and our uinit, which acts by the
+// name it is called with, like busybox. QEMU without KVM then has to translate
+// the common code only once, which saves a tenth of the boot.
 const multicall = `package main
 
 import (
@@ -33,8 +33,8 @@ func init() {
 }
 `
 
-// overlay writes what makes "go build -overlay" find initPackage, and returns
-// the name of the file.
+// overlay writes the file for "go build -overlay" that makes initPackage exist,
+// and returns its name.
 func (s Spec) overlay(ctx context.Context) (string, error) {
 	dir, err := s.goTool(ctx, native, []string{"list", "-f", "{{.Dir}}", uroot + "init"})
 	if err != nil {

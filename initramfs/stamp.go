@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// upToDate says that the programs which are there were built from what stamp
-// stands for. It removes those that are not as the go command left them: go
-// looks at a program's build ID only, and would leave a damaged one in place.
+// upToDate reports whether the existing programs were built from what the stamp
+// identifies. It removes programs that have changed since the go command wrote
+// them: go compares only a program's build ID, and would keep a damaged one.
 func (s Spec) upToDate(stamp string, programs []program) (bool, error) {
 	have, err := os.ReadFile(s.stampFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +50,7 @@ func (s Spec) writeStamp(stamp string, programs []program) error {
 
 func (s Spec) stampFile() string { return filepath.Join(s.Scratch, "stamp") }
 
-// digest is the program's line in the stamp file.
+// digest returns the program's line in the stamp file.
 func (p program) digest() (string, error) {
 	h := sha256.New()
 	if err := addFile(h, p.host); err != nil {
@@ -59,14 +59,14 @@ func (p program) digest() (string, error) {
 	return fmt.Sprintf("%s %x\n", p.guest, h.Sum(nil)), nil
 }
 
-// stamped are the folders of this module that hold the sources of the guest's
+// stamped are the folders of this module with the sources of the guest's
 // programs.
 var stamped = []string{"initramfs", "internal", "tests"}
 
-// stamp identifies all that the guest's programs are made of: the sources of
-// this module, go.sum for all other modules, the go command, and the way it is
-// called. While it stays the same the go command, which takes a third of a
-// second to find that nothing is to be done, need not be asked.
+// stamp identifies everything that the guest's programs depend on: the sources
+// of this module, go.sum for all other modules, the go command, and its
+// arguments. If it has not changed the go command is not run, which takes a
+// third of a second even if nothing has to be built.
 func (s Spec) stamp(lists ...[]string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q\n", lists)

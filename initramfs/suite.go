@@ -16,14 +16,14 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// suite is a test package in one build.
+// suite is a test package built for one architecture.
 type suite struct {
-	spec   string // of Spec.Tests
+	spec   string // element of Spec.Tests
 	folder string // relative to Spec.Module
 	arch   string // GOARCH
 }
 
-// suites are those that Spec.Tests names.
+// suites are the suites that Spec.Tests names.
 func (s Spec) suites() []suite {
 	var all []suite
 	for _, name := range s.Tests {
@@ -36,7 +36,7 @@ func (s Spec) suites() []suite {
 	return all
 }
 
-// name is that of the package in the plan.
+// name is the package's name in the plan.
 func (t suite) name() string {
 	if t.arch == native {
 		return filepath.Base(t.folder)
@@ -44,14 +44,14 @@ func (t suite) name() string {
 	return filepath.Base(t.folder) + wire.I386
 }
 
-// program says where the test binary is, and where the guest wants it.
+// program returns where the test binary is, and its place in the guest.
 func (t suite) program(scratch string) program {
 	guest := strings.TrimPrefix(wire.TestBinary(t.name()), "/")
 	return program{filepath.Join(scratch, guest), guest}
 }
 
-// tests lists the tests by their sources, in the order of "-test.list": not
-// every host runs 32-bit programs.
+// tests lists the tests from their sources, in the order of "-test.list". It
+// does not run the binary, because not every host runs 32-bit programs.
 func (t suite) tests(module string) ([]declared, error) {
 	guest := build.Default
 	guest.GOOS, guest.GOARCH, guest.CgoEnabled = "linux", t.arch, false
@@ -68,7 +68,7 @@ func (t suite) tests(module string) ([]declared, error) {
 		}
 		mode := parser.SkipObjectResolution
 		if bytes.Contains(text, []byte(directives)) {
-			mode |= parser.ParseComments // which take time
+			mode |= parser.ParseComments // only if needed: parsing them takes time
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), text, mode)
 		if err != nil {
@@ -89,18 +89,19 @@ func (t suite) tests(module string) ([]declared, error) {
 	return all, t.checkAfter(all)
 }
 
-// declared is a test that the sources have.
+// declared is a test found in the sources.
 type declared struct {
 	wire.Test
-	config string // line of the kernel's .config without which it has nothing to test; empty: there is none
+	config string // line of the kernel's .config that it needs; empty: none
 }
 
 // directives begin with this.
 const directives = "//vmtest:"
 
-// directive returns what a line "//vmtest:NAME value" in a test's comment says.
-// "after" names the test of the package that leaves files for this one, which is
-// for a later guest; "config" is an option of the kernel that it is for.
+// directive returns the value of a line "//vmtest:NAME value" in a test's
+// comment. "after" names the test of the same package that leaves files for
+// this one, which runs in a later guest. "config" is a line of the kernel's
+// .config that the test needs.
 func directive(doc *ast.CommentGroup, name string) string {
 	if doc == nil {
 		return ""
@@ -113,7 +114,8 @@ func directive(doc *ast.CommentGroup, name string) string {
 	return ""
 }
 
-// checkAfter makes sure that who leaves files is there, and in the first guest.
+// checkAfter checks that each test that must leave files exists and runs in the
+// first guest.
 func (t suite) checkAfter(all []declared) error {
 	for _, later := range all {
 		if later.After != "" && !slices.ContainsFunc(all, func(first declared) bool { return first.TestID == later.Before() && first.After == "" }) {
@@ -123,5 +125,5 @@ func (t suite) checkAfter(all []declared) error {
 	return nil
 }
 
-// testRE is what go test takes for the name of a test.
+// testRE matches the names that go test takes for tests.
 var testRE = regexp.MustCompile(`^Test($|\P{Ll})`)

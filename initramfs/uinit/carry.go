@@ -13,8 +13,9 @@ import (
 // leaveDir is where the test whose folder is dir may leave files.
 func leaveDir(dir string) string { return filepath.Join(dir, "left") }
 
-// reportLeft writes a record for each file that a test has left in dir. What is
-// no small file is an error: whoever comes after would not get it.
+// reportLeft writes a record for each file that a test has left in dir.
+// Anything but a small regular file is an error, because the later test would
+// not get it.
 func (r runner) reportLeft(id wire.TestID, dir string) error {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,8 +13,8 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// gcov is the kernel's count of which of its lines ran, where it has one. The
-// zero value is that of a kernel that does not count.
+// gcov is the kernel's count of how often each line ran, if it has one. The
+// zero value is for a kernel that does not count.
 type gcov struct{ files []string } // names below wire.GcovDir
 
 func newGcov(config []byte) (gcov, error) {
@@ -37,7 +37,7 @@ func newGcov(config []byte) (gcov, error) {
 	return g, nil
 }
 
-// reset has the kernel count from zero.
+// reset sets all counts to zero.
 func (g gcov) reset() error {
 	if g.files == nil {
 		return nil
@@ -52,7 +52,7 @@ func (g gcov) report(out *records, id wire.TestID) error {
 		if err != nil {
 			return err
 		}
-		var small bytes.Buffer // most counts are zero, and the UART is slow
+		var small bytes.Buffer // compressed: most counts are zero, and the UART is slow
 		z := gzip.NewWriter(&small)
 		if _, err := z.Write(text); err != nil {
 			return err

@@ -17,8 +17,8 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// introduce gathers what the judge compares with the kernel that was built, and
-// leaves of the plan what this lane runs.
+// introduce returns what the judge compares with the kernel that was built. It
+// removes from the plan the tests that this lane does not run.
 func introduce(p *wire.Plan, config []byte) (wire.Hello, error) {
 	h := wire.Hello{Schema: wire.Schema, PlanID: p.ID}
 	var uname unix.Utsname
@@ -75,8 +75,8 @@ func bootParam(name string) (string, error) {
 	return "", fmt.Errorf("/proc/cmdline has no %s", name)
 }
 
-// settledClocksource waits for the TSC to replace a clock that the vDSO cannot
-// read: the kernel switches some time after it starts init.
+// settledClocksource waits until the kernel uses the TSC, which the vDSO can
+// read. The kernel switches to it some time after it has started init.
 func settledClocksource() (string, error) {
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
 		text, err := os.ReadFile("/sys/devices/system/clocksource/clocksource0/current_clocksource")
@@ -91,7 +91,7 @@ func settledClocksource() (string, error) {
 	}
 }
 
-// runningConfig is the .config that the running kernel was built with.
+// runningConfig returns the .config that the running kernel was built with.
 func runningConfig() ([]byte, error) {
 	f, err := os.Open("/proc/config.gz")
 	if err != nil {

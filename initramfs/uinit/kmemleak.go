@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// kmemleak is the kernel's leak detector, where it has one. What it finds it
-// prints to the kernel log, which the host reads.
+// kmemleak is the kernel's leak detector, if it has one. What it finds is
+// copied to the kernel log, which the host reads.
 type kmemleak struct{ built bool }
 
 const kmemleakFile = "/sys/kernel/debug/kmemleak"
@@ -18,7 +18,7 @@ func newKmemleak(config []byte) kmemleak {
 	return kmemleak{bytes.Contains(config, []byte("\nCONFIG_DEBUG_KMEMLEAK=y\n"))}
 }
 
-// clear has it forget what leaked before the first test.
+// clear makes it forget all leaks from before the first test.
 func (k kmemleak) clear() error {
 	if !k.built {
 		return nil
@@ -31,12 +31,12 @@ func (k kmemleak) clear() error {
 	return nil
 }
 
-// Leaks are reported from the second scan on that finds them, and not before
-// they are 5 s old: MSECS_MIN_AGE of mm/kmemleak.c.
+// kmemleak reports a leak only from the second scan that finds it, and only
+// when it is 5 s old: MSECS_MIN_AGE of mm/kmemleak.c.
 const minAge = 5100 * time.Millisecond
 
-// report has it look for what the tests leaked, and copies where that was
-// allocated to the kernel log.
+// report scans for what the tests leaked, and copies the call traces of the
+// allocations to the kernel log.
 func (k kmemleak) report() error {
 	if !k.built {
 		return nil

@@ -1,6 +1,7 @@
-// Package uinit is the guest's half of vmtest. u-root's init starts it as
-// /bin/uinit; it runs the plan, one process a test, and writes records to the
-// second UART. It reports facts and never says whether a test passed.
+// Package uinit is the part of vmtest that runs in the guest. u-root's init
+// starts it as /bin/uinit. It runs the plan, each test in a process of its own,
+// and writes records to the second UART. It reports facts and never says
+// whether a test passed.
 package uinit
 
 import (
@@ -19,7 +20,7 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Main ends by resetting the machine and does not return.
+// Main resets the machine at its end and does not return.
 func Main() {
 	log.SetFlags(0)
 	log.SetPrefix("uinit: ")
@@ -52,8 +53,8 @@ func runShell(path, design string) error {
 	return cmd.Run()
 }
 
-// runPlan writes the whole record stream. An error here is the guest's own
-// trouble, which the stream then ends with.
+// runPlan writes the whole stream of records. An error is a failure of the
+// guest itself, and the stream ends with it.
 func runPlan() error {
 	out, err := openRecords()
 	if err != nil {
@@ -80,11 +81,12 @@ func runPlan() error {
 		return out.trouble(err)
 	}
 	out.edge = hello.Lane == wire.Virtual
-	// Orphans of tests become our children, so that none outlives its test.
+	// Orphans of tests become our children, so that we can end them with
+	// their test.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return out.trouble(err)
 	}
-	if err := killStrays(); err != nil { // a warm-up that is still going
+	if err := killStrays(); err != nil { // a warm-up may still run
 		return out.trouble(err)
 	}
 	if err := out.write(wire.Record{Type: wire.TypeHello, Hello: &hello}); err != nil {
@@ -108,7 +110,7 @@ func runPlan() error {
 		if err != nil {
 			return out.trouble(err)
 		}
-		r.patience = 2 * d // sleeping costs nothing
+		r.patience = 2 * d // sleeping costs nothing in virtual time
 	}
 	tests := plan.Part(hello.From)
 	for _, t := range tests {
@@ -126,10 +128,10 @@ func runPlan() error {
 	return out.write(wire.Record{Type: wire.TypeDone, Count: &count, Key: key})
 }
 
-// WarmUp starts the plan's first test binary, to list no test. QEMU without KVM
-// takes 0.15 s to translate a Go program's way to main: one CPU does it while
-// u-root's init has the other, and no test pays for it. Where this fails, the
-// test will too, and say so.
+// WarmUp starts the plan's first test binary with a pattern that lists no test.
+// QEMU without KVM takes 0.15 s to translate the start of a Go program. One CPU
+// does that while u-root's init uses the other, so no test has to wait for it.
+// If it fails, the test will fail too, and report it.
 func WarmUp() {
 	_, _ = os.StartProcess(wire.FirstTest, []string{wire.FirstTest, "-test.list=^$"}, &os.ProcAttr{})
 }
@@ -152,14 +154,15 @@ func loadPlan() (wire.Plan, error) {
 	return p, nil
 }
 
-// takeKey leaves the run's key nowhere but in our memory.
+// takeKey reads the run's key and deletes its file, so that it is only in our
+// memory.
 func takeKey() (string, error) {
 	key, err := os.ReadFile(wire.KeyPath)
 	return string(key), errors.Join(err, os.Remove(wire.KeyPath))
 }
 
-// checkMounts makes sure of what tests rely on: u-root's init only logs a
-// mount that failed.
+// checkMounts checks the mounts that tests need, because u-root's init only
+// logs a mount that failed.
 func checkMounts() error {
 	for _, m := range []struct {
 		dir   string

@@ -22,8 +22,8 @@ type records struct {
 	edge bool // see readRTC
 }
 
-// openRecords opens the second UART and turns off all that a terminal does to
-// bytes.
+// openRecords opens the second UART in raw mode, so that the terminal changes
+// no byte.
 func openRecords() (*records, error) {
 	tty, err := os.OpenFile(wire.RecordTTY, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -41,10 +41,10 @@ func openRecords() (*records, error) {
 	return &records{tty: tty}, nil
 }
 
-// write numbers and dates r and adds the taint and the time of QEMU's clock
-// where the host wants them. After
-// a start or the end of the stream it returns only when the last bit has left
-// the UART: what comes next may be the end of the machine.
+// write sends r with its number and the time. It adds the kernel's taint and,
+// if the host wants it, the time of QEMU's clock. After a start record and
+// after the last record it returns only when the last bit has left the UART,
+// because the machine may end next.
 func (o *records) write(r wire.Record) error {
 	r.Seq = o.seq
 	r.UptimeS = uptime()
@@ -77,8 +77,8 @@ func (o *records) write(r wire.Record) error {
 	return nil
 }
 
-// drain does what tcdrain does, which however sleeps for jiffies at a time, as
-// if the UART had the speed of a real one.
+// drain waits until the UART is empty. It does not use tcdrain(), which sleeps
+// for jiffies at a time, as for a real UART's speed.
 func (o *records) drain() error {
 	for {
 		waiting, err := unix.IoctlGetInt(int(o.tty.Fd()), unix.TIOCOUTQ)
@@ -99,13 +99,13 @@ func (o *records) drain() error {
 // serTEMT is TIOCSER_TEMT of linux/serial.h: the transmitter is empty.
 const serTEMT = 1
 
-// overdue receives the numbers of the tests that the host wants ended.
+// overdue receives the numbers of tests that the host wants ended.
 func (o *records) overdue() <-chan int {
 	c := make(chan int)
 	go func() {
 		lines := bufio.NewScanner(o.tty)
 		for lines.Scan() {
-			if seq, err := wire.ParseOverdue(lines.Bytes()); err == nil { // a test may write here too
+			if seq, err := wire.ParseOverdue(lines.Bytes()); err == nil { // a test may write here, too
 				c <- seq
 			}
 		}

@@ -7,12 +7,13 @@ import (
 	"sync"
 )
 
-// spareThreads is more than uinit ever needs at once.
+// spareThreads is more than uinit ever needs at the same time.
 const spareThreads = 12
 
-// hoardThreads has the Go runtime start threads, which it keeps and uses before
-// it asks for more. A test may leave so many processes that the kernel refuses
-// another thread, and the runtime would end uinit before it has reaped them.
+// hoardThreads makes the Go runtime start threads in advance, which it keeps
+// and reuses. A test may leave so many processes that the kernel refuses
+// another thread. The runtime would then end uinit before uinit has killed
+// them.
 func hoardThreads() {
 	var started sync.WaitGroup
 	var release sync.WaitGroup
@@ -30,14 +31,16 @@ func hoardThreads() {
 	release.Done()
 }
 
-// How the kernel is to choose among processes when memory is out.
+// Priorities for the kernel when it has to kill a process because memory is
+// out.
 const (
 	neverKill    = -1000
 	killAsUsual  = 0
 	oomScoreFile = "/proc/self/oom_score_adj"
 )
 
-// setOOMScore sets it for us and for what we start from now on.
+// setOOMScore sets the priority of this process and of those that it starts
+// from now on.
 func setOOMScore(adj int) error {
 	return os.WriteFile(oomScoreFile, fmt.Appendln(nil, adj), 0)
 }

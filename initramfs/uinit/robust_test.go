@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What hoardThreads leaves are threads that stay when nobody uses them.
+// The threads that hoardThreads starts stay when they are idle.
 func TestHoardThreads(t *testing.T) {
 	hoardThreads()
 	for range 3 {

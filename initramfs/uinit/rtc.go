@@ -9,12 +9,12 @@ import (
 )
 
 // readRTC reads the machine's clock chip through its ports, in seconds since
-// 1970. The kernel has no part in it: the host compares what this clock says
-// with what the kernel's do. It shows whole seconds: with edge, readRTC waits
-// for the next to begin, and says within which time it began.
+// 1970. The kernel is not involved, so the host can compare this time with the
+// kernel's clocks. The chip shows whole seconds. With edge, readRTC waits until
+// the next second begins, and returns how exactly it knows that moment.
 func readRTC(edge bool) (now int64, within time.Duration, err error) {
 	began := time.Now()
-	before := began // when the reading before began
+	before := began // start of the previous reading
 	now, err = settledRTC()
 	for begin := now; edge && err == nil && now == begin; {
 		before, began = began, time.Now()
@@ -35,14 +35,14 @@ func settledRTC() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if now.Equal(last) { // so no second ended while it was read
+		if now.Equal(last) { // equal readings: no second ended in between
 			return now.Unix(), nil
 		}
 		last = now
 	}
 }
 
-// Ports and registers of the MC146818. The century is where PCs keep it.
+// Ports and registers of the MC146818. PCs keep the century in this register.
 const (
 	cmosIndex, cmosData = 0x70, 0x71
 

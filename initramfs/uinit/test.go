@@ -15,25 +15,25 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// dumpGrace is how long a test that timed out has to print its goroutines.
+// dumpGrace is how long a test has, after its timeout, to print its goroutines.
 const dumpGrace = 2 * time.Second
 
-// quiet keeps Go's runtime from sending signals to its own threads. To tests that
-// is an EINTR of a sleep that nobody interrupted.
+// quiet keeps the Go runtime from sending signals to its own threads. In a test
+// such a signal looks like an EINTR without a cause.
 const quiet = "GODEBUG=asyncpreemptoff=1"
 
 // runner runs tests.
 type runner struct {
 	out      *records
-	overdue  <-chan int    // numbers of the tests that the host wants ended
+	overdue  <-chan int    // numbers of tests that the host wants ended
 	patience time.Duration // beyond a test's timeout, in guest time
-	key      string        // the run's
+	key      string        // the run's key
 	counts   gcov
-	env      []string // that tells a test where it runs
+	env      []string // tells a test where it runs
 }
 
 // run runs one test in a process of its own and writes its records. An error
-// means that uinit could not do its part, not that the test failed.
+// means that uinit failed, not the test.
 func (r runner) run(t wire.Test) error {
 	out, seq := r.out, r.out.seq
 	if err := announce("start " + t.String()); err != nil {
@@ -50,8 +50,8 @@ func (r runner) run(t wire.Test) error {
 	if err != nil {
 		return err
 	}
-	// As under go test, os.Exit(0) in a test panics: nothing that the test has
-	// printed until then makes it a pass.
+	// As under go test, os.Exit(0) in a test panics, so that a test cannot
+	// end as passed by calling it.
 	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
 		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
 	cmd.Dir = dir
@@ -79,7 +79,7 @@ func (r runner) run(t wire.Test) error {
 	if err := killStrays(); err != nil {
 		return err
 	}
-	c := <-copied // everything that could write is dead, so this ends
+	c := <-copied // every process that could write has ended, so this ends
 	if err := errors.Join(c.err, output.Close()); err != nil {
 		return err
 	}
@@ -93,8 +93,9 @@ func (r runner) run(t wire.Test) error {
 	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
 }
 
-// startUnprotected starts a test, which the kernel may kill when memory is out.
-// It may not kill us: a test can take memory without looking large itself.
+// startUnprotected starts a test that the kernel may kill when memory is out.
+// It must not kill uinit instead, as it could for a test that uses memory
+// without looking large.
 func startUnprotected(cmd *exec.Cmd) error {
 	if err := setOOMScore(killAsUsual); err != nil {
 		return err
@@ -102,17 +103,18 @@ func startUnprotected(cmd *exec.Cmd) error {
 	return errors.Join(cmd.Start(), setOOMScore(neverKill))
 }
 
-// announce marks the kernel log, so that a splat there can be told to a test.
+// announce writes a mark to the kernel log, so that a splat there can be
+// assigned to a test.
 func announce(text string) error {
 	return os.WriteFile("/dev/kmsg", []byte("<6>vmtest: "+text+"\n"), 0)
 }
 
-// await waits for the process of the test that started with record seq, asks it
-// for a dump when its time is over, by our clock or by the host's, and kills it
-// when that does not end it either.
+// await waits for the process of the test that started with record seq. When
+// its time is over, by our clock or the host's, await asks for a dump, and
+// kills the process if it does not end then.
 func (r runner) await(cmd *exec.Cmd, seq int, timeout time.Duration) wire.End {
 	var end wire.End
-	// Errors of Signal and Kill mean that it has just ended by itself.
+	// Signal and Kill fail if the process has just ended by itself.
 	dump := time.AfterFunc(timeout, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
 	kill := time.AfterFunc(timeout+dumpGrace, func() { _ = cmd.Process.Kill() })
 	ended := make(chan struct{})
@@ -129,7 +131,7 @@ func (r runner) await(cmd *exec.Cmd, seq int, timeout time.Duration) wire.End {
 			}
 		}
 	}()
-	_ = cmd.Wait() // the state says all that the error does
+	_ = cmd.Wait() // the process state has all that the error says
 	close(ended)
 	end.TimedOut = !dump.Stop()
 	kill.Stop()
@@ -140,8 +142,8 @@ func (r runner) await(cmd *exec.Cmd, seq int, timeout time.Duration) wire.End {
 	return end
 }
 
-// killStrays kills and reaps every process but init and ourselves: what a test
-// left behind must not disturb the next one.
+// killStrays kills and reaps every process except init and ourselves, so that
+// what a test left behind does not disturb the next one.
 func killStrays() error {
 	for {
 		if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
