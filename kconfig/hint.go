@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Hint says why a kernel tree may have refused the option name (with its CONFIG_
-// prefix): that it does not exist there, what it depends on, or what selects
-// it, as the tree's Kconfig files have it. Enclosing "if" blocks and menus are
-// not followed. Empty when the files explain nothing.
+// Hint explains why a kernel tree may have refused the option name, which
+// begins with CONFIG_: the option does not exist there, it depends on others,
+// or others select it. It reads the tree's Kconfig files, but does not follow
+// enclosing "if" blocks and menus. It is empty if the files explain nothing.
 func Hint(tree, name string) string {
 	h := hints{symbol: strings.TrimPrefix(name, "CONFIG_")}
 	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
@@ -37,10 +37,10 @@ func Hint(tree, name string) string {
 	return strings.Join(h.texts, "; ")
 }
 
-// hints collects what Kconfig files say of one symbol.
+// hints collects what Kconfig files say about one symbol.
 type hints struct {
 	symbol string
-	file   string // being read, relative to the tree
+	file   string // the file being read, relative to the tree
 	found  bool
 	prompt bool
 	texts  []string
@@ -54,8 +54,9 @@ var (
 	helpRE    = regexp.MustCompile(`^\s+help$`)
 )
 
-// read adds what one file says. An entry ends where a line begins in column
-// one; its help text, which may say anything, is the last of it.
+// read adds what one file says. An entry ends at the next line that begins in
+// the first column. Its help text, which may contain anything, is the last part
+// of it.
 func (h *hints) read(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

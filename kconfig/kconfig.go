@@ -1,7 +1,7 @@
-// Package kconfig reads kernel configuration fragments, merges them and checks
-// that what they ask for is what a .config has. The kernel's own
-// merge_config.sh prints what it lost and exits 0; here a lost option is an
-// error.
+// Package kconfig reads kernel configuration fragments, merges them, and checks
+// that a .config has the values that they request. The kernel's own
+// merge_config.sh prints the options it lost and exits with 0; here a lost
+// option is an error.
 package kconfig
 
 import (
@@ -29,8 +29,8 @@ func (o Option) String() string {
 	return o.Name + "=" + o.Value
 }
 
-// Config is a list of requests, each name once, in the order of first mention.
-// The zero value requests nothing.
+// Config is a list of requests, each name once, in the order in which the names
+// first appear. The zero value requests nothing.
 type Config struct {
 	Options []Option
 }
@@ -46,13 +46,13 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s:%d: %q is neither CONFIG_NAME=value, \"# CONFIG_NAME is not set\" nor a comment", e.File, e.Line, e.Text)
 }
 
-// Lost is a requested option that a .config has otherwise.
+// Lost is a requested option that has another value in the .config.
 type Lost struct {
 	Option
 	Got string // the value it has; "n" when it is off or absent
 }
 
-// LostError lists every option that did not survive.
+// LostError lists all requested options that have another value.
 type LostError struct {
 	Lost []Lost
 }
@@ -74,8 +74,8 @@ var (
 	unsetRE = regexp.MustCompile(`^# (CONFIG_[A-Za-z0-9_]+) is not set$`)
 )
 
-// Load reads fragments and merges them: of two requests for one name the later
-// file's wins.
+// Load reads fragments and merges them. If two files request the same name, the
+// later file wins.
 func Load(files ...string) (Config, error) {
 	var c Config
 	for _, file := range files {
@@ -95,8 +95,8 @@ func Load(files ...string) (Config, error) {
 	return c, nil
 }
 
-// Parse reads one fragment. Within it a name may stand once only: a second
-// request is either useless or a contradiction.
+// Parse reads one fragment. A name may be requested only once in it, because a
+// second request is either useless or a contradiction.
 func Parse(file string, text []byte) (Config, error) {
 	var c Config
 	seen := make(map[string]int)
@@ -121,7 +121,7 @@ func Parse(file string, text []byte) (Config, error) {
 	return c, nil
 }
 
-// Merge returns c with the requests of over on top.
+// Merge returns c with the requests of over, which win.
 func (c Config) Merge(over Config) Config {
 	merged := Config{Options: append([]Option(nil), c.Options...)}
 	at := make(map[string]int)
@@ -139,7 +139,7 @@ func (c Config) Merge(over Config) Config {
 	return merged
 }
 
-// Bytes is the merged fragment, ready to be appended to a .config.
+// Bytes returns the merged fragment, ready to be appended to a .config.
 func (c Config) Bytes() []byte {
 	var b bytes.Buffer
 	for _, o := range c.Options {
@@ -148,8 +148,8 @@ func (c Config) Bytes() []byte {
 	return b.Bytes()
 }
 
-// Verify compares a .config with every request and returns a *LostError that
-// names all that differ, or nil.
+// Verify compares a .config with all requests. It returns a *LostError with
+// those that differ, or nil.
 func (c Config) Verify(dotconfig []byte) error {
 	got := make(map[string]string)
 	for _, line := range strings.Split(string(dotconfig), "\n") {

@@ -126,7 +126,7 @@ menuconfig CHOOSER
 	}
 }
 
-// The project's own fragments must parse and not contradict themselves.
+// The project's own fragments must parse and must not contradict themselves.
 func TestOwnFragments(t *testing.T) {
 	files, err := filepath.Glob("*.config")
 	if err != nil || len(files) == 0 {
