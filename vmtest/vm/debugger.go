@@ -14,8 +14,8 @@ import (
 	"github.com/hugelgupf/vmtest/qemu"
 )
 
-// preset is what QEMU's debugger puts into a variable of the kernel when that
-// comes to a function. The kernel stays as it was built.
+// preset is a value that QEMU's debugger stores in a kernel variable when the
+// kernel calls a function. The kernel itself is not changed.
 type preset struct {
 	at, variable uint64 // addresses
 	value        uint32
@@ -24,18 +24,18 @@ type preset struct {
 // apicHz is the rate of QEMU's APIC timer.
 const apicHz = 1_000_000_000
 
-// apicPeriod is the preset that spares a boot the calibration of the APIC timer:
-// the kernel waits 0.1 s for it in a loop with PAUSE, each of which costs
-// QEMU's instruction counting a microsecond, which makes three of the five seconds of
-// a boot. Where lapic_timer_period is set, as CPUID and some hypervisors let the
-// kernel do early, it is believed (see calibrate_APIC_clock). It returns nil for a
-// kernel that has other symbols.
+// apicPeriod returns the preset that avoids the calibration of the APIC timer
+// at boot. For that the kernel waits 0.1 s in a loop with PAUSE, and QEMU's
+// instruction counting takes a microsecond for each, which is three of the five
+// seconds of a boot. If lapic_timer_period is already set, as CPUID and some
+// hypervisors do early, the kernel uses its value (see calibrate_APIC_clock).
+// apicPeriod returns nil for a kernel that has other symbols.
 func apicPeriod(vmlinux string, hz int) (*preset, error) {
 	f, err := elf.Open(vmlinux)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // only read
+	defer f.Close() // opened for reading only
 	symbols, err := f.Symbols()
 	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
 		return nil, fmt.Errorf("%s: %w", vmlinux, err)
@@ -55,8 +55,8 @@ func apicPeriod(vmlinux string, hz int) (*preset, error) {
 	return &p, nil
 }
 
-// debugger is QEMU's debugger, in the protocol of "gdb target remote". The guest
-// does not start until it is told to.
+// debugger is QEMU's debugger, with the protocol of "gdb target remote". The
+// guest starts only when the debugger lets it.
 type debugger struct {
 	*port
 	replies *bufio.Reader
@@ -70,9 +70,9 @@ func newDebugger(opts *qemu.Options) (*debugger, error) {
 	return &debugger{p, bufio.NewReader(p)}, nil
 }
 
-// apply starts the guest, waits until it comes to p.at, and lets go of it once
-// the variable is set. A guest that never gets there, or that ends before, shows
-// that by itself, and is no error.
+// apply starts the guest, waits until it reaches p.at, sets the variable, and
+// detaches. It is no error if the guest ends or never gets there: the evidence
+// shows that.
 func (d *debugger) apply(p preset) error {
 	value := fmt.Sprintf("%08x", bits.ReverseBytes32(p.value))
 	for _, step := range []struct{ ask, want string }{
@@ -96,12 +96,12 @@ func (d *debugger) apply(p preset) error {
 	return nil
 }
 
-// ask sends a packet, and returns that of the answer.
+// ask sends a packet and returns the text of the answer.
 func (d *debugger) ask(text string) (string, error) {
 	if _, err := fmt.Fprintf(d, "$%s#%02x", text, checksum(text)); err != nil {
 		return "", err
 	}
-	if _, err := d.replies.ReadString('$'); err != nil { // with the '+' for what we sent
+	if _, err := d.replies.ReadString('$'); err != nil { // skips the '+' that acknowledges our packet
 		return "", err
 	}
 	answer, err := d.replies.ReadString('#')

@@ -12,8 +12,8 @@ import (
 	"github.com/hugelgupf/vmtest/qemu"
 )
 
-// stub answers like QEMU's debugger, one answer a packet, and then closes the
-// port. It returns what it was asked.
+// stub answers like QEMU's debugger, one answer for each packet, and then
+// closes the port. It returns what it was asked.
 func stub(t *testing.T, theirs *os.File, answers []string) <-chan []string {
 	t.Helper()
 	c, err := net.FileConn(theirs)
@@ -81,8 +81,8 @@ func TestDebuggerPresets(t *testing.T) {
 	}
 }
 
-// A program without the kernel's symbols is not told anything, nor is one
-// without symbols; what is no program is an error.
+// There is no preset for a program without the kernel's symbols, or without
+// any. A file that is no program is an error.
 func TestAPICPeriodOfOthers(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// How long a hanging kernel has to dump its tasks. It is done when it has been
-// quiet for a while after it began.
+// Limits for the task dump of a hanging kernel. The dump is complete when,
+// after its start, the console has been quiet for a while.
 const (
-	sysrqLimit = 3 * time.Second  // to begin
-	nmiLimit   = 10 * time.Second // likewise; seen where two CPUs loop on a busy host: 2 s
+	sysrqLimit = 3 * time.Second  // until the dump begins
+	nmiLimit   = 10 * time.Second // until the dump begins; 2 s were seen with two looping CPUs on a busy host
 	dumpQuiet  = time.Second
 	dumpLimit  = 20 * time.Second
 )
 
-// answerLimit is how long QEMU's monitor may take to answer: the host is busy
-// with a guest whose CPUs all loop, and maybe with more.
+// answerLimit is how long QEMU's monitor may take to answer. The host may be
+// busy with a guest whose CPUs all loop, and with others.
 const answerLimit = 10 * time.Second
 
-// dump has a hanging kernel print what all its tasks do: by SysRq-T, and where
-// nothing answers that, because no CPU takes interrupts, by an NMI, which makes
-// it panic. It says nothing of how that went: the console shows it.
+// dump makes a hanging kernel print what all its tasks do. It tries SysRq-T. If
+// that prints nothing, because no CPU takes interrupts, it sends an NMI, at
+// which the kernel panics. It returns nothing: the console shows the result.
 func (s supervisor) dump(printed *atomic.Int64) {
 	m := bufio.NewReader(s.monitor)
 	before := printed.Load()
@@ -37,7 +37,7 @@ func (s supervisor) dump(printed *atomic.Int64) {
 	}
 }
 
-// command sends a command to QEMU's monitor and waits until it was carried out.
+// command sends a command to QEMU's monitor and waits for its result.
 func (s supervisor) command(m *bufio.Reader, text string) error {
 	if err := s.monitor.SetDeadline(time.Now().Add(answerLimit)); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (s supervisor) command(m *bufio.Reader, text string) error {
 	if _, err := fmt.Fprintln(s.monitor, text); err != nil {
 		return err
 	}
-	for { // past the greeting and events
+	for { // skip the greeting and events
 		line, err := m.ReadString('\n')
 		if err != nil {
 			return err
@@ -56,8 +56,8 @@ func (s supervisor) command(m *bufio.Reader, text string) error {
 	}
 }
 
-// waitQuiet returns when the console has grown and then not for dumpQuiet, or
-// when it has not begun to within a time.
+// waitQuiet returns when the console has grown and then been quiet for
+// dumpQuiet, or when it has not grown within begin.
 func waitQuiet(printed *atomic.Int64, begin time.Duration) {
 	last, since, patience := printed.Load(), time.Now(), begin
 	for end := time.Now().Add(dumpLimit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

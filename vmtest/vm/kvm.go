@@ -19,26 +19,26 @@ import (
 // Auto lets ChooseAccel choose.
 const Auto = "auto"
 
-// proofLimits end a boot that is to prove KVM. Where KVM works, hello comes
+// proofLimits limit a boot that must prove KVM. Where KVM works, hello comes
 // within a second.
 var proofLimits = Limits{Boot: 15 * time.Second, Test: 15 * time.Second, Rest: 15 * time.Second, Run: 30 * time.Second}
 
-// kvmDevice is a variable for the tests, which must not depend on the host's.
+// kvmDevice is a variable so that tests do not depend on the host's device.
 var kvmDevice = "/dev/kvm"
 
 // Choice is a chosen accelerator.
 type Choice struct {
 	Accel string
-	Why   string // for the user, where it is not what they would hope for
+	Why   string // for the user, if KVM cannot be used
 
-	memory string // where to remember that KVM does not work, once TCG shows that the guest does
+	memory string // where Learn stores that KVM does not work
 }
 
-// ChooseAccel decides between KVM and TCG. A /dev/kvm that opens proves
-// nothing: nested and para-virtual ones create a VM and never boot it. So KVM
-// is used only after the guest said hello under it. The answer is remembered in
-// the folder memory for this boot of the host and this QEMU. proofDir takes the
-// evidence of the attempt.
+// ChooseAccel decides between KVM and TCG. A /dev/kvm that opens is no proof:
+// nested and para-virtual ones may create a VM and never boot it. So
+// ChooseAccel uses KVM only if a guest has said hello under it. It remembers
+// the answer in the folder memory, for this boot of the host and this QEMU. The
+// evidence of the attempt goes to proofDir.
 func ChooseAccel(ctx context.Context, want string, g Guest, plan wire.Plan, memory, proofDir string, step func(string, ...any)) (Choice, error) {
 	if want == TCG {
 		return Choice{Accel: TCG}, nil
@@ -88,8 +88,8 @@ func noKVM(want, why string) (Choice, error) {
 	return Choice{Accel: TCG, Why: why}, nil
 }
 
-// Learn remembers that KVM does not work on this host, when the guest that did
-// not come up under KVM has come up under TCG: only then is KVM to blame.
+// Learn remembers that KVM does not work on this host, if the guest that did
+// not boot under KVM has booted under TCG. Otherwise the guest may be to blame.
 func (c Choice) Learn(exit wire.Exit) error {
 	if c.memory == "" || exit.BootS == 0 {
 		return nil
@@ -97,7 +97,8 @@ func (c Choice) Learn(exit wire.Exit) error {
 	return remember(c.memory, false)
 }
 
-// recall reads what was remembered. What is there but says neither is not known.
+// recall reads what was remembered. A file with any other content counts as
+// unknown.
 func recall(file string) (works, known bool, err error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,7 +118,7 @@ func remember(file string, works bool) error {
 	return wire.WriteJSON(file, works)
 }
 
-// memoryFile is named for this boot of the host and this QEMU.
+// memoryFile returns the file's name for this boot of the host and this QEMU.
 func memoryFile(dir, version string) (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

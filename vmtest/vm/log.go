@@ -7,21 +7,22 @@ import (
 	"time"
 )
 
-// stallText is what QEMU says in the virtual lane when every CPU waits and no
-// timer is set: guest time has nothing to jump to.
+// stallText is what QEMU prints in the virtual lane when every CPU waits and no
+// timer is set, so that guest time can never advance.
 const stallText = "icount sleep disabled and no active timers"
 
-// stallGrace is how long QEMU may take to exit once it has said so, as it also
-// does when the guest resets.
+// stallGrace is how long QEMU may take to exit after stallText, which it also
+// prints when the guest resets.
 const stallGrace = 2 * time.Second
 
-// qemuLog is the file of what QEMU prints. It reads along.
+// qemuLog is the file of QEMU's output. It looks for stallText in what is
+// written.
 type qemuLog struct {
 	*os.File
-	stalled chan struct{} // closed when QEMU has said stallText
+	stalled chan struct{} // closed when QEMU has printed stallText
 
-	mu   sync.Mutex // QEMU's two outputs are copied side by side
-	tail []byte     // what may be the beginning of stallText
+	mu   sync.Mutex // stdout and stderr are copied by two goroutines
+	tail []byte     // end of the output, which may be the start of stallText
 }
 
 func newQEMULog(path string) (*qemuLog, error) {

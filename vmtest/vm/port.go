@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// port is our end of a character device of QEMU's that is a socket.
+// port is our end of a QEMU character device that is a socket.
 type port struct {
 	*os.File
-	theirs *os.File // QEMU's end, to be closed once QEMU has it
+	theirs *os.File // QEMU's end; close it when QEMU has started
 }
 
 // newPort adds a character device of this name to QEMU, and the arguments that
@@ -34,21 +34,21 @@ func newPort(opts *qemu.Options, name string, use ...string) (*port, error) {
 	return p, nil
 }
 
-// closeBoth closes what is open of both ends.
+// closeBoth closes both ends, if they are open.
 func (p *port) closeBoth() {
 	_ = p.Close()
 	_ = p.theirs.Close()
 }
 
-// uart is our end of a UART of the guest's: two pipes. A UART writes a byte at a
-// time, and a socket takes no more than some 280 of those while nobody reads:
-// then the guest waits, in guest time, for a busy host.
+// uart is our end of a UART of the guest, as two pipes. A UART writes single
+// bytes, and a socket has room for only about 280 of them. When it is full the
+// guest waits, in guest time, for the busy host.
 type uart struct {
-	out, in             *os.File // what the guest writes, and what it reads
+	out, in             *os.File // read what the guest writes; write what it reads
 	theirOut, theirInto *os.File // QEMU's ends
 }
 
-// pipeSize is more than a guest writes while the host has better to do.
+// pipeSize is more than a guest writes while the host does not read.
 const pipeSize = 1 << 20
 
 func newUART() (*uart, error) {
@@ -65,7 +65,8 @@ func newUART() (*uart, error) {
 		return &u, err
 	}
 	return &u, raw.Control(func(fd uintptr) {
-		// Refused to a user who has many pipes, and then it has 64 kB.
+		// Fails for a user with many pipes. Then the pipe keeps its 64
+		// kB.
 		_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
 	})
 }
@@ -73,18 +74,18 @@ func newUART() (*uart, error) {
 func (u *uart) Read(p []byte) (int, error)  { return u.out.Read(p) }
 func (u *uart) Write(p []byte) (int, error) { return u.in.Write(p) }
 
-// ports are all that a boot has. The zero value has none yet.
+// ports are all ports of a boot. The zero value has none.
 type ports struct {
 	console *uart  // the guest's ttyS0
 	records *uart  // the guest's ttyS1
-	monitor *port  // QEMU's own, in QMP
+	monitor *port  // QEMU's monitor, with the protocol QMP
 	dir     string // where QEMU finds the pipes
 
-	debugger *debugger // nil if the guest needs none
+	debugger *debugger // nil if the boot needs none
 }
 
-// newPorts makes all ports but the debugger, adds them to QEMU, and returns those
-// that are open even with an error.
+// newPorts makes all ports except the debugger and adds them to QEMU. On an
+// error it also returns the ports that are open already.
 func newPorts(opts *qemu.Options) (p ports, err error) {
 	if p.dir, err = os.MkdirTemp("", "vmtest-ports-"); err != nil {
 		return p, err
@@ -112,7 +113,7 @@ func newPorts(opts *qemu.Options) (p ports, err error) {
 	return p, nil
 }
 
-// handOver closes QEMU's ends, once it has them.
+// handOver closes QEMU's ends, after QEMU has started.
 func (p *ports) handOver() error {
 	err := errors.Join(p.console.theirOut.Close(), p.console.theirInto.Close(),
 		p.records.theirOut.Close(), p.records.theirInto.Close(), p.monitor.theirs.Close())
@@ -122,8 +123,8 @@ func (p *ports) handOver() error {
 	return err
 }
 
-// close closes what is open. What is closed already is no error, and what
-// cannot be closed or removed has nothing left to lose.
+// close closes all that is open. It ignores errors: nothing is lost with a port
+// that cannot be closed.
 func (p *ports) close() {
 	for _, u := range []*uart{p.console, p.records} {
 		if u != nil {

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/term"
 )
 
-// escape ends a shell whose guest does not: Ctrl-], as in telnet.
+// escape ends a shell whose guest does not end: Ctrl-], as in telnet.
 const escape = 0x1d
 
-// Known is the accelerator that ChooseAccel has found to work on this host
-// before, else TCG: an interactive shell has no hello to prove KVM with.
+// Known returns the accelerator that ChooseAccel has already proved on this
+// host, or else TCG. A guest with an interactive shell says no hello that could
+// prove KVM.
 func Known(g Guest, memory string) string {
 	file, err := memoryFile(memory, g.QEMU)
 	if err != nil {
@@ -26,7 +27,8 @@ func Known(g Guest, memory string) string {
 	return KVM
 }
 
-// Shell boots g with its console on in and out, and returns when it has ended.
+// Shell boots g with its console connected to in and out, and returns when the
+// guest has ended.
 func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
 	opts, err := g.options("shell", "loglevel=4")
 	if err != nil {
@@ -38,7 +40,7 @@ func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
 	}
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()
-	runtime.LockOSThread() // QEMU ends with the thread that started it
+	runtime.LockOSThread() // QEMU is killed when the thread that started it ends
 	defer runtime.UnlockOSThread()
 	vm, err := opts.Start(ctx)
 	if err != nil {
@@ -54,7 +56,7 @@ func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
 		}
 		defer term.Restore(fd, saved)
 	}
-	go func() { // ends with the process: a terminal's Read cannot be ended
+	go func() { // ends with the process: nothing can interrupt a Read of a terminal
 		buf := make([]byte, 256)
 		for {
 			n, err := in.Read(buf)
@@ -75,7 +77,7 @@ func Shell(ctx context.Context, g Guest, in *os.File, out io.Writer) error {
 	}()
 	werr := vm.Wait()
 	if ctx.Err() != nil {
-		werr = nil // ended by the user
+		werr = nil // the user ended it
 	}
 	return errors.Join(werr, <-copied, console.File.Close())
 }

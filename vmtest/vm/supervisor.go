@@ -16,27 +16,27 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// maxLine is longer than any record: it bounds our memory, not the file.
+// maxLine is longer than any record. It limits our memory, not the file.
 const maxLine = 1 << 20
 
-// supervisor follows one boot: it copies the ports into files, reads along, and
-// ends the boot when a limit passes.
+// supervisor follows one boot: it copies the ports into files, reads the
+// records, and ends the boot when a limit is exceeded.
 type supervisor struct {
 	plan    wire.Plan
 	limits  Limits
-	observe func(wire.Record) // is shown every record
-	stalled <-chan struct{} // closed when QEMU has nothing to run
-	preset  *preset         // by the debugger, which then is one of the ports
+	observe func(wire.Record) // is called with every record
+	stalled <-chan struct{}   // closed when no CPU can ever run again
+	preset  *preset           // set by the debugger, which is then one of the ports
 	ports
 }
 
-// run starts QEMU and returns when it has ended and all that it said is on
-// disk.
+// run starts QEMU, and returns when it has ended and all its output is on disk.
 func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wire.Exit, error) {
-	// QEMU's life is ours to end, so that every end leaves an exit.json.
+	// QEMU must end only when we end it, so that every end leaves an
+	// exit.json.
 	qctx, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	// QEMU ends with the thread that started it.
+	// QEMU is killed when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	w := &watch{supervisor: s, kill: kill, began: time.Now(), exit: wire.Exit{Reason: wire.EndedItself}, stepReason: wire.BootTimeout}
@@ -52,13 +52,13 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	go func() { exited <- vm.Wait() }()
 	w.follow(ctx, exited)
 	if w.exit.Reason == wire.EndedItself && ctx.Err() != nil {
-		w.exit.Reason = wire.Interrupted // the terminal's Ctrl-C reached QEMU before us
+		w.exit.Reason = wire.Interrupted // the terminal sends Ctrl-C to QEMU, too
 	}
 	w.exit.DurationS = time.Since(w.began).Seconds()
 	return w.exit, nil
 }
 
-// watch is one boot under way.
+// watch is a running boot.
 type watch struct {
 	supervisor
 	kill  func()
@@ -73,14 +73,16 @@ type watch struct {
 
 	step       *time.Timer
 	stepReason string       // why the boot ends when step fires
-	overdue    *wire.Record // start of the test that uinit is to end, if that takes too long
+	overdue    *wire.Record // start record of a test that uinit must end if it takes too long
 }
 
-// readPorts begins to copy the ports into files.
+// readPorts starts copying the ports into files.
 func (w *watch) readPorts(dir string) {
 	w.lines = make(chan wire.Record)
 	w.consoleDone, w.recordsDone, w.presetDone = make(chan error, 1), make(chan error, 1), make(chan error, 1)
-	go func() { w.consoleDone <- save(counted{w.console, &w.printed}, filepath.Join(dir, wire.ConsoleFile), nil) }()
+	go func() {
+		w.consoleDone <- save(counted{w.console, &w.printed}, filepath.Join(dir, wire.ConsoleFile), nil)
+	}()
 	go func() {
 		w.recordsDone <- save(w.records, filepath.Join(dir, wire.RecordsFile), w.lines)
 		close(w.lines)
@@ -114,7 +116,7 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 			w.stalled = nil
 		case <-interrupt:
 			w.stop(wire.Interrupted, "")
-			w.kill() // even while a hanging kernel dumps its tasks
+			w.kill() // at once, even during a task dump
 			interrupt = nil
 		case err := <-w.presetDone:
 			w.trouble(err)
@@ -133,7 +135,7 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 	}
 }
 
-// record moves the limit of the step that the guest is in.
+// record sets the limit of the step that the guest is now in.
 func (w *watch) record(r wire.Record) {
 	switch r.Type {
 	case wire.TypeHello:
@@ -149,8 +151,8 @@ func (w *watch) record(r wire.Record) {
 	w.observe(r)
 }
 
-// await gives the guest time for its next step. What is still to be read of a guest
-// that has stalled does not wake it.
+// await sets the time that the guest has for its next step. It does nothing for
+// a stalled guest, whose remaining output is still being read.
 func (w *watch) await(d time.Duration, reason string) {
 	if w.stepReason != wire.Stalled {
 		w.step.Reset(d)
@@ -158,28 +160,28 @@ func (w *watch) await(d time.Duration, reason string) {
 	}
 }
 
-// stepPassed has uinit end a test that is overdue, and ends the boot if that was
-// tried or there is none.
+// stepPassed asks uinit to end a test that is overdue. It ends the boot if
+// uinit was already asked, or if no test is overdue.
 func (w *watch) stepPassed() {
 	if w.overdue == nil || w.stepReason == wire.Stalled {
 		w.stop(w.stepReason, "")
 		return
 	}
-	// An error here means that QEMU is gone, which shows soon.
+	// An error means that QEMU has ended, which the loop notices next.
 	_, _ = w.records.Write(wire.Overdue(w.overdue.Seq))
 	w.await(w.limits.Test*3/4, wire.TestTimeout)
 	w.overdue = nil
 }
 
-// trouble ends the boot for an error of the host's; nil is none.
+// trouble ends the boot because of an error of the host; nil is no error.
 func (w *watch) trouble(err error) {
 	if err != nil {
 		w.stop(wire.HostTrouble, err.Error())
 	}
 }
 
-// stop ends the boot. The first reason counts. A guest that hangs dumps its tasks
-// before QEMU is killed, and what it dumps is read meanwhile.
+// stop ends the boot. Only the first reason counts. A guest that hangs dumps
+// its tasks before QEMU is killed; the dump is read meanwhile.
 func (w *watch) stop(reason, text string) {
 	if w.exit.Reason != wire.EndedItself {
 		return
@@ -197,7 +199,8 @@ func (w *watch) stop(reason, text string) {
 	}
 }
 
-// timeout is the plan's for a test; 0 for one that is not planned.
+// timeout returns a test's timeout in the plan, or 0 for a test that is not
+// planned.
 func (s supervisor) timeout(id wire.TestID) time.Duration {
 	for _, t := range s.plan.Tests {
 		if t.TestID == id {
@@ -207,8 +210,8 @@ func (s supervisor) timeout(id wire.TestID) time.Duration {
 	return 0
 }
 
-// save copies a port to a file until QEMU closes it, and sends what parses as
-// a record to lines. What does not parse is for the judge to see.
+// save copies a port to a file until QEMU closes it, and sends the lines that
+// are records to lines. Other lines are left to the judge.
 func save(from io.Reader, path string, lines chan<- wire.Record) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -234,7 +237,7 @@ func save(from io.Reader, path string, lines chan<- wire.Record) error {
 				}
 			}
 			if len(partial) > maxLine {
-				partial = nil // no record; the judge sees it in the file
+				partial = nil // too long for a record; the judge sees it in the file
 			}
 		}
 		if err == io.EOF {

@@ -7,11 +7,12 @@ import (
 // rdtsc reads the time stamp counter.
 func rdtsc() uint64
 
-// tscKHz measures the rate of the host's time stamp counter. QEMU's TCG hands
-// that counter to the guest, which on a busy host fails to calibrate it against
-// the PIT, calls it unstable and falls back to a clock that the vDSO cannot
-// read. Told the rate, the guest does not calibrate. The best of several short
-// measurements is the one in which nobody came between the two readings.
+// tscKHz measures the rate of the host's time stamp counter, for the guest.
+// QEMU's TCG shows the guest the host's counter. On a busy host the guest fails
+// to calibrate it against the PIT, marks it unstable, and uses a clock that the
+// vDSO cannot read. If it is told the rate, the guest does not calibrate. Of
+// several short measurements tscKHz uses the one with the least delay between
+// its two readings.
 func tscKHz() int64 {
 	best, bestGap := 0.0, time.Hour
 	for range 3 {
@@ -25,7 +26,7 @@ func tscKHz() int64 {
 	return int64(best + 0.5)
 }
 
-// paired reads both clocks and tells how far apart the readings may lie.
+// paired reads both clocks, and returns how far apart the readings may be.
 func paired() (t time.Time, tsc uint64, gap time.Duration) {
 	before := time.Now()
 	tsc = rdtsc()

@@ -31,50 +31,54 @@ const (
 	TCG = "tcg"
 )
 
-// Guest is what to boot and in what.
+// Guest is what to boot and how.
 type Guest struct {
 	Kernel    string        // path of vmlinux
-	HZ        int           // CONFIG_HZ of the kernel; 0: not known, and the kernel measures for itself
-	Checked   bool          // the kernel looks for its own faults and executes several times as many instructions
+	HZ        int           // the kernel's CONFIG_HZ; 0: unknown, so the kernel calibrates its APIC timer
+	Checked   bool          // the kernel has debugging options and executes several times as many instructions
 	Initramfs string        // path of the cpio archive
 	Accel     string        // KVM or TCG
 	Lane      string        // wire.Real or wire.Virtual
 	QEMU      string        // what Version returned; recorded only
 	From      int           // index of the first test to run
-	Long      time.Duration // how long, in guest time, tests that wait for long do so in the virtual lane
+	Long      time.Duration // guest time of a long wait in the virtual lane
 
-	Key          string // that the archive holds; recorded for the judge
-	BuildID      string // of the kernel; recorded for the judge
-	ConfigSHA256 string // likewise
-	Carried      string // digest of the files that the archive has from guests before; likewise
+	Key          string // the key in the archive; recorded for the judge
+	BuildID      string // the kernel's; recorded for the judge
+	ConfigSHA256 string // of the kernel's .config; recorded for the judge
+	Carried      string // digest of the files from earlier guests in the archive; recorded for the judge
 }
 
-// icountShift makes an instruction take 2^icountShift ns of virtual time: 16 ns,
-// about what TCG takes for one on a present-day PC, so that a plan takes as long in both
-// lanes: what waits by looking at the clock takes twice as long with each shift
-// less. From 5 on, a system call takes 50 us and more, and bounds get loose. A
-// bare boot takes 1 s of a CPU with any shift from 2 to 6.
+// icountShift makes an instruction take 2^icountShift ns of virtual time: 16
+// ns, about what TCG takes for one on a present-day PC. A plan then takes as
+// long in either lane. With a smaller shift, code that polls the clock takes
+// twice as long for each step. With 5 and more, a system call takes 50 us and
+// more, and bounds become loose. A bare boot takes 1 s of CPU time with any
+// shift from 2 to 6.
 //
-// checkedShift is that of a kernel that looks for its own faults. What it does
-// takes about the same virtual time as it takes others, so that the same bounds hold; with 4 it
+// checkedShift is for a kernel with debugging options. With it, the kernel's
+// work takes about as much virtual time as that of other kernels with
+// icountShift, so the same bounds hold. With a shift of 4 it would take twelve
+// times as much, half of it in timer ticks.
 // is twelve times that, half of it for ticks of the clock.
 const (
 	icountShift  = 4
 	checkedShift = 1
 )
 
-// Limits end a boot that does not end by itself. All are host time. The guest's
-// own limits are guest time: a guest whose clock stands still, or that runs on
-// in the virtual lane, never reaches them.
+// Limits end a boot that does not end by itself. They are host time, while the
+// guest's own limits are guest time: a guest whose clock stands still, or that
+// runs on in the virtual lane, never reaches those.
 type Limits struct {
 	Boot time.Duration // from QEMU's start to hello
-	Test time.Duration // beyond a test's own timeout, from its start to its end; after a quarter of it uinit is asked to end the test
-	Rest time.Duration // where no test runs: kmemleak may scan all memory then
+	Test time.Duration // added to a test's own timeout; after a quarter of it uinit is asked to end the test
+	Rest time.Duration // while no test runs; kmemleak may scan all memory then
 	Run  time.Duration // from QEMU's start to its end
 }
 
-// DefaultLimits leave a slow host room: a boot takes some two seconds under
-// TCG and, with a kernel that looks for its own faults, half a minute; and the guest itself ends a test that is over its time.
+// DefaultLimits leave room for a slow host. A boot takes about two seconds
+// under TCG, and half a minute with debugging options. A test that exceeds its
+// own timeout is ended by the guest.
 var DefaultLimits = Limits{Boot: 2 * time.Minute, Test: 20 * time.Second, Rest: 2 * time.Minute, Run: 30 * time.Minute}
 
 const (
@@ -88,8 +92,8 @@ type MissingError struct{ Err error }
 func (e *MissingError) Error() string { return e.Err.Error() }
 func (e *MissingError) Unwrap() error { return e.Err }
 
-// Check says whether QEMU is there and nothing in the environment changes its
-// command line behind our back.
+// Check returns an error if QEMU is missing, or if an environment variable
+// would change QEMU's command line.
 func Check() error {
 	for _, kv := range os.Environ() {
 		if strings.HasPrefix(kv, "VMTEST_") {
@@ -105,14 +109,14 @@ func Check() error {
 	return nil
 }
 
-// oldest is the oldest QEMU, major and minor, that knows all of our options:
-// that of Debian 12. That of Ubuntu 22.04, 6.2, has no i8042=off.
+// oldest is the oldest version of QEMU, major and minor, that has all of our
+// options. Debian 12 has it. Version 6.2 of Ubuntu 22.04 lacks i8042=off.
 var oldest = [2]int{7, 2}
 
 var versionRE = regexp.MustCompile(`version (\d+)\.(\d+)`)
 
-// Version returns QEMU's version line. A QEMU that does not run, or that is too
-// old, is a MissingError.
+// Version returns QEMU's version line. If QEMU does not run or is too old, the
+// error is a MissingError.
 func Version(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, binary, "--version").CombinedOutput()
 	line, _, _ := strings.Cut(string(out), "\n")
@@ -136,13 +140,14 @@ func Version(ctx context.Context) (string, error) {
 }
 
 // Boot boots g, passes every record to watch, and returns when QEMU has ended.
-// dir, which must exist, then holds all the evidence. An error means that there
-// is no complete evidence, not that the guest did badly.
+// The folder dir, which must exist, then has all the evidence. An error means
+// that the evidence is incomplete, not that the guest failed.
 func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch func(wire.Record)) (wire.Exit, error) {
 	bootID := rand.Text()
 	if g.Lane == wire.Virtual {
-		// The kernel seeds its random numbers with the command line, and where all
-		// else repeats itself, they should. The key still tells runs apart.
+		// The kernel seeds its random numbers with the command line. In
+		// the virtual lane, where all else repeats itself, they must
+		// repeat, too. The key still tells runs apart.
 		bootID = plan.ID
 	}
 	opts, err := g.options(bootID, "ignore_loglevel") // u-root's init lowers the level
@@ -169,7 +174,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	opts.SerialOutput = append(opts.SerialOutput, log) // closed by Wait
+	opts.SerialOutput = append(opts.SerialOutput, log) // Wait closes it
 	cmdline, err := opts.Cmdline()
 	if err != nil {
 		return wire.Exit{}, err
@@ -196,8 +201,8 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	return exit, wire.WriteJSON(filepath.Join(dir, wire.ExitFile), exit)
 }
 
-// options is QEMU's command line but for the ports. The machine is a pc without
-// anything that the kernel has no driver for.
+// options returns QEMU's command line without the ports. The machine is a pc
+// without devices that the kernel has no driver for.
 func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 	virtual := g.Lane == wire.Virtual
 	kernelArgs := []string{
@@ -214,25 +219,27 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		cpu = "max"
 		khz := tscKHz()
 		if virtual {
-			khz = 1e6 // counts virtual nanoseconds
+			khz = 1e6 // with -icount the TSC counts virtual nanoseconds
 		}
 		if g.HZ > 0 {
 			kernelArgs = append(kernelArgs, fmt.Sprintf("lpj=%d", khz*1000/int64(g.HZ))) // spares each CPU a delay loop
 		}
 		kernelArgs = append(kernelArgs, "tsc=reliable",
 			fmt.Sprintf("tsc_early_khz=%d", khz),
-			// The kernel waits 40 ms for ten ticks of the PIT, and panics ("IO-APIC
-			// + timer doesn't work!") when a busy host withholds them.
+			// The kernel waits 40 ms for ten ticks of the PIT. If a
+			// busy host delays them, it panics ("IO-APIC + timer
+			// doesn't work!").
 			"no_timer_check",
-			// The kernel hands this to init. A package of u-root's prepares a
-			// table with CRC32 instructions, which TCG emulates at 30 ms a time.
+			// The kernel passes this on to init. A package of
+			// u-root prepares a table with CRC32 instructions,
+			// which takes TCG 30 ms each time.
 			"GODEBUG=cpu.sse42=off")
 	}
 	n, accel := cpus, g.Accel
 	clock := []string{"-rtc", "clock=vm"} // no step of the host's clock shows
 	switch {
 	case virtual:
-		// QEMU counts the instructions of one thread only.
+		// QEMU can count instructions only with a single thread.
 		n, accel = 1, "tcg,thread=single"
 		shift := icountShift
 		if g.Checked {
@@ -244,14 +251,16 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		accel = "tcg,thread=multi"
 	}
 	return qemu.OptionsFor(qemu.ArchAMD64,
-		// QEMU does not care when we, and with us its ports, are gone.
+		// QEMU does not exit when this process, and with it the ports,
+		// are gone.
 		qemu.WithQEMUCommand("setpriv --pdeathsig KILL "+binary),
 		qemu.WithKernel(g.Kernel),
 		qemu.WithInitramfs(g.Initramfs),
 		qemu.WithAppendKernel(kernelArgs...),
 		func(_ *qemu.IDAllocator, opts *qemu.Options) error {
-			// Not the package's -nographic, with which the BIOS writes to the
-			// console too, before the kernel and into its first line.
+			// The package's -nographic is not used: with it the
+			// BIOS, too, writes to the console, before the kernel
+			// and into its first line.
 			opts.QEMUArgs = []string{"-display", "none"}
 			return nil
 		},
@@ -259,20 +268,20 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			"-accel", accel,
 			"-machine", "pc,i8042=off,usb=off,vmport=off",
 			"-cpu", cpu,
-			// QEMU's MP table names one CPU a socket, and without ACPI it is all
-			// that the kernel knows.
+			// QEMU's MP table lists one CPU for each socket, and
+			// without ACPI the kernel has no other source.
 			"-smp", fmt.Sprintf("%d,sockets=%d", n, n),
 			"-m", strconv.Itoa(memoryMB),
 			"-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none",
-			// A guest that breaks out of QEMU finds no new program, namespace or
-			// privilege.
+			// A guest that breaks out of QEMU cannot start a
+			// program, make a namespace or gain a privilege.
 			"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		),
 		qemu.ArbitraryArgs(clock...))
 }
 
-// ended reads how QEMU ended off Wait's error. What is left of the error says
-// that not all that QEMU printed was kept.
+// ended finds out how QEMU ended from Wait's error. A remaining error means
+// that not all of QEMU's output was stored.
 func ended(err error) (status int, signal string, unkept error) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
@@ -286,7 +295,7 @@ func ended(err error) (status int, signal string, unkept error) {
 
 var terminatingRE = regexp.MustCompile(`(?m): terminating on signal (\d+)`)
 
-// caughtSignal names the signal that QEMU says it was ended by. QEMU catches
+// caughtSignal returns the signal that QEMU says it ended by. QEMU catches
 // SIGTERM, SIGINT and SIGHUP and exits with status 0, as if the guest had
 // powered off.
 func caughtSignal(log string) (string, error) {

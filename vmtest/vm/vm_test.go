@@ -16,8 +16,7 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// qemuIs puts a shell script in QEMU's place. It finds a folder of its own in
-// $DIR.
+// qemuIs puts a shell script in QEMU's place. $DIR is a folder for the script.
 func qemuIs(t *testing.T, script string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,7 +35,8 @@ const (
 	start = `{"seq":1,"type":"start","package":"p","name":"TestA","taint":0}`
 	// The fourth file that QEMU gets is the records' port.
 	records = ">&4"
-	// It hangs. Without the monitor's port nobody waits for an answer there.
+	// A guest that hangs. It closes the monitor's port, so that nobody
+	// waits for an answer there.
 	hang = "exec sleep 60 5>&-"
 )
 
@@ -185,7 +185,7 @@ func TestCheckWithoutQEMU(t *testing.T) {
 	}
 }
 
-// kvmIs puts another file in the place of /dev/kvm.
+// kvmIs uses another file in place of /dev/kvm.
 func kvmIs(t *testing.T, path string) {
 	t.Helper()
 	host := kvmDevice
@@ -193,14 +193,14 @@ func kvmIs(t *testing.T, path string) {
 	t.Cleanup(func() { kvmDevice = host })
 }
 
-// Where KVM is out, -accel auto goes on without it and says why, and -accel kvm
-// ends with the next step.
+// If KVM cannot be used, -accel auto uses TCG and says why, and -accel kvm
+// fails and says what to do.
 func TestChooseAccelWithoutKVM(t *testing.T) {
 	if c, err := ChooseAccel(t.Context(), TCG, Guest{Kernel: "k"}, plan, "", "", t.Logf); err != nil || c.Accel != TCG {
 		t.Errorf("-accel tcg: got %+v, %v", c, err)
 	}
 	dir := t.TempDir()
-	// What no one may open, not even root: a socket.
+	// A socket: nobody can open it, not even root.
 	socket, err := net.Listen("unix", filepath.Join(dir, "socket"))
 	if err != nil {
 		t.Fatal(err)
@@ -222,8 +222,8 @@ func TestChooseAccelWithoutKVM(t *testing.T) {
 	}
 }
 
-// forbidden is a file that cannot be opened for writing: root is no exception
-// for a read-only file of sysfs.
+// forbidden returns a file that cannot be opened for writing, not even by root:
+// a read-only file of sysfs.
 func forbidden(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kvm")
@@ -283,7 +283,8 @@ func TestChooseAccelProvesKVM(t *testing.T) {
 			if _, err := choose(KVM); err == nil {
 				t.Error("-accel kvm fell back silently")
 			}
-			// A guest that does not come up under TCG either proves nothing.
+			// A guest that does not boot under TCG either proves
+			// nothing about KVM.
 			if err := c.Learn(wire.Exit{}); err != nil || len(glob(t, memory)) != 0 {
 				t.Errorf("a broken guest was held against KVM: %v", err)
 			}
@@ -300,8 +301,8 @@ func TestChooseAccelProvesKVM(t *testing.T) {
 	}
 }
 
-// damage sees to it that no flipped bit of what was remembered makes it say
-// something else.
+// damage checks that no flipped bit in the remembered answer makes it the
+// opposite one.
 func damage(t *testing.T, file, says string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
