@@ -25,5 +25,6 @@ func TestMain(m *testing.M) {
 		"timers":      probe.Func(runTimers),
 		"ticks":       probe.Func(countTicks),
 		"interrupted": probe.Func(interruptSleeps),
+		"go-sleep":    probe.Func(goSleep),
 	})
 }
