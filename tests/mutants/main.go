@@ -114,7 +114,7 @@ func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, erro
 			files[m.series] = append(files[m.series], e.file)
 		}
 	}
-	texts := make(map[string]map[string][]byte) // likewise
+	texts := make(map[string]map[string][]byte) // by series
 	for name, paths := range files {
 		s, err := patch.LoadSeries(ctx, patchesFolder, name)
 		if err != nil {

@@ -143,7 +143,7 @@ func TestPause(t *testing.T) {
 
 func TestWaitKillsLateChild(t *testing.T) {
 	p := newProgram(t)
-	if err := p.Pause(); err != nil { // for ever
+	if err := p.Pause(); err != nil { // forever
 		t.Fatal(err)
 	}
 	child, err := Start(&fork, SizeVer0, p)
