@@ -83,7 +83,7 @@ func newCaller(nursery *clone.Program, spoil func(*caller), times int, call func
 	c.regain()
 	c.after = c.look()
 	c.write = c.WriteFile(offsetsFile, timens.Behind.String())
-	c.limit("time", "2") // one is there until unshare() has made the other
+	c.limit("time", "2") // the old namespace exists until unshare() has made the new one
 	c.unshare = c.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
 	c.children = c.Syscall(unix.SYS_WAIT4, ^uintptr(0), 0, unix.WALL|unix.WNOHANG, 0)
 

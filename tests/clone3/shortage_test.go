@@ -58,8 +58,8 @@ var requests = []struct {
 	only  faultSettings
 	times int
 }{
-	{"objects", faultSettings{"failslab/cache-filter": "N", "fail_page_alloc/min-order": "32"}, 1}, // there is no such order
-	{"pages", faultSettings{"failslab/cache-filter": "Y", "fail_page_alloc/min-order": "0"}, 6},    // no cache is marked
+	{"objects", faultSettings{"failslab/cache-filter": "N", "fail_page_alloc/min-order": "32"}, 1}, // no allocation has this order
+	{"pages", faultSettings{"failslab/cache-filter": "Y", "fail_page_alloc/min-order": "0"}, 6},    // only marked caches, and none is
 }
 
 // shortage is a call whose n-th allocation fails.

@@ -18,7 +18,7 @@ import (
 
 // uringWait is one wait on an io_uring.
 type uringWait struct {
-	Kind     string // of uringKinds
+	Kind     string // uringTimeout, uringLinkTimeout or uringEnter
 	Clock    clock.ID
 	Absolute bool
 }

@@ -20,7 +20,7 @@ type behaviour struct {
 	name  string   // its recorded run has the same name
 	test  string   // the Test function of tests/canary that does it
 	does  string   // what it does, for the page
-	flags []string // of vmtest run, beside those of all
+	flags []string // further flags of vmtest run
 	// unrecorded is the reason why no recorded run is kept.
 	unrecorded string
 	want       []string // lines of outcome.lines
