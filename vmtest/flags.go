@@ -60,10 +60,6 @@ const defaultDesign = "timens-offset"
 // defaultTimeout is that of a test, in guest time.
 const defaultTimeout = 30 * time.Second
 
-// checkedFactor is how many times longer a test may take in a kernel that looks
-// for its own faults, as lane.Patience has it in the guest.
-const checkedFactor = 6
-
 // defaultFragments make the configuration, in this order.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 

@@ -368,7 +368,7 @@ func (a *app) initramfsSpec(design string, config kconfig.Config) initramfs.Spec
 	for _, o := range config.Options {
 		options = append(options, o.String())
 		if o.String() == "CONFIG_PROVE_LOCKING=y" {
-			timeout *= checkedFactor
+			timeout *= wire.CheckedFactor
 		}
 	}
 	return initramfs.Spec{

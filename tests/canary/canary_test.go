@@ -8,13 +8,15 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"timens-vmtest/vmtest/wire"
 )
 
 // inGuest skips a test on a developer's machine, which it would hurt or where it
-// would fail: only the guest's binaries lie in /tests.
+// would fail: only the guest has its binaries in wire.TestDir.
 func inGuest(t *testing.T) {
 	t.Helper()
-	if _, err := os.Stat("/tests/canary.test"); err != nil || os.Getuid() != 0 {
+	if _, err := os.Stat(wire.TestBinary("canary")); err != nil || os.Getuid() != 0 {
 		t.Skip("this test misbehaves on purpose; run it by vmtest run -tests tests/canary")
 	}
 }

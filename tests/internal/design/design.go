@@ -13,6 +13,7 @@ import (
 
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
+	"timens-vmtest/vmtest/wire"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,33 +23,29 @@ type Name string
 
 const (
 	// TimensOffset is a pointer to an array of clocks and their offsets.
-	TimensOffset Name = "timens-offset"
+	TimensOffset Name = wire.TimensOffset
 	// InlineNS is two numbers of nanoseconds in struct clone_args itself, of
 	// which 0 means that the clock is to inherit its offset.
-	InlineNS Name = "inline-ns"
+	InlineNS Name = wire.InlineNS
 	// Namespaces is a pointer to an extensible structure that has both offsets.
-	Namespaces Name = "namespaces"
+	Namespaces Name = wire.Namespaces
 	// None is that of a kernel without any series. It refuses all of them.
-	None Name = "none"
+	None Name = wire.NoDesign
 )
-
-// Env is the environment variable in which a guest's tests find the design of
-// the series that they were planned for. It is wire.DesignEnv.
-const Env = "VMTEST_DESIGN"
 
 // Planned returns the design that the kernel is to have. On a developer's own
 // machine there is no plan, and it is the one that the kernel has.
 func Planned() (Name, error) {
-	switch name := Name(os.Getenv(Env)); name {
+	switch name := Name(os.Getenv(wire.DesignEnv)); name {
 	case TimensOffset, InlineNS, Namespaces, None:
 		return name, nil
 	case "":
 		if inGuest() {
-			return "", fmt.Errorf("the guest's init has not set %s", Env)
+			return "", fmt.Errorf("the guest's init has not set %s", wire.DesignEnv)
 		}
 		return Ask()
 	default:
-		return "", fmt.Errorf("%s=%s is no design", Env, name)
+		return "", fmt.Errorf("%s=%s is no design", wire.DesignEnv, name)
 	}
 }
 
@@ -56,7 +53,7 @@ func Planned() (Name, error) {
 // is below wire.TestDir.
 func inGuest() bool {
 	exe, err := os.Executable()
-	return err == nil && strings.HasPrefix(exe, "/tests/")
+	return err == nil && strings.HasPrefix(exe, wire.TestDir+"/")
 }
 
 // Ask finds out which design the running kernel has, by one clone3() that none

@@ -6,13 +6,15 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"timens-vmtest/vmtest/wire"
 )
 
 // Virtual reports whether guest time is instructions executed, so that the
 // host's load does not show in it and an upper bound of lateness can be tight.
 // Elsewhere, on a developer's own machine too, time is real, and a test asserts
 // "never early" only.
-func Virtual() bool { return os.Getenv("VMTEST_LANE") == "virtual" } // wire.LaneEnv, wire.Virtual
+func Virtual() bool { return os.Getenv(wire.LaneEnv) == wire.Virtual }
 
 // MostLate is the most that a waiter may notice its time after it.
 func MostLate() time.Duration {
@@ -30,9 +32,8 @@ func MostLate() time.Duration {
 // faults, and so has lockdep, runs in real time. In virtual time its instructions
 // are the shorter.
 func Patience(d time.Duration) time.Duration {
-	const slowdown = 6 // vmtest's checkedFactor
 	if _, err := os.Stat("/proc/lockdep"); err == nil && !Virtual() {
-		d *= slowdown
+		d *= wire.CheckedFactor
 	}
 	return d
 }
@@ -45,7 +46,7 @@ func Long(t testing.TB) time.Duration {
 	if !Virtual() {
 		return 200 * time.Millisecond
 	}
-	d, err := time.ParseDuration(os.Getenv("VMTEST_LONG")) // wire.LongEnv
+	d, err := time.ParseDuration(os.Getenv(wire.LongEnv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,5 +56,5 @@ func Long(t testing.TB) time.Duration {
 // Lateness records how late a waiter noticed its deadline: report.json has the
 // greatest of each test.
 func Lateness(t testing.TB, d time.Duration) {
-	t.Attr("lateness_s", strconv.FormatFloat(d.Seconds(), 'f', 9, 64)) // wire.LatenessAttr
+	t.Attr(wire.LatenessAttr, strconv.FormatFloat(d.Seconds(), 'f', 9, 64))
 }
