@@ -13,6 +13,7 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,7 +35,31 @@ func TestMain(m *testing.M) {
 		"vmtest":             main,
 		kernel.SandboxName:   kernel.EnterSandbox,
 		"qemu-system-x86_64": fakeQEMU,
+		"plainly":            plainly,
 	})
+}
+
+// plainly becomes a command that a script sends signals to, "plainly vmtest run",
+// with no signal ignored. Whoever called the tests may ignore some: nohup does
+// SIGHUP, a shell's "&" does SIGINT. A Go program passes that on, and vmtest heeds
+// it. All other commands of a script go on ignoring them, as the caller wants.
+// Blocked signals need no care: Go unblocks those that end a program.
+func plainly() {
+	path, err := exec.LookPath(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	if signal.Ignored(unix.SIGHUP) { // the end of the terminal is not to reach the command
+		if _, err := unix.Setsid(); err != nil {
+			log.Fatal(os.NewSyscallError("setsid", err))
+		}
+	}
+	for s := syscall.Signal(1); s < 32; s++ {
+		if signal.Ignored(s) { // once it is caught, execve gives it its default action
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
+	log.Fatal(unix.Exec(path, os.Args[1:], os.Environ()))
 }
 
 // The scripts run the real program on a fake kernel tree, which gcc builds in
