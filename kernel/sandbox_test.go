@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/internal/ci"
 	"timens-vmtest/kconfig"
 )
 
@@ -28,8 +29,9 @@ func TestMain(m *testing.M) {
 
 // needSandbox skips where there can be none. CI is a place where there must be.
 func needSandbox(t *testing.T) {
+	t.Helper()
 	if err := TrySandbox(t.Context()); err != nil {
-		t.Skip(err)
+		ci.Skip(t, "the sandbox", err)
 	}
 }
 

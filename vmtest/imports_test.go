@@ -13,8 +13,9 @@ const module = "timens-vmtest/"
 // run folder, so neither vm nor verdict may know the other.
 var mayImport = map[string][]string{
 	"kconfig":                  {},
-	"kernel":                   {"kconfig", "vmtest/wire"},
-	"initramfs":                {"vmtest/wire"},
+	"internal/ci":              {},
+	"kernel":                   {"internal/ci", "kconfig", "vmtest/wire"},
+	"initramfs":                {"internal/ci", "vmtest/wire"},
 	"initramfs/uinit":          {"vmtest/wire"},
 	"vmtest/wire":              {},
 	"vmtest/vm":                {"vmtest/wire"},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"tests/internal":           {"tests/internal", "vmtest/wire"},
 	"tests/kselftest":          {"tests/internal", "vmtest/wire"},
 	"tests/layout":             {"tests/internal", "vmtest/wire"},
-	"vmtest":                   {"kconfig", "kernel", "initramfs", "tests/layout", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report", "vmtest/coverage"},
+	"vmtest":                   {"internal/ci", "kconfig", "kernel", "initramfs", "tests/layout", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report", "vmtest/coverage"},
 }
 
 // The one package that may import each outside module; x/sys is for all.

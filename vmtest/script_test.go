@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
@@ -26,6 +27,7 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/internal/ci"
 	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/wire"
 )
@@ -94,20 +96,56 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", cache)
 			return copyTree(filepath.Join(root, "vmtest", "testdata", "tree"), filepath.Join(e.WorkDir, "tree"))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft},
-		Condition: func(name string) (bool, error) {
-			switch name {
-			case "mounts": // a private mount namespace can be had, as root or by a user namespace
-				return exec.Command("unshare", "-rm", "true").Run() == nil, nil
-			case "userns":
-				return exec.Command("unshare", "-Ur", "true").Run() == nil, nil
-			case "kvm":
-				f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-				return err == nil && f.Close() == nil, nil
-			}
-			return false, fmt.Errorf("unknown condition %s", name)
-		},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft},
+		Condition: func(name string) (bool, error) { return condition(t.Context(), name) },
 	})
+}
+
+// condition says whether the machine has what a script needs. What continuous
+// integration must have is an error there, which fails the script.
+func condition(ctx context.Context, name string) (bool, error) {
+	var err error
+	switch name {
+	case "kvm": // not every machine can have it
+		f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+		return err == nil && f.Close() == nil, nil
+	case "sandbox":
+		err = kernel.TrySandbox(ctx)
+	case "mounts": // a private mount namespace, as root or by a user namespace
+		var out []byte
+		if out, err = exec.CommandContext(ctx, "unshare", "-rm", "true").CombinedOutput(); err != nil {
+			err = errors.Join(fmt.Errorf("unshare -rm: %w: %s", err, bytes.TrimSpace(out)), kernel.TrySandbox(ctx))
+		}
+	case "perl":
+		if _, err = exec.LookPath("perl"); err != nil {
+			err = fmt.Errorf("%w; type \"make deps\"", err)
+		}
+	default:
+		return false, errors.New("this condition is unknown")
+	}
+	if err != nil && ci.Set() {
+		return false, fmt.Errorf("%w (CI=%s is set, so this fails; unset CI to skip)", err, os.Getenv("CI"))
+	}
+	return err == nil, nil
+}
+
+// What a script needs and the machine lacks fails in continuous integration, and
+// is a reason to skip elsewhere.
+func TestConditions(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // it has no perl and no unshare
+	for _, name := range []string{"perl", "mounts"} {
+		t.Setenv("CI", "")
+		if ok, err := condition(t.Context(), name); ok || err != nil {
+			t.Errorf("%s on a person's machine: %v, %v", name, ok, err)
+		}
+		t.Setenv("CI", "true")
+		if ok, err := condition(t.Context(), name); ok || err == nil {
+			t.Errorf("%s in continuous integration: %v, %v", name, ok, err)
+		}
+	}
+	if ok, err := condition(t.Context(), "userns"); ok || err == nil {
+		t.Errorf("a condition that there is not: %v, %v", ok, err)
+	}
 }
 
 // exits runs a command and demands its exit code: "exits 3 vmtest run".
