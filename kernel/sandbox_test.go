@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == SandboxName {
 		EnterSandbox()
 	}
+	if err := buildable(os.TempDir()); err != nil {
+		fmt.Fprintf(os.Stderr, "the folder for temporary files: %v; set TMPDIR to another folder\n", err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
