@@ -65,10 +65,15 @@ func plainly() {
 }
 
 // The scripts run the real program on a fake kernel tree, which gcc builds in
-// no time, and in a fake QEMU, which plays the guest that FAKE_GUEST names.
+// no time, and in a fake QEMU, which plays the guest that FAKE_GUEST names. They
+// find the checkout, $ROOT, by a path that somebody may well have.
 func TestScripts(t *testing.T) {
-	root, err := filepath.Abs("..")
+	checkout, err := filepath.Abs("..")
 	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(t.TempDir(), "a b:c,d ä's")
+	if err := os.Symlink(checkout, root); err != nil {
 		t.Fatal(err)
 	}
 	env := make(map[string]string)
