@@ -115,7 +115,7 @@ func localChanges(ctx context.Context, dir string) ([]byte, error) {
 	aside := func(args ...string) ([]byte, error) {
 		cmd := git(ctx, dir, args...)
 		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index,
-			"GIT_OBJECT_DIRECTORY="+objects, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+where["objects"])
+			"GIT_OBJECT_DIRECTORY="+objects, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoted(where["objects"]))
 		return run(cmd)
 	}
 	if _, err := aside("add", "--all"); err != nil {
@@ -134,4 +134,10 @@ func checkOut(ctx context.Context, dir, commit, to string) error {
 		}
 	}
 	return nil
+}
+
+// quoted is a path as git takes it in a list whose separator is a colon, which may
+// be in the path.
+func quoted(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
