@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Make orders the commands; bin/vmtest does the work ("bin/vmtest -h").
 #
 #   make vmtest                      test the default series
@@ -17,11 +18,15 @@ CHOICES = $(FROM) $(TESTS) $(ARGS)
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
-HOST_PACKAGES = ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants
+HOST_PACKAGES = ./internal/... ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants
 
 # With the race detector comes glibc, which tells the kernel of an area that it
 # is to write to (rseq). The children of tests/internal/clone have no such area.
 NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
+
+# Linters, in a module of their own. The scripts in a workflow call make and
+# nothing else, so that actionlint needs no shellcheck, which not everybody has.
+TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony: vmtest and kernel are folders too, and make would call
 # them up to date.
@@ -38,6 +43,9 @@ test: deps build
 	GOARCH=386 go vet ./tests/...
 	@fmt=$$(gofmt -l .); test -z "$$fmt" || { echo "not gofmt-clean: $$fmt"; exit 1; }
 	go mod tidy -diff
+	go -C tools mod tidy -diff
+	$(TOOL) staticcheck ./...
+	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
 	$(NO_RSEQ) go test -race -skip '^TestScripts$$' $(HOST_PACKAGES)
 	go test -race -run '^TestScripts$$/^guests$$' ./vmtest
 	go test -run '^TestScripts$$' ./vmtest
@@ -78,9 +86,11 @@ long: deps build
 
 # Boots guests that misbehave and checks what is made of them: see README.
 #   make canary RUN=oops      one behaviour
+#   make canary RUN=fail SERIES=control   on the kernel of a series: for behaviours
+#                             that need neither LKDTM nor detectors
 #   make canary UPDATE=yes    store what is made of them now
 canary: deps build
-	go test -count=1 -v -timeout 1h ./tests/canary/redteam -run '^TestCanary$$$(if $(RUN),/^$(RUN)$$)' -boot $(if $(UPDATE),-update)
+	go test -count=1 -v -timeout 1h ./tests/canary/redteam -run '^TestCanary$$$(if $(RUN),/^$(RUN)$$)' -boot $(if $(SERIES),-series='$(SERIES)') $(if $(UPDATE),-update)
 	$(if $(UPDATE),go test ./vmtest/verdict -run '^TestJudgeRecorded$$' -update)
 
 # Makes small wrong edits to kernels and shows which tests catch each: see

@@ -28,7 +28,7 @@ import (
 	"github.com/u-root/u-root/pkg/uflag"
 	"golang.org/x/sync/errgroup"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Packages of u-root. They are tools of our go.mod, so that go.sum pins them.

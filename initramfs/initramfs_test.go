@@ -18,7 +18,7 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 
 	"timens-vmtest/internal/ci"
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 func spec(t *testing.T, run string) Spec {
@@ -117,7 +117,7 @@ func TestStamp(t *testing.T) {
 	if stamp([]string{"-b"}) == before {
 		t.Error("another flag does not show")
 	}
-	for _, file := range []string{"go.mod", "go.sum", "tests/p/a.go", "tests/internal/q/b.s", "vmtest/wire/c.go", "initramfs/uinit/d.go"} {
+	for _, file := range []string{"go.mod", "go.sum", "tests/p/a.go", "tests/internal/q/b.s", "internal/wire/c.go", "initramfs/uinit/d.go"} {
 		last := stamp([]string{"-a"})
 		write(file, "changed\n")
 		if stamp([]string{"-a"}) == last {
@@ -236,7 +236,7 @@ func TestEmptyPlanIsAnError(t *testing.T) {
 
 func TestCompileErrorIsShown(t *testing.T) {
 	module := t.TempDir()
-	for _, dir := range []string{"initramfs", "vmtest/wire"} {
+	for _, dir := range []string{"initramfs", "internal/wire"} {
 		if err := os.CopyFS(filepath.Join(module, dir), os.DirFS(filepath.Join("..", dir))); err != nil {
 			t.Fatal(err)
 		}
@@ -260,5 +260,33 @@ func TestCompileErrorIsShown(t *testing.T) {
 	var compile *CompileError
 	if !errors.As(err, &compile) || !strings.Contains(err.Error(), "p_test.go:3") {
 		t.Errorf("got %v, want a CompileError that names the line", err)
+	}
+}
+
+// The stamp covers every folder of this module that the guest's programs come from.
+func TestStampCoversWhatIsLinked(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "-test", "-f", "{{if and .Module .Module.Main}}{{.Dir}}{{end}}", "./initramfs/...", "./tests/timens", "./tests/clone3", "./tests/kselftest")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for dir := range strings.Lines(string(out)) {
+		rel, err := filepath.Rel(root, strings.TrimSpace(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		if top, _, _ := strings.Cut(rel, "/"); !slices.Contains(stamped, top) {
+			t.Errorf("a guest's program has code of %s, which the stamp does not cover", rel)
+		}
+	}
+	if seen < 5 {
+		t.Errorf("only %d folders were looked at", seen)
 	}
 }

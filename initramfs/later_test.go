@@ -14,7 +14,7 @@ import (
 
 	"github.com/u-root/u-root/pkg/cpio"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // moduleOf is a module whose one package of tests, tests/p, has this text.

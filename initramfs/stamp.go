@@ -59,6 +59,10 @@ func (p program) digest() (string, error) {
 	return fmt.Sprintf("%s %x\n", p.guest, h.Sum(nil)), nil
 }
 
+// stamped are the folders of this module that hold the sources of the guest's
+// programs.
+var stamped = []string{"initramfs", "internal", "tests"}
+
 // stamp identifies all that the guest's programs are made of: the sources of
 // this module, go.sum for all other modules, the go command, and the way it is
 // called. While it stays the same the go command, which takes a third of a
@@ -86,7 +90,7 @@ func (s Spec) stamp(lists ...[]string) (string, error) {
 			return "", err
 		}
 	}
-	for _, dir := range []string{"initramfs", "tests", "vmtest"} {
+	for _, dir := range stamped {
 		if err := addDir(h, filepath.Join(s.Module, dir)); err != nil {
 			return "", err
 		}

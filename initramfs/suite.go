@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // suite is a test package in one build.

@@ -13,13 +13,17 @@ import (
 	"strings"
 	"syscall"
 
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel/source"
 )
 
 // Spec is everything that a kernel is made of.
 type Spec struct {
-	Base   Base
-	Series Series
+	Tree   Tree
 	Config kconfig.Config
 	Log    string // path that the log of make goes to; empty: kept in the cache only
 
@@ -50,27 +54,18 @@ const typicalObjects = 700
 
 // Build makes the kernel, or takes it from the cache when everything that it
 // is made of is the same.
-func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
-	over, err := apply(ctx, s.Base, s.Series.Patches)
+func Build(ctx context.Context, h host.Host, s Spec) (Image, error) {
+	b, err := s.begin(ctx, h)
 	if err != nil {
 		return Image{}, err
 	}
-	toolchain, err := toolchainVersion(ctx)
-	if err != nil {
-		return Image{}, err
-	}
-	var files manifest
-	if s.Base, files, err = s.Base.identified(ctx); err != nil {
-		return Image{}, err
-	}
-	b := s.begin(c, over, toolchain, r)
 	key := b.inputs[:32]
-	unlock, err := c.Lock(ctx, "kernel-"+key, "this kernel", r)
+	unlock, err := h.Lock(ctx, "kernel-"+key, "this kernel")
 	if err != nil {
 		return Image{}, err
 	}
 	defer unlock()
-	entry := filepath.Join(c.Dir, "kernel", key)
+	entry := filepath.Join(h.Cache.Dir, "kernel", key)
 	image, err := openEntry(entry)
 	switch {
 	case err == nil:
@@ -78,28 +73,27 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 		return image, s.saveLog(filepath.Join(entry, "build.log"))
 	case errors.Is(err, fs.ErrNotExist):
 	default:
-		r.Step("the cached kernel is damaged and is built again: %v", err)
+		h.Report.Step("the cached kernel is damaged and is built again: %v", err)
 		if err := os.RemoveAll(entry); err != nil {
 			return Image{}, err
 		}
 	}
-	if files == nil {
-		if files, err = survey(ctx, s.Base); err != nil {
-			return Image{}, err
-		}
+	files, err := s.Tree.survey(ctx)
+	if err != nil {
+		return Image{}, err
 	}
-	unlockWork, err := b.lock(ctx, c)
+	unlockWork, err := b.lock(ctx)
 	if err != nil {
 		return Image{}, err
 	}
 	defer unlockWork()
-	if s.Base.private {
+	if s.Tree.Base.Private {
 		_, err := os.Stat(filepath.Join(b.dir, manifestFile))
-		if err := s.Base.verify(files, err != nil); err != nil {
+		if err := s.Tree.Base.Verify(files, err != nil); err != nil {
 			return Image{}, err
 		}
 	}
-	err = b.make(ctx, files, over)
+	err = b.make(ctx, files)
 	if err == nil {
 		err = b.store(ctx, entry)
 	}
@@ -109,15 +103,19 @@ func Build(ctx context.Context, c Cache, s Spec, r Reporter) (Image, error) {
 	return openEntry(entry)
 }
 
-// begin is a build of which nothing is done yet. The base must have an ID.
-func (s Spec) begin(c Cache, over overlay, toolchain string, r Reporter) *build {
-	b := &build{Spec: s, toolchain: toolchain, report: r, dir: filepath.Join(c.Dir, "work", s.workKey())}
-	if s.Coverage {
-		b.profiled = over.profilable()
+// begin is a build of which nothing is done yet.
+func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
+	toolchain, err := ToolchainVersion(ctx)
+	if err != nil {
+		return nil, err
 	}
-	parts := []string{recipe, s.Base.ID, over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n")}
-	b.inputs = digest(append(parts, profileArgs(b.profiled)...)...)
-	return b
+	b := &build{Spec: s, Host: h, toolchain: toolchain, dir: filepath.Join(h.Cache.Dir, "work", s.workKey())}
+	if s.Coverage {
+		b.profiled = s.Tree.profilable()
+	}
+	parts := []string{recipe, s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n")}
+	b.inputs = cache.Digest(append(parts, profileArgs(b.profiled)...)...)
+	return b, nil
 }
 
 func (s Spec) saveLog(from string) error {
@@ -134,10 +132,10 @@ func (s Spec) saveLog(from string) error {
 	return os.WriteFile(s.Log, text, 0o644)
 }
 
-func toolchainVersion(ctx context.Context) (string, error) {
+func ToolchainVersion(ctx context.Context) (string, error) {
 	var all []byte
 	for _, tool := range []string{"gcc", "ld"} {
-		out, err := run(command(ctx, "", nil, tool, "--version"))
+		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
 		if err != nil {
 			return "", err
 		}
@@ -150,7 +148,7 @@ func toolchainVersion(ctx context.Context) (string, error) {
 func Tools(ctx context.Context) ([]string, error) {
 	var all []string
 	for _, tool := range []string{"gcc", "ld", "sparse"} {
-		out, err := run(command(ctx, "", nil, tool, "--version"))
+		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
 		if err != nil {
 			return nil, err
 		}
@@ -166,32 +164,33 @@ func Tools(ctx context.Context) ([]string, error) {
 // build is one build under way.
 type build struct {
 	Spec
+	host.Host
 	toolchain string
 	inputs    string   // digest of all that the kernel is made of
 	profiled  []string // sources whose objects are to count
-	report    Reporter
-	dir       string // holds src, the patched tree; out, make's O=; and make.log
+	dir       string   // holds src, the patched tree; out, make's O=; and make.log
 	src       string
 	printed   makeLog
 }
 
 func (b *build) out() string { return filepath.Join(b.dir, "out") }
+
 func (b *build) log() string { return filepath.Join(b.dir, "make.log") }
 
-func (b *build) make(ctx context.Context, files manifest, over overlay) error {
+func (b *build) make(ctx context.Context, files source.Manifest) error {
 	if err := os.RemoveAll(b.compiled()); err != nil {
 		return err
 	}
-	if err := b.prepare(ctx, files, over); err != nil {
+	if err := b.prepare(ctx, files); err != nil {
 		return err
 	}
 	return b.compile(ctx)
 }
 
 // prepare leaves the patched tree and its .config in the work folder.
-func (b *build) prepare(ctx context.Context, files manifest, over overlay) error {
+func (b *build) prepare(ctx context.Context, files source.Manifest) error {
 	if _, err := os.Stat(b.making()); err == nil {
-		b.report.Step("the last build in %s was killed: begin anew", b.out())
+		b.Report.Step("the last build in %s was killed: begin anew", b.out())
 		if err := b.anew(); err != nil {
 			return err
 		}
@@ -214,10 +213,10 @@ func (b *build) prepare(ctx context.Context, files manifest, over overlay) error
 		return err
 	}
 	var err error
-	if b.src, err = materialise(b.Base, files, over, b.dir, b.report); err != nil {
+	if b.src, err = b.Tree.materialise(files, b.dir, b.Report); err != nil {
 		return err
 	}
-	return b.configureOnce(ctx, files, over)
+	return b.configureOnce(ctx, files)
 }
 
 // compile builds vmlinux and reports every object.
@@ -227,14 +226,14 @@ func (b *build) compile(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(b.out(), "vmlinux")); err == nil {
 		total, first = 0, false // make alone knows how much is left to do
 	}
-	b.report.Step("build linux-%s with %s on %d cores", b.Base.Version, b.Series.Name, runtime.NumCPU())
+	b.Report.Step("build linux-%s with %s on %d cores", b.Tree.Base.Version, b.Tree.Series.Name, runtime.NumCPU())
 	var last int
 	if text, err := os.ReadFile(memory); err == nil && first {
 		if _, err := fmt.Sscan(string(text), &last); err == nil {
 			total = last
 		}
 	}
-	count := objectCounter{total: total, report: b.report, out: b.out() + "/"}
+	count := objectCounter{total: total, report: b.Report, out: b.out() + "/"}
 	err := b.runMake(ctx, &count, "vmlinux")
 	if werr := b.rememberWarned(); werr != nil {
 		return werr
@@ -245,7 +244,7 @@ func (b *build) compile(ctx context.Context) error {
 	if err := b.setCompiled(); err != nil {
 		return err
 	}
-	b.report.Objects(count.done, count.done, "vmlinux")
+	b.Report.Count("objects", count.done, count.done, "vmlinux")
 	if !first {
 		return nil
 	}
@@ -263,7 +262,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.src, b.out())
 	args := slices.Concat([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
 		unusedTools, profileArgs(b.profiled), targets)
-	cmd, release, err := confined(ctx, b.src, []string{b.src}, []string{b.out()}, buildEnv, "make", args...)
+	cmd, release, err := b.Sandbox.Command(ctx, sandbox.Place{Dir: b.src, Readable: []string{b.src}, Writable: []string{b.out()}, Env: buildEnv}, "make", args...)
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
@@ -274,7 +273,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
 		err = cmd.Run()
 		// Who is told to end by ctx has had its time to delete what is half written.
-		if s := cmd.ProcessState; ctx.Err() != nil || s == nil || endedBy(s) != syscall.SIGKILL {
+		if s := cmd.ProcessState; ctx.Err() != nil || s == nil || sandbox.EndedBy(s) != syscall.SIGKILL {
 			err = errors.Join(err, os.Remove(b.making()))
 		}
 	}
@@ -284,10 +283,10 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 // failed makes a BuildError of make's, with the first error that it printed.
 func (b *build) failed(ctx context.Context, stage string, err error) error {
 	log := b.printed.text
-	if fault := hostFault(ctx, stage, err, log, b.out()); fault != nil {
+	if fault := sandbox.HostFault(ctx, stage, err, log, b.out()); fault != nil {
 		return fault
 	}
-	fault := &BuildError{Stage: stage, Err: err, Shown: firstError(log), Log: b.Log}
+	fault := &blame.BuildError{Stage: stage, Err: err, Shown: FirstError(log), Log: b.Log}
 	if fault.Log == "" {
 		fault.Log = b.log()
 	}

@@ -12,8 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/source"
 )
+
+func TestMain(m *testing.M) { hosttest.Main(m) }
 
 // fakeTree is enough of a kernel for Build: a Makefile with the targets that
 // it asks for, one C file, and one option that can be set.
@@ -56,26 +65,31 @@ func patchOf(file, from, to string) string {
 	return fmt.Sprintf("diff --git a/%[1]s b/%[1]s\n--- a/%[1]s\n+++ b/%[1]s\n@@ -1,4 +1,4 @@\n int main(void)\n {\n-\t%[2]s\n+\t%[3]s\n }\n", file, from, to)
 }
 
-type quiet struct{ t *testing.T }
-
-func (q quiet) Step(format string, args ...any) { q.t.Logf(format, args...) }
-func (q quiet) Objects(int, int, string)        {}
-
 type world struct {
-	t     *testing.T
-	ctx   context.Context
-	cache Cache
-	base  Base
+	host.Host
+	t    *testing.T
+	ctx  context.Context
+	base source.Base
 }
 
 func newWorld(t *testing.T) world {
-	w := world{t, t.Context(), Cache{t.TempDir()}, Base{}}
-	base, err := openTree(t.Context(), folder(t, fakeTree), quiet{t})
+	w := world{hosttest.New(t), t, t.Context(), source.Base{}}
+	base, err := source.Spec{Tree: hosttest.Folder(t, fakeTree)}.Fetch(t.Context(), w.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.base = base
 	return w
+}
+
+// tree is the base with these patches.
+func (w world) tree(patches ...patch.Patch) Tree {
+	w.t.Helper()
+	tree, err := Apply(w.ctx, w.Host, w.base, patch.Series{Name: "s", Patches: patches})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return tree
 }
 
 func (w world) build(config string, patches ...string) (Image, error) {
@@ -84,15 +98,19 @@ func (w world) build(config string, patches ...string) (Image, error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := Series{Name: "s"}
+	s := patch.Series{Name: "s"}
 	for i, text := range patches {
-		p, err := parsePatch(fmt.Sprintf("%04d.patch", i+1), []byte(text))
+		p, err := patch.Parse(fmt.Sprintf("%04d.patch", i+1), []byte(text))
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		s.Patches = append(s.Patches, p)
 	}
-	return Build(w.ctx, w.cache, Spec{Base: w.base, Series: s, Config: c, Log: filepath.Join(w.cache.Dir, "log")}, quiet{w.t})
+	tree, err := Apply(w.ctx, w.Host, w.base, s)
+	if err != nil {
+		return Image{}, err
+	}
+	return Build(w.ctx, w.Host, Spec{Tree: tree, Config: c, Log: filepath.Join(w.Cache.Dir, "log")})
 }
 
 func (w world) mustBuild(config string, patches ...string) Image {
@@ -134,7 +152,7 @@ func TestBuildAfterPatchTakenBack(t *testing.T) {
 	w := newWorld(t)
 	first := w.mustBuild(good)
 	w.mustBuild(good, patchOf("main.c", "return 0;", "return 1;"))
-	if err := os.RemoveAll(filepath.Join(w.cache.Dir, "kernel")); err != nil {
+	if err := os.RemoveAll(filepath.Join(w.Cache.Dir, "kernel")); err != nil {
 		t.Fatal(err)
 	}
 	again := w.mustBuild(good)
@@ -181,54 +199,20 @@ func TestBuildRepairsDamagedEntry(t *testing.T) {
 	}
 }
 
-// No flipped bit of what the cache remembers may get through: some would still
-// be JSON, and name another kernel or another package.
-func TestSealed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.json")
-	want := deb{File: "linux-source-6.12_6.12.117-1_all.deb", SHA256: "0123456789abcdef"}
-	if err := writeSealed(path, want); err != nil {
-		t.Fatal(err)
-	}
-	var got deb
-	if err := readSealed(path, &got); err != nil || got != want {
-		t.Fatalf("got %+v, %v, want %+v", got, err, want)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for bit := range 8 * len(text) {
-		text[bit/8] ^= 1 << (bit % 8)
-		if err := os.WriteFile(path, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := readSealed(path, &got); err == nil {
-			t.Errorf("taken with byte %d as %q", bit/8, text[bit/8])
-		}
-		text[bit/8] ^= 1 << (bit % 8)
-	}
-	if err := os.WriteFile(path, text[:len(text)-1], 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := readSealed(path, &got); err == nil {
-		t.Error("taken without its end")
-	}
-}
-
 // The source in the cache is ours alone. One that was changed there must not be
 // built: the kernel would be stored as that of the pristine source.
 func TestBuildRefusesDamagedBase(t *testing.T) {
 	tarball := filepath.Join(t.TempDir(), "linux.tar")
-	if _, err := run(command(t.Context(), folder(t, fakeTree), nil, "tar", "-cf", tarball, "--transform=s,^,linux/,", "Makefile", "main.c", "Kconfig", "unrelated")); err != nil {
+	if _, err := sandbox.Run(sandbox.Command(t.Context(), hosttest.Folder(t, fakeTree), nil, "tar", "-cf", tarball, "--transform=s,^,linux/,", "Makefile", "main.c", "Kconfig", "unrelated")); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := hashFile(tarball)
+	sum, err := cache.HashFile(tarball)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fetch := func(w *world) {
 		t.Helper()
-		if w.base, err = (Source{URL: "file://" + tarball, SHA256: sum}).Fetch(t.Context(), w.cache, quiet{t}); err != nil {
+		if w.base, err = (source.Spec{URL: "file://" + tarball, SHA256: sum}).Fetch(t.Context(), w.Host); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -241,7 +225,7 @@ func TestBuildRefusesDamagedBase(t *testing.T) {
 				continue // nobody reads all of a source for every build
 			}
 			t.Run(fmt.Sprintf("%s, built %t", name, built), func(t *testing.T) {
-				w := world{t, t.Context(), Cache{t.TempDir()}, Base{}}
+				w := world{hosttest.New(t), t, t.Context(), source.Base{}}
 				fetch(&w)
 				var pristine Image
 				if built {
@@ -262,7 +246,7 @@ func TestBuildRefusesDamagedBase(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "unrelated/file is not as it was unpacked") || !strings.Contains(err.Error(), "rm -r "+w.base.Dir) {
 					t.Fatalf("got %v, want a refusal with the file and the next step", err)
 				}
-				var build *BuildError
+				var build *blame.BuildError
 				if errors.As(err, &build) {
 					t.Error("the kernel is blamed")
 				}
@@ -275,7 +259,7 @@ func TestBuildRefusesDamagedBase(t *testing.T) {
 				}
 				fetch(&w)
 				w.mustBuild(good)
-				laidOut, err := filepath.Glob(filepath.Join(w.cache.Dir, "work", "*", "src", "unrelated", "file"))
+				laidOut, err := filepath.Glob(filepath.Join(w.Cache.Dir, "work", "*", "src", "unrelated", "file"))
 				if err != nil || len(laidOut) != 1 {
 					t.Fatalf("got %v, %v, want one work folder", laidOut, err)
 				}
@@ -289,7 +273,7 @@ func TestBuildRefusesDamagedBase(t *testing.T) {
 		}
 	}
 	// A mere touch is no damage.
-	w := world{t, t.Context(), Cache{t.TempDir()}, Base{}}
+	w := world{hosttest.New(t), t, t.Context(), source.Base{}}
 	fetch(&w)
 	w.mustBuild(good)
 	now := time.Now()
@@ -334,36 +318,15 @@ func TestBuildBeginsAnewAfterKill(t *testing.T) {
 	w.mustBuild(good)
 }
 
-// A host that has no room, or no memory, or kills a compiler is not the kernel's
-// fault.
-// hostFaults are commands of a recipe that end as a host's faults do, and what
-// is to be said of them. PLACE is where make writes.
-var hostFaults = map[string]string{
-	`echo "/tmp/ccX.s: No space left on device" >&2; exit 1`:                    "make in /tmp/ccX.s: no space left on device",
-	`echo "as: can't write to section: 'No space left on device'" >&2; exit 1`:  "PLACE: no space left on device",
-	`echo "sed: write error: Disk quota exceeded" >&2; exit 1`:                  "PLACE: disk quota exceeded",
-	`echo "gcc: fatal error: Killed signal terminated program cc1" >&2; exit 1`: "Killed signal terminated program cc1; make some free",
-	`echo "cc1: out of memory: Cannot allocate memory" >&2; exit 1`:             "no memory left",
-	`kill -9 $$PPID`: "make did not run to its end: signal: killed",
-}
-
 func TestBuildBlamesHost(t *testing.T) {
-	for line, want := range hostFaults {
+	for line, want := range hosttest.Faults {
 		w := newWorld(t)
 		makefile := strings.Replace(fakeTree["Makefile"], "\t@gcc -c", "\t@"+line+"\n\t@gcc -c", 1)
 		if err := os.WriteFile(filepath.Join(w.base.Dir, "Makefile"), []byte(makefile), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		_, err := w.build(good)
-		blamesHost(t, line, err, strings.Replace(want, "PLACE", "/out", 1))
-	}
-}
-
-func blamesHost(t *testing.T, line string, err error, want string) {
-	t.Helper()
-	var build *BuildError
-	if err == nil || errors.As(err, &build) || !strings.Contains(err.Error(), want) {
-		t.Errorf("%s: got %v, want %q and no blame on the kernel", line, err, want)
+		hosttest.Blames(t, line, err, strings.Replace(want, "PLACE", "/out", 1))
 	}
 }
 
@@ -393,7 +356,7 @@ func TestBuildFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newWorld(t).build(tc.config, tc.patches...)
-			var build *BuildError
+			var build *blame.BuildError
 			if !errors.As(err, &build) || build.Stage != tc.stage {
 				t.Fatalf("got %v, want a BuildError of %s", err, tc.stage)
 			}
@@ -418,7 +381,7 @@ func TestBuildTakesTraditionalPatch(t *testing.T) {
 		t.Error("the same change in another form makes another kernel")
 	}
 	flat := strings.NewReplacer("linux.orig/", "", "linux/", "").Replace(plain)
-	if _, err := parsePatch("flat.patch", []byte(flat)); err == nil || !strings.Contains(err.Error(), "-p1") {
+	if _, err := patch.Parse("flat.patch", []byte(flat)); err == nil || !strings.Contains(err.Error(), "-p1") {
 		t.Errorf("a patch for -p0: got %v, want an error that names -p1", err)
 	}
 }
@@ -428,25 +391,6 @@ func TestBuildReportsWarnings(t *testing.T) {
 	image := w.mustBuild(good, patchOf("main.c", "return 0;", "int unused; return 0;"))
 	if len(image.Warnings) != 1 || !strings.Contains(image.Warnings[0], "unused") {
 		t.Errorf("got warnings %q, want one of unused", image.Warnings)
-	}
-}
-
-// A git tree is taken as it stands: with what is changed and what is new, and
-// without what git ignores.
-func TestSurveyOfGitTree(t *testing.T) {
-	dir := folder(t, map[string]string{".gitignore": "*.o\n", "tracked": "x", "new": "x", "ignored.o": "x"})
-	for _, args := range [][]string{{"init", "-q"}, {"add", "tracked", ".gitignore"}} {
-		if _, err := run(command(t.Context(), dir, nil, "git", args...)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	files, err := survey(t.Context(), Base{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Join(sortedKeys(files), " ")
-	if want := ".gitignore new tracked"; got != want {
-		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -462,23 +406,9 @@ func TestFirstError(t *testing.T) {
 		},
 		"nothing known": {"a\nb\nmake: *** no rule\n", "a\nb\nmake: *** no rule"},
 	} {
-		if got := firstError([]byte(tc.log)); got != tc.want {
+		if got := FirstError([]byte(tc.log)); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
-	}
-}
-
-func TestLockWaitEndsWithContext(t *testing.T) {
-	c := Cache{t.TempDir()}
-	unlock, err := c.Lock(t.Context(), "x", "x", quiet{t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := c.Lock(ctx, "x", "x", quiet{t}); !errors.Is(err, ctx.Err()) || err == nil {
-		t.Errorf("got %v, want %v", err, ctx.Err())
 	}
 }
 
@@ -490,7 +420,7 @@ func TestBuildConfiguresOnce(t *testing.T) {
 		if image := w.mustBuild(config, patches...); image.Cached {
 			t.Fatal("nothing was built")
 		}
-		log, err := os.ReadFile(filepath.Join(w.cache.Dir, "log"))
+		log, err := os.ReadFile(filepath.Join(w.Cache.Dir, "log"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -524,7 +454,7 @@ func TestBuildRemembersWarnings(t *testing.T) {
 	const warns = "diff --git a/main.h b/main.h\n--- a/main.h\n+++ b/main.h\n@@ -1 +1,2 @@\n extern int other;\n+static int unused;\n"
 	broken := "diff --git a/other.c b/other.c\n--- a/other.c\n+++ b/other.c\n@@ -1 +1 @@\n-int other;\n+int other = nothing;\n"
 	w := newWorld(t)
-	w.base.Dir = folder(t, tree)
+	w.base.Dir = hosttest.Folder(t, tree)
 	w.mustBuild(good)
 	if _, err := w.build(good, warns, broken); err == nil {
 		t.Fatal("the broken kernel was built")

@@ -5,32 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel/source"
 )
 
 // configureOnce configures unless the .config that is there was made of the
 // same requests by the same Kconfig files and tools: configuring takes longer
 // than compiling one file.
-func (b *build) configureOnce(ctx context.Context, files manifest, over overlay) error {
+func (b *build) configureOnce(ctx context.Context, files source.Manifest) error {
+	over := b.Tree.over
 	parts := []string{b.toolchain, string(b.Config.Bytes())}
-	for _, path := range sortedKeys(files) {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
 		if _, patched := over[path]; readByKconfig(path) && (!patched || !readByBuild(path)) {
 			parts = append(parts, path, files[path])
 		}
 	}
-	for _, path := range sortedKeys(over) {
+	for _, path := range slices.Sorted(maps.Keys(over)) {
 		if readByKconfig(path) && readByBuild(path) {
 			parts = append(parts, path, over[path].stamp())
 		}
 	}
-	inputs := digest(parts...)
+	inputs := cache.Digest(parts...)
 	memory := filepath.Join(b.dir, "configured")
 	state := func() string {
-		made, err := hashMade(b.out(), ".config")
+		made, err := sandbox.HashMade(b.out(), ".config")
 		if err != nil {
 			return "" // there is none
 		}
@@ -42,7 +49,7 @@ func (b *build) configureOnce(ctx context.Context, files manifest, over overlay)
 	if err := b.configure(ctx); err != nil {
 		return err
 	}
-	return writeFile(memory, []byte(state()))
+	return cache.WriteFile(memory, []byte(state()))
 }
 
 // readByKconfig says that a file may change what a configuration comes to:
@@ -56,7 +63,7 @@ func readByKconfig(path string) bool {
 
 // configure merges the requests on tinyconfig and insists on getting them.
 func (b *build) configure(ctx context.Context) error {
-	b.report.Step("configure linux-%s", b.Base.Version)
+	b.Report.Step("configure linux-%s", b.Tree.Base.Version)
 	steps := []func() error{
 		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
 		func() error { return b.appendConfig() },
@@ -67,7 +74,7 @@ func (b *build) configure(ctx context.Context) error {
 			return b.failed(ctx, "configure", err)
 		}
 	}
-	got, err := readMade(b.out(), ".config")
+	got, err := sandbox.ReadMade(b.out(), ".config")
 	if err != nil {
 		return err
 	}
@@ -80,14 +87,14 @@ func (b *build) configure(ctx context.Context) error {
 				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
 			}
 		}
-		return &BuildError{Stage: "configure", Err: err, Shown: hints.String()}
+		return &blame.BuildError{Stage: "configure", Err: err, Shown: hints.String()}
 	}
 	return err
 }
 
 // appendConfig puts the requests behind what tinyconfig made.
 func (b *build) appendConfig() error {
-	f, err := openMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
+	f, err := sandbox.OpenMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/wire"
 )
 
 // Image is a built kernel. Its files are in the cache and are not to be
@@ -36,9 +38,9 @@ type Image struct {
 	Cached bool `json:"-"` // taken from the cache, nothing was built
 }
 
-// debug is the path of vmlinux with its debug information, which QEMU need not
+// Debug is the path of vmlinux with its debug information, which QEMU need not
 // load and which need not be verified for every run.
-func (i Image) debug() string { return i.Vmlinux + ".debug" }
+func (i Image) Debug() string { return i.Vmlinux + ".debug" }
 
 // HZ returns CONFIG_HZ, or 0 for a configuration without.
 func (i Image) HZ() (int, error) {
@@ -73,38 +75,38 @@ func (i Image) Forget() error { return os.RemoveAll(filepath.Dir(i.Vmlinux)) }
 // store copies what make left into the cache, under its final name only when
 // it is whole.
 func (b *build) store(ctx context.Context, entry string) error {
-	image := Image{Base: b.Base.Version}
-	release, err := readMade(b.out(), "include/config/kernel.release")
+	image := Image{Base: b.Tree.Base.Version}
+	release, err := sandbox.ReadMade(b.out(), "include/config/kernel.release")
 	if err != nil {
 		return err
 	}
 	image.Release = strings.TrimSpace(string(release))
-	tmp, err := scratch(filepath.Dir(entry), filepath.Base(entry))
+	tmp, err := cache.Scratch(filepath.Dir(entry), filepath.Base(entry))
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
 	if err := errors.Join(
-		copyMade(b.out(), "vmlinux", filepath.Join(tmp, "vmlinux.debug")),
-		copyMade(b.out(), ".config", filepath.Join(tmp, "config")),
-		copyFile(b.log(), filepath.Join(tmp, "build.log")),
+		sandbox.CopyMade(b.out(), "vmlinux", filepath.Join(tmp, "vmlinux.debug")),
+		sandbox.CopyMade(b.out(), ".config", filepath.Join(tmp, "config")),
+		cache.CopyFile(b.log(), filepath.Join(tmp, "build.log")),
 	); err != nil {
 		return err
 	}
 	image.Vmlinux = filepath.Join(tmp, "vmlinux")
-	if _, err := runConfined(ctx, tmp, nil, []string{tmp}, nil, "objcopy", "--strip-debug", image.debug(), image.Vmlinux); err != nil {
+	if _, err := b.Sandbox.Run(ctx, sandbox.Place{Dir: tmp, Writable: []string{tmp}}, "objcopy", "--strip-debug", image.Debug(), image.Vmlinux); err != nil {
 		return err
 	}
-	if image.DebugSHA256, err = hashFile(image.debug()); err != nil {
+	if image.DebugSHA256, err = cache.HashFile(image.Debug()); err != nil {
 		return err
 	}
 	if image.BuildID, err = buildID(image.Vmlinux); err != nil {
 		return err
 	}
-	if image.VmlinuxSHA256, err = hashFile(image.Vmlinux); err != nil {
+	if image.VmlinuxSHA256, err = cache.HashFile(image.Vmlinux); err != nil {
 		return err
 	}
-	if image.ConfigSHA256, err = hashFile(filepath.Join(tmp, "config")); err != nil {
+	if image.ConfigSHA256, err = cache.HashFile(filepath.Join(tmp, "config")); err != nil {
 		return err
 	}
 	if image.Profiled, err = b.keepNotes(tmp); err != nil {
@@ -117,7 +119,7 @@ func (b *build) store(ctx context.Context, entry string) error {
 	for _, w := range warningLine.FindAll(log, -1) {
 		image.Warnings = append(image.Warnings, string(w))
 	}
-	if err := writeSealed(filepath.Join(tmp, "image.json"), image); err != nil {
+	if err := cache.WriteSealed(filepath.Join(tmp, "image.json"), image); err != nil {
 		return err
 	}
 	return os.Rename(tmp, entry)
@@ -129,13 +131,13 @@ func openEntry(entry string) (Image, error) {
 		return Image{}, err
 	}
 	var image Image
-	if err := readSealed(filepath.Join(entry, "image.json"), &image); err != nil {
+	if err := cache.ReadSealed(filepath.Join(entry, "image.json"), &image); err != nil {
 		return Image{}, fmt.Errorf("%v", err) // the entry is there, whatever it lacks
 	}
 	image.Vmlinux = filepath.Join(entry, "vmlinux")
 	image.Config = filepath.Join(entry, "config")
 	for path, want := range map[string]string{image.Vmlinux: image.VmlinuxSHA256, image.Config: image.ConfigSHA256} {
-		got, err := hashFile(path)
+		got, err := cache.HashFile(path)
 		if err != nil {
 			return Image{}, fmt.Errorf("%s cannot be read", path)
 		}
@@ -144,24 +146,6 @@ func openEntry(entry string) (Image, error) {
 		}
 	}
 	return image, nil
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	return copyTo(in, to)
-}
-
-func copyTo(from io.Reader, to string) error {
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, from)
-	return errors.Join(err, out.Close())
 }
 
 // buildID reads the GNU build ID note of an ELF file.

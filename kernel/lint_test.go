@@ -6,32 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-func TestFormalities(t *testing.T) {
-	head := "From: Ann <a@example.org>\nSubject: [PATCH] a: Do\n\nWhy.\n\nSigned-off-by: Ann <a@example.org>\n---\n"
-	created := "diff --git a/n.c b/n.c\nnew file mode 100644\n--- /dev/null\n+++ b/n.c\n@@ -0,0 +1,2 @@\n+// SPDX-License-Identifier: GPL-2.0\n+int n;\n"
-	for name, tc := range map[string]struct{ text, want string }{
-		"good":            {head + change + created, ""},
-		"no header":       {change, "it has no subject"},
-		"no author":       {"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\nSubject: [PATCH] a: Do\n\nWhy.\n---\n" + change, "it has no author"},
-		"not signed":      {strings.Replace(head, "Signed-off-by", "Reviewed-by", 1) + change, "no Signed-off-by of its author, Ann <a@example.org>"},
-		"signed by other": {strings.Replace(head, "Signed-off-by: Ann", "Signed-off-by: Bob", 1) + change, "no Signed-off-by of its author"},
-		"signed in words": {strings.Replace(head, "Signed-off-by", "not Signed-off-by", 1) + change, "no Signed-off-by of its author"},
-		"emptied":         {head + "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", "it leaves a.c empty"},
-		"removed":         {head + "diff --git a/a.c b/a.c\ndeleted file mode 100644\n--- a/a.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", ""},
-		"no SPDX":         {head + strings.Replace(created, "SPDX-License-Identifier: GPL-2.0", "Do as you like", 1), "n.c is new and does not begin with its SPDX"},
-	} {
-		p, err := parsePatch("x.patch", []byte(tc.text))
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if got := strings.Join(p.Formalities(), "; "); (tc.want == "") != (got == "") || !strings.Contains(got, tc.want) {
-			t.Errorf("%s: got %q, want %q", name, got, tc.want)
-		}
-	}
-}
+	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/kernel/patch"
+)
 
 func TestNewWarnings(t *testing.T) {
 	base := Unplaced("/c/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n../src/kernel/fork.c:3:4:    expected int *p\n./include/a.h:7:2: error: typename\n")
@@ -71,16 +49,16 @@ func TestLintCompiles(t *testing.T) {
 	tree := twoSources("int other(int unused) { return 0; }\n")
 	tree["Makefile"] = strings.ReplaceAll(tree["Makefile"], "-Wall", "-Wall $(if $(W),-Wextra)") + "%.o: $(O)/%.o ;\n"
 	w := newWorld(t)
-	w.base.Dir = folder(t, tree)
+	w.base.Dir = hosttest.Folder(t, tree)
 	w.base.ID = "base"
-	p, err := parsePatch("x.patch", []byte(patchOf("main.c", "return 0;", "return 1;")))
+	p, err := patch.Parse("x.patch", []byte(patchOf("main.c", "return 0;", "return 1;")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	sources := []string{"main.c", "other.c"}
-	lint := func(patches ...Patch) []string {
+	lint := func(patches ...patch.Patch) []string {
 		t.Helper()
-		found, err := W1.Lint(t.Context(), w.cache, Spec{Base: w.base, Series: Series{Name: "s", Patches: patches}}, sources, quiet{t})
+		found, err := W1.Lint(t.Context(), w.Host, Spec{Tree: w.tree(patches...)}, sources)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +69,7 @@ func TestLintCompiles(t *testing.T) {
 		t.Errorf("with the patch %q, without it %q, want the warning of other.c from both", patched, base)
 	}
 	// The same question, when its answer is lost.
-	if err := os.RemoveAll(filepath.Join(w.cache.Dir, "answers")); err != nil {
+	if err := os.RemoveAll(filepath.Join(w.Cache.Dir, "answers")); err != nil {
 		t.Fatal(err)
 	}
 	if again := lint(); !slices.Equal(again, base) {
@@ -108,14 +86,14 @@ func TestLintBeginsAnewAfterKill(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(w.base.Dir, "Makefile"), []byte(makefile), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	spec := Spec{Base: w.base, Series: Series{Name: "s"}}
-	if _, err := Build(t.Context(), w.cache, spec, quiet{t}); err != nil {
+	spec := Spec{Tree: w.tree()}
+	if _, err := Build(t.Context(), w.Host, spec); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(w.cache.Dir, "work", spec.workKey(), "making"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(w.Cache.Dir, "work", spec.workKey(), "making"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	found, err := Sparse.Lint(t.Context(), w.cache, spec, []string{"main.c"}, quiet{t})
+	found, err := Sparse.Lint(t.Context(), w.Host, spec, []string{"main.c"})
 	if err != nil || len(found) != 1 {
 		t.Errorf("got %q, %v, want the warning of main.c", found, err)
 	}

@@ -2,15 +2,13 @@ package kernel
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
+
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
 )
 
 // makeLog keeps what make prints, in a file and in memory: on a full disk the
@@ -33,17 +31,16 @@ var (
 	compilerError = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: (fatal )?error: |^\S*ld: |undefined reference to |^ERROR: `)
 	nextMessage   = regexp.MustCompile(`^make(\[\d+\])?: |^  [A-Z]+ +\S+$|^\S+:\d+(:\d+)?: (fatal )?(error|warning): `)
 	warningLine   = regexp.MustCompile(`(?m)^\S+:\d+(:\d+)?: warning: .*$`)
-	killedLine    = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
 	unitName      = regexp.MustCompile(`^(?:(?:In file included|\s+) from )?(?:\S*/src/)?(\S+?)\.[cS]:`)
 	objectLine    = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
 )
 
-// firstError is the first message of a compiler or linker in a log of make,
+// FirstError is the first message of a compiler or linker in a log of make,
 // with the lines that belong to it; the end of the log if there is none.
-func firstError(log []byte) string {
+func FirstError(log []byte) string {
 	at := compilerError.FindIndex(log)
 	if at == nil {
-		return tail(log, 20)
+		return sandbox.Tail(log, 20)
 	}
 	begin := bytes.LastIndexByte(log[:at[0]], '\n') + 1
 	lines := strings.Split(string(log[begin:]), "\n")
@@ -53,35 +50,6 @@ func firstError(log []byte) string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-// hostFault is the error of a make that ended for another reason than what it
-// was to build: the host had no room, no memory or no patience. Nil: the source
-// is to blame. out is where make wrote.
-func hostFault(ctx context.Context, stage string, err error, log []byte, out string) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if full := diskFull(log, "make", out); full != nil {
-		return full
-	}
-	if ours, ok := errors.AsType[*fs.PathError](err); ok {
-		return ours
-	}
-	if killed := killedLine.Find(log); killed != nil {
-		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; make some free and try again", stage, killed)
-	}
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok {
-		return fmt.Errorf("%s: make did not run to its end: %w; try again, after \"make deps\" if a tool is missing", stage, err)
-	}
-	if none := noSandbox(err, log); none != nil {
-		return none
-	}
-	if by := endedBy(exit.ProcessState); by != 0 {
-		return fmt.Errorf("%s: make did not run to its end: signal: %v; try again", stage, by)
-	}
-	return nil
 }
 
 // warnedObjects lists the objects whose compilers warned. What a compiler says of a
@@ -103,7 +71,7 @@ func warnedObjects(log []byte) []string {
 // objectCounter reads make's output and reports each file that is compiled.
 type objectCounter struct {
 	done, total int
-	report      Reporter
+	report      host.Reporter
 	out         string // cut off the names of objects
 	rest        []byte
 }
@@ -121,7 +89,7 @@ func (o *objectCounter) Write(p []byte) (int, error) {
 			if o.total > 0 {
 				o.total = max(o.total, o.done)
 			}
-			o.report.Objects(o.done, o.total, strings.TrimPrefix(string(m[1]), o.out))
+			o.report.Count("objects", o.done, o.total, strings.TrimPrefix(string(m[1]), o.out))
 		}
 	}
 }

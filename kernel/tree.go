@@ -1,190 +1,232 @@
+// Package kernel makes a Tree, which is a base with a series applied, and from a Tree
+// and a configuration an Image: a vmlinux that is provably made of exactly these. It
+// builds out of tree and keeps images in a cache addressed by all that went into them.
 package kernel
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/source"
 )
 
-// manifest says of every file of a tree which state it is in: the stamp of the
-// base's file, or that of a patched one. Equal stamps are equal contents.
-type manifest map[string]string
+// Tree is a base with a series applied. It is made once a run, by Apply, and
+// never changes.
+type Tree struct {
+	Base   source.Base
+	Series patch.Series
 
-const gone = "gone"
-
-// manifestFile is where a work folder keeps the manifest of its tree.
-const manifestFile = "manifest.json"
-
-func sortedKeys[V any](m map[string]V) []string {
-	return slices.Sorted(maps.Keys(m))
+	over  overlay
+	files source.Manifest // of a base without an ID of its own; nil of any other
 }
 
-// identified is the base with an ID. A checkout, which has none, is what its files
-// are now: these come along, and are nil for any other base.
-func (b Base) identified(ctx context.Context) (Base, manifest, error) {
-	if b.ID != "" {
-		return b, nil, nil
-	}
-	files, err := survey(ctx, b)
-	if err == nil {
-		b.ID = files.digest()
-	}
-	return b, files, err
+// overlay is what a series makes of a base: the new text of every file that it
+// touches. A nil text says that the file is gone.
+type overlay map[string]*overlaid
+
+type overlaid struct {
+	text       []byte
+	executable bool
 }
 
-// survey stamps the files of a base. Of a git checkout it takes the files that
-// git tracks or would track, as they stand; of any other tree all files.
-func survey(ctx context.Context, base Base) (manifest, error) {
-	m := make(manifest)
-	add := func(path string) error {
-		info, err := os.Lstat(filepath.Join(base.Dir, path))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // deleted in the checkout but still in git's index
-		}
-		if err != nil {
-			return err
-		}
-		if !info.IsDir() { // a directory here is a submodule
-			m[path] = fmt.Sprintf("base %o %d %d", info.Mode(), info.Size(), info.ModTime().UnixNano())
-			if stat, ok := info.Sys().(*syscall.Stat_t); ok && base.private {
-				m[path] += fmt.Sprintf(" %d", stat.Ino) // unpacked again it is another file, which may share its times
+// Apply makes the tree. The first hunk that does not fit ends it, as a
+// BuildError. Nothing is written to the base, and no fuzz is allowed; an offset is.
+func Apply(ctx context.Context, h host.Host, base source.Base, s patch.Series) (Tree, error) {
+	t := Tree{Base: base, Series: s}
+	var err error
+	if t.over, err = apply(ctx, h.Sandbox, base, s.Patches); err != nil {
+		return Tree{}, err
+	}
+	t.Base, t.files, err = base.Identified(ctx)
+	return t, err
+}
+
+// apply applies patches in order to copies of the base's files and returns the
+// files that differ.
+func apply(ctx context.Context, box sandbox.Box, base source.Base, patches []patch.Patch) (overlay, error) {
+	dir, err := os.MkdirTemp("", "vmtest-apply-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	touched := make(overlay)
+	for _, p := range patches {
+		for _, path := range p.Touches() {
+			if _, ok := touched[path]; ok {
+				continue
 			}
+			if err := copyIn(base.Dir, dir, path); err != nil {
+				return nil, err
+			}
+			touched[path] = nil
 		}
-		return nil
 	}
-	if _, err := os.Stat(filepath.Join(base.Dir, ".git")); err == nil && !base.private {
-		out, err := run(command(ctx, base.Dir, nil, "git", "-c", "safe.directory="+base.Dir, "ls-files", "-z", "-c", "-o", "--exclude-standard"))
+	if err := applyAll(ctx, box, base, dir, patches); err != nil {
+		return nil, err
+	}
+	for path := range touched {
+		info, err := os.Lstat(filepath.Join(dir, path))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		for _, path := range strings.Split(strings.TrimRight(string(out), "\x00"), "\x00") {
-			if err := add(path); err != nil {
-				return nil, err
-			}
+		if !info.Mode().IsRegular() {
+			return nil, &blame.BuildError{Stage: "apply", Err: fmt.Errorf("the series makes %s something else than a regular file", path)}
 		}
-		return m, nil
-	}
-	err := filepath.WalkDir(base.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(base.Dir, path)
+		text, err := os.ReadFile(filepath.Join(dir, path))
 		if err != nil {
+			return nil, err
+		}
+		touched[path] = &overlaid{text, info.Mode()&0o100 != 0}
+	}
+	return touched, nil
+}
+
+// copyIn copies one file of the base; a file that the base does not have is
+// for the patch to create or to fail on.
+func copyIn(base, dir, path string) error {
+	info, err := os.Stat(filepath.Join(base, path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(base, path))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, path), text, info.Mode().Perm()|0o600)
+}
+
+// applyAll applies all patches at once, which costs one process, and only when
+// that fails one by one: git, which has changed nothing then, does not say which
+// patch it was.
+func applyAll(ctx context.Context, box sandbox.Box, base source.Base, dir string, patches []patch.Patch) error {
+	if len(patches) > 1 {
+		var all patch.Patch
+		for _, p := range patches {
+			all.Text = append(append(all.Text, p.Text...), '\n')
+		}
+		err := applyOne(ctx, box, base, dir, all)
+		if _, misfit := errors.AsType[*blame.BuildError](err); !misfit {
 			return err
 		}
-		return add(rel)
-	})
-	return m, err
+	}
+	for _, p := range patches {
+		if err := applyOne(ctx, box, base, dir, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// digest identifies the tree's state.
-func (m manifest) digest() string {
-	var parts []string
-	for _, path := range sortedKeys(m) {
-		parts = append(parts, path, m[path])
+func applyOne(ctx context.Context, box sandbox.Box, base source.Base, dir string, p patch.Patch) error {
+	// Without a ceiling git would look for a repository around the temporary
+	// folder and, finding one, silently leave out paths outside of it.
+	env := []string{
+		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir),
+		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
 	}
-	return digest(parts...)
-}
-
-// materialise makes dir/src the base with the overlay on top, and touches only
-// files whose state differs from what dir/manifest.json says they are in, so
-// that make rebuilds what changed and nothing else.
-func materialise(base Base, files manifest, over overlay, dir string, r Reporter) (src string, err error) {
-	want := maps.Clone(files)
-	for path, f := range over {
-		want[path] = f.stamp()
+	cmd, release, err := box.Command(ctx, sandbox.Place{Dir: dir, Writable: []string{dir}, Env: env}, "git", "apply", "-p1", "--whitespace=nowarn", "-")
+	if err != nil {
+		return err
 	}
-	src = filepath.Join(dir, "src")
-	memory := filepath.Join(dir, manifestFile)
-	have := make(manifest)
-	text, err := os.ReadFile(memory)
+	cmd.Stdin = strings.NewReader(string(p.Text))
+	out, err := sandbox.CombinedOutput(cmd, release)
 	if err == nil {
-		err = json.Unmarshal(text, &have)
-	}
-	if err != nil { // the first time, or damaged: begin again
-		have = make(manifest)
-		if err := os.RemoveAll(src); err != nil {
-			return "", err
-		}
-		r.Step("lay out linux-%s (%d files)", base.Version, len(files))
-	}
-
-	// Files may be shared with the base only while nothing has been built: a
-	// shared file has the base's time, which make would take for old.
-	share := base.private && len(have) == 0
-	changed := false
-	for _, path := range sortedKeys(merged(have, want)) {
-		if have[path] == want[path] {
-			continue
-		}
-		if !changed {
-			changed = true
-			// A crash from here on finds no manifest and begins again.
-			if err := os.Remove(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return "", err
-			}
-		}
-		if err := place(base, over, src, path, want[path], share); err != nil {
-			return "", err
-		}
-	}
-	if !changed {
-		return src, nil
-	}
-	return src, writeJSON(memory, want)
-}
-
-func merged(a, b manifest) manifest {
-	both := maps.Clone(a)
-	maps.Copy(both, b)
-	return both
-}
-
-// place puts one file of the tree into the state that is wanted.
-func place(base Base, over overlay, src, path, want string, share bool) error {
-	to := filepath.Join(src, path)
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if want == "" || want == gone {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if _, said := errors.AsType[*exec.ExitError](err); !said {
 		return err
 	}
-	if f := over[path]; f != nil {
-		mode := fs.FileMode(0o644)
-		if f.executable {
-			mode = 0o755
+	if full := sandbox.DiskFull(out, "git apply", dir); full != nil {
+		return full
+	}
+	where := ""
+	if hunks := p.FailedHunks(string(out)); hunks != nil {
+		where = ": " + hunks[0] // git has not looked further
+	}
+	return &blame.BuildError{
+		Stage: "apply",
+		Err:   fmt.Errorf("%s does not apply to linux-%s%s", p.Name, base.Version, where),
+		Shown: sandbox.Tail(out, 20),
+	}
+}
+
+// digest is equal for series that make equal kernels, whatever their
+// changelogs, documentation and selftests say.
+func (o overlay) digest() string {
+	var parts []string
+	for _, path := range slices.Sorted(maps.Keys(o)) {
+		if readByBuild(path) {
+			parts = append(parts, path, o[path].stamp())
 		}
-		return os.WriteFile(to, f.text, mode)
 	}
-	from := filepath.Join(base.Dir, path)
-	info, err := os.Lstat(from)
-	if err != nil {
-		return err
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
-		target, err := os.Readlink(from)
-		if err != nil {
-			return err
+	return cache.Digest(parts...)
+}
+
+// readByBuild says that a file may change what "make vmlinux" comes to. Of
+// tools/ it is objtool and what that is made of.
+func readByBuild(path string) bool {
+	for _, dir := range []string{"tools/testing/", "tools/perf/"} {
+		if strings.HasPrefix(path, dir) {
+			return false
 		}
-		return os.Symlink(target, to)
 	}
-	if share && os.Link(from, to) == nil {
-		return nil
+	return !strings.HasPrefix(path, "Documentation/") || readByKconfig(path)
+}
+
+// stamp identifies the state of one file.
+func (f *overlaid) stamp() string {
+	if f == nil {
+		return gone
 	}
-	text, err := os.ReadFile(from)
-	if err != nil {
-		return err
+	return fmt.Sprintf("patched %t %s", f.executable, cache.Digest(string(f.text)))
+}
+
+// Has says whether the tree has a file of that name.
+func (t Tree) Has(path string) bool {
+	if f, touched := t.over[path]; touched {
+		return f != nil
 	}
-	return os.WriteFile(to, text, info.Mode().Perm()|0o200)
+	_, err := os.Lstat(filepath.Join(t.Base.Dir, path))
+	return err == nil
+}
+
+// Touched are the paths of the files that the series touches, sorted; those that
+// it deletes are among them.
+func (t Tree) Touched() []string { return slices.Sorted(maps.Keys(t.over)) }
+
+// Read returns a file of the tree. One that the series deletes is an error that is
+// fs.ErrNotExist, as is one that was never there.
+func (t Tree) Read(path string) ([]byte, error) {
+	if f, touched := t.over[path]; touched {
+		if f == nil {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("series %s deletes it: %w", t.Series.Name, fs.ErrNotExist)}
+		}
+		return f.text, nil
+	}
+	return os.ReadFile(filepath.Join(t.Base.Dir, path))
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"timens-vmtest/internal/cache"
 )
 
 // A work folder holds src, the patched tree; out, make's O=; and what has to be
@@ -17,30 +19,30 @@ import (
 // that a changed patch costs what make needs for it and no more. It is the same
 // in every checkout: a fresh clone goes on where the last one was.
 func (s Spec) workKey() string {
-	name := s.Series.Name
+	name := s.Tree.Series.Name
 	if s.foreign() != "" {
 		name = "the work of others"
 	}
-	parts := []string{s.Base.Dir, name}
+	parts := []string{s.Tree.Base.Dir, name}
 	for _, o := range s.Config.Options {
 		if name := filepath.Base(o.File); !slices.Contains(parts, name) {
 			parts = append(parts, name)
 		}
 	}
-	return digest(parts...)[:16]
+	return cache.Digest(parts...)[:16]
 }
 
 // foreign is the series' Foreign, unless it is the base that is built.
 func (s Spec) foreign() string {
-	if len(s.Series.Patches) == 0 {
+	if len(s.Tree.Series.Patches) == 0 {
 		return ""
 	}
-	return s.Series.Foreign
+	return s.Tree.Series.Foreign
 }
 
 // lock keeps others out of the work folder.
-func (b *build) lock(ctx context.Context, c Cache) (unlock func(), err error) {
-	return c.Lock(ctx, "work-"+b.workKey(), "another kernel of the series "+b.Series.Name, b.report)
+func (b *build) lock(ctx context.Context) (unlock func(), err error) {
+	return b.Lock(ctx, "work-"+b.workKey(), "another kernel of the series "+b.Tree.Series.Name)
 }
 
 // making is a file that is there while make runs, and stays if make was killed:
@@ -58,12 +60,12 @@ func (b *build) admit() error {
 		return nil
 	}
 	if err == nil {
-		b.report.Step("the last build in %s was of another series: begin anew", b.out())
+		b.Report.Step("the last build in %s was of another series: begin anew", b.out())
 	}
 	if err := b.anew(); err != nil {
 		return err
 	}
-	return writeFile(memory, []byte(b.foreign()))
+	return cache.WriteFile(memory, []byte(b.foreign()))
 }
 
 // anew empties the build folder.

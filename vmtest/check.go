@@ -7,11 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
-	"timens-vmtest/kconfig"
-	"timens-vmtest/kernel"
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/vmtest/check"
 	"timens-vmtest/vmtest/report"
+	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -22,69 +25,87 @@ func (f *flags) registerCheck(set *flag.FlagSet) {
 	set.BoolVar(&f.keepGoing, "keep-going", false, "do not stop at the first fault")
 }
 
+func (f *flags) registerPresubmit(set *flag.FlagSet) {
+	f.registerTree(set)
+	f.registerSource(set)
+	f.registerCheck(set)
+}
+
 // seriesCheckVerb holds every patch of some series to the rules for patches.
 func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
-	return a.checkEach(ctx, args, "check-", func(ctx context.Context, c checker, s kernel.Series) (verdict.Verdict, error) {
+	return a.checkEach(ctx, args, "check-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, error) {
 		began := time.Now()
-		m, err := c.fill(ctx, s)
-		fmt.Printf("series %s on linux-%s\n", s.Name, c.base.Version)
+		m, err := c.Series(ctx, s, dir)
+		a.progress.clear()
+		fmt.Printf("series %s on linux-%s\n", s.Name, c.Base())
 		if werr := report.Matrix(os.Stdout, m); werr != nil {
 			return verdict.Unjudged, werr
 		}
 		if err != nil {
-			return verdict.Unjudged, fmt.Errorf("series %s, %w", s.Name, interrupted(ctx, err))
+			return verdict.Unjudged, fmt.Errorf("series %s, %w", s.Name, run.Interrupted(ctx, err))
 		}
 		report.Checked(os.Stdout, m, time.Since(began))
 		return m.Verdict(), nil
 	})
 }
 
-// checker holds one series to the rules.
-type checker struct {
-	*app
-	in       inputs
-	base     kernel.Base
-	timeless kconfig.Config        // without time namespaces
-	control  []verdict.Expectation // of the base
-	dir      string                // takes the evidence
-	excuses  []kernel.Excuse
-	sources  []string // that any of the patches touches
+// presubmitVerb asks of some series what a maintainer will: of every patch by
+// itself, of the tests without and with the series, and of the lines that it
+// changes.
+func presubmitVerb(ctx context.Context, a *app, args []string) (int, error) {
+	return a.checkEach(ctx, args, "presubmit-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, error) {
+		began := time.Now()
+		sub, err := c.Presubmit(ctx, s, dir)
+		a.progress.clear()
+		if err != nil {
+			if werr := report.Matrix(os.Stdout, sub.Matrix); werr != nil {
+				return verdict.Unjudged, werr
+			}
+			return verdict.Unjudged, fmt.Errorf("series %s, %w", s.Name, run.Interrupted(ctx, err))
+		}
+		sub.Commands = a.commands(s, args)
+		sub.TookS = time.Since(began).Seconds()
+		if err := report.WriteSubmission(dir, sub); err != nil {
+			return verdict.Unjudged, err
+		}
+		return sub.Verdict(), report.Submission(os.Stdout, run.ShortPath(dir), sub)
+	})
 }
 
 // checkEach checks the series that the command line names, by default all that
 // have patches, and stops at the first that has a fault unless it is to go on.
-func (a *app) checkEach(ctx context.Context, args []string, what string, check func(context.Context, checker, kernel.Series) (verdict.Verdict, error)) (int, error) {
+func (a *app) checkEach(ctx context.Context, args []string, what string, one func(check.Checker, patch.Series, string) (verdict.Verdict, error)) (int, error) {
 	if a.commits == "" {
 		var err error
 		if a.series, err = a.named(ctx, args); err != nil {
 			return 0, err
 		}
 	} else if len(args) > 0 {
-		return 0, usagef("-range is the series; %s cannot be another one", args[0])
+		return 0, blame.Usagef("-range is the series; %s cannot be another one", args[0])
 	}
-	ctx, err := a.confine(ctx) // now that it is known whose series they are
+	if err := a.confine(ctx); err != nil { // now that it is known whose series they are
+		return 0, err
+	}
+	reqs, err := a.requests(ctx)
 	if err != nil {
 		return 0, err
 	}
-	c, err := a.newChecker(ctx)
+	for _, req := range reqs {
+		if _, err := check.ExcusesOf(req.Series); err != nil {
+			return 0, err
+		}
+	}
+	c, err := check.New(ctx, a.host, reqs[0], a.keepGoing)
 	if err != nil {
 		return 0, err
 	}
-	dir, err := newFolder(a.results, what+c.in.names())
+	dir, err := run.NewFolder(a.results, what+names(reqs))
 	if err != nil {
 		return 0, err
 	}
 	all := verdict.Passed
-	for _, s := range c.in.series {
-		s, err := a.settle(ctx, c.in, s)
-		if err != nil {
-			return 0, err
-		}
-		one, err := c.of(s, filepath.Join(dir, s.Name))
-		if err != nil {
-			return 0, err
-		}
-		v, err := check(ctx, one, s)
+	for _, req := range reqs {
+		v, err := one(c, req.Series, filepath.Join(dir, req.Series.Name))
 		if err != nil {
 			return 0, err
 		}
@@ -101,77 +122,36 @@ func (a *app) named(ctx context.Context, args []string) ([]string, error) {
 	if len(args) > 0 {
 		return args, nil
 	}
-	names, err := kernel.Names(a.patchesDir())
+	names, err := patch.Names(a.checkout.Patches())
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if s, err := kernel.LoadSeries(ctx, a.patchesDir(), name); err != nil || len(s.Patches) > 0 {
+		if s, err := patch.LoadSeries(ctx, a.checkout.Patches(), name); err != nil || len(s.Patches) > 0 {
 			args = append(args, name)
 		}
 	}
 	return args, nil
 }
 
-// newChecker reads what the checks of all series have in common.
-func (a *app) newChecker(ctx context.Context) (checker, error) {
-	c := checker{app: a}
-	var err error
-	if c.in, err = a.loadInputs(ctx); err != nil {
-		return c, err
+// commands are this one and those of its parts. args are the series that this
+// one names.
+func (a *app) commands(s patch.Series, args []string) [][]string {
+	given := os.Args[2 : len(os.Args)-len(args)]
+	given = slices.DeleteFunc(slices.Clone(given), func(arg string) bool { return strings.TrimLeft(arg, "-") == "keep-going" })
+	if a.commits == "" {
+		given = append(given, "-series", a.namedAs(s, args))
 	}
-	for _, s := range c.in.series {
-		if _, err := excusesOf(s); err != nil {
-			return c, err
+	part := func(words ...string) []string { return slices.Concat(os.Args[:1], words, given) }
+	return [][]string{slices.Clone(os.Args), part("compare"), part("run", "-coverage")}
+}
+
+// namedAs is the argument that stands for a series.
+func (a *app) namedAs(s patch.Series, args []string) string {
+	for _, arg := range args {
+		if name := filepath.Base(arg); name == s.Name || strings.TrimSuffix(name, filepath.Ext(name)) == s.Name {
+			return arg
 		}
 	}
-	if c.timeless, err = kconfig.Load(filepath.Join(a.root, "kconfig", "no-timens.config")); err != nil {
-		return c, err
-	}
-	control, err := a.loadControl(ctx, c.in)
-	if err != nil {
-		return c, err
-	}
-	if c.control, err = verdict.ParseExpect(control.Expect); err != nil {
-		return c, err
-	}
-	c.base, err = a.source.Fetch(ctx, a.cache, a.progress)
-	return c, err
-}
-
-// of is a checker for one of the series.
-func (c checker) of(s kernel.Series, dir string) (checker, error) {
-	var err error
-	if c.excuses, err = excusesOf(s); err != nil {
-		return c, err
-	}
-	c.dir, c.sources = dir, s.Sources()
-	return c, os.MkdirAll(dir, 0o755)
-}
-
-// excusesOf are a series' excuses. It refuses those for patches that the series
-// does not have, and a series without patches.
-func excusesOf(s kernel.Series) ([]kernel.Excuse, error) {
-	if len(s.Patches) == 0 {
-		return nil, usagef("series %s has no patches to check", s.Name)
-	}
-	excuses, err := kernel.ParseExcuses(s.Excuses)
-	if err != nil {
-		return nil, usagef("series %s: %w", s.Name, err)
-	}
-	for _, e := range excuses {
-		if !slices.ContainsFunc(s.Patches, func(p kernel.Patch) bool { return p.Name == e.Patch }) {
-			return nil, usagef("series %s: checkpatch:%d names %s, which is no patch of it", s.Name, e.Line, e.Patch)
-		}
-	}
-	return excuses, nil
-}
-
-// fill asks all patches all rules.
-func (c checker) fill(ctx context.Context, s kernel.Series) (verdict.Matrix, error) {
-	m, err := fill(ctx, s, c.steps(), c.keepGoing, func(format string, args ...any) {
-		c.progress.Step("%s "+format, append([]any{s.Name}, args...)...)
-	})
-	c.progress.clear()
-	return m, err
+	return s.Name
 }

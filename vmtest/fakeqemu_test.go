@@ -20,7 +20,7 @@ import (
 
 	"github.com/u-root/u-root/pkg/cpio"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // fakeQEMU takes the arguments that vm gives QEMU and plays a guest.

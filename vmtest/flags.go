@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,20 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/vm"
-	"timens-vmtest/vmtest/wire"
 )
-
-// usageError is a mistake on the command line: exit 2.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error {
-	return &usageError{fmt.Errorf(format, args...)}
-}
 
 // listFlag may be repeated, and each value may hold several by commas.
 type listFlag []string
@@ -57,12 +48,6 @@ const defaultSeries = "timens-offset"
 // defaultDesign is that of an initramfs without a kernel.
 const defaultDesign = "timens-offset"
 
-// defaultTimeout is that of a test, in guest time.
-const defaultTimeout = 30 * time.Second
-
-// defaultFragments make the configuration, in this order.
-var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
-
 // lanes are what -lane stands for.
 var lanes = map[string][]string{
 	wire.Real:    {wire.Real},
@@ -76,7 +61,7 @@ const bothLanes = "both"
 type flags struct {
 	series  listFlag
 	patches pathFlag
-	source  kernel.Source
+	source  source.Spec
 	commits string // of source.Tree
 	configs pathFlag
 	lane    string
@@ -96,8 +81,7 @@ type flags struct {
 	coverage  bool
 	sandbox   string
 
-	runRE   *regexp.Regexp
-	without func(wire.TestID) bool // tests that are not to be run
+	match *regexp.Regexp // of run
 }
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
@@ -113,12 +97,12 @@ func (f *flags) registerConfig(set *flag.FlagSet) {
 }
 
 func (f *flags) registerTree(set *flag.FlagSet) {
-	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+kernel.DefaultPackage+"; it is never written to")
+	set.StringVar(&f.source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+source.DefaultPackage+"; it is never written to")
 	set.StringVar(&f.commits, "range", "", "take the commits `BASE..HEAD` of the git tree that -tree names as the series, and BASE as its base")
 }
 
 func (f *flags) registerSource(set *flag.FlagSet) {
-	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+kernel.DefaultPackage+"; needs -sha256")
+	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+source.DefaultPackage+"; needs -sha256")
 	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
 	set.StringVar(&f.sandbox, "sandbox", "auto", "`auto|on|off`: apply and build without network and with nothing writable but the build folder; auto goes without for series of this checkout where it cannot be had")
 }
@@ -127,7 +111,7 @@ func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
 	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design, for 64 bits and, in the lane virtual, for 32, and tests/kselftest)")
 	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or the one whose members the headers of its kernel have, or "+wire.NoDesign+")")
-	set.DurationVar(&f.timeout, "timeout", defaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
+	set.DurationVar(&f.timeout, "timeout", run.DefaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
 }
 
 func (f *flags) registerBoot(set *flag.FlagSet) {
@@ -147,7 +131,7 @@ func (f *flags) registerRun(set *flag.FlagSet) {
 
 func (f *flags) registerLane(set *flag.FlagSet) {
 	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: guest time is host time, or instructions executed, or one of each side by side")
-	set.DurationVar(&f.long, "long", 24*time.Hour, "guest `TIME` that the tests of long waits take in the lane virtual")
+	set.DurationVar(&f.long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
 }
 
 func (f *flags) registerVerbose(set *flag.FlagSet) {
@@ -164,98 +148,42 @@ func (f *flags) check(root string) error {
 	}
 	for _, dir := range f.tests {
 		if !filepath.IsLocal(dir) {
-			return usagef("-tests %s is not a folder of this project", dir)
+			return blame.Usagef("-tests %s is not a folder of this project", dir)
 		}
 		if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(dir, wire.I386))); err != nil {
-			return usagef("-tests: %w", err)
+			return blame.Usagef("-tests: %w", err)
 		}
 	}
 	if known := append(slices.Clone(wire.Designs), wire.NoDesign); f.design != "" && !slices.Contains(known, f.design) {
-		return usagef("-design %s is none of %s", f.design, strings.Join(known, ", "))
+		return blame.Usagef("-design %s is none of %s", f.design, strings.Join(known, ", "))
 	}
 	if f.lane != "" && lanes[f.lane] == nil {
-		return usagef("-lane %s is none of real, virtual, both", f.lane)
+		return blame.Usagef("-lane %s is none of real, virtual, both", f.lane)
 	}
 	if f.accel != "" && !slices.Contains([]string{vm.Auto, vm.KVM, vm.TCG}, f.accel) {
-		return usagef("-accel %s is none of auto, kvm, tcg", f.accel)
+		return blame.Usagef("-accel %s is none of auto, kvm, tcg", f.accel)
 	}
 	if f.sandbox != "" && !slices.Contains([]string{"auto", "on", "off"}, f.sandbox) {
-		return usagef("-sandbox %s is none of auto, on, off", f.sandbox)
+		return blame.Usagef("-sandbox %s is none of auto, on, off", f.sandbox)
 	}
 	if f.timeout < 0 || f.timeout > 0 && f.timeout < time.Second {
-		return usagef("-timeout %v is below one second", f.timeout)
+		return blame.Usagef("-timeout %v is below one second", f.timeout)
 	}
 	if f.long < 0 || f.long > 0 && f.long < time.Second {
-		return usagef("-long %v is below one second", f.long)
+		return blame.Usagef("-long %v is below one second", f.long)
 	}
 	if f.commits != "" && (f.source.Tree == "" || len(f.series) > 0) {
-		return usagef("-range goes with -tree, and without -series")
+		return blame.Usagef("-range goes with -tree, and without -series")
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {
-		return usagef("-sha256 goes with -tarball")
+		return blame.Usagef("-sha256 goes with -tarball")
 	}
 	if f.run != "" {
 		re, err := regexp.Compile(f.run)
 		if err != nil {
-			return usagef("-run: %w", err)
+			return blame.Usagef("-run: %w", err)
 		}
-		f.runRE = re
+		f.match = re
 	}
 	return nil
-}
-
-// testFolders are the test packages for a design, and which of them one lane
-// only runs: under QEMU's emulation with several threads one of some hundred
-// 32-bit programs ends by a SIGTRAP, its EFLAGS full of ones after a CMPXCHG8B,
-// so that they stay out of the lane real unless they are asked for. Where clone3()
-// takes no offsets, the tests of every design have to fail.
-func (f *flags) testFolders(design string) (folders []string, only map[string]string) {
-	if len(f.tests) > 0 {
-		return f.tests, nil
-	}
-	designs := []string{design}
-	if design == wire.NoDesign {
-		designs = wire.Designs
-	}
-	folders = []string{"tests/timens", "tests/clone3"}
-	for _, d := range designs {
-		folders = append(folders, "tests/"+d)
-	}
-	only = make(map[string]string)
-	for _, folder := range slices.Clone(folders) {
-		folders = append(folders, folder+wire.I386)
-		only[folder+wire.I386] = wire.Virtual
-	}
-	return append(folders, "tests/"+wire.Kselftest), only
-}
-
-// fragments are the paths of all kconfig fragments, in order.
-func (f *flags) fragments(root string) ([]string, error) {
-	var paths []string
-	for _, name := range defaultFragments {
-		paths = append(paths, filepath.Join(root, "kconfig", name+".config"))
-	}
-	configs := f.configs
-	if f.coverage {
-		configs = append(slices.Clone(configs), "coverage")
-	}
-	for _, given := range configs {
-		path := given
-		if !strings.ContainsAny(given, "/.") {
-			path = filepath.Join(root, "kconfig", given+".config")
-		}
-		if _, err := os.Stat(path); err != nil {
-			return nil, usagef("-config %s: %w%s", given, err, knownFragments(root))
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
-}
-
-func knownFragments(root string) string {
-	found, err := fs.Glob(os.DirFS(filepath.Join(root, "kconfig")), "*.config")
-	if err != nil || len(found) == 0 {
-		return ""
-	}
-	return "; kconfig/ holds " + strings.Join(found, ", ")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os/exec"
 	"slices"
 	"strings"
@@ -9,132 +10,179 @@ import (
 
 const module = "timens-vmtest/"
 
-// Which of our packages each may import. Boot and judge meet only through the
-// run folder, so neither vm nor verdict may know the other.
+// mayImport says which of our packages each may import. A name that ends in a slash
+// stands for all packages below it. Boot and judge meet only through the run's folder,
+// so neither vm nor verdict may know the other.
 var mayImport = map[string][]string{
-	"kconfig":                  {},
-	"internal/ci":              {},
-	"kernel":                   {"internal/ci", "kconfig", "vmtest/wire"},
-	"initramfs":                {"internal/ci", "vmtest/wire"},
-	"initramfs/uinit":          {"vmtest/wire"},
-	"vmtest/wire":              {},
-	"vmtest/vm":                {"vmtest/wire"},
-	"vmtest/verdict":           {"vmtest/wire", "vmtest/verdict/recording"}, // recording: its tests
-	"vmtest/verdict/recording": {"vmtest/verdict", "vmtest/wire"},
-	"vmtest/report":            {"vmtest/verdict", "vmtest/wire"},
-	"vmtest/bench":             {"vmtest/wire"},
-	"vmtest/coverage":          {"kernel", "vmtest/verdict", "vmtest/wire"},
-	"tests/canary":             {"vmtest/wire"},
-	"tests/canary/redteam":     {"vmtest/verdict/recording"},
-	"tests/mutants":            {"kernel"},
-	"tests/timens":             {"tests/internal"},
-	"tests/clone3":             {"tests/internal"},
-	"tests/timens-offset":      {"tests/internal"},
-	"tests/inline-ns":          {"tests/internal"},
-	"tests/namespaces":         {"tests/internal"},
-	"tests/internal":           {"tests/internal", "vmtest/wire"},
-	"tests/kselftest":          {"tests/internal", "vmtest/wire"},
-	"tests/layout":             {"tests/internal", "vmtest/wire"},
-	"vmtest":                   {"internal/ci", "kconfig", "kernel", "initramfs", "tests/layout", "vmtest/wire", "vmtest/vm", "vmtest/verdict", "vmtest/report", "vmtest/coverage"},
+	"internal/blame":   {},
+	"internal/ci":      {},
+	"internal/cache":   {},
+	"internal/wire":    {},
+	"internal/sandbox": {"internal/cache"},
+	"internal/host":    {"internal/cache", "internal/sandbox"},
+
+	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
+
+	"kconfig":           {},
+	"kernel/patch":      {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire"},
+	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox"},
+	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/patch", "kernel/source"},
+	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kernel"},
+	"kernel/selftests":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "kernel"},
+	"kernel/kerneltest": {"internal/host", "internal/host/hosttest", "kernel", "kernel/patch", "kernel/source"},
+
+	"initramfs":       {"internal/wire"},
+	"initramfs/uinit": {"internal/wire"},
+
+	"vmtest/vm":                {"internal/wire"},
+	"vmtest/verdict":           {"internal/wire"},
+	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
+	"vmtest/report":            {"internal/wire", "vmtest/verdict"},
+	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/patch", "vmtest/verdict"},
+	"vmtest/run": {"initramfs", "internal/blame", "internal/host", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/patch",
+		"kernel/selftests", "kernel/source", "tests/layout", "vmtest/coverage", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
+	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel",
+		"kernel/patch", "kernel/source", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
+	"vmtest": {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel", "kernel/patch", "kernel/source",
+		"vmtest/check", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
+	"vmtest/bench": {},
+
+	"tests/internal/":      {"internal/wire", "tests/internal/"},
+	"tests/layout":         {"internal/wire", "tests/internal/"},
+	"tests/mutants":        {"internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/patch", "kernel/source"},
+	"tests/canary/redteam": {},
 }
 
-// The one package that may import each outside module; x/sys is for all.
+// testsMayImport is what the tests of a package may import beside that. The packages
+// that run in the guest have tests alone.
+var testsMayImport = map[string][]string{
+	"initramfs":            {"internal/ci"},
+	"internal/sandbox":     {"internal/ci"},
+	"kernel/patch":         {"internal/host/hosttest", "kernel/source"},
+	"kernel/source":        {"internal/host/hosttest"},
+	"kernel":               {"internal/host/hosttest"},
+	"kernel/debuginfo":     {"internal/host/hosttest", "kernel/kerneltest", "kernel/patch"},
+	"kernel/selftests":     {"internal/host/hosttest", "kernel/kerneltest", "kernel/patch"},
+	"vmtest/verdict":       {"vmtest/verdict/recording"},
+	"vmtest/coverage":      {"internal/host/hosttest"},
+	"vmtest/run":           {"internal/host/hosttest"},
+	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
+	"vmtest/bench":         {"internal/wire"},
+	"tests/canary":         {"internal/wire"},
+	"tests/canary/redteam": {"vmtest/verdict/recording"},
+	"tests/timens":         {"tests/internal/"},
+	"tests/clone3":         {"tests/internal/"},
+	"tests/timens-offset":  {"tests/internal/"},
+	"tests/inline-ns":      {"tests/internal/"},
+	"tests/namespaces":     {"tests/internal/"},
+	"tests/kselftest":      {"internal/wire", "tests/internal/"},
+	"vmtest":               {"internal/ci"},
+}
+
+// importedBy says which package alone may import each outside module. x/sys is for all.
 var importedBy = map[string][]string{
 	"github.com/hugelgupf/vmtest":                {"vmtest/vm"},
 	"github.com/u-root/u-root":                   {"initramfs", "vmtest"}, // vmtest: its tests' fake QEMU reads the archive
-	"github.com/bluekeyes/go-gitdiff":            {"kernel"},
+	"github.com/bluekeyes/go-gitdiff":            {"kernel/patch"},
 	"github.com/jstemmer/go-junit-report":        {"vmtest/report"},
 	"github.com/schollz/progressbar":             {"vmtest"},
 	"github.com/rogpeppe/go-internal/testscript": {"vmtest"},
-	"github.com/rogpeppe/go-internal/lockedfile": {"kernel"},
+	"github.com/rogpeppe/go-internal/lockedfile": {"internal/cache"},
 	"golang.org/x/term":                          {"vmtest", "vmtest/vm"},
 }
 
-// A rule that allows what nobody imports fails too: it would guard nothing, and
-// the next import of that kind would pass unseen.
+// listed is a package as "go list -json" prints it.
+type listed struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func listPackages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p listed
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+	if len(all) < 20 {
+		t.Fatalf("only %d packages were looked at", len(all))
+	}
+	return all
+}
+
+// Every import has a rule, and every rule an import: the rules are the drawing of the
+// project's arrows, and one that matches nothing is an arrow that is not there.
 func TestImportDirections(t *testing.T) {
-	imports := importsOf(t)
-	matched := make(map[[2]string]bool)
-	for pkg, imported := range imports {
-		allowed, ok := rule(pkg)
-		if !ok {
-			t.Errorf("package %s has no rule in mayImport", pkg)
+	used := make(map[string]bool)
+	for _, p := range listPackages(t) {
+		allowed, ok := rule(mayImport, p.ImportPath)
+		inTests, okTests := rule(testsMayImport, p.ImportPath)
+		if !ok && !okTests {
+			t.Errorf("package %s has no rule", p.ImportPath)
 			continue
 		}
-		matched[[2]string{ruleName(pkg)}] = true
-		for _, imp := range imported {
-			if own, ok := strings.CutPrefix(imp, module); ok {
-				own = strings.TrimSuffix(own, "_test") // what a test's own main imports
-				if own == pkg {
-					continue
-				}
-				if !slices.Contains(allowed, ruleName(own)) {
-					t.Errorf("%s imports %s, which its rule does not allow", pkg, own)
-				}
-				matched[[2]string{ruleName(pkg), ruleName(own)}] = true
-				continue
-			}
-			for outside, by := range importedBy {
-				if imp != outside && !strings.HasPrefix(imp, outside+"/") {
-					continue
-				}
-				if !slices.Contains(by, pkg) {
-					t.Errorf("%s imports %s, which only %v may", pkg, imp, by)
-				}
-				matched[[2]string{pkg, outside}] = true
-			}
-		}
+		used[p.ImportPath] = true
+		holdTo(t, used, p.ImportPath, p.Imports, allowed)
+		holdTo(t, used, p.ImportPath, slices.Concat(p.TestImports, p.XTestImports), slices.Concat(allowed, inTests))
 	}
-	for pkg, allowed := range mayImport {
-		if !matched[[2]string{pkg}] {
-			t.Errorf("mayImport has a rule for %s, and there is no such package", pkg)
-		}
-		for _, own := range allowed {
-			if !matched[[2]string{pkg, own}] {
-				t.Errorf("mayImport lets %s import %s, which it does not", pkg, own)
+	for _, rules := range []map[string][]string{mayImport, testsMayImport} {
+		for pkg, allowed := range rules {
+			if !strings.HasSuffix(pkg, "/") && !used[pkg] {
+				t.Errorf("there is a rule for %s, which is no package", pkg)
+			}
+			for _, to := range allowed {
+				if !used[pkg+" -> "+to] && !strings.HasSuffix(pkg, "/") {
+					t.Errorf("%s may import %s, and does not: take the rule out", pkg, to)
+				}
 			}
 		}
 	}
 	for outside, by := range importedBy {
 		for _, pkg := range by {
-			if !matched[[2]string{pkg, outside}] {
-				t.Errorf("importedBy lets %s import %s, which it does not", pkg, outside)
+			if !used[pkg+" -> "+outside] {
+				t.Errorf("%s may import %s, and does not: take the rule out", pkg, outside)
 			}
 		}
 	}
 }
 
-// importsOf lists what each of our packages imports, its tests too.
-func importsOf(t *testing.T) map[string][]string {
+// holdTo complains of imports that are not allowed, and notes the rules that are used.
+func holdTo(t *testing.T, used map[string]bool, pkg string, imports, allowed []string) {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-test", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	imports := make(map[string][]string)
-	for line := range strings.Lines(string(out)) {
-		word := strings.Fields(line)
-		pkg := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(word[0], module), ".test"), "_test")
-		all := imports[pkg]
-		for _, imp := range word[1:] {
-			if !strings.HasPrefix(imp, "[") { // "p [p.test]": p as its test sees it
-				all = append(all, imp)
+	for _, imp := range imports {
+		if own, ok := strings.CutPrefix(imp, module); ok {
+			i := slices.IndexFunc(allowed, func(a string) bool { return own == a || strings.HasSuffix(a, "/") && strings.HasPrefix(own, a) })
+			if i >= 0 {
+				used[pkg+" -> "+allowed[i]] = true
+			} else if own != pkg {
+				t.Errorf("%s imports %s, which its rule does not allow", pkg, own)
+			}
+			continue
+		}
+		for outside, by := range importedBy {
+			if strings.HasPrefix(imp, outside) {
+				used[pkg+" -> "+outside] = true
+				if !slices.Contains(by, pkg) {
+					t.Errorf("%s imports %s, which only %v may", pkg, imp, by)
+				}
 			}
 		}
-		imports[pkg] = all
 	}
-	return imports
 }
 
-func rule(pkg string) ([]string, bool) {
-	allowed, ok := mayImport[ruleName(pkg)]
-	return allowed, ok
-}
-
-// ruleName is the name under which mayImport has a package.
-func ruleName(pkg string) string {
+// rule is that of a package, or of the folder that it is in.
+func rule(rules map[string][]string, pkg string) ([]string, bool) {
 	if strings.HasPrefix(pkg, "tests/internal/") {
-		return "tests/internal"
+		pkg = "tests/internal/"
 	}
-	return pkg
+	allowed, ok := rules[pkg]
+	return allowed, ok
 }

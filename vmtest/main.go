@@ -16,16 +16,11 @@ import (
 	"strings"
 	"syscall"
 
-	"timens-vmtest/kernel"
-	"timens-vmtest/vmtest/report"
-	"timens-vmtest/vmtest/verdict"
-)
-
-// Exit codes that are not verdicts.
-const (
-	exitUsage       = 2
-	exitUnjudged    = 4
-	exitCannotBuild = 3
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/vmtest/run"
 )
 
 // verb is one command of vmtest.
@@ -68,14 +63,14 @@ var verbs = []verb{
 // app is what every verb works with.
 type app struct {
 	flags
-	root     string // folder of this module
-	cache    kernel.Cache
+	checkout run.Checkout // of this project
+	host     host.Host
 	progress *progress
 }
 
 func main() {
-	if os.Args[0] == kernel.SandboxName {
-		kernel.EnterSandbox()
+	if os.Args[0] == sandbox.Name {
+		sandbox.Enter()
 	}
 	// Caught to the end: a second Ctrl-C must not cut off what the first began.
 	ends := []os.Signal{syscall.SIGTERM}
@@ -98,7 +93,7 @@ func dispatch(ctx context.Context, args []string) int {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		usage()
 		if len(args) == 0 {
-			return exitUsage
+			return blame.User.ExitCode()
 		}
 		return 0
 	}
@@ -119,14 +114,15 @@ func dispatch(ctx context.Context, args []string) int {
 			return 0
 		}
 		if err != nil {
-			err = interrupted(ctx, err)
-			if code = exitCode(err); code == exitUnjudged {
-				err = a.advise(err)
+			err = run.Interrupted(ctx, err)
+			party := blame.Of(err)
+			if code = party.ExitCode(); party == blame.Host {
+				err = a.host.Advise(err)
 			}
 			a.progress.clear()
 			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
 		}
-		if a.bisect || bisect && code == exitUsage {
+		if a.bisect || bisect && code == blame.User.ExitCode() {
 			return bisectCode(code, ctx.Err() != nil)
 		}
 		return code
@@ -134,9 +130,9 @@ func dispatch(ctx context.Context, args []string) int {
 	fmt.Fprintf(os.Stderr, "vmtest: unknown verb %q\n", strings.Join(args[:min(2, len(args))], " "))
 	usage()
 	if bisect {
-		return bisectCode(exitUsage, false)
+		return bisectCode(blame.User.ExitCode(), false)
 	}
-	return exitUsage
+	return blame.User.ExitCode()
 }
 
 // asksBisect looks for -bisect in all arguments: the flag package stops at the
@@ -156,9 +152,9 @@ func bisectCode(code int, stopped bool) int {
 	switch {
 	case stopped:
 		return 128 + int(syscall.SIGINT) // as a shell says it
-	case code == exitUsage:
+	case code == blame.User.ExitCode():
 		return 129 // git's own for wrong usage
-	case code == exitCannotBuild, code == exitUnjudged:
+	case code == blame.Kernel.ExitCode(), code == blame.Host.ExitCode():
 		return 125
 	}
 	return code
@@ -187,27 +183,33 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0, err
 		}
-		return exitUsage, nil // the flag package has said what is wrong
+		return blame.User.ExitCode(), nil // the flag package has said what is wrong
 	}
 	if v.args == "" && set.NArg() > 0 {
-		return 0, usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
+		return 0, blame.Usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
 	}
 	if v.needsProject() {
-		var err error
-		if a.cache, err = kernel.DefaultCache(); err != nil {
-			return 0, err
-		}
-		if a.root, err = moduleRoot(); err != nil {
-			return 0, err
-		}
-		if err := a.check(a.root); err != nil {
-			return 0, err
-		}
-		if ctx, err = a.confine(ctx); err != nil {
+		if err := a.stand(ctx); err != nil {
 			return 0, err
 		}
 	}
 	return v.run(ctx, a, set.Args())
+}
+
+// stand makes ready what every stage stands on.
+func (a *app) stand(ctx context.Context) error {
+	kept, err := cache.DefaultCache()
+	if err != nil {
+		return err
+	}
+	if a.checkout.Root, err = moduleRoot(); err != nil {
+		return err
+	}
+	if err := a.check(a.checkout.Root); err != nil {
+		return err
+	}
+	a.host = host.Host{Cache: kept, Report: a.progress, Results: a.results}
+	return a.confine(ctx)
 }
 
 // needsProject says that the verb works in a checkout of ours: a stored run is
@@ -221,20 +223,6 @@ func usage() {
 	}
 	fmt.Fprintln(os.Stderr, "\"vmtest VERB -h\" lists the flags of a verb.")
 	fmt.Fprintln(os.Stderr, "exit codes: 0 as expected, 1 not as expected, 2 usage, 3 the kernel did not build, 4 could not be judged")
-}
-
-// exitCode is for errors that are not a judged run's.
-func exitCode(err error) int {
-	if _, ok := errors.AsType[*usageError](err); ok {
-		return exitUsage
-	}
-	if _, ok := errors.AsType[*kernel.UsageError](err); ok {
-		return exitUsage
-	}
-	if _, ok := errors.AsType[*kernel.BuildError](err); ok {
-		return exitCannotBuild
-	}
-	return exitUnjudged
 }
 
 // moduleRoot finds this project's folder: around the working folder, else
@@ -259,50 +247,5 @@ func moduleRoot() (string, error) {
 			}
 		}
 	}
-	return "", usagef("neither %s nor %s is inside a checkout of timens-vmtest, whose tests and series are needed; cd there first", wd, self)
-}
-
-// judgeVerb judges a stored run, or the runs of several series in one folder.
-func judgeVerb(_ context.Context, _ *app, args []string) (int, error) {
-	if len(args) != 1 {
-		return 0, usagef("give one folder, such as results/latest")
-	}
-	if _, err := os.Stat(args[0]); err != nil {
-		return 0, &usageError{err}
-	}
-	if isComparison(args[0]) {
-		c, err := loadComparison(args[0])
-		if err != nil {
-			return 0, err
-		}
-		report.Comparison(os.Stdout, args[0], c)
-		return c.Verdict.ExitCode(), nil
-	}
-	dirs := []string{args[0]}
-	if _, err := os.Stat(filepath.Join(args[0], verdict.RunFile)); err != nil {
-		below, err := filepath.Glob(filepath.Join(args[0], "*", verdict.RunFile))
-		if err != nil {
-			return 0, err
-		}
-		if len(below) > 0 {
-			dirs = nil
-		}
-		for _, path := range below {
-			dirs = append(dirs, filepath.Dir(path))
-		}
-	}
-	var results []verdict.Result
-	for _, dir := range dirs {
-		e, err := verdict.Load(dir)
-		if err != nil {
-			return 0, fmt.Errorf("load %s: %w", dir, err)
-		}
-		r := verdict.Judge(e)
-		report.Text(os.Stdout, dir, r)
-		results = append(results, r)
-	}
-	if len(results) > 1 {
-		report.Combined(os.Stdout, results)
-	}
-	return report.Overall(results).ExitCode(), nil
+	return "", blame.Usagef("neither %s nor %s is inside a checkout of timens-vmtest, whose tests and series are needed; cd there first", wd, self)
 }

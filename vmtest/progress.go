@@ -31,7 +31,7 @@ func newProgress() *progress {
 // plainEvery is how often a log that nobody watches live gets a line.
 const plainEvery = 15 * time.Second
 
-// Step implements kernel.Reporter.
+// Step implements host.Reporter.
 func (p *progress) Step(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -40,13 +40,8 @@ func (p *progress) Step(format string, args ...any) {
 	p.said, p.saidDone = time.Now(), 0
 }
 
-// Objects implements kernel.Reporter.
-func (p *progress) Objects(done, total int, name string) {
-	p.count("objects", done, total, name)
-}
-
-// count shows that done of total things are done; total 0 is unknown.
-func (p *progress) count(what string, done, total int, name string) {
+// Count implements host.Reporter.
+func (p *progress) Count(what string, done, total int, name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	of := ""

@@ -7,28 +7,31 @@ import (
 	"path/filepath"
 	"strings"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
 )
 
-// confine returns the context in which series are applied and built: in a
-// sandbox, unless -sandbox says otherwise.
-func (a *app) confine(ctx context.Context) (context.Context, error) {
-	if a.sandbox == "off" {
-		return kernel.Unconfined(ctx), nil
+// confine says in a.host how series are applied and built: in a sandbox, unless
+// -sandbox says otherwise.
+func (a *app) confine(ctx context.Context) error {
+	a.host.Sandbox.Off = a.sandbox == "off"
+	if a.host.Sandbox.Off {
+		return nil
 	}
-	err := kernel.TrySandbox(ctx)
-	if _, none := errors.AsType[*kernel.SandboxError](err); !none {
-		return ctx, err
+	err := sandbox.Try(ctx)
+	if _, none := errors.AsType[*sandbox.Error](err); !none {
+		return err
 	}
 	if all := a.foreign(); a.sandbox == "on" || all != nil {
 		who := "it"
 		if all != nil {
 			who = all[0]
 		}
-		return nil, fmt.Errorf("%w; pass -sandbox off if you trust %s with all that you may do", err, who)
+		return fmt.Errorf("%w; pass -sandbox off if you trust %s with all that you may do", err, who)
 	}
 	a.progress.Step("no sandbox: %v", err)
-	return kernel.Unconfined(ctx), nil
+	a.host.Sandbox.Off = true
+	return nil
 }
 
 // foreign names what is built and is neither of this checkout nor the user's own
@@ -50,7 +53,7 @@ func (a *app) foreign() []string {
 
 // isForeign says that a series is a mailbox, or a folder outside of this checkout.
 func (a *app) isForeign(which string) bool {
-	return kernel.IsMailbox(which) || a.isOutside(kernel.SeriesFolder(a.patchesDir(), which))
+	return patch.IsMailbox(which) || a.isOutside(patch.SeriesFolder(a.checkout.Patches(), which))
 }
 
 // isOutside says that a path does not lead into this checkout.
@@ -59,16 +62,16 @@ func (a *app) isOutside(path string) bool {
 	if err != nil {
 		return true
 	}
-	inside, err := filepath.Rel(a.root, path)
+	inside, err := filepath.Rel(a.checkout.Root, path)
 	return err != nil || !filepath.IsLocal(inside)
 }
 
 // origin is a series' Foreign: the paths of what is others' work, and of a mailbox
 // what it holds, as the next one may have the same name.
-func (a *app) origin(which string, s kernel.Series) (string, error) {
+func (a *app) origin(which string, s patch.Series) (string, error) {
 	var all, paths []string
 	switch {
-	case kernel.IsMailbox(which):
+	case patch.IsMailbox(which):
 		for _, p := range s.Patches {
 			all = append(all, string(p.Text))
 		}

@@ -4,7 +4,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/vmtest/run"
 )
 
 // Whose work something is shows in where it lies, however it is written.
@@ -13,8 +14,8 @@ func TestOrigin(t *testing.T) {
 	origin := func(from, series string, patches ...string) string {
 		t.Helper()
 		t.Chdir(from)
-		a := app{flags: flags{series: listFlag{series}, patches: patches}, root: root}
-		s := kernel.Series{Patches: []kernel.Patch{{Text: []byte(from)}}}
+		a := app{flags: flags{series: listFlag{series}, patches: patches}, checkout: run.Checkout{Root: root}}
+		s := patch.Series{Patches: []patch.Patch{{Text: []byte(from)}}}
 		got, err := a.origin(series, s)
 		if err != nil {
 			t.Fatal(err)

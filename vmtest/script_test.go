@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,14 +21,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"timens-vmtest/internal/ci"
-	"timens-vmtest/kernel"
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/sandbox"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"vmtest":             main,
-		kernel.SandboxName:   kernel.EnterSandbox,
+		sandbox.Name:         sandbox.Enter,
 		"qemu-system-x86_64": fakeQEMU,
 		"plainly":            plainly,
 	})
@@ -109,11 +107,11 @@ func condition(ctx context.Context, name string) (bool, error) {
 		f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 		return err == nil && f.Close() == nil, nil
 	case "sandbox":
-		err = kernel.TrySandbox(ctx)
+		err = sandbox.Try(ctx)
 	case "mounts": // a private mount namespace, as root or by a user namespace
 		var out []byte
 		if out, err = exec.CommandContext(ctx, "unshare", "-rm", "true").CombinedOutput(); err != nil {
-			err = errors.Join(fmt.Errorf("unshare -rm: %w: %s", err, bytes.TrimSpace(out)), kernel.TrySandbox(ctx))
+			err = errors.Join(fmt.Errorf("unshare -rm: %w: %s", err, bytes.TrimSpace(out)), sandbox.Try(ctx))
 		}
 	case "perl":
 		if _, err = exec.LookPath("perl"); err != nil {
@@ -243,40 +241,6 @@ func TestContractFlags(t *testing.T) {
 	for _, name := range []string{"series", "patch", "tree", "config", "lane", "accel", "run", "results", "v", "bisect", "design"} {
 		if set.Lookup(name) == nil {
 			t.Errorf("run has no flag -%s", name)
-		}
-	}
-}
-
-// Every design has its tests, and a series that says so.
-func TestDesigns(t *testing.T) {
-	for _, design := range append(slices.Clone(wire.Designs), wire.NoDesign) {
-		name := design
-		if design == wire.NoDesign {
-			name = "control"
-		}
-		s, err := kernel.LoadSeries(t.Context(), filepath.Join("..", "kernel", "patches"), name)
-		if err != nil || s.Design != design {
-			t.Errorf("series %s has the design %q, %v; want %s", name, s.Design, err, design)
-		}
-		folders, only := new(flags).testFolders(design)
-		for _, folder := range folders {
-			dir, i386 := strings.CutSuffix(folder, wire.I386)
-			if got := only[folder]; i386 != (got == wire.Virtual) || !i386 && got != "" {
-				t.Errorf("design %s: %s is only for the lane %q", design, folder, got)
-			}
-			if found, err := filepath.Glob(filepath.Join("..", dir, "*_test.go")); err != nil || len(found) == 0 {
-				t.Errorf("design %s: no tests in %s, %v", design, dir, err)
-			}
-		}
-	}
-	for said, want := range map[string]string{"": wire.NoDesign, "namespaces": "namespaces"} {
-		a := app{flags: flags{source: kernel.Source{Tree: "testdata/tree"}}, progress: newProgress(), root: ".."}
-		once, err := a.settle(t.Context(), inputs{}, kernel.Series{Design: said})
-		if err != nil || once.Design != want {
-			t.Errorf("a series of %q: %s, %v, want %s", said, once.Design, err, want)
-		}
-		if twice, err := a.settle(t.Context(), inputs{}, once); err != nil || !bytes.Equal(twice.Expect, once.Expect) {
-			t.Errorf("a series of %q, settled again: it expects %s, %v, want %s", said, twice.Expect, err, once.Expect)
 		}
 	}
 }

@@ -8,20 +8,22 @@ import (
 	"path/filepath"
 	"strings"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/vmtest/run"
 )
 
 // seriesListVerb lists the series of this project.
 func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(args) > 0 {
-		return 0, usagef("it takes no arguments; \"vmtest series show %s\" says more of one", args[0])
+		return 0, blame.Usagef("it takes no arguments; \"vmtest series show %s\" says more of one", args[0])
 	}
-	names, err := kernel.Names(a.patchesDir())
+	names, err := patch.Names(a.checkout.Patches())
 	if err != nil {
 		return 0, err
 	}
 	for _, name := range names {
-		s, err := kernel.LoadSeries(ctx, a.patchesDir(), name)
+		s, err := patch.LoadSeries(ctx, a.checkout.Patches(), name)
 		if err != nil {
 			return 0, err
 		}
@@ -34,9 +36,9 @@ func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
 // seriesShowVerb lists the patches of one series.
 func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(args) != 1 {
-		return 0, usagef("give one series: a name, a folder or a mailbox")
+		return 0, blame.Usagef("give one series: a name, a folder or a mailbox")
 	}
-	s, err := kernel.LoadSeries(ctx, a.patchesDir(), args[0])
+	s, err := patch.LoadSeries(ctx, a.checkout.Patches(), args[0])
 	if err != nil {
 		return 0, err
 	}
@@ -59,11 +61,12 @@ func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	base, err := a.source.Fetch(ctx, a.cache, a.progress)
+	base, err := a.source.Fetch(ctx, a.host)
 	if err != nil {
 		return 0, err
 	}
-	if err := kernel.Edit(ctx, a.cache, base, folder, dir, a.progress); err != nil {
+	repository := func() (string, error) { return base.Repository(ctx, a.host) }
+	if err := patch.Edit(ctx, a.host, repository, base.Version, folder, dir); err != nil {
 		return 0, err
 	}
 	a.progress.clear()
@@ -75,7 +78,7 @@ func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
 and write the patches back:
 
     %[4]s series export %[3]s %[1]s
-`, shortPath(dir), base.Version, args[0], os.Args[0])
+`, run.ShortPath(dir), base.Version, args[0], os.Args[0])
 	return 0, nil
 }
 
@@ -85,15 +88,15 @@ func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	changed, err := kernel.Export(ctx, folder, dir)
+	changed, err := patch.Export(ctx, folder, dir)
 	if err != nil {
 		return 0, err
 	}
 	if len(changed) == 0 {
-		fmt.Printf("%s is as it was\n", shortPath(folder))
+		fmt.Printf("%s is as it was\n", run.ShortPath(folder))
 	}
 	for _, name := range changed {
-		fmt.Println(shortPath(filepath.Join(folder, name)))
+		fmt.Println(run.ShortPath(filepath.Join(folder, name)))
 	}
 	return 0, nil
 }
@@ -101,11 +104,11 @@ func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
 // folderAndTree are the folder of a series and the git tree for it.
 func (a *app) folderAndTree(args []string) (folder, dir string, err error) {
 	if len(args) < 1 || len(args) > 2 {
-		return "", "", usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
+		return "", "", blame.Usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
 	}
-	folder = kernel.SeriesFolder(a.patchesDir(), args[0])
+	folder = patch.SeriesFolder(a.checkout.Patches(), args[0])
 	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
-		return "", "", usagef("%s is no folder, so patches cannot be written back to it; make a folder with a file \"series\"", args[0])
+		return "", "", blame.Usagef("%s is no folder, so patches cannot be written back to it; make a folder with a file \"series\"", args[0])
 	}
 	dir = "linux-" + filepath.Base(folder)
 	if len(args) == 2 {

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // leaveDir is where the test whose folder is dir may leave files.

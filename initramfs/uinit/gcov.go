@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // gcov is the kernel's count of which of its lines ran, where it has one. The

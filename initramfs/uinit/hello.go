@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // introduce gathers what the judge compares with the kernel that was built, and

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Main ends by resetting the machine and does not return.

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // records is the stream to the host.

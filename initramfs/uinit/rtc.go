@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // readRTC reads the machine's clock chip through its ports, in seconds since

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // dumpGrace is how long a test that timed out has to print its goroutines.

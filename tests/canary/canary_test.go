@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // inGuest skips a test on a developer's machine, which it would hurt or where it

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // TestLoop keeps every CPU busy and cannot be asked to end.
@@ -22,6 +22,7 @@ func TestLoop(t *testing.T) {
 	signal.Ignore(unix.SIGQUIT)
 	for range runtime.NumCPU() {
 		go func() {
+			//lint:ignore SA5002 a loop that never ends is what this test is for
 			for {
 			}
 		}()

@@ -3,11 +3,11 @@ package clone3
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // caller is a process whose clone3() is to fail, and which then looks whether

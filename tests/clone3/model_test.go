@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/profile"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // situation is who makes a call, as far as it matters to what comes of it. It is

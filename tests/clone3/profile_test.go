@@ -13,16 +13,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// checkProfile lets launch start a child that tells all it knows, and compares
-// that with the offsets it should have.
-func checkProfile(t *testing.T, want timens.Offsets, launch clone.Launcher) {
-	t.Helper()
-	p := timens.NewProgram(t)
-	checkProfileOfRun(t, want, p, func() { timens.Run(t, launch, p) })
-}
-
-// checkProfileOfFork is checkProfile for the child of a child: fork adds to p the
-// call that makes it walk inner.
+// checkProfileOfFork lets launch start a child whose own child tells all it knows,
+// and compares that with the offsets it should have. fork adds to p the call that
+// makes the child's child walk inner.
 func checkProfileOfFork(t *testing.T, want timens.Offsets, launch clone.Launcher, fork func(p, inner *clone.Program) clone.Result) {
 	t.Helper()
 	p := timens.NewProgram(t)

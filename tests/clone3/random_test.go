@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
@@ -16,8 +18,6 @@ import (
 	"timens-vmtest/tests/internal/lane"
 	"timens-vmtest/tests/internal/profile"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // Whatever is asked for, what comes of it is what the rules say. Attempts are

@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // The signal of a child's end has a member of its own, and not a bit of it may

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
@@ -16,8 +18,6 @@ import (
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {

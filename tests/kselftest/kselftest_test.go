@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/tests/internal/ktap"
-	"timens-vmtest/vmtest/wire"
 )
 
 // programs are those of the kernel's tree that have a test here.

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"reflect"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
-	"timens-vmtest/vmtest/wire"
 )
 
 // Of returns the structures that the tests of a design fill in, under the

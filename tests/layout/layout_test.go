@@ -3,7 +3,7 @@ package layout
 import (
 	"testing"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // No member is forgotten: without holes they make the whole structure.

@@ -7,7 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-const source = `int declared(int a,
+const sourceText = `int declared(int a,
 	     int b);
 
 static int first(int a)
@@ -45,7 +45,7 @@ func TestEdit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := m.edits[0].apply(source)
+			got, err := m.edits[0].apply(sourceText)
 			old, replaced, ok := strings.Cut(c.want, " -> ")
 			if !ok {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -59,7 +59,7 @@ func TestEdit(t *testing.T) {
 			if replaced == "" {
 				replaced = strings.Replace(old, "\treturn a;\n", "", 1)
 			}
-			if want := replaceLast(source, old, replaced); got != want {
+			if want := replaceLast(sourceText, old, replaced); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
@@ -76,7 +76,7 @@ func TestPatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := m.patch(map[string][]byte{"f.c": []byte(source)})
+	got, err := m.patch(map[string][]byte{"f.c": []byte(sourceText)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,12 @@ import (
 	"syscall"
 	"text/tabwriter"
 
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/source"
 )
 
 // options are the command line's.
@@ -31,8 +36,8 @@ type options struct {
 }
 
 func main() {
-	if os.Args[0] == kernel.SandboxName {
-		kernel.EnterSandbox()
+	if os.Args[0] == sandbox.Name {
+		sandbox.Enter()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -73,15 +78,16 @@ func mutate(ctx context.Context, o options) error {
 	if len(chosen) == 0 {
 		return errors.New("no mutant matches")
 	}
-	cache, err := kernel.DefaultCache()
+	kept, err := cache.DefaultCache()
 	if err != nil {
 		return err
 	}
-	patches, err := makePatches(ctx, cache, chosen)
+	h := host.Host{Cache: kept, Report: reporter{}}
+	patches, err := makePatches(ctx, h, chosen)
 	if err != nil || o.check {
 		return err
 	}
-	r, err := newRunner(cache, o.all)
+	r, err := newRunner(h, o.all)
 	if err != nil {
 		return err
 	}
@@ -97,8 +103,8 @@ func mutate(ctx context.Context, o options) error {
 
 // makePatches turns every mutant into a patch on top of its series. All that
 // cannot be applied are in the error.
-func makePatches(ctx context.Context, cache kernel.Cache, all []mutant) ([][]byte, error) {
-	base, err := kernel.Source{}.Fetch(ctx, cache, reporter{})
+func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, error) {
+	base, err := source.Spec{}.Fetch(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -110,12 +116,19 @@ func makePatches(ctx context.Context, cache kernel.Cache, all []mutant) ([][]byt
 	}
 	texts := make(map[string]map[string][]byte) // likewise
 	for name, paths := range files {
-		s, err := kernel.LoadSeries(ctx, patchesFolder, name)
+		s, err := patch.LoadSeries(ctx, patchesFolder, name)
 		if err != nil {
 			return nil, err
 		}
-		if texts[name], err = kernel.ReadFiles(ctx, base, s, paths); err != nil {
+		tree, err := kernel.Apply(ctx, h, base, s)
+		if err != nil {
 			return nil, err
+		}
+		texts[name] = make(map[string][]byte)
+		for _, path := range paths {
+			if texts[name][path], err = tree.Read(path); err != nil {
+				return nil, err
+			}
 		}
 	}
 	var patches [][]byte
@@ -156,8 +169,9 @@ func say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "mutants: "+format+"\n", args...)
 }
 
-// reporter is a kernel.Reporter.
+// reporter is a host.Reporter.
 type reporter struct{}
 
 func (reporter) Step(format string, args ...any) { say(format, args...) }
-func (reporter) Objects(int, int, string)        {}
+
+func (reporter) Count(string, int, int, string) {}

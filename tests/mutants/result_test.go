@@ -8,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
 )
 
 // A report of two lanes, of which one has a test that is as expected although
@@ -67,7 +68,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestAnswersAreKept(t *testing.T) {
-	r := runner{cache: kernel.Cache{Dir: t.TempDir()}, tests: "tests"}
+	r := runner{host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: reporter{}}, tests: "tests"}
 	other := r
 	other.tests = "other tests"
 	survives := errors.New("survives")

@@ -17,20 +17,20 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/internal/host"
 )
 
 // runner runs bin/vmtest, as a person would, once or twice for each mutant.
 type runner struct {
-	cache kernel.Cache // keeps what came of each
-	all   bool         // run all tests at once
-	tests string       // digest of all that the guest and the judge are made of
+	host  host.Host // its cache keeps what came of each
+	all   bool      // run all tests at once
+	tests string    // digest of all that the guest and the judge are made of
 	began time.Time
 }
 
-func newRunner(cache kernel.Cache, all bool) (runner, error) {
-	digest, err := digestOf("initramfs", "kconfig", "kernel", "tests", "vmtest")
-	return runner{cache: cache, all: all, tests: digest, began: time.Now()}, err
+func newRunner(h host.Host, all bool) (runner, error) {
+	digest, err := digestOf("initramfs", "internal", "kconfig", "kernel", "tests", "vmtest")
+	return runner{host: h, all: all, tests: digest, began: time.Now()}, err
 }
 
 func (r runner) elapsed() time.Duration { return time.Since(r.began).Round(time.Second) }
@@ -59,7 +59,7 @@ func (r runner) baseline(ctx context.Context, series string) error {
 
 // answer is what ask says, or said to an earlier run with the same tests.
 func (r runner) answer(ctx context.Context, about []string, ask func() ([]string, error)) ([]string, error) {
-	return kernel.Answer(ctx, r.cache, fmt.Sprintf("mutant 1 %q %q", r.tests, about), reporter{}, ask)
+	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 1 %q %q", r.tests, about), ask)
 }
 
 // runAll runs mutants, which are sorted by series, some at a time, and returns

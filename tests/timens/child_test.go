@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // launcher returns a launcher that calls clone3() with flags.

@@ -4,12 +4,12 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // The first process in a namespace freezes its offsets, for itself and for all.

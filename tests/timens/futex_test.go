@@ -7,10 +7,10 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
-
-	"golang.org/x/sys/unix"
 )
 
 // Operations of futex(), whose deadlines are of CLOCK_MONOTONIC unless

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestSetitimerRelative(t *testing.T) {

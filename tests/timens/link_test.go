@@ -7,9 +7,9 @@ import (
 	"regexp"
 	"testing"
 
-	"timens-vmtest/tests/internal/timens"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/timens"
 )
 
 // initialLink is what the links of the first process say: its namespace has a

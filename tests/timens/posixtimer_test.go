@@ -9,11 +9,11 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 var posixKinds = []string{"timer SIGEV_SIGNAL", "timer SIGEV_THREAD_ID", "timer SIGEV_NONE"}
@@ -68,8 +68,8 @@ func newPosixTimer(id clock.ID, width abi.Time, event sigevent) (posixTimer, err
 	return posixTimer{armed{uintptr(timerID), width, abi.TimerSettime, abi.TimerGettime}, event.signo}, nil
 }
 
-// itimerspec is struct itimerspec.
-type itimerspec struct{ interval, value unix.Timespec }
+// itimerspec is struct itimerspec. Its first member, the interval, stays zero.
+type itimerspec struct{ _, value unix.Timespec }
 
 func (tm posixTimer) close() error {
 	_, _, errno := unix.Syscall(unix.SYS_TIMER_DELETE, tm.handle, 0, 0)

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // clockEnd is where a clock may not get to: half of the seconds that fit into 63

@@ -3,13 +3,13 @@ package timens
 import (
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/osthread"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // Entering needs CAP_SYS_ADMIN where one is.

@@ -6,10 +6,10 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
-
-	"golang.org/x/sys/unix"
 )
 
 // A wait for a length of time takes that long whatever the clocks show.

@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/probe"
 	"timens-vmtest/tests/internal/timens"
 	"timens-vmtest/tests/internal/uring"
-
-	"golang.org/x/sys/unix"
 )
 
 // uringWait is one wait on an io_uring.

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // inside adds steps to a child, all of which have to succeed.

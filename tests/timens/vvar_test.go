@@ -8,9 +8,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"timens-vmtest/tests/internal/timens"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/timens"
 )
 
 // The page that the vDSO reads its offsets from is chosen by who reads it, so that

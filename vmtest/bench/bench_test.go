@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Rounds of each benchmark. A cold build takes minutes, a boot seconds.

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 var steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs beside a busy neighbour; what follows -- are flags of vmtest run")

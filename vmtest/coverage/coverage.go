@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"slices"
 
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/patch"
 	"timens-vmtest/vmtest/verdict"
-	"timens-vmtest/vmtest/wire"
 )
 
 // Boot is one boot of a kernel that counts.
@@ -27,12 +29,12 @@ type Boot struct {
 // test is what ran during one test.
 type test struct {
 	name  string
-	lines kernel.Lines
+	lines Lines
 }
 
 // Measure reads the counts of all tests that ended, and says of every line that
 // changed whether it ran in one. config is the kernel's .config.
-func Measure(ctx context.Context, image kernel.Image, changes []kernel.FileDiff, boots []Boot) (verdict.Coverage, error) {
+func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes []patch.FileDiff, boots []Boot) (verdict.Coverage, error) {
 	config, err := os.ReadFile(image.Config)
 	if err != nil {
 		return verdict.Coverage{}, err
@@ -42,7 +44,7 @@ func Measure(ctx context.Context, image kernel.Image, changes []kernel.FileDiff,
 		return verdict.Coverage{}, err
 	}
 	defer os.RemoveAll(tmp)
-	counts, err := kernel.NewCounts(image, tmp)
+	counts, err := newCounts(image, box, tmp)
 	if err != nil {
 		return verdict.Coverage{}, err
 	}
@@ -68,7 +70,7 @@ func Measure(ctx context.Context, image kernel.Image, changes []kernel.FileDiff,
 
 // read finds the counts of each test in a record stream. Records that cannot be
 // read are for the judge to complain of: here they end the stream.
-func read(ctx context.Context, counts *kernel.Counts, records []byte) ([]test, error) {
+func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
 	var tests []test
 	gcda := make(map[string][]byte)
 	for line := range bytes.Lines(records) {
@@ -80,7 +82,7 @@ func read(ctx context.Context, counts *kernel.Counts, records []byte) ([]test, e
 		case wire.TypeStart:
 			clear(gcda)
 		case wire.TypeCounts:
-			source, err := counts.Source(r.Path)
+			source, err := counts.source(r.Path)
 			if err != nil {
 				return nil, err
 			}
@@ -91,7 +93,7 @@ func read(ctx context.Context, counts *kernel.Counts, records []byte) ([]test, e
 				return nil, fmt.Errorf("%s: %w", r.TestID, err)
 			}
 		case wire.TypeEnd:
-			if has, want := slices.Sorted(maps.Keys(gcda)), counts.Sources(); !slices.Equal(has, want) {
+			if has, want := slices.Sorted(maps.Keys(gcda)), counts.sources(); !slices.Equal(has, want) {
 				return nil, fmt.Errorf("%s: there are counts of %v, want those of %v", r.TestID, has, want)
 			}
 			lines, err := counts.Lines(ctx, gcda)
@@ -113,7 +115,7 @@ func unzip(data []byte) ([]byte, error) {
 }
 
 // attribute says of each added line why it cannot be counted, or what ran it.
-func attribute(changes []kernel.FileDiff, tests []test, profiled map[string]string, enabled map[string]bool) verdict.Coverage {
+func attribute(changes []patch.FileDiff, tests []test, profiled map[string]string, enabled map[string]bool) verdict.Coverage {
 	var c verdict.Coverage
 	for _, t := range tests {
 		c.Tests = append(c.Tests, t.name)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/patch"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -60,10 +60,10 @@ func lineOf(t *testing.T, prefix string) int {
 }
 
 // changed is a change that adds all of text.
-func changed(path string) kernel.FileDiff {
-	c := kernel.FileDiff{Path: path, After: []byte(text)}
+func changed(path string) patch.FileDiff {
+	c := patch.FileDiff{Path: path, After: []byte(text)}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		c.Lines = append(c.Lines, kernel.DiffLine{Op: '+', N: i + 1, Text: line})
+		c.Lines = append(c.Lines, patch.DiffLine{Op: '+', N: i + 1, Text: line})
 	}
 	return c
 }
@@ -72,16 +72,16 @@ func TestAttribute(t *testing.T) {
 	const path = "kernel/check.c"
 	at := func(prefix string) int { return lineOf(t, prefix) }
 	tests := []test{
-		{"p.TestA", kernel.Lines{path: {
+		{"p.TestA", Lines{path: {
 			at("\treturn late"): {}, at("int check(int x,"): {Count: 2}, at("\tif (x"): {Count: 2, Partly: true}, at("\t\terr = -EINVAL"): {}, at("\t\tgoto"): {},
 			at("\t\terr = 0"): {Count: 2}, at("\treturn err"): {Count: 2},
 		}}},
-		{"p.TestB", kernel.Lines{path: {
+		{"p.TestB", Lines{path: {
 			at("\treturn late"): {}, at("int check(int x,"): {Count: 1}, at("\tif (x"): {Count: 1, Partly: true}, at("\t\terr = -EINVAL"): {Count: 1}, at("\t\tgoto"): {},
 			at("\t\terr = 0"): {}, at("\treturn err"): {Count: 1},
 		}}},
 	}
-	c := attribute([]kernel.FileDiff{changed(path)}, tests, map[string]string{path: "x"}, options([]byte("CONFIG_TIME_NS=y\nCONFIG_SMP=y\n# CONFIG_FOO is not set\n")))
+	c := attribute([]patch.FileDiff{changed(path)}, tests, map[string]string{path: "x"}, options([]byte("CONFIG_TIME_NS=y\nCONFIG_SMP=y\n# CONFIG_FOO is not set\n")))
 	got := make(map[int]verdict.CoveredLine)
 	for _, l := range c.Files[0].Lines {
 		got[l.N] = l
@@ -127,7 +127,7 @@ func TestAttributeWholeFile(t *testing.T) {
 		"arch/x86/entry/vdso/vma.c":             verdict.NotBuilt,
 		"kernel/other.c":                        verdict.NotBuilt,
 	} {
-		c := attribute([]kernel.FileDiff{changed(path)}, []test{{"p.TestA", kernel.Lines{path: {1: {Count: 1}}}}}, map[string]string{"kernel/check.c": "x"}, nil)
+		c := attribute([]patch.FileDiff{changed(path)}, []test{{"p.TestA", Lines{path: {1: {Count: 1}}}}}, map[string]string{"kernel/check.c": "x"}, nil)
 		for _, l := range c.Files[0].Lines {
 			if l.Uncounted != want || l.Countable() {
 				t.Fatalf("%s:%d: uncounted %q, want %q", path, l.N, l.Uncounted, want)
@@ -138,8 +138,8 @@ func TestAttributeWholeFile(t *testing.T) {
 
 // A line that is removed, or that stands around a change, says nothing.
 func TestAttributeContext(t *testing.T) {
-	c := attribute([]kernel.FileDiff{{Path: "a.c", After: []byte("x();\n"), Lines: []kernel.DiffLine{{Op: ' ', N: 1, Text: "x();"}, {Op: '-', Text: "y();"}}}},
-		[]test{{"p.TestA", kernel.Lines{"a.c": {1: {Count: 1}}}}}, map[string]string{"a.c": "x"}, nil)
+	c := attribute([]patch.FileDiff{{Path: "a.c", After: []byte("x();\n"), Lines: []patch.DiffLine{{Op: ' ', N: 1, Text: "x();"}, {Op: '-', Text: "y();"}}}},
+		[]test{{"p.TestA", Lines{"a.c": {1: {Count: 1}}}}}, map[string]string{"a.c": "x"}, nil)
 	for _, l := range c.Files[0].Lines {
 		if l.Count != 0 || l.Tests != nil || l.Countable() {
 			t.Errorf("%+v is counted", l)

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/patch"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -24,9 +24,9 @@ const (
 // wholeFile is why nothing of a file can be counted; empty if something can.
 func wholeFile(file string, profiled map[string]string) string {
 	switch ext := path.Ext(file); {
-	case !kernel.InKernel(file):
+	case !patch.InKernel(file):
 		return notKernel
-	case kernel.VDSO(file):
+	case patch.VDSO(file):
 		return vdso
 	case ext != ".c" && ext != ".h":
 		return notC

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
-	"timens-vmtest/vmtest/wire"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
-	"timens-vmtest/vmtest/wire"
 )
 
 // submission has patches of two subjects in turn, all faultless.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
-	"timens-vmtest/vmtest/wire"
 )
 
 // Table prints a line a test: what became of it in each lane, after how many

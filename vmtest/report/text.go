@@ -8,8 +8,8 @@ import (
 	"strings"
 	"unicode"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
-	"timens-vmtest/vmtest/wire"
 )
 
 // What fits a screen of 24 lines, about.

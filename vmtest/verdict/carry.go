@@ -1,6 +1,6 @@
 package verdict
 
-import "timens-vmtest/vmtest/wire"
+import "timens-vmtest/internal/wire"
 
 // judgeGiven makes sure that a guest was given what those before it have left,
 // if it is a later one, and nothing otherwise.

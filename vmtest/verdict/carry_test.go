@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // leftRecord is that of the file which TestA leaves for TestB.

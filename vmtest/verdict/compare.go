@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Class is what a series does to a test. The zero value is the bad case.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 func TestParseFloor(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Files of a run's folder beside its lanes, which wire names.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Expectation is one line of an expect file: that a test does not pass, or

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Judge decides what a run comes to. It reads nothing but its argument, and the
@@ -294,7 +294,7 @@ func judgeClock(s stream, lane string, f *findings) {
 	}
 }
 
-// Markers that Go's testing package puts before its own lines with
+// markers that Go's testing package puts before its own lines with
 // -test.v=test2json, so that a test's output cannot be taken for them by
 // accident.
 const marker = "\x16"

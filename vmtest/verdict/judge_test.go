@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 var (

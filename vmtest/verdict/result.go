@@ -3,7 +3,7 @@ package verdict
 import (
 	"fmt"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Verdict is what a run comes to. The zero value is the bad case.

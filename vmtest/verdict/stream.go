@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // stream is what the guest's records say, as far as they can be read.

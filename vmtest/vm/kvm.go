@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Auto lets ChooseAccel choose.

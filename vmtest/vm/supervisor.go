@@ -13,7 +13,7 @@ import (
 
 	"github.com/hugelgupf/vmtest/qemu"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // maxLine is longer than any record: it bounds our memory, not the file.

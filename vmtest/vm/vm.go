@@ -20,7 +20,7 @@ import (
 	"github.com/hugelgupf/vmtest/qemu"
 	"golang.org/x/sys/unix"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 const binary = "qemu-system-x86_64"

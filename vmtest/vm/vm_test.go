@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // qemuIs puts a shell script in QEMU's place. It finds a folder of its own in

@@ -21,6 +21,7 @@ import (
 
 var (
 	boot   = flag.Bool("boot", false, "boot the guests; builds kernels first")
+	series = flag.String("series", "", "with -boot, the series whose kernel the guests run. The default is a kernel with LKDTM, detectors and faults of our own, which many of the behaviours need")
 	update = flag.Bool("update", false, "with -boot, store what came of it: in the list, in the README and as recorded runs")
 )
 
@@ -31,6 +32,9 @@ const maxRecording = 150 << 10
 func TestCanary(t *testing.T) {
 	if !*boot {
 		t.Skip("it builds kernels and boots them for minutes; make canary does")
+	}
+	if *update && *series != "" {
+		t.Fatal("-update stores what came of the kernel with faults; leave out -series")
 	}
 	head, all := loadList(t)
 	for i := range all {
@@ -87,9 +91,13 @@ func (b behaviour) run(t *testing.T) string {
 	if err := os.RemoveAll(results); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(root(t), "bin", "vmtest"), slices.Concat([]string{
-		"run", "-series", "tests/canary/faults", "-config", "canary", "-tests", "tests/canary",
-		"-run", `^canary\.(` + b.test + `|TestPass)$`, "-lane", "real", "-accel", "tcg", "-timeout", "3s", "-results", results,
+	kernel := []string{"-series", "tests/canary/faults", "-config", "canary"}
+	if *series != "" {
+		kernel = []string{"-series", *series}
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root(t), "bin", "vmtest"), slices.Concat([]string{"run"}, kernel, []string{
+		"-tests", "tests/canary", "-run", `^canary\.(` + b.test + `|TestPass)$`,
+		"-lane", "real", "-accel", "tcg", "-timeout", "3s", "-results", results,
 	}, b.flags)...)
 	cmd.Dir = root(t)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

@@ -5,9 +5,9 @@ package capability
 import (
 	"fmt"
 
-	"timens-vmtest/tests/internal/clone"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/clone"
 )
 
 // Has reports whether the capability, a unix.CAP_*, is effective.

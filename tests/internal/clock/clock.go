@@ -10,9 +10,9 @@ import (
 	"time"
 	"unsafe"
 
-	"timens-vmtest/tests/internal/abi"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/abi"
 )
 
 // ID is a clockid_t.

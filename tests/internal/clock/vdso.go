@@ -8,9 +8,9 @@ import (
 	"os"
 	"sync"
 
-	"timens-vmtest/tests/internal/abi"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/abi"
 )
 
 const (

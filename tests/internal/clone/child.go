@@ -9,9 +9,9 @@ import (
 	"time"
 	"unsafe"
 
-	"timens-vmtest/tests/internal/abi"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/abi"
 )
 
 // ErrDeadline says that a child was still running when its time was up.

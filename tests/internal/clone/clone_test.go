@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"timens-vmtest/tests/internal/clock"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/clock"
 )
 
 const patience = 10 * time.Second

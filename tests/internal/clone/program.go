@@ -6,10 +6,10 @@ import (
 	"slices"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
-
-	"golang.org/x/sys/unix"
 )
 
 const (

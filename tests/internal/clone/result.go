@@ -5,10 +5,10 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/abi"
 	"timens-vmtest/tests/internal/clock"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrNotReached says that the child did not get as far as a step.

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
-	"timens-vmtest/vmtest/wire"
-
-	"golang.org/x/sys/unix"
 )
 
 // Name is a design's, and that of the series which gives it to the kernel.

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
-	"timens-vmtest/vmtest/wire"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestArgs(t *testing.T) {

@@ -3,11 +3,11 @@ package design
 import (
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
-
-	"golang.org/x/sys/unix"
 )
 
 // Fault is something wrong with offsets that a design refuses whatever the

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"time"
 
-	"timens-vmtest/tests/internal/clock"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/clock"
 )
 
 // Meaning is what the members Offsets of struct clone_args ask for: the rules of

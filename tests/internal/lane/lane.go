@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // Virtual reports whether guest time is instructions executed, so that the

@@ -3,9 +3,9 @@ package profile
 import (
 	"fmt"
 
-	"timens-vmtest/tests/internal/timens"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/timens"
 )
 
 // Check says what is wrong with the profile of a child that was put directly

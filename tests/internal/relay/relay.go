@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 // file is what a test leaves.

@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"testing"
 
-	"timens-vmtest/vmtest/wire"
+	"timens-vmtest/internal/wire"
 )
 
 func TestLeaveAndFind(t *testing.T) {

@@ -5,11 +5,11 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/osthread"
-
-	"golang.org/x/sys/unix"
 )
 
 // Need skips a test that cannot make time namespaces where it runs.

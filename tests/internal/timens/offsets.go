@@ -7,9 +7,9 @@ import (
 	"os"
 	"time"
 
-	"timens-vmtest/tests/internal/clock"
-
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/tests/internal/clock"
 )
 
 // Offsets are what a time namespace adds to the clocks of the initial one.

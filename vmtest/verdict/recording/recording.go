@@ -16,8 +16,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
-	"timens-vmtest/vmtest/wire"
 )
 
 // Evidence are the files that the judge reads, wherever in a run's folder they

@@ -1,0 +1,59 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// No flipped bit of what the cache remembers may get through: some would still
+// be JSON, and name another kernel or another package.
+func TestSealed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.json")
+	type entry struct{ File, SHA256 string }
+	want := entry{File: "linux-source-6.12_6.12.117-1_all.deb", SHA256: "0123456789abcdef"}
+	if err := WriteSealed(path, want); err != nil {
+		t.Fatal(err)
+	}
+	var got entry
+	if err := ReadSealed(path, &got); err != nil || got != want {
+		t.Fatalf("got %+v, %v, want %+v", got, err, want)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(text) {
+		text[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := ReadSealed(path, &got); err == nil {
+			t.Errorf("taken with byte %d as %q", bit/8, text[bit/8])
+		}
+		text[bit/8] ^= 1 << (bit % 8)
+	}
+	if err := os.WriteFile(path, text[:len(text)-1], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := ReadSealed(path, &got); err == nil {
+		t.Error("taken without its end")
+	}
+}
+
+func TestLockWaitEndsWithContext(t *testing.T) {
+	c := Cache{t.TempDir()}
+	unlock, err := c.Lock(t.Context(), "x", "x", t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := c.Lock(ctx, "x", "x", t.Logf); !errors.Is(err, ctx.Err()) || err == nil {
+		t.Errorf("got %v, want %v", err, ctx.Err())
+	}
+}

@@ -1,0 +1,83 @@
+// Package hosttest makes hosts and folders for tests.
+package hosttest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/ci"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+)
+
+// New is a host with an empty cache, which logs what is reported.
+func New(t testing.TB) host.Host {
+	return host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: reporter{t}}
+}
+
+type reporter struct{ t testing.TB }
+
+func (r reporter) Step(format string, args ...any) { r.t.Logf(format, args...) }
+func (r reporter) Count(string, int, int, string)  {}
+
+// Folder is a new folder with these files, by their paths in it.
+func Folder(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Main is the TestMain of a package whose tests run commands in the sandbox.
+func Main(m *testing.M) {
+	if os.Args[0] == sandbox.Name {
+		sandbox.Enter()
+	}
+	if err := cache.Buildable(os.TempDir()); err != nil { // t.TempDir is the tests' cache
+		fmt.Fprintf(os.Stderr, "the folder for temporary files: %v; set TMPDIR to another folder\n", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// NeedSandbox skips a test where there can be no sandbox. In CI there has to be one.
+func NeedSandbox(t testing.TB) {
+	t.Helper()
+	if err := sandbox.Try(t.Context()); err != nil {
+		ci.Skip(t, "the sandbox", err)
+	}
+}
+
+// A host that has no room, or no memory, or kills a compiler is not the kernel's
+// fault.
+// Faults are commands of a recipe that end as a host's faults do, and what
+// is to be said of them. PLACE is where make writes.
+var Faults = map[string]string{
+	`echo "/tmp/ccX.s: No space left on device" >&2; exit 1`:                    "make in /tmp/ccX.s: no space left on device",
+	`echo "as: can't write to section: 'No space left on device'" >&2; exit 1`:  "PLACE: no space left on device",
+	`echo "sed: write error: Disk quota exceeded" >&2; exit 1`:                  "PLACE: disk quota exceeded",
+	`echo "gcc: fatal error: Killed signal terminated program cc1" >&2; exit 1`: "Killed signal terminated program cc1; make some free",
+	`echo "cc1: out of memory: Cannot allocate memory" >&2; exit 1`:             "no memory left",
+	`kill -9 $$PPID`: "make did not run to its end: signal: killed",
+}
+
+// Blames demands an error that holds want and blames neither the kernel nor the user.
+func Blames(t testing.TB, what string, err error, want string) {
+	t.Helper()
+	if err == nil || blame.Of(err) != blame.Host || !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: got %v, want %q and the host to blame", what, err, want)
+	}
+}

@@ -1,0 +1,188 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// exitNoSandbox is the status of a process that could not enter the sandbox.
+const exitNoSandbox = 126
+
+// Enter is the main of a process that was started in new namespaces: it
+// makes a root of its own there, gives up all privileges and becomes the
+// command. It does not return.
+func Enter() {
+	if err := enterSandbox(); err != nil {
+		fmt.Fprintf(os.Stderr, "sandbox: %v\n", err)
+		unix.Exit(exitNoSandbox)
+	}
+	unix.Exit(0) // not os.Exit, before which the race detector sleeps for a second
+}
+
+func enterSandbox() error {
+	runtime.LockOSThread() // privileges are a thread's, and this one becomes the command
+	var c confinement
+	if len(os.Args) < 2 {
+		return errors.New("it is entered by vmtest only")
+	}
+	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
+		return err
+	}
+	if err := c.mountRoot(); err != nil {
+		return err
+	}
+	if err := dropPrivileges(); err != nil {
+		return err
+	}
+	if err := os.Chdir(c.Dir); err != nil {
+		return err
+	}
+	if len(os.Args) == 2 {
+		return nil
+	}
+	cmdline := append([]string{"/bin/sh", "-c", firstProcess, "sandbox"}, os.Args[2:]...)
+	err := unix.Exec(cmdline[0], cmdline, os.Environ())
+	return &fs.PathError{Op: "exec", Path: cmdline[0], Err: err}
+}
+
+// devices are all that there is in /dev.
+var devices = []string{"null", "zero", "full", "random", "urandom"}
+
+// mountRoot makes the file system that the command sees.
+func (c confinement) mountRoot() error {
+	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE); err != nil {
+		return err
+	}
+	if err := mount("tmpfs", c.Root, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV); err != nil {
+		return err
+	}
+	for _, dir := range systemFolders {
+		if err := c.show(dir); err != nil {
+			return err
+		}
+	}
+	for _, dir := range c.Readable {
+		if err := c.bind(dir); err != nil {
+			return err
+		}
+	}
+	for _, name := range devices {
+		if err := c.bind(filepath.Join("/dev", name)); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink("/proc/self/fd", filepath.Join(c.Root, "dev/fd")); err != nil {
+		return err
+	}
+	if err := c.mountProc(); err != nil {
+		return err
+	}
+	for _, dir := range c.Writable {
+		if err := c.bind(dir); err != nil {
+			return err
+		}
+	}
+	if err := setReadOnly(c.Root, unix.AT_RECURSIVE, true); err != nil {
+		return err
+	}
+	for _, dir := range c.Writable {
+		if err := setReadOnly(filepath.Join(c.Root, dir), 0, false); err != nil {
+			return err
+		}
+	}
+	if err := os.Chdir(c.Root); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(".", "."); err != nil { // see pivot_root(2): no folder is needed for the old one
+		return os.NewSyscallError("pivot_root", err)
+	}
+	return os.NewSyscallError("umount2", unix.Unmount(".", unix.MNT_DETACH))
+}
+
+// show binds a folder, or makes the link that it is; one that does not exist is
+// left out.
+func (c confinement) show(path string) error {
+	target, err := os.Readlink(path)
+	if err == nil {
+		return os.Symlink(target, filepath.Join(c.Root, path))
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return c.bind(path)
+}
+
+// bind shows a file or folder at its own place in the new root.
+func (c confinement) bind(path string) error {
+	to := filepath.Join(c.Root, path)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		err = os.MkdirAll(to, 0o755)
+	} else if err = os.MkdirAll(filepath.Dir(to), 0o755); err == nil {
+		err = os.WriteFile(to, nil, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	return mount(path, to, "", unix.MS_BIND|unix.MS_REC)
+}
+
+// mountProc mounts a /proc of the processes in the sandbox. A container that
+// hides parts of its own /proc forbids that: its own is shown then, of which
+// the processes outside can be seen and not touched.
+func (c confinement) mountProc() error {
+	to := filepath.Join(c.Root, "proc")
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	if unix.Mount("proc", to, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "") == nil {
+		return nil
+	}
+	return mount("/proc", to, "", unix.MS_BIND|unix.MS_REC)
+}
+
+func mount(from, to, kind string, flags uintptr) error {
+	if err := unix.Mount(from, to, kind, flags, ""); err != nil {
+		return &fs.PathError{Op: "mount", Path: to, Err: err}
+	}
+	return nil
+}
+
+func setReadOnly(path string, flags uint, on bool) error {
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	if !on {
+		attr = unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}
+	}
+	if err := unix.MountSetattr(unix.AT_FDCWD, path, flags, &attr); err != nil {
+		return &fs.PathError{Op: "mount_setattr", Path: path, Err: err} // Linux 5.12 has it
+	}
+	return nil
+}
+
+// dropPrivileges leaves nothing by which the mounts could be changed: no
+// capability over these namespaces, and no way to get one back, as root or by a
+// program with file capabilities.
+func dropPrivileges() error {
+	for c := uintptr(0); ; c++ {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err == unix.EINVAL && c > unix.CAP_LAST_CAP {
+			break
+		} else if err != nil && err != unix.EINVAL {
+			return os.NewSyscallError("prctl PR_CAPBSET_DROP", err)
+		}
+	}
+	none := [2]unix.CapUserData{}
+	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]); err != nil {
+		return os.NewSyscallError("capset", err)
+	}
+	return os.NewSyscallError("prctl PR_SET_NO_NEW_PRIVS", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+}

@@ -1,0 +1,140 @@
+// Package debuginfo reads what a compiler knew of a kernel: how structures lie in
+// memory, and the source lines behind addresses.
+package debuginfo
+
+import (
+	"context"
+	"debug/dwarf"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
+)
+
+// ABI reads how these structures lie in memory: on x86_64 from the debug
+// information of the kernel that was built, and on i386 from that of its
+// headers, compiled for it. Those that the kernel does not have are left out.
+func ABI(ctx context.Context, h host.Host, i kernel.Image, t kernel.Tree, structs []string) (wire.ABI, error) {
+	header, err := t.Read(uapiHeader)
+	if err != nil {
+		return wire.ABI{}, fmt.Errorf("the structures of clone3(): %w", err)
+	}
+	key := "abi 1 " + cache.Digest(i.DebugSHA256, string(header), strings.Join(structs, " "))
+	return host.Answer(ctx, h, key, func() (abi wire.ABI, err error) {
+		if abi.X86_64, err = layouts(i.Debug(), "fork.c", structs); err != nil {
+			return abi, err
+		}
+		if len(abi.X86_64) == 0 {
+			return abi, fmt.Errorf("%s has no debug information of struct %s", i.Debug(), structs[0])
+		}
+		abi.I386, err = HeaderABI(ctx, h.Sandbox, t, structs)
+		return abi, err
+	})
+}
+
+// HeaderABI reads how these structures lie in memory for a program of 32 bits, from
+// the headers that the patched tree has for user space: nothing is built for it. Those
+// that the headers do not have are left out.
+//
+// The compiler is all that it takes: no C library, and nothing is linked or run.
+func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []string) ([]wire.Layout, error) {
+	dir, err := os.MkdirTemp("", "vmtest-abi-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	include, err := t.UapiIncludes(dir)
+	if err != nil {
+		return nil, err
+	}
+	// Without a C library nothing brings the generated asm/types.h, and without a
+	// variable an empty header leaves no debug information.
+	for name, text := range map[string]string{"abi.c": "#include <linux/sched.h>\nint none;\n", "stub/asm/types.h": "#include <asm-generic/types.h>\n"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			return nil, err
+		}
+	}
+	args := append([]string{"-m32", "-g", "-fno-eliminate-unused-debug-types", "-ffreestanding", "-nostdinc", "-Wno-cpp"}, include...)
+	out, err := box.Output(ctx, sandbox.Place{Dir: dir, Readable: []string{t.Base.Dir}, Writable: []string{dir}}, "gcc", append(args, "-c", "abi.c")...)
+	if err != nil {
+		if fault := sandbox.HostFault(ctx, "build", err, out, dir); fault != nil {
+			return nil, fault
+		}
+		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", uapiHeader, err), Shown: kernel.FirstError(out)}
+	}
+	return layouts(filepath.Join(dir, "abi.o"), "abi.c", structs)
+}
+
+// uapiHeader defines what clone3() takes.
+const uapiHeader = "include/uapi/linux/sched.h"
+
+// layouts reads the structures that the unit of this name, and not the header
+// alone, knows in full.
+func layouts(path, unit string, structs []string) ([]wire.Layout, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.DWARF()
+	if err != nil {
+		return nil, fmt.Errorf("debug information of %s: %w", path, err)
+	}
+	found := make(map[string]wire.Layout)
+	r := info.Reader()
+	for {
+		e, err := r.Next()
+		if err != nil {
+			return nil, fmt.Errorf("debug information of %s: %w", path, err)
+		}
+		if e == nil {
+			break
+		}
+		name, _ := e.Val(dwarf.AttrName).(string)
+		if e.Tag == dwarf.TagCompileUnit && filepath.Base(name) == unit {
+			continue // into it
+		}
+		if _, ok := e.Val(dwarf.AttrByteSize).(int64); ok && e.Tag == dwarf.TagStructType && slices.Contains(structs, name) {
+			t, err := info.Type(e.Offset)
+			if err != nil {
+				return nil, fmt.Errorf("debug information of %s: %w", path, err)
+			}
+			found[name] = wire.Layout{Name: name, Size: t.Size(), Members: members("", 0, t)}
+		}
+		if e.Children {
+			r.SkipChildren()
+		}
+	}
+	var all []wire.Layout
+	for _, name := range structs {
+		if l, ok := found[name]; ok {
+			all = append(all, l)
+		}
+	}
+	return all, nil
+}
+
+// members are those of a structure, and in place of a structure among them its
+// own.
+func members(prefix string, at int64, t dwarf.Type) []wire.Member {
+	var all []wire.Member
+	for _, f := range t.(*dwarf.StructType).Field {
+		if inner, ok := f.Type.(*dwarf.StructType); ok {
+			all = append(all, members(prefix+f.Name+".", at+f.ByteOffset, inner)...)
+			continue
+		}
+		all = append(all, wire.Member{Name: prefix + f.Name, Offset: at + f.ByteOffset, Size: f.Type.Size()})
+	}
+	return all
+}

@@ -1,0 +1,119 @@
+package kernel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/kernel/source"
+)
+
+const gone = "gone"
+
+// manifestFile is where a work folder keeps the manifest of its tree.
+const manifestFile = "manifest.json"
+
+// survey stamps the files of the tree's base.
+func (t Tree) survey(ctx context.Context) (source.Manifest, error) {
+	if t.files != nil {
+		return t.files, nil
+	}
+	return source.Survey(ctx, t.Base)
+}
+
+// materialise makes dir/src the base with the overlay on top, and touches only
+// files whose state differs from what dir/manifest.json says they are in, so
+// that make rebuilds what changed and nothing else.
+func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (src string, err error) {
+	base, over := t.Base, t.over
+	want := maps.Clone(files)
+	for path, f := range over {
+		want[path] = f.stamp()
+	}
+	src = filepath.Join(dir, "src")
+	memory := filepath.Join(dir, manifestFile)
+	have := make(source.Manifest)
+	text, err := os.ReadFile(memory)
+	if err == nil {
+		err = json.Unmarshal(text, &have)
+	}
+	if err != nil { // the first time, or damaged: begin again
+		have = make(source.Manifest)
+		if err := os.RemoveAll(src); err != nil {
+			return "", err
+		}
+		r.Step("lay out linux-%s (%d files)", base.Version, len(files))
+	}
+
+	// Files may be shared with the base only while nothing has been built: a
+	// shared file has the base's time, which make would take for old.
+	share := base.Private && len(have) == 0
+	changed := false
+	for _, path := range slices.Sorted(maps.Keys(source.Merged(have, want))) {
+		if have[path] == want[path] {
+			continue
+		}
+		if !changed {
+			changed = true
+			// A crash from here on finds no manifest and begins again.
+			if err := os.Remove(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", err
+			}
+		}
+		if err := place(base, over, src, path, want[path], share); err != nil {
+			return "", err
+		}
+	}
+	if !changed {
+		return src, nil
+	}
+	return src, cache.WriteJSON(memory, want)
+}
+
+// place puts one file of the tree into the state that is wanted.
+func place(base source.Base, over overlay, src, path, want string, share bool) error {
+	to := filepath.Join(src, path)
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if want == "" || want == gone {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if f := over[path]; f != nil {
+		mode := fs.FileMode(0o644)
+		if f.executable {
+			mode = 0o755
+		}
+		return os.WriteFile(to, f.text, mode)
+	}
+	from := filepath.Join(base.Dir, path)
+	info, err := os.Lstat(from)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := os.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(target, to)
+	}
+	if share && os.Link(from, to) == nil {
+		return nil
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, info.Mode().Perm()|0o200)
+}

@@ -1,0 +1,110 @@
+package patch
+
+import (
+	"encoding/base64"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host/hosttest"
+)
+
+// mailOf is a mail as it lies in a mailbox.
+func mailOf(subject, body string, headers ...string) string {
+	return "From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: =?UTF-8?q?J=C3=B6rg?= <j@example.org>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nSubject: " + subject +
+		"\n" + strings.Join(append(headers, ""), "\n") + "\n" + body + "\n"
+}
+
+func partOf(file string) string { return "Why.\n---\n" + strings.ReplaceAll(change, "a.c", file) }
+
+func loadMails(t *testing.T, name, mails string) (Series, error) {
+	t.Helper()
+	dir := hosttest.Folder(t, map[string]string{name: mails})
+	return LoadSeries(t.Context(), dir, filepath.Join(dir, name))
+}
+
+func TestLoadMailbox(t *testing.T) {
+	one, two := mailOf("[PATCH v2 1/2] one", partOf("1.c")), mailOf("[PATCH v2 2/2] two", partOf("2.c"))
+	cover := mailOf("[PATCH v2 0/2] cover", "Text.\n")
+	qp := strings.NewReplacer("=", "=3D", "Why", "=57hy", "one\n", "o=\nne\n").Replace(partOf("1.c"))
+	b64 := base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(partOf("2.c"), "\n", "\r\n")))
+	for name, mails := range map[string]string{
+		"in order":     cover + one + two,
+		"out of order": two + cover + one,
+		"replies":      one + mailOf("Re: [PATCH v2 1/2] one", "> diff --git a/1.c b/1.c\n> --- a/1.c\n> +++ b/1.c\nNo.\n") + two,
+		"same mail by two lists": mailOf("[PATCH v2 1/2] one", partOf("1.c"), "Message-Id: <1@x>") +
+			mailOf("[PATCH v2 1/2] one", partOf("1.c"), "Message-Id: <1@x>") + two,
+		"no numbers":    mailOf("[PATCH] one", partOf("1.c")) + mailOf("[PATCH] two", partOf("2.c")),
+		"one version":   mailOf("[RFC PATCH v2] one", partOf("1.c")) + mailOf("[RFC PATCH v2] two", partOf("2.c")),
+		"no tags":       mailOf("one", partOf("1.c")) + mailOf("two", partOf("2.c")),
+		"other mails":   mailOf("[PATCHSET] cover", "Text.\n") + mailOf("[ANNOUNCE] news", "Text.\n") + one + mailOf("Re: [PATCH] three", "No.\n") + two,
+		"leading zeros": mailOf("[PATCH 01/02] one", partOf("1.c")) + mailOf("[PATCH 02/02] two", partOf("2.c")),
+		"folded":        mailOf("[PATCH v2\n 1/2] one", partOf("1.c")) + two,
+		"CRLF":          strings.ReplaceAll(cover+one+two, "\n", "\r\n"),
+		"encoded": mailOf("=?UTF-8?q?=5BPATCH_v2_1/2=5D?= one", qp, "MIME-Version: 1.0", "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: quoted-printable") +
+			mailOf("[PATCH v2 2/2] two", b64, "MIME-Version: 1.0", "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: base64"),
+	} {
+		for _, ending := range []string{".mbox", ".mbx"} {
+			s, err := loadMails(t, "x"+ending, mails)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			var got []string
+			for _, p := range s.Patches {
+				got = append(got, p.Name, p.Subject(), strings.Join(p.Touches(), " "))
+			}
+			want := []string{"0001-one.patch", "one", "1.c", "0002-two.patch", "two", "2.c"}
+			if s.Name != "x" || !slices.Equal(got, want) {
+				t.Errorf("%s: %s holds %q, want %q", name, s.Name, got, want)
+				continue
+			}
+			text := string(s.Patches[0].Text)
+			if !strings.HasPrefix(text, "From 0000000000000000000000000000000000000000 ") || strings.Contains(text, "\r") ||
+				!strings.Contains(text, "\nFrom: Jörg <j@example.org>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nSubject: [PATCH] one\n\nWhy.\n---\ndiff --git ") {
+				t.Errorf("%s: the patch is\n%s", name, text)
+			}
+		}
+	}
+}
+
+func TestLoadMailboxRefuses(t *testing.T) {
+	part := func(subject string) string { return mailOf(subject, partOf("1.c")) }
+	for name, tc := range map[string]struct{ mails, want string }{
+		"no patch":        {mailOf("[PATCH 0/2] cover", "Text.\n"), "none of its 1 mails holds a patch"},
+		"missing":         {part("[PATCH 1/3] one") + part("[PATCH 3/3] three"), "part 2 of 3 is missing"},
+		"last missing":    {part("[PATCH 1/2] one"), "part 2 of 2 is missing"},
+		"doubled":         {part("[PATCH 1/2] one") + part("[PATCH 2/2] two") + part("[PATCH 2/2] too"), `part 2 of 2 is there twice: "[PATCH 2/2] two" and "[PATCH 2/2] too"`},
+		"reply":           {part("[PATCH] one") + part("Re: [PATCH] one"), `the reply "Re: [PATCH] one" holds a patch of its own`},
+		"two versions":    {part("[PATCH 1/2] one") + part("[PATCH v2 2/2] two"), "are not of one series"},
+		"re-posted":       {part("[PATCH] one") + part("[PATCH v2] one"), `"[PATCH] one" and "[PATCH v2] one" are not of one series; save one of them alone`},
+		"two series":      {part("[PATCH 1/2] one") + part("[PATCH 2/3] two"), "are not of one series"},
+		"without number":  {part("[PATCH 1/1] one") + part("[PATCH] two"), `"[PATCH] two" holds a patch without a number`},
+		"unnumbered too":  {part("[PATCH 0/0] zero") + part("[PATCH 1/1] one"), "without a number"},
+		"cover as patch":  {part("[PATCH 0/1] zero") + part("[PATCH 1/1] one"), "there is no part 0 of 1"},
+		"beyond":          {part("[PATCH 2/1] two"), "there is no part 2 of 1"},
+		"huge":            {part("[PATCH 1/99999999999999999999] one"), "no series has"},
+		"attached":        {part("[PATCH] one") + mailOf("[PATCH] two", "See the attachment.\n"), `"[PATCH] two" holds no patch, `},
+		"attached alone":  {mailOf("[patchv2] one", "See the attachment.\n"), `"[patchv2] one" holds no patch, `},
+		"attached part":   {part("[PATCH 1/2] one") + mailOf("[PATCH 2/2] two", "See the attachment.\n"), `"[PATCH 2/2] two" holds no patch, `},
+		"flowed":          {mailOf("[PATCH] one", partOf("1.c"), "Content-Type: text/plain; charset=UTF-8; format=flowed"), "format=flowed"},
+		"no mail":         {"nothing\n", "mail 1"},
+		"unknown charset": {mailOf("=?x-none?q?one?=", partOf("1.c")), "subject cannot be decoded"},
+	} {
+		_, err := loadMails(t, "x.mbox", tc.mails)
+		var usage *blame.UsageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want a UsageError that says %q", name, err, tc.want)
+		}
+	}
+	if _, err := loadMails(t, "x.mbox", mailOf("[PATCH] one", strings.Replace(partOf("1.c"), "+TWO\n three\n", "", 1))); err == nil {
+		t.Error("a patch that is cut off was taken")
+	}
+	var usage *blame.UsageError
+	if _, err := LoadSeries(t.Context(), "", "./absent.mbox"); !errors.As(err, &usage) {
+		t.Errorf("no mailbox: got %v, want a UsageError", err)
+	}
+}

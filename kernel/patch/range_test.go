@@ -1,0 +1,143 @@
+package patch
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
+)
+
+// repo is a git tree with the commits and branches that a test makes.
+type repo struct {
+	*testing.T
+	dir string
+}
+
+func (r repo) git(args ...string) string {
+	r.Helper()
+	cmd := sandbox.Git(r.Context(), r.dir, args...)
+	cmd.Env = append(cmd.Env, "GIT_AUTHOR_NAME=Ann Author", "GIT_AUTHOR_EMAIL=a@example.org")
+	out, err := sandbox.Run(cmd)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (r repo) write(path, text string) {
+	r.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, path), []byte(text), 0o644); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func (r repo) commit(subject string, change map[int]string) {
+	r.Helper()
+	r.write("a.c", lines(40, change))
+	r.git("commit", "-q", "--all", "--allow-empty", "-m", subject)
+}
+
+// history is base - one - two on the branch main, with base and one - side as
+// branches, and a merge of main and side.
+func history(t *testing.T) repo {
+	t.Helper()
+	r := repo{t, hosttest.Folder(t, map[string]string{"Makefile": "VERSION = 6\nPATCHLEVEL = 12\n", "a.c": lines(40, nil), ".gitignore": "*.o\n"})}
+	r.git("init", "-q", "--initial-branch=main")
+	r.git("add", "--all")
+	r.commit("base", nil)
+	r.git("branch", "base")
+	r.commit("a: Change one line", map[int]string{5: "one\n"})
+	r.git("checkout", "-q", "-b", "side")
+	r.commit("a: Change another line", map[int]string{5: "one\n", 35: "side\n"})
+	r.git("checkout", "-q", "main")
+	r.commit("a: Change two lines", map[int]string{5: "one\n", 6: "two\n"})
+	r.git("checkout", "-q", "-b", "merged")
+	r.git("merge", "-q", "-m", "merge", "side")
+	r.git("checkout", "-q", "main")
+	return r
+}
+
+func TestLoadRange(t *testing.T) {
+	r := history(t)
+	for commits, want := range map[string]string{
+		"base..main":              "a: Change one line, a: Change two lines",
+		"base..":                  "a: Change one line, a: Change two lines",
+		"HEAD~1..HEAD":            "a: Change two lines",
+		"base..side":              "a: Change one line, a: Change another line",
+		"base..main~1":            "a: Change one line",
+		"base~0..refs/heads/main": "a: Change one line, a: Change two lines",
+	} {
+		s, base, err := LoadRange(t.Context(), r.dir, commits)
+		if err != nil {
+			t.Errorf("%s: %v", commits, err)
+			continue
+		}
+		var got []string
+		for _, p := range s.Patches {
+			got = append(got, p.Subject())
+		}
+		if got := strings.Join(got, ", "); got != want || !strings.HasPrefix(base, r.git("rev-parse", strings.Split(commits, "..")[0])) {
+			t.Errorf("%s: got patches %q on %s, want %q", commits, got, base, want)
+		}
+	}
+}
+
+func TestLoadRangeRefused(t *testing.T) {
+	r := history(t)
+	r.git("checkout", "-q", "-b", "hollow")
+	r.git("commit", "-q", "--allow-empty", "-m", "nothing")
+	r.git("checkout", "-q", "--orphan", "other")
+	r.commit("unrelated", nil)
+	r.git("checkout", "-q", "main")
+	for commits, want := range map[string]string{
+		"base..base":    "is empty",
+		"main..base":    "is empty or backwards",
+		"side..main":    "is not linear: side is not on the way to main",
+		"base..merged":  "is a merge, which no patch can be",
+		"base..other":   "have no commit in common",
+		"base..hollow":  "0003-nothing.patch changes no file",
+		"nonsuch..main": "nonsuch is no commit there",
+		"base..nonsuch": "nonsuch is no commit there",
+		"--all..main":   "--all is no commit there",
+		"base":          "not of the form BASE..HEAD",
+		"base...main":   "not of the form BASE..HEAD",
+		"..main":        "not of the form BASE..HEAD",
+	} {
+		_, _, err := LoadRange(t.Context(), r.dir, commits)
+		if _, usage := errors.AsType[*blame.UsageError](err); !usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "-range "+commits) {
+			t.Errorf("%s: got %v, want a UsageError that holds %q", commits, err, want)
+		}
+	}
+	if _, _, err := LoadRange(t.Context(), t.TempDir(), "a..b"); err == nil || !strings.Contains(err.Error(), "there is no git tree") {
+		t.Errorf("a folder without git: got %v", err)
+	}
+}
+
+// What is not committed is one more patch, where the range ends at what is
+// checked out. The tree stays as it is.
+func TestLoadRangeNotCommitted(t *testing.T) {
+	r := history(t)
+	r.write("a.c", lines(40, map[int]string{5: "one\n", 6: "two\n", 20: "not committed\n"}))
+	r.write("new.c", "new\n")
+	r.write("new.o", "ignored\n")
+	before := r.git("status", "--porcelain")
+	objects := r.git("count-objects", "-v")
+	for commits, want := range map[string]int{"base..main": 3, "base..main~1": 1, "base..side": 2} {
+		s, _, err := LoadRange(t.Context(), r.dir, commits)
+		if err != nil || len(s.Patches) != want {
+			t.Fatalf("%s: got %d patches, %v, want %d", commits, len(s.Patches), err, want)
+		}
+		last := s.Patches[want-1]
+		if local := want == 3; last.Local != local || local && (!strings.Contains(last.Subject(), "not committed") || len(last.Changes()) != 2) {
+			t.Errorf("%s: the last patch is %q, local %v, with changes %v", commits, last.Subject(), last.Local, last.Changes())
+		}
+	}
+	if got := r.git("status", "--porcelain"); got != before || r.git("count-objects", "-v") != objects {
+		t.Errorf("the tree was written to: its status was %q and is %q, its objects were %q", before, got, objects)
+	}
+}

@@ -1,0 +1,134 @@
+// Package patch reads, edits and exports series of patches: a folder, a mailbox or a
+// range of commits.
+package patch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/wire"
+)
+
+// Series is an ordered list of patches and what is expected of the kernel that
+// they make.
+type Series struct {
+	Name    string
+	Patches []Patch // may be empty: the control series is the unpatched kernel
+	Expect  []byte  // text of its expect file; nil if it has none
+	Excuses []byte  // text of its checkpatch file; nil if it has none
+	Design  string  // word in its design file; "" if it has none
+	About   string  // comment on top of its series file, as one line
+	Floor   []byte  // text of its coverage file; nil if it has none
+
+	// Foreign tells the work of others apart. Such series are built in one work
+	// folder, which begins anew with each, so that no build goes on with what
+	// another's makefiles have left. Empty: it is the user's own.
+	Foreign string
+}
+
+// LoadSeries reads a series. which is a name below patchesDir, a folder with a
+// file "series", or a mailbox.
+func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
+	if IsMailbox(which) {
+		return loadMailbox(ctx, which)
+	}
+	dir := SeriesFolder(patchesDir, which)
+	s := Series{Name: filepath.Base(dir)}
+	list, err := os.ReadFile(filepath.Join(dir, "series"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Series{}, unknownSeries(patchesDir, which)
+	}
+	if err != nil {
+		return Series{}, blame.Usagef("series %s: %w", which, err)
+	}
+	names, err := parseList(filepath.Join(dir, "series"), list)
+	if err != nil {
+		return Series{}, &blame.UsageError{Err: err}
+	}
+	s.About = aboutOf(list)
+	if err := nothingUnlisted(dir, names); err != nil {
+		return Series{}, &blame.UsageError{Err: err}
+	}
+	for _, name := range names {
+		p, err := Load(filepath.Join(dir, name))
+		if err != nil {
+			return Series{}, err
+		}
+		s.Patches = append(s.Patches, p)
+	}
+	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses} {
+		*text, err = os.ReadFile(filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Series{}, blame.Usagef("series %s: %w", which, err)
+		}
+	}
+	s.Floor, err = os.ReadFile(filepath.Join(dir, "coverage"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Series{}, blame.Usagef("series %s: %w", which, err)
+	}
+	if s.Design, err = loadDesign(filepath.Join(dir, "design")); err != nil {
+		return Series{}, &blame.UsageError{Err: err}
+	}
+	return s, nil
+}
+
+// SeriesFolder is the folder that a series' name stands for: one below
+// patchesDir, or with a slash in it the folder itself.
+func SeriesFolder(patchesDir, which string) string {
+	if strings.ContainsRune(which, filepath.Separator) {
+		return which
+	}
+	return filepath.Join(patchesDir, which)
+}
+
+// loadDesign reads the file that says how the series' clone3() takes offsets: a
+// word, and lines that begin with "#".
+func loadDesign(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var words []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			words = append(words, strings.Fields(line)...)
+		}
+	}
+	known := append(slices.Clone(wire.Designs), wire.NoDesign)
+	if len(words) != 1 || !slices.Contains(known, words[0]) {
+		return "", fmt.Errorf("%s: %q is not one of %s", path, strings.Join(words, " "), strings.Join(known, ", "))
+	}
+	return words[0], nil
+}
+
+// Names lists the series below patchesDir.
+func Names(patchesDir string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(patchesDir, "*", "series"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, path := range found {
+		names = append(names, filepath.Base(filepath.Dir(path)))
+	}
+	return names, nil
+}
+
+func unknownSeries(patchesDir, which string) error {
+	names, err := Names(patchesDir)
+	if err != nil || len(names) == 0 {
+		return blame.Usagef("there is no series %s, nor any other in %s", which, patchesDir)
+	}
+	return blame.Usagef("there is no series %s: %s holds %s; a path is taken as it is when it has a slash (./%s)",
+		which, patchesDir, strings.Join(names, ", "), which)
+}

@@ -1,0 +1,126 @@
+package patch
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host/hosttest"
+)
+
+const change = `diff --git a/a.c b/a.c
+--- a/a.c
++++ b/a.c
+@@ -1,3 +1,3 @@ int main(void)
+ one
+-two
++TWO
+ three
+`
+
+func TestLoadSeriesKeepsOrder(t *testing.T) {
+	dir := hosttest.Folder(t, map[string]string{
+		"s/series":  "# in this order\nb.patch\n\na.patch # the second\n",
+		"s/a.patch": change,
+		"s/b.patch": change,
+		"s/expect":  "fail p T # why\n",
+		"s/design":  "# two numbers\ninline-ns\n",
+	})
+	s, err := LoadSeries(t.Context(), dir, "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range s.Patches {
+		names = append(names, p.Name)
+	}
+	if want := []string{"b.patch", "a.patch"}; !slices.Equal(names, want) {
+		t.Errorf("order %v, want %v", names, want)
+	}
+	if string(s.Expect) != "fail p T # why\n" || s.Name != "s" || s.Design != "inline-ns" {
+		t.Errorf("name %q, expect %q, design %q", s.Name, s.Expect, s.Design)
+	}
+	if _, err := LoadSeries(t.Context(), "nowhere", filepath.Join(dir, "s")); err != nil {
+		t.Errorf("a folder in place of a name: %v", err)
+	}
+}
+
+func TestLoadSeriesRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		files map[string]string
+		want  string // in the message
+	}{
+		"unknown":   {map[string]string{"other/series": ""}, "other"},
+		"unlisted":  {map[string]string{"s/series": "", "s/a.patch": change}, "a.patch is not listed"},
+		"missing":   {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
+		"twice":     {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
+		"options":   {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
+		"design":    {map[string]string{"s/series": "", "s/design": "inline\n"}, "timens-offset, inline-ns, namespaces, none"},
+		"designs":   {map[string]string{"s/series": "", "s/design": "inline-ns\nnone\n"}, "inline-ns none"},
+		"no design": {map[string]string{"s/series": "", "s/design": "# later\n"}, "is not one of"},
+		"elsewhere": {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := LoadSeries(t.Context(), hosttest.Folder(t, tc.files), "s")
+			var usage *blame.UsageError
+			if !errors.As(err, &usage) {
+				t.Fatalf("got %v, want a UsageError", err)
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%q does not say %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoadPatchRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"no diff":         "just a mail\n",
+		"leaves the tree": strings.ReplaceAll(change, "a.c", "../../a.c"),
+		"cut":             change[:len(change)-len(" three\n")],
+	} {
+		dir := hosttest.Folder(t, map[string]string{"x.patch": text})
+		_, err := Load(filepath.Join(dir, "x.patch"))
+		var build *blame.BuildError
+		if !errors.As(err, &build) || build.Stage != "apply" {
+			t.Errorf("%s: got %v, want a BuildError of apply", name, err)
+		}
+	}
+}
+
+// The series that the project carries must load.
+func TestOwnSeries(t *testing.T) {
+	names, err := Names("../patches")
+	if err != nil || !slices.Contains(names, "control") {
+		t.Fatalf("got %v, %v, want control among them", names, err)
+	}
+	for _, name := range names {
+		s, err := LoadSeries(t.Context(), "../patches", name)
+		if err != nil {
+			t.Error(err)
+		}
+		if name == "control" && len(s.Patches) != 0 {
+			t.Errorf("control has %d patches; it is the unpatched kernel", len(s.Patches))
+		}
+	}
+}
+
+func FuzzParseList(f *testing.F) {
+	f.Add("a.patch\n# c\nb.patch # d\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		names, err := parseList("series", []byte(text))
+		if err != nil {
+			return
+		}
+		for _, name := range names {
+			if filepath.Base(name) != name || name == ".." {
+				t.Errorf("%q leaves the folder", name)
+			}
+		}
+	})
+}
+
+// folder makes a temporary folder with these files.

@@ -1,0 +1,256 @@
+// Package selftests builds the kernel's own selftests, which are in C, from a tree.
+package selftests
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel"
+)
+
+// selftestsDir is where the kernel has its own tests, in C.
+const selftestsDir = "tools/testing/selftests"
+
+// selftestTargets is the goal that prints what a suite's Makefile builds to be
+// run.
+const selftestTargets = "--eval=vmtest-targets: ; @echo $(TEST_GEN_PROGS)"
+
+// Build builds suites of the patched tree's own selftests, such as
+// "clone3", by their own Makefiles and with the tree's own headers, and returns
+// the path of each program by "suite/program". The programs are static, so that
+// they need nothing of a guest. A suite that the tree does not have is left out.
+func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (map[string]string, error) {
+	toolchain, err := kernel.ToolchainVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := selftestBuild{Host: h, tree: t}
+	if b.suites, b.sources, err = b.find(suites); err != nil || len(b.suites) == 0 {
+		return nil, err
+	}
+	headers, err := b.headers()
+	if err != nil {
+		return nil, err
+	}
+	parts := []string{"selftests 1", toolchain, strings.Join(b.suites, " ")}
+	for _, path := range slices.Concat(b.sources, headers) {
+		text, err := t.Read(path)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, path, string(text))
+	}
+	key := cache.Digest(parts...)[:32]
+	unlock, err := h.Lock(ctx, "selftests-"+key, "these selftests")
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	entry := filepath.Join(h.Cache.Dir, "selftests", key)
+	if programs, err := openSelftests(entry); err == nil {
+		return programs, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		h.Report.Step("the cached selftests are damaged and are built again: %v", err)
+		if err := os.RemoveAll(entry); err != nil {
+			return nil, err
+		}
+	}
+	if b.dir, err = cache.Scratch(filepath.Dir(entry), key); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(b.dir)
+	if err := b.build(ctx); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(filepath.Join(b.dir, "programs"), entry); err != nil {
+		return nil, err
+	}
+	return openSelftests(entry)
+}
+
+// selftestSums names the file with the digests of an entry's programs.
+const selftestSums = "programs.json"
+
+// openSelftests reads a cache entry and verifies its files.
+func openSelftests(entry string) (map[string]string, error) {
+	if _, err := os.Stat(entry); err != nil {
+		return nil, err
+	}
+	sums := make(map[string]string)
+	if err := cache.ReadSealed(filepath.Join(entry, selftestSums), &sums); err != nil {
+		return nil, fmt.Errorf("%v", err) // the entry is there, whatever it lacks
+	}
+	programs := make(map[string]string)
+	for name, want := range sums {
+		programs[name] = filepath.Join(entry, name)
+		if got, err := cache.HashFile(programs[name]); err != nil || got != want {
+			return nil, fmt.Errorf("%s is not as it was built", programs[name])
+		}
+	}
+	return programs, nil
+}
+
+// selftestBuild is one build of selftests under way.
+type selftestBuild struct {
+	host.Host
+	tree    kernel.Tree
+	suites  []string
+	sources []string // in the tree, of the suites and what they share
+	dir     string   // holds tree, a part of the patched tree; stub; and programs
+}
+
+// find looks for the suites in the patched tree, and for what they are made of.
+func (b *selftestBuild) find(suites []string) (found, sources []string, err error) {
+	shared, err := b.files(selftestsDir, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, suite := range suites {
+		files, err := b.files(filepath.Join(selftestsDir, suite), true)
+		if err != nil {
+			return nil, nil, err
+		}
+		if slices.Contains(files, filepath.Join(selftestsDir, suite, "Makefile")) {
+			found = append(found, suite)
+			sources = append(sources, files...)
+		}
+	}
+	return found, append(sources, shared...), nil
+}
+
+// headers are those that programs see.
+func (b *selftestBuild) headers() ([]string, error) {
+	var all []string
+	for _, dir := range kernel.UapiDirs {
+		files, err := b.files(dir, true)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, files...)
+	}
+	return all, nil
+}
+
+// files lists the regular files of a folder of the patched tree, and with deep
+// those of the folders in it.
+func (b *selftestBuild) files(dir string, deep bool) ([]string, error) {
+	all := make(map[string]bool)
+	root := filepath.Join(b.tree.Base.Dir, dir)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && !deep:
+			return fs.SkipDir
+		case d.Type().IsRegular():
+			rel, err := filepath.Rel(b.tree.Base.Dir, path)
+			all[rel] = true
+			return err
+		}
+		return nil
+	})
+	for _, path := range b.tree.Touched() {
+		if strings.HasPrefix(path, dir+"/") && (deep || filepath.Dir(path) == dir) {
+			if all[path] = true; !b.tree.Has(path) {
+				delete(all, path)
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all)), err
+}
+
+func (b *selftestBuild) build(ctx context.Context) error {
+	b.Report.Step("build the selftests %s of linux-%s", strings.Join(b.suites, ", "), b.tree.Base.Version)
+	for _, path := range b.sources {
+		text, err := b.tree.Read(path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(b.dir, "tree", path)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, text, 0o644); err != nil {
+			return err
+		}
+	}
+	include, err := b.tree.UapiIncludes(b.dir)
+	if err != nil {
+		return err
+	}
+	sums := make(map[string]string)
+	for _, suite := range b.suites {
+		if err := b.buildSuite(ctx, suite, include, sums); err != nil {
+			return err
+		}
+	}
+	return cache.WriteSealed(filepath.Join(b.dir, "programs", selftestSums), sums)
+}
+
+func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []string, sums map[string]string) error {
+	out := filepath.Join(b.dir, "programs", suite)
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	list, err := b.make(ctx, suite, out, include, "vmtest-targets")
+	if err != nil {
+		return err
+	}
+	programs := strings.Fields(string(list))
+	if len(programs) == 0 {
+		return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds no program to be run", filepath.Join(selftestsDir, suite))}
+	}
+	if _, err := b.make(ctx, suite, out, include, programs...); err != nil {
+		return err
+	}
+	for _, path := range programs {
+		name, inside := strings.CutPrefix(path, out+"/")
+		if !inside || filepath.Base(name) != name {
+			return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds %s, which is not in the folder that it was given", filepath.Join(selftestsDir, suite), path)}
+		}
+		if sums[filepath.Join(suite, name)], err = sandbox.HashMade(out, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// make runs the Makefile of a suite and returns its standard output.
+func (b *selftestBuild) make(ctx context.Context, suite, out string, include []string, targets ...string) ([]byte, error) {
+	args := append([]string{"-s", fmt.Sprintf("-j%d", runtime.NumCPU()), "OUTPUT=" + out,
+		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s", selftestTargets}, targets...)
+	dir := filepath.Join(b.dir, "tree", selftestsDir, suite)
+	cmd, release, err := b.Sandbox.Command(ctx, sandbox.Place{Dir: dir, Readable: []string{b.dir, b.tree.Base.Dir}, Writable: []string{out}}, "make", args...)
+	if err != nil {
+		return nil, err
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	if rerr := release(); rerr != nil {
+		return nil, rerr
+	}
+	if err == nil {
+		return stdout.Bytes(), nil
+	}
+	log := slices.Concat(stdout.Bytes(), stderr.Bytes())
+	if fault := sandbox.HostFault(ctx, "selftests", err, log, out); fault != nil {
+		return nil, fault
+	}
+	return nil, &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: kernel.FirstError(log)}
+}

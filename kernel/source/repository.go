@@ -1,0 +1,116 @@
+package source
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+)
+
+// Repository returns a bare git repository whose branch "base" is one commit of
+// the base. It is made once and kept in the cache, for clones: those share its
+// objects by hard links, so that they outlive it.
+func (b Base) Repository(ctx context.Context, h host.Host) (string, error) {
+	if !b.Private {
+		return "", &blame.UsageError{Err: errors.New("a series is edited on a packaged kernel, not on -tree: that is a git tree already, where \"git am\" does it")}
+	}
+	name := b.ID[:20]
+	dir := filepath.Join(h.Cache.Dir, "git", name+".git")
+	unlock, err := h.Lock(ctx, "git-"+name, "this kernel's git repository")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	files, err := Survey(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	if err := b.Verify(files, false); err != nil {
+		return "", err
+	}
+	tmp, err := cache.Scratch(filepath.Dir(dir), name)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	h.Report.Step("make a git repository of linux-%s (%d files), once", b.Version, len(files))
+	if _, err := sandbox.Run(sandbox.Git(ctx, tmp, "init", "-q", "--bare", "--initial-branch=base")); err != nil {
+		return "", err
+	}
+	if err := b.fastImport(ctx, tmp, files, h.Report); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(tmp, dir)
+}
+
+// fastImport streams the base into the repository: git add would first write
+// every file as an object of its own.
+func (b Base) fastImport(ctx context.Context, repo string, files Manifest, r host.Reporter) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd := sandbox.Git(ctx, repo, "-c", "core.compression=1", "fast-import", "--quiet", "--done", "--depth=0")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	go func() {
+		err := b.writeImport(in, files, r)
+		if err != nil {
+			stop() // or git would wait for the rest
+		}
+		written <- errors.Join(err, in.Close())
+	}()
+	_, err = sandbox.Run(cmd)
+	return errors.Join(<-written, err)
+}
+
+func (b Base) writeImport(to io.Writer, files Manifest, r host.Reporter) error {
+	w := bufio.NewWriterSize(to, 1<<20)
+	message := "Linux " + b.Version + "\n"
+	// Fixed, so that the commit of a base is the same everywhere.
+	fmt.Fprintf(w, "feature done\ncommit refs/heads/base\ncommitter timens-vmtest <timens-vmtest@localhost> 0 +0000\ndata %d\n%s\n", len(message), message)
+	paths := slices.Sorted(maps.Keys(files))
+	for i, path := range paths {
+		info, err := os.Lstat(filepath.Join(b.Dir, path))
+		if err != nil {
+			return err
+		}
+		mode, text := "100644", []byte(nil)
+		if info.Mode()&fs.ModeSymlink != 0 {
+			target, err := os.Readlink(filepath.Join(b.Dir, path))
+			if err != nil {
+				return err
+			}
+			mode, text = "120000", []byte(target)
+		} else {
+			if text, err = os.ReadFile(filepath.Join(b.Dir, path)); err != nil {
+				return err
+			}
+			if info.Mode()&0o100 != 0 {
+				mode = "100755"
+			}
+		}
+		fmt.Fprintf(w, "M %s inline %s\ndata %d\n", mode, path, len(text))
+		if _, err := w.Write(append(text, '\n')); err != nil {
+			return err
+		}
+		r.Count("files", i+1, len(paths), path)
+	}
+	fmt.Fprintln(w, "done")
+	return w.Flush()
+}

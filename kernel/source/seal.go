@@ -1,0 +1,96 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"timens-vmtest/internal/cache"
+)
+
+// seals are the names of the files beside an unpacked base that say what it was
+// when it was unpacked: the digest of every file, and that of the last survey
+// that was found to be of those files.
+func seals(base string) (contents, surveyed string) { return base + ".contents", base + ".surveyed" }
+
+// seal keeps what verify compares the base with, for the tree that will be dir.
+func seal(ctx context.Context, tree, dir string) error {
+	files, err := Survey(ctx, Base{Dir: tree, Private: true})
+	if err != nil {
+		return err
+	}
+	sums, err := contents(tree, slices.Sorted(maps.Keys(files)))
+	if err != nil {
+		return err
+	}
+	contents, surveyed := seals(dir)
+	return errors.Join(cache.WriteJSON(contents, sums), cache.WriteFile(surveyed, []byte(files.digest())))
+}
+
+// Verify says whether the base is what was unpacked. Reading all of it takes
+// seconds, so that is done only before the first build in a folder, and when a
+// survey does not find every file as the last one did.
+func (b Base) Verify(files Manifest, first bool) error {
+	contentsFile, surveyed := seals(b.Dir)
+	last, err := os.ReadFile(surveyed)
+	if err == nil && !first && string(last) == files.digest() {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	damaged := func(what string) error {
+		return fmt.Errorf("the kernel source in the cache is damaged (%s); type \"rm -r %s\" to have it fetched again", what, b.Dir)
+	}
+	want := make(map[string]string)
+	text, err := os.ReadFile(contentsFile)
+	if err == nil {
+		err = json.Unmarshal(text, &want)
+	}
+	if err != nil {
+		return damaged(err.Error())
+	}
+	got, err := contents(b.Dir, slices.Sorted(maps.Keys(files)))
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(Merged(got, want))) {
+		if got[path] != want[path] {
+			return damaged(path + " is not as it was unpacked")
+		}
+	}
+	return cache.WriteFile(surveyed, []byte(files.digest()))
+}
+
+// contents are the digests of files below dir.
+func contents(dir string, paths []string) (map[string]string, error) {
+	sums := make([]string, len(paths))
+	var parts errgroup.Group
+	parts.SetLimit(runtime.NumCPU())
+	for i, path := range paths {
+		parts.Go(func() (err error) {
+			path := filepath.Join(dir, path)
+			if target, lerr := os.Readlink(path); lerr == nil {
+				sums[i] = "-> " + target
+				return nil
+			}
+			sums[i], err = cache.HashFile(path)
+			return err
+		})
+	}
+	err := parts.Wait()
+	all := make(map[string]string)
+	for i, path := range paths {
+		all[path] = sums[i]
+	}
+	return all, err
+}

@@ -1,0 +1,193 @@
+// Package source fetches the kernel source that a series is applied to: a Debian
+// package, a tarball, a git tree or a plain one.
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+)
+
+// checkOut writes the tree of a commit to the folder to, which does not exist.
+func checkOut(ctx context.Context, dir, commit, to string) error {
+	for _, args := range [][]string{{"read-tree", commit}, {"checkout-index", "--all", "--prefix=" + to + "/"}} {
+		cmd := sandbox.Git(ctx, dir, args...)
+		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+to+".index")
+		if _, err := sandbox.Run(cmd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DefaultPackage is the Debian package whose kernel is the base of the series
+// that this project carries.
+const DefaultPackage = "linux-source-6.12"
+
+// Spec says where the base comes from: one of three places. The zero value
+// is DefaultPackage.
+type Spec struct {
+	Package string // a Debian package with /usr/src/<name>.tar.xz
+
+	URL    string // a tarball, http(s) or file
+	SHA256 string // its digest in hex; required with URL
+
+	Tree   string // a kernel checkout, taken as it stands and never written to
+	Commit string // of the git tree Tree: it is not taken as it stands, but as it was committed there
+}
+
+// Base is a kernel source tree on disk.
+type Base struct {
+	Dir     string
+	Version string // of its Makefile, such as "6.12.117"
+	ID      string // equal IDs are equal contents
+	Origin  string // where it is from, for a person
+	Private bool   // in the cache and never edited, so files may be hard-linked
+}
+
+// Fetch makes the base available, from the cache where it can.
+func (s Spec) Fetch(ctx context.Context, h host.Host) (Base, error) {
+	switch {
+	case s.Tree != "" && (s.URL != "" || s.Package != ""), s.URL != "" && s.Package != "":
+		return Base{}, &blame.UsageError{Err: errors.New("a base has one source: a tree, a tarball or a package")}
+	case s.Commit != "":
+		return s.fetchCommit(ctx, h)
+	case s.Tree != "":
+		return openTree(ctx, s.Tree, h.Report)
+	case s.URL != "":
+		return s.fetchTarball(ctx, h)
+	}
+	return s.fetchPackage(ctx, h)
+}
+
+// openTree checks that dir is a kernel tree. What is in it is looked at when
+// it is copied.
+func openTree(ctx context.Context, dir string, r host.Reporter) (Base, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return Base{}, err
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil { // what is linked to is what the sandbox shows
+		dir = real
+	}
+	version, err := treeVersion(dir)
+	if err != nil {
+		return Base{}, blame.Usagef("-tree %s is no kernel source tree: %w", dir, err)
+	}
+	base := Base{Dir: dir, Version: version, Origin: "a folder"}
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		return base, nil
+	}
+	commit, err := sandbox.GitLine(ctx, dir, "rev-parse", "--verify", "--quiet", "--short=12", "HEAD")
+	if err != nil {
+		return base, nil // nothing was ever committed
+	}
+	base.Origin = "commit " + commit
+	changed, err := sandbox.Run(sandbox.Git(ctx, dir, "--no-optional-locks", "status", "--porcelain"))
+	if n := bytes.Count(changed, []byte("\n")); n > 0 {
+		first, _, _ := bytes.Cut(changed[3:], []byte("\n"))
+		base.Origin += fmt.Sprintf(" with changes that are not committed (files: %d, the first is %s)", n, first)
+		r.Step("%s is tested as it stands: %s", dir, base.Origin)
+	}
+	return base, err
+}
+
+// fetchCommit checks a commit out into the cache.
+func (s Spec) fetchCommit(ctx context.Context, h host.Host) (Base, error) {
+	dir, err := filepath.Abs(s.Tree)
+	if err != nil {
+		return Base{}, err
+	}
+	id, err := sandbox.GitLine(ctx, dir, "rev-parse", s.Commit+"^{tree}")
+	if err != nil {
+		return Base{}, err
+	}
+	return unpacked(ctx, h, id, "commit "+s.Commit[:12], func(tmp string) error {
+		h.Report.Step("check out %.12s of %s", s.Commit, dir)
+		return checkOut(ctx, dir, s.Commit, filepath.Join(tmp, "tree"))
+	})
+}
+
+var versionRE = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(.*)$`)
+
+// treeVersion reads the version from the top of a kernel's Makefile.
+func treeVersion(dir string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "Makefile"))
+	if err != nil {
+		return "", err
+	}
+	part := make(map[string]string)
+	for _, m := range versionRE.FindAllStringSubmatch(string(text), -1) {
+		if _, ok := part[m[1]]; !ok {
+			part[m[1]] = strings.TrimSpace(m[2])
+		}
+	}
+	if part["VERSION"] == "" || part["PATCHLEVEL"] == "" {
+		return "", errors.New("its Makefile has no VERSION and PATCHLEVEL")
+	}
+	version := part["VERSION"] + "." + part["PATCHLEVEL"]
+	if part["SUBLEVEL"] != "" {
+		version += "." + part["SUBLEVEL"]
+	}
+	return version + part["EXTRAVERSION"], nil
+}
+
+// unpacked returns the unpacked base with this digest, making it by fetch if it is
+// not there. fetch works in a temporary folder and leaves one folder "tree"
+// somewhere below it.
+func unpacked(ctx context.Context, h host.Host, digest, origin string, fetch func(tmp string) error) (Base, error) {
+	name := digest[:20]
+	dir := filepath.Join(h.Cache.Dir, "base", name)
+	unlock, err := h.Lock(ctx, "base-"+name, "this kernel's source")
+	if err != nil {
+		return Base{}, err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		tmp, err := cache.Scratch(filepath.Dir(dir), filepath.Base(dir))
+		if err != nil {
+			return Base{}, err
+		}
+		defer os.RemoveAll(tmp)
+		if err := fetch(tmp); err != nil {
+			return Base{}, err
+		}
+		tree, err := findTree(tmp)
+		if err != nil {
+			return Base{}, err
+		}
+		if err := seal(ctx, tree, dir); err != nil {
+			return Base{}, err
+		}
+		if err := os.Rename(tree, dir); err != nil {
+			return Base{}, err
+		}
+	} else if err != nil {
+		return Base{}, err
+	}
+	version, err := treeVersion(dir)
+	if err != nil {
+		return Base{}, fmt.Errorf("%s is no kernel source: %w; delete it to have it fetched again", dir, err)
+	}
+	return Base{Dir: dir, Version: version, ID: digest, Origin: origin, Private: true}, nil
+}
+
+func findTree(tmp string) (string, error) {
+	for _, dir := range []string{"tree", "usr/src/tree"} {
+		if _, err := os.Stat(filepath.Join(tmp, dir)); err == nil {
+			return filepath.Join(tmp, dir), nil
+		}
+	}
+	return "", errors.New("the archive held no tree")
+}

@@ -1,0 +1,116 @@
+// Package check asks of a series what a maintainer asks: of every patch, whether it
+// keeps to the form, applies, builds without warnings and boots; of the series as a
+// whole, which tests prove it and which of its lines they run.
+package check
+
+import (
+	"context"
+	"os"
+	"slices"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/verdict"
+)
+
+// Checker holds series to the rules.
+type Checker struct {
+	host.Host
+	Request   run.Request // of the run of a whole series; its Series is replaced
+	KeepGoing bool        // do not stop at the first fault
+
+	base     source.Base
+	timeless kconfig.Config        // without time namespaces
+	control  []verdict.Expectation // of the base
+}
+
+// New reads what the checks of all series have in common.
+func New(ctx context.Context, h host.Host, req run.Request, keepGoing bool) (Checker, error) {
+	c := Checker{Host: h, Request: req, KeepGoing: keepGoing}
+	var err error
+	if c.timeless, err = req.Checkout.Fragment("no-timens"); err != nil {
+		return c, err
+	}
+	control, err := req.Checkout.Control(ctx)
+	if err != nil {
+		return c, err
+	}
+	if c.control, err = verdict.ParseExpect(control.Expect); err != nil {
+		return c, err
+	}
+	c.base, err = req.Base.Fetch(ctx, h)
+	return c, err
+}
+
+// Base is the version of the base.
+func (c Checker) Base() string { return c.base.Version }
+
+// Series asks all patches of a series all rules. The evidence goes to the folder dir,
+// which is made. An error means that a question could not be answered; the matrix
+// has the answers before it.
+func (c Checker) Series(ctx context.Context, s patch.Series, dir string) (verdict.Matrix, error) {
+	one, err := c.of(ctx, s, dir)
+	if err != nil {
+		return verdict.Matrix{}, err
+	}
+	return one.fill(ctx)
+}
+
+// checking is the check of one series.
+type checking struct {
+	Checker
+	series  patch.Series // with its design
+	dir     string       // takes the evidence
+	excuses []excuse
+	sources []string            // that any of the patches touches
+	trees   map[int]kernel.Tree // with the first patches applied, by their number
+}
+
+// of prepares the check of one series.
+func (c Checker) of(ctx context.Context, s patch.Series, dir string) (*checking, error) {
+	excuses, err := ExcusesOf(s)
+	if err != nil {
+		return nil, err
+	}
+	c.Request.Series = s
+	if c.Request, err = c.Request.Settle(ctx, c.Host); err != nil {
+		return nil, err
+	}
+	return &checking{Checker: c, series: c.Request.Series, dir: dir, excuses: excuses, sources: s.Sources(), trees: make(map[int]kernel.Tree)}, os.MkdirAll(dir, 0o755)
+}
+
+// tree is the base with the patches up to one of them, made once.
+func (c *checking) tree(ctx context.Context, at prefix) (kernel.Tree, error) {
+	n := len(at.series.Patches)
+	if t, ok := c.trees[n]; ok {
+		return t, nil
+	}
+	t, err := kernel.Apply(ctx, c.Host, c.base, at.series)
+	if err == nil {
+		c.trees[n] = t
+	}
+	return t, err
+}
+
+// ExcusesOf are a series' excuses. It refuses those for patches that the series
+// does not have, and a series without patches.
+func ExcusesOf(s patch.Series) ([]excuse, error) {
+	if len(s.Patches) == 0 {
+		return nil, blame.Usagef("series %s has no patches to check", s.Name)
+	}
+	excuses, err := parseExcuses(s.Excuses)
+	if err != nil {
+		return nil, blame.Usagef("series %s: %w", s.Name, err)
+	}
+	for _, e := range excuses {
+		if !slices.ContainsFunc(s.Patches, func(p patch.Patch) bool { return p.Name == e.Patch }) {
+			return nil, blame.Usagef("series %s: checkpatch:%d names %s, which is no patch of it", s.Name, e.Line, e.Patch)
+		}
+	}
+	return excuses, nil
+}

@@ -1,0 +1,168 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/source"
+)
+
+// complaint is one of checkpatch's.
+type complaint struct {
+	Type string // such as FILE_PATH_CHANGES
+	Text string // as it printed it
+}
+
+// excuse says that checkpatch may complain of something, and why.
+type excuse struct {
+	Type, Patch, Reason string
+	Line                int
+}
+
+// parseExcuses reads a file "checkpatch" of a series: lines "TYPE PATCH #
+// reason", empty lines, and comments that begin in column one.
+func parseExcuses(text []byte) ([]excuse, error) {
+	var all []excuse
+	for i, line := range strings.Split(string(text), "\n") {
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		what, reason, _ := strings.Cut(line, "#")
+		word := strings.Fields(what)
+		e := excuse{Reason: strings.TrimSpace(reason), Line: i + 1}
+		if len(word) != 2 || e.Reason == "" {
+			return nil, fmt.Errorf("checkpatch:%d: %q is not \"TYPE PATCH # reason\"", e.Line, line)
+		}
+		e.Type, e.Patch = word[0], word[1]
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// unexcused are the complaints of one patch that no excuse is for, and the
+// excuses for it that nothing was complained of.
+func unexcused(p patch.Patch, complaints []complaint, excuses []excuse) []string {
+	var all []string
+	used := make(map[int]bool)
+	for _, c := range complaints {
+		excused := false
+		for _, e := range excuses {
+			if e.Patch == p.Name && e.Type == c.Type {
+				excused, used[e.Line] = true, true
+			}
+		}
+		if !excused {
+			all = append(all, c.Text)
+		}
+	}
+	for _, e := range excuses {
+		if e.Patch == p.Name && !used[e.Line] {
+			all = append(all, fmt.Sprintf("checkpatch:%d excuses %s, which checkpatch does not complain of", e.Line, e.Type))
+		}
+	}
+	return all
+}
+
+var complaintRE = regexp.MustCompile(`(?m)^\S+?:\d+: ((?:ERROR|WARNING|CHECK):([A-Z0-9_]+): .*)$`)
+
+// checkpatch runs the base's own scripts/checkpatch.pl --strict.
+func checkpatch(ctx context.Context, h host.Host, base source.Base, p patch.Patch) ([]complaint, error) {
+	script, err := os.ReadFile(filepath.Join(base.Dir, "scripts", "checkpatch.pl"))
+	if err != nil {
+		return nil, err
+	}
+	if base, _, err = base.Identified(ctx); err != nil { // it looks at more than its script
+		return nil, err
+	}
+	key := "checkpatch 3 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))
+	return host.Answer(ctx, h, key, func() ([]complaint, error) { return runCheckpatch(ctx, h.Sandbox, base, p) })
+}
+
+func runCheckpatch(ctx context.Context, box sandbox.Box, base source.Base, p patch.Patch) ([]complaint, error) {
+	dir, err := os.MkdirTemp("", "vmtest-checkpatch-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, p.Name)
+	if err := os.WriteFile(file, p.Text, 0o644); err != nil {
+		return nil, err
+	}
+	// It writes to the folder that it is in, and looks there for .checkpatch.conf, as
+	// it does in HOME.
+	tree := filepath.Join(dir, "tree")
+	if err := linkAll(base.Dir, tree); err != nil {
+		return nil, err
+	}
+	readable, err := repositoryOf(ctx, base.Dir)
+	if err != nil {
+		return nil, err
+	}
+	env := []string{"HOME=" + dir, "GIT_CEILING_DIRECTORIES=" + dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}
+	args := []string{"scripts/checkpatch.pl", "--root=" + base.Dir, "--strict", "--terse", "--show-types", "--no-summary", "--color=never", file}
+	out, err := box.Output(ctx, sandbox.Place{Dir: tree, Readable: append(readable, base.Dir), Writable: []string{dir}, Env: env}, "perl", args...)
+	var all []complaint
+	for _, m := range complaintRE.FindAllStringSubmatch(string(out), -1) {
+		all = append(all, complaint{Type: m[2], Text: m[1]})
+	}
+	exit, failed := errors.AsType[*exec.ExitError](err)
+	switch {
+	case failed && exit.ExitCode() == 1 && len(all) > 0: // it complained
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w\n%s", args[0], err, sandbox.Tail(out, 20))
+	case len(out) > 0 && len(all) == 0:
+		return nil, fmt.Errorf("%s says what we cannot read:\n%s", args[0], sandbox.Tail(out, 20))
+	}
+	return all, nil
+}
+
+// linkAll makes a folder with links to all that is in another one.
+func linkAll(from, to string) error {
+	if err := os.Mkdir(to, 0o755); err != nil {
+		return err
+	}
+	all, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, entry := range all {
+		if entry.Name() == ".checkpatch.conf" { // of a person's, who may have it overlook things
+			continue
+		}
+		if err := os.Symlink(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repositoryOf are the folders that git needs of a tree and that need not lie in it:
+// its repository, and those that this one borrows from.
+func repositoryOf(ctx context.Context, tree string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(tree, ".git")); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	common, err := sandbox.GitLine(ctx, tree, "rev-parse", "--path-format=absolute", "--git-common-dir")
+	if err != nil {
+		return nil, err
+	}
+	folders := []string{common}
+	counts, err := sandbox.Run(sandbox.Git(ctx, tree, "count-objects", "-v"))
+	for line := range strings.Lines(string(counts)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "alternate: "); ok {
+			folders = append(folders, path)
+		}
+	}
+	return folders, err
+}

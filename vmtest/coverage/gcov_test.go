@@ -1,0 +1,115 @@
+package coverage
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel"
+)
+
+func TestMain(m *testing.M) { hosttest.Main(m) }
+
+// counting is a cache entry of a program that counts, and the counters that it
+// left when it was run with one argument.
+func counting(t *testing.T) (kernel.Image, []byte) {
+	dir := hosttest.Folder(t, map[string]string{"kernel/check.c": `#include "check.h"
+int main(int n, char **arg)
+{
+	if (n > 9)
+		return twice(n);
+	return twice(n) == 4;
+}
+`, "kernel/check.h": "static inline int twice(int n)\n{\n\treturn 2 * n;\n}\n"})
+	for _, command := range []string{"gcc -O2 -fno-inline --coverage -o kernel/check.o -c kernel/check.c", "gcc --coverage -o check kernel/check.o", "./check x"} {
+		word := strings.Fields(command)
+		cmd := exec.Command(word[0], word[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil && word[0] == "gcc" {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	gcda, err := os.ReadFile(filepath.Join(dir, "kernel/check.gcda"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes, err := os.ReadFile(filepath.Join(dir, "kernel/check.gcno"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := hosttest.Folder(t, map[string]string{"gcov/kernel/check.gcno": string(notes)})
+	sum, err := cache.HashFile(filepath.Join(entry, "gcov/kernel/check.gcno"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := kernel.Image{Vmlinux: filepath.Join(entry, "vmlinux"), Profiled: map[string]string{"kernel/check.c": sum}}
+	return image, gcda
+}
+
+func TestCounts(t *testing.T) {
+	image, gcda := counting(t)
+	c, err := newCounts(image, sandbox.Box{}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := c.source("home/me/out/kernel/check.gcda")
+	if err != nil || source != "kernel/check.c" {
+		t.Fatalf("source is %q, %v, want kernel/check.c", source, err)
+	}
+	if got, err := c.source("kernel/other.gcda"); err == nil {
+		t.Errorf("counters of another source are taken for those of %s", got)
+	}
+	l, err := c.Lines(t.Context(), map[string][]byte{source: gcda})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := l["kernel/check.c"]
+	if body[4].Count != 1 || body[5].Count != 0 || body[6].Count != 1 || l["kernel/check.h"][3].Count != 1 {
+		t.Errorf("got %v, want lines 4 and 6 to run and 5 not to", l)
+	}
+	if _, ok := body[5]; !ok {
+		t.Errorf("line 5, which did not run, is not known to have code: %v", body)
+	}
+	for what, damaged := range map[string][]byte{
+		"a file that is not gcov's": []byte("no counters"), "an empty file": nil,
+		"counters of another build": slices.Concat(gcda[:8], []byte{1, 2, 3, 4}, gcda[12:]),
+	} {
+		if l, err := c.Lines(t.Context(), map[string][]byte{source: damaged}); err == nil {
+			t.Errorf("%s was read as %v", what, l)
+		}
+	}
+	note := filepath.Join(filepath.Dir(image.Vmlinux), "gcov/kernel/check.gcno")
+	if err := os.WriteFile(note, []byte("damaged"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newCounts(image, sandbox.Box{}, t.TempDir()); err == nil || !strings.Contains(err.Error(), note+" is damaged") {
+		t.Errorf("damaged notes: got %v", err)
+	}
+}
+
+func TestMerge(t *testing.T) {
+	a := Lines{"a.c": {1: {Count: 1, Partly: true}, 2: {}, 3: {Count: 1}}}
+	a.merge(Lines{"a.c": {1: {Count: 2}, 2: {Count: 1, Partly: true}, 3: {}}, "b.h": {9: {Count: 3}}})
+	want := Lines{"a.c": {1: {Count: 3}, 2: {Count: 1, Partly: true}, 3: {Count: 1}}, "b.h": {9: {Count: 3}}}
+	if !reflect.DeepEqual(a, want) {
+		t.Errorf("got %v, want %v", a, want)
+	}
+}
+
+// What gcov made of counters that were read while another CPU counted.
+func TestGcovOfMovingCounters(t *testing.T) {
+	got, err := parseGcov([]byte(`{"data_file": "kernel/nsproxy.gcda", "files": [{"file": "kernel/./nsproxy.c", "lines": [
+		{"line_number": 7, "count": -1, "unexecuted_block": true}, {"line_number": 8, "count": 2, "unexecuted_block": true}]}]}
+		{"data_file": "kernel/fork.gcda", "files": []}`))
+	want := map[string]Lines{"kernel/nsproxy.gcda": {"kernel/nsproxy.c": {7: {}, 8: {2, true}}}, "kernel/fork.gcda": {}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+}

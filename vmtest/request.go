@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/verdict"
+)
+
+// requests are the runs that the flags ask for, one for each series. Whatever can be
+// wrong with a file that the flags name is found here, before anything is made of it.
+func (a *app) requests(ctx context.Context) ([]run.Request, error) {
+	common, err := a.request()
+	if err != nil {
+		return nil, err
+	}
+	var extra []patch.Patch
+	for _, path := range a.patches {
+		p, err := patch.Load(path)
+		if err != nil {
+			return nil, err
+		}
+		extra = append(extra, p)
+	}
+	all, err := a.loadSeries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	common.Base = a.source // loading a range has found its commit
+	var reqs []run.Request
+	for _, s := range all {
+		if slices.ContainsFunc(reqs, func(r run.Request) bool { return r.Series.Name == s.Name }) {
+			return nil, blame.Usagef("-series: there are two series %s", s.Name)
+		}
+		if _, err := verdict.ParseFloor(s.Floor); err != nil {
+			return nil, blame.Usagef("series %s: %w", s.Name, err)
+		}
+		s.Patches = append(s.Patches, extra...)
+		if a.coverage && !s.Countable() {
+			return nil, blame.Usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
+		}
+		req := common
+		if req.Series, err = a.checkout.Complete(s); err != nil {
+			return nil, err
+		}
+		reqs = append(reqs, req)
+	}
+	return reqs, nil
+}
+
+// request is what the flags say of every series.
+func (a *app) request() (run.Request, error) {
+	more := slices.Clone(a.configs)
+	if a.coverage {
+		more = append(more, "coverage")
+	}
+	config, err := a.checkout.Config(more...)
+	if err != nil {
+		return run.Request{}, err
+	}
+	allow, err := a.checkout.Allow()
+	return run.Request{
+		Checkout: a.checkout, Base: a.source, Config: config, Allow: allow, Design: a.design,
+		Tests: a.tests, Match: a.match, Timeout: a.timeout, Long: a.long,
+		Lanes: lanes[a.lane], Accel: a.accel, Coverage: a.coverage, Forget: a.forget, Verbose: a.verbose,
+		Command: os.Args,
+	}, err
+}
+
+// loadSeries reads the series that the flags name: without any, the tree alone.
+func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
+	if a.commits != "" {
+		s, base, err := patch.LoadRange(ctx, a.source.Tree, a.commits)
+		a.source.Commit = base
+		if err == nil {
+			s.Foreign, err = a.origin("", s)
+		}
+		return []patch.Series{s}, err
+	}
+	if len(a.series) == 0 { // a tree that is to be tested as it stands
+		if a.coverage {
+			return nil, blame.Usagef("-coverage: give the series whose lines are to be counted, by -series or -range")
+		}
+		tree := patch.Series{Name: "tree"}
+		var err error
+		tree.Foreign, err = a.origin("", tree)
+		return []patch.Series{tree}, err
+	}
+	var all []patch.Series
+	for _, which := range a.series {
+		s, err := patch.LoadSeries(ctx, a.checkout.Patches(), which)
+		if err != nil {
+			return nil, err
+		}
+		if s.Foreign, err = a.origin(which, s); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// oneRequest is requests where one series only can be meant.
+func (a *app) oneRequest(ctx context.Context) (run.Request, error) {
+	reqs, err := a.requests(ctx)
+	if err != nil {
+		return run.Request{}, err
+	}
+	if len(reqs) != 1 {
+		return run.Request{}, blame.Usagef("-series: this verb takes one, not %d", len(reqs))
+	}
+	return reqs[0], nil
+}
+
+// names are those of the requests' series, for a folder.
+func names(reqs []run.Request) string {
+	var all []string
+	for _, r := range reqs {
+		all = append(all, r.Series.Name)
+	}
+	return strings.Join(all, "+")
+}

@@ -1,0 +1,85 @@
+package run
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/debuginfo"
+	"timens-vmtest/vmtest/vm"
+)
+
+// guestOf is a guest with this kernel and nothing else yet.
+func guestOf(image kernel.Image) (vm.Guest, error) {
+	hz, err := image.HZ()
+	if err != nil {
+		return vm.Guest{}, err
+	}
+	checked, err := image.Checked()
+	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256}, err
+}
+
+// boot boots the lanes of a run side by side and leaves their evidence.
+func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
+	g, err := guestOf(p.image)
+	if err != nil {
+		return err
+	}
+	g.Initramfs, g.Lane, g.Long, g.QEMU, g.Key = filepath.Join(r.dir, "initramfs.cpio"), wire.Real, r.Long, p.qemu, p.key
+	// The archive can be built again, byte for byte but for its key, and is the
+	// largest file by far. One that stays costs nothing but room.
+	defer os.Remove(g.Initramfs)
+	if err := os.WriteFile(g.Initramfs, p.archive.CPIO, 0o644); err != nil {
+		return err
+	}
+	choice := vm.Choice{Accel: vm.TCG}
+	if slices.Contains(names, wire.Real) {
+		var err error
+		choice, err = vm.ChooseAccel(ctx, r.Accel, g, p.archive.Plan.In(wire.Real), r.knowsKVM(), filepath.Join(r.dir, "kvm-proof"), r.Report.Step)
+		if err != nil {
+			return err
+		}
+	}
+	planned, ended := 0, new(atomic.Int64)
+	for _, name := range names {
+		planned += len(p.archive.Plan.In(name).Tests)
+	}
+	all, allCtx := errgroup.WithContext(ctx)
+	for _, name := range names {
+		l := lane{runner: r, prepared: p, guest: g, plan: p.archive.Plan.In(name), dir: filepath.Join(r.dir, name), ended: ended, of: planned}
+		l.guest.Lane, l.guest.Accel = name, vm.TCG
+		why := ""
+		if name == wire.Real {
+			l.guest.Accel, l.learn = choice.Accel, choice.Learn
+			if choice.Why != "" {
+				why = "; KVM is out: " + choice.Why
+			}
+		}
+		r.Report.Step("boot %d tests in QEMU, lane %s (%s%s); console: %s", len(l.plan.Tests), name, l.guest.Accel, why,
+			ShortPath(filepath.Join(l.dir, wire.ConsoleFile)))
+		all.Go(func() error { return l.boot(allCtx) })
+	}
+	return all.Wait()
+}
+
+// knowsKVM is the folder that remembers whether a guest boots under KVM here.
+func (r *runner) knowsKVM() string { return filepath.Join(r.Cache.Dir, "kvm") }
+
+// decode writes the console log of a boot again, with source lines.
+func (r *runner) decode(ctx context.Context, image kernel.Image, dir string) error {
+	console, err := os.ReadFile(filepath.Join(dir, wire.ConsoleFile))
+	if err != nil || !debuginfo.HasLocations(console) {
+		return err
+	}
+	text, err := debuginfo.Decode(ctx, r.Sandbox, image, console)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, wire.DecodedFile), text, 0o644)
+}

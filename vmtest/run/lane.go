@@ -1,0 +1,125 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/vm"
+)
+
+// lane is one lane of a run under way.
+type lane struct {
+	*runner
+	prepared
+	guest vm.Guest
+	plan  wire.Plan
+	dir   string
+	learn func(wire.Exit) error // nil: nothing is to be learned of this lane
+
+	running int           // index into the plan; -1 between tests
+	done    bool          // the guest has run all that it was to run
+	left    wire.Carried  // what tests have left for a later guest
+	ended   *atomic.Int64 // tests, in all lanes
+	of      int           // likewise
+}
+
+// maxBoots bounds how often a lane goes on after its guest died in a test.
+const maxBoots = 20
+
+// boot boots the lane. A guest that dies in a test costs that test only:
+// another boot goes on with the next one. Tests for a later guest get one.
+func (l *lane) boot(ctx context.Context) error {
+	limits := vm.DefaultLimits
+	limits.Run += l.Timeout
+	if l.guest.Lane == wire.Virtual {
+		limits.Test *= 30 // a day of sleep takes some seconds of a CPU, of which a busy host may give it a tenth
+	}
+	l.left = make(wire.Carried)
+	for n := 1; ; n++ {
+		sub := filepath.Join(l.dir, wire.BootDir(n))
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			return err
+		}
+		l.running, l.done = -1, false
+		exit, err := l.bootGuest(ctx, limits, sub)
+		if l.learn != nil {
+			err = errors.Join(err, l.learn(exit))
+		}
+		if err != nil {
+			return err
+		}
+		if err := l.decode(ctx, l.image, sub); err != nil {
+			l.Report.Step("call traces stay as they are: %v", err)
+		}
+		next := l.next(exit)
+		if next < 0 || next == len(l.plan.Tests) || n == maxBoots {
+			return nil
+		}
+		if l.done {
+			l.Report.Step("lane %s: boot %d is the later guest, of %d tests from %s on", l.guest.Lane, n+1, len(l.plan.Part(next)), l.plan.Tests[next].TestID)
+		} else {
+			l.Report.Step("lane %s: the guest died in %s; boot %d goes on with %s", l.guest.Lane, l.plan.Tests[l.running].TestID, n+1, l.plan.Tests[next].TestID)
+		}
+		l.guest.From = next
+	}
+}
+
+// bootGuest boots the guest into sub. A later one has what was left for it.
+func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wire.Exit, error) {
+	g := l.guest
+	if g.From >= l.plan.Later() {
+		text, err := l.archive.With(l.left)
+		if err != nil {
+			return wire.Exit{}, err
+		}
+		g.Initramfs, g.Carried = filepath.Join(sub, "initramfs.cpio"), l.left.Digest()
+		defer os.Remove(g.Initramfs)
+		if err := os.WriteFile(g.Initramfs, text, 0o644); err != nil {
+			return wire.Exit{}, err
+		}
+	}
+	return vm.Boot(ctx, g, l.plan, limits, sub, l.watch)
+}
+
+// next is the test that another guest is to go on with after one that has ended
+// so, or -1.
+func (l *lane) next(exit wire.Exit) int {
+	switch exit.Reason {
+	case wire.EndedItself, wire.TestTimeout, wire.Stalled:
+	default:
+		return -1
+	}
+	switch later := l.plan.Later(); {
+	case l.done && l.guest.From < later:
+		return later
+	case !l.done && l.running >= 0:
+		return l.running + 1
+	}
+	return -1
+}
+
+// watch shows which test runs; what came of it is the judge's to say.
+func (l *lane) watch(r wire.Record) {
+	switch r.Type {
+	case wire.TypeStart:
+		l.running = slices.IndexFunc(l.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
+		l.Report.Count("tests", int(l.ended.Load()), l.of, l.guest.Lane+" "+r.TestID.String())
+	case wire.TypeLeft:
+		if r.Key == l.guest.Key {
+			_ = l.left.Add(r) // the judge has an opinion of who leaves a file twice
+		}
+	case wire.TypeEnd:
+		l.running = -1
+		l.ended.Add(1)
+		if l.Verbose {
+			l.Report.Step("%s (%s) ended after %.2f s", r.TestID, l.guest.Lane, r.End.DurationS)
+		}
+	case wire.TypeDone:
+		l.done = r.Key == l.guest.Key
+	}
+}

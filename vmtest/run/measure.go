@@ -1,0 +1,38 @@
+package run
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/coverage"
+	"timens-vmtest/vmtest/verdict"
+)
+
+// measure leaves in dir which of the changed lines the tests ran, as evidence.
+func (r *runner) measure(ctx context.Context, p prepared, lanes []string) error {
+	changes, err := p.tree.Diff(ctx)
+	if err != nil {
+		return err
+	}
+	var boots []coverage.Boot
+	for _, lane := range lanes {
+		for n := 1; ; n++ {
+			b := coverage.Boot{Dir: filepath.Join(r.dir, lane, wire.BootDir(n))}
+			if len(lanes) > 1 {
+				b.Lane = lane
+			}
+			if _, err := os.Stat(filepath.Join(b.Dir, wire.RecordsFile)); err != nil {
+				break // the judge knows what to make of a boot that is not there
+			}
+			boots = append(boots, b)
+		}
+	}
+	r.Report.Step("read what ran of %d changed files", len(changes))
+	measured, err := coverage.Measure(ctx, r.Sandbox, p.image, changes, boots)
+	if err != nil {
+		return err
+	}
+	return wire.WriteJSON(filepath.Join(r.dir, verdict.CoverageFile), measured)
+}
