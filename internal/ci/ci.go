@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package ci knows where a test may not skip. A person's machine may lack what a
 // test needs, such as user namespaces. A machine of continuous integration may
 // not: a test that skips there for ever would never be missed.
