@@ -18,7 +18,7 @@ CHOICES = $(FROM) $(TESTS) $(ARGS)
 
 # Packages whose code runs on the host. Those of tests/timens and tests/clone3
 # run in the guest; the host only vets them.
-HOST_PACKAGES = ./internal/... ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants
+HOST_PACKAGES = ./internal/... ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants ./docs
 
 # With the race detector comes glibc, which tells the kernel of an area that it
 # is to write to (rseq). The children of tests/internal/clone have no such area.
@@ -62,15 +62,17 @@ initramfs: deps build
 series: deps build
 	@bin/vmtest series list
 
-# Holds every patch of all series, or of SERIES=name, to the rules: see README.
+# Holds every patch of all series, or of SERIES=name, to the rules: see
+# docs/presubmit.md.
 check: deps build
 	@bin/vmtest series check $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
-# All that a maintainer will ask of every series, or of SERIES=name: see README.
+# All that a maintainer will ask of every series, or of SERIES=name: see
+# docs/presubmit.md.
 presubmit: deps build
 	@bin/vmtest presubmit $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
-# Prints how many times slower than the floor we are: see README.
+# Prints how many times slower than the floor we are: see docs/performance.md.
 #   make bench BENCH=Lanes    one benchmark
 bench: deps build
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench
@@ -84,7 +86,8 @@ steady: deps build
 long: deps build
 	@bin/vmtest run -lane virtual -run '\.TestLong' -long 9600h -timeout 1h $(FROM) $(ARGS)
 
-# Boots guests that misbehave and checks what is made of them: see README.
+# Boots guests that misbehave and checks what is made of them: see
+# docs/misbehaving-guests.md.
 #   make canary RUN=oops      one behaviour
 #   make canary RUN=fail SERIES=control   on the kernel of a series: for behaviours
 #                             that need neither LKDTM nor detectors

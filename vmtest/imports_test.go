@@ -69,6 +69,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
 	"vmtest/bench":         {"internal/wire"},
 	"tests/canary":         {"internal/wire"},
+	"docs":                 {},
 	"tests/canary/redteam": {"vmtest/verdict/recording"},
 	"tests/timens":         {"tests/internal/"},
 	"tests/clone3":         {"tests/internal/"},
@@ -88,6 +89,8 @@ var importedBy = map[string][]string{
 	"github.com/schollz/progressbar":             {"vmtest"},
 	"github.com/rogpeppe/go-internal/testscript": {"vmtest"},
 	"github.com/rogpeppe/go-internal/lockedfile": {"internal/cache"},
+	"github.com/yuin/goldmark":                   {"docs"},
+	"github.com/BurntSushi/toml":                 {"vmtest"},
 	"golang.org/x/term":                          {"vmtest", "vmtest/vm"},
 }
 

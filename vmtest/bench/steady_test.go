@@ -22,7 +22,7 @@ var steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs be
 
 // drift is how much longer or shorter, by the guest's clock, an event may be in
 // coming than in another run of the same image and plan, where it took that many
-// seconds. See "Two lanes" in the README.
+// seconds. See docs/lanes.md.
 func drift(seconds float64) float64 { return 0.1 + seconds/10 }
 
 // TestSteady compares runs of the virtual lane beside a neighbour that burns all

@@ -24,7 +24,7 @@ const maxLine = 1 << 20
 type supervisor struct {
 	plan    wire.Plan
 	limits  Limits
-	watch   func(wire.Record)
+	observe func(wire.Record) // is shown every record
 	stalled <-chan struct{} // closed when QEMU has nothing to run
 	preset  *preset         // by the debugger, which then is one of the ports
 	ports
@@ -39,7 +39,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	// QEMU ends with the thread that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	began := time.Now()
+	w := &watch{supervisor: s, kill: kill, began: time.Now(), exit: wire.Exit{Reason: wire.EndedItself}, stepReason: wire.BootTimeout}
 	vm, err := opts.Start(qctx)
 	if err != nil {
 		return wire.Exit{}, err
@@ -47,119 +47,154 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	if err := s.handOver(); err != nil {
 		return wire.Exit{}, err
 	}
-	lines := make(chan wire.Record)
-	var printed atomic.Int64 // bytes of the console so far
-	consoleDone := make(chan error, 1)
-	recordsDone := make(chan error, 1)
-	go func() { consoleDone <- save(counted{s.console, &printed}, filepath.Join(dir, wire.ConsoleFile), nil) }()
-	go func() {
-		recordsDone <- save(s.records, filepath.Join(dir, wire.RecordsFile), lines)
-		close(lines)
-	}()
-	presetDone := make(chan error, 1)
-	if s.preset != nil {
-		go func() { presetDone <- s.debugger.apply(*s.preset) }()
-	}
+	w.readPorts(dir)
 	exited := make(chan error, 1)
 	go func() { exited <- vm.Wait() }()
+	w.follow(ctx, exited)
+	if w.exit.Reason == wire.EndedItself && ctx.Err() != nil {
+		w.exit.Reason = wire.Interrupted // the terminal's Ctrl-C reached QEMU before us
+	}
+	w.exit.DurationS = time.Since(w.began).Seconds()
+	return w.exit, nil
+}
 
-	exit := wire.Exit{Reason: wire.EndedItself}
-	total := time.NewTimer(s.limits.Run)
-	step := time.NewTimer(s.limits.Boot)
-	stepReason := wire.BootTimeout
+// watch is one boot under way.
+type watch struct {
+	supervisor
+	kill  func()
+	began time.Time
+	exit  wire.Exit // as far as it is known
+
+	lines       chan wire.Record
+	printed     atomic.Int64 // bytes of the console so far
+	consoleDone chan error
+	recordsDone chan error
+	presetDone  chan error
+
+	step       *time.Timer
+	stepReason string       // why the boot ends when step fires
+	overdue    *wire.Record // start of the test that uinit is to end, if that takes too long
+}
+
+// readPorts begins to copy the ports into files.
+func (w *watch) readPorts(dir string) {
+	w.lines = make(chan wire.Record)
+	w.consoleDone, w.recordsDone, w.presetDone = make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	go func() { w.consoleDone <- save(counted{w.console, &w.printed}, filepath.Join(dir, wire.ConsoleFile), nil) }()
+	go func() {
+		w.recordsDone <- save(w.records, filepath.Join(dir, wire.RecordsFile), w.lines)
+		close(w.lines)
+	}()
+	if w.preset != nil {
+		go func() { w.presetDone <- w.debugger.apply(*w.preset) }()
+	}
+}
+
+// follow returns when QEMU has ended and its ports are read to their ends.
+func (w *watch) follow(ctx context.Context, exited <-chan error) {
+	total := time.NewTimer(w.limits.Run)
 	defer total.Stop()
-	defer step.Stop()
-	// What is still to be read of a guest that has stalled does not wake it.
-	await := func(d time.Duration, reason string) {
-		if stepReason != wire.Stalled {
-			step.Reset(d)
-			stepReason = reason
-		}
-	}
-	var overdue *wire.Record // start of the test that uinit is to end, if that takes too long
-	interrupt := ctx.Done()
-	stop := func(reason, text string) {
-		if exit.Reason != wire.EndedItself {
-			return
-		}
-		exit.Reason, exit.Text = reason, text
-		switch reason {
-		case wire.BootTimeout, wire.TestTimeout, wire.RunTimeout, wire.Stalled:
-			exit.DumpAt = printed.Load()
-			go func() { // the loop goes on to read what is dumped
-				s.dump(&printed)
-				kill()
-			}()
-		default:
-			kill()
-		}
-	}
-	for running := true; running; {
+	w.step = time.NewTimer(w.limits.Boot)
+	defer w.step.Stop()
+	lines, interrupt := w.lines, ctx.Done()
+	for exited != nil || lines != nil || w.consoleDone != nil || w.recordsDone != nil {
 		select {
 		case r, ok := <-lines:
 			if !ok {
 				lines = nil
 				break
 			}
-			switch r.Type {
-			case wire.TypeHello:
-				exit.BootS = time.Since(began).Seconds()
-				await(s.limits.Rest, wire.TestTimeout)
-			case wire.TypeStart:
-				await(s.timeout(*r.TestID)+s.limits.Test/4, wire.TestTimeout)
-				overdue = &r
-			case wire.TypeEnd, wire.TypeDone, wire.TypeTrouble:
-				await(s.limits.Rest, wire.TestTimeout)
-				overdue = nil
-			}
-			s.watch(r)
-		case <-step.C:
-			if overdue == nil || stepReason == wire.Stalled {
-				stop(stepReason, "")
-				break
-			}
-			// An error here means that QEMU is gone, which shows soon.
-			_, _ = s.records.Write(wire.Overdue(overdue.Seq))
-			await(s.limits.Test*3/4, wire.TestTimeout)
-			overdue = nil
+			w.record(r)
+		case <-w.step.C:
+			w.stepPassed()
 		case <-total.C:
-			stop(wire.RunTimeout, "")
-		case <-s.stalled:
-			await(stallGrace, wire.Stalled)
-			s.stalled = nil
+			w.stop(wire.RunTimeout, "")
+		case <-w.stalled:
+			w.await(stallGrace, wire.Stalled)
+			w.stalled = nil
 		case <-interrupt:
-			stop(wire.Interrupted, "")
-			kill() // even while a hanging kernel dumps its tasks
+			w.stop(wire.Interrupted, "")
+			w.kill() // even while a hanging kernel dumps its tasks
 			interrupt = nil
-		case err := <-presetDone:
-			if err != nil {
-				stop(wire.HostTrouble, err.Error())
-			}
-		case err := <-consoleDone:
-			consoleDone = nil
-			if err != nil {
-				stop(wire.HostTrouble, err.Error())
-			}
-		case err := <-recordsDone:
-			recordsDone = nil
-			if err != nil {
-				stop(wire.HostTrouble, err.Error())
-			}
+		case err := <-w.presetDone:
+			w.trouble(err)
+		case err := <-w.consoleDone:
+			w.consoleDone = nil
+			w.trouble(err)
+		case err := <-w.recordsDone:
+			w.recordsDone = nil
+			w.trouble(err)
 		case err := <-exited:
 			var unkept error
-			exit.Status, exit.Signal, unkept = ended(err)
-			if unkept != nil {
-				stop(wire.HostTrouble, unkept.Error())
-			}
+			w.exit.Status, w.exit.Signal, unkept = ended(err)
+			w.trouble(unkept)
 			exited = nil
 		}
-		running = exited != nil || lines != nil || consoleDone != nil || recordsDone != nil
 	}
-	if exit.Reason == wire.EndedItself && ctx.Err() != nil {
-		exit.Reason = wire.Interrupted // the terminal's Ctrl-C reached QEMU before us
+}
+
+// record moves the limit of the step that the guest is in.
+func (w *watch) record(r wire.Record) {
+	switch r.Type {
+	case wire.TypeHello:
+		w.exit.BootS = time.Since(w.began).Seconds()
+		w.await(w.limits.Rest, wire.TestTimeout)
+	case wire.TypeStart:
+		w.await(w.timeout(*r.TestID)+w.limits.Test/4, wire.TestTimeout)
+		w.overdue = &r
+	case wire.TypeEnd, wire.TypeDone, wire.TypeTrouble:
+		w.await(w.limits.Rest, wire.TestTimeout)
+		w.overdue = nil
 	}
-	exit.DurationS = time.Since(began).Seconds()
-	return exit, nil
+	w.observe(r)
+}
+
+// await gives the guest time for its next step. What is still to be read of a guest
+// that has stalled does not wake it.
+func (w *watch) await(d time.Duration, reason string) {
+	if w.stepReason != wire.Stalled {
+		w.step.Reset(d)
+		w.stepReason = reason
+	}
+}
+
+// stepPassed has uinit end a test that is overdue, and ends the boot if that was
+// tried or there is none.
+func (w *watch) stepPassed() {
+	if w.overdue == nil || w.stepReason == wire.Stalled {
+		w.stop(w.stepReason, "")
+		return
+	}
+	// An error here means that QEMU is gone, which shows soon.
+	_, _ = w.records.Write(wire.Overdue(w.overdue.Seq))
+	w.await(w.limits.Test*3/4, wire.TestTimeout)
+	w.overdue = nil
+}
+
+// trouble ends the boot for an error of the host's; nil is none.
+func (w *watch) trouble(err error) {
+	if err != nil {
+		w.stop(wire.HostTrouble, err.Error())
+	}
+}
+
+// stop ends the boot. The first reason counts. A guest that hangs dumps its tasks
+// before QEMU is killed, and what it dumps is read meanwhile.
+func (w *watch) stop(reason, text string) {
+	if w.exit.Reason != wire.EndedItself {
+		return
+	}
+	w.exit.Reason, w.exit.Text = reason, text
+	switch reason {
+	case wire.BootTimeout, wire.TestTimeout, wire.RunTimeout, wire.Stalled:
+		w.exit.DumpAt = w.printed.Load()
+		go func() {
+			w.dump(&w.printed)
+			w.kill()
+		}()
+	default:
+		w.kill()
+	}
 }
 
 // timeout is the plan's for a test; 0 for one that is not planned.

@@ -183,7 +183,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	s := supervisor{plan: plan, limits: lim, watch: watch, stalled: log.stalled, ports: p, preset: apic}
+	s := supervisor{plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic}
 	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err

@@ -19,7 +19,7 @@ const fixtures = "../../../vmtest/verdict/testdata"
 type behaviour struct {
 	name  string   // also of its recorded run
 	test  string   // the Test function of tests/canary that does it
-	does  string   // what it does, for the README
+	does  string   // what it does, for the page
 	flags []string // of vmtest run, beside those of all
 	// unrecorded is why no recorded run of it is kept.
 	unrecorded string
@@ -109,7 +109,7 @@ const (
 	tableEnd   = "<!-- end -->\n"
 )
 
-// table is the README's: what is reported as what.
+// table is the page's: what is reported as what.
 func table(all []behaviour) string {
 	var b strings.Builder
 	b.WriteString("| name | what happens | verdict | tests | first finding |\n|---|---|---|---|---|\n")
@@ -131,19 +131,19 @@ func table(all []behaviour) string {
 	return b.String()
 }
 
-const readmeFile = "../../../README.md"
+const pageFile = "../../../docs/misbehaving-guests.md"
 
-// readme returns the README around the table, and the table.
-func readme(t *testing.T) (before, table, after string) {
+// page returns the page around the table, and the table.
+func page(t *testing.T) (before, table, after string) {
 	t.Helper()
-	text, err := os.ReadFile(readmeFile)
+	text, err := os.ReadFile(pageFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, ok := strings.Cut(string(text), tableBegin)
 	table, after, ended := strings.Cut(rest, tableEnd)
 	if !ok || !ended {
-		t.Fatalf("README.md lacks %q or %q", tableBegin, tableEnd)
+		t.Fatalf("%s lacks %q or %q", pageFile, tableBegin, tableEnd)
 	}
 	return before, table, after
 }

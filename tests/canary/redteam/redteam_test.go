@@ -1,6 +1,6 @@
 // Package redteam boots every guest of tests/canary and compares what vmtest
 // makes of it with the list. Run it by "make canary"; without -boot it only
-// checks that the list, the guests, the recorded runs and the README agree.
+// checks that the list, the guests, the recorded runs and the page of docs/ agree.
 package redteam
 
 import (
@@ -22,7 +22,7 @@ import (
 var (
 	boot   = flag.Bool("boot", false, "boot the guests; builds kernels first")
 	series = flag.String("series", "", "with -boot, the series whose kernel the guests run. The default is a kernel with LKDTM, detectors and faults of our own, which many of the behaviours need")
-	update = flag.Bool("update", false, "with -boot, store what came of it: in the list, in the README and as recorded runs")
+	update = flag.Bool("update", false, "with -boot, store what came of it: in the list, in docs/misbehaving-guests.md and as recorded runs")
 )
 
 // maxRecording bounds a recorded run.
@@ -59,8 +59,8 @@ func TestCanary(t *testing.T) {
 	}
 	if *update {
 		store(t, listFile, formatList(head, all))
-		before, _, after := readme(t)
-		store(t, readmeFile, before+tableBegin+table(all)+tableEnd+after)
+		before, _, after := page(t)
+		store(t, pageFile, before+tableBegin+table(all)+tableEnd+after)
 	}
 }
 
@@ -205,11 +205,11 @@ func TestRecordedRuns(t *testing.T) {
 	}
 }
 
-func TestReadmeTable(t *testing.T) {
+func TestPageTable(t *testing.T) {
 	_, all := loadList(t)
-	_, got, _ := readme(t)
+	_, got, _ := page(t)
 	if want := table(all); got != want {
-		t.Errorf("the table of README.md is not that of %s:\n%s", listFile, differ(want, got))
+		t.Errorf("the table of %s is not that of %s:\n%s", pageFile, listFile, differ(want, got))
 	}
 }
 

@@ -16,11 +16,11 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the README's table of tests by design")
+var update = flag.Bool("update", false, "write the table of tests by design in docs/designs.md")
 
 const (
 	root       = "../../../"
-	readmeFile = root + "README.md"
+	pageFile   = root + "docs/designs.md"
 	expectFile = root + "kernel/patches/control/expect"
 	tableBegin = "<!-- from kernel/patches/control/expect and the tests; go test ./tests/internal/design -update rewrites it -->\n"
 	tableEnd   = "<!-- end -->\n"
@@ -32,27 +32,27 @@ var series = []Name{TimensOffset, InlineNS, Namespaces}
 // expected is a line of an expect file.
 var expected = regexp.MustCompile(`(?m)^fail (\S+) (\S+) # (.*)$`)
 
-// The README lists the tests that fail on the unpatched kernel, with what they
+// The page lists the tests that fail on the unpatched kernel, with what they
 // show and the designs that pass them.
-func TestTableOfREADME(t *testing.T) {
-	text, err := os.ReadFile(readmeFile)
+func TestTableOfPage(t *testing.T) {
+	text, err := os.ReadFile(pageFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, ok1 := strings.Cut(string(text), tableBegin)
 	got, after, ok2 := strings.Cut(rest, tableEnd)
 	if !ok1 || !ok2 {
-		t.Fatalf("README.md lacks %q or %q", tableBegin, tableEnd)
+		t.Fatalf("%s lacks %q or %q", pageFile, tableBegin, tableEnd)
 	}
 	want := table(t)
 	switch {
 	case got == want:
 	case *update:
-		if err := os.WriteFile(readmeFile, []byte(before+tableBegin+want+tableEnd+after), 0o644); err != nil {
+		if err := os.WriteFile(pageFile, []byte(before+tableBegin+want+tableEnd+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	default:
-		t.Error("the table of README.md is not that of the tests: go test ./tests/internal/design -update")
+		t.Errorf("the table of %s is not that of the tests: go test ./tests/internal/design -update", pageFile)
 	}
 }
 
