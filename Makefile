@@ -38,6 +38,7 @@ vmtest: deps build
 # The scripts start hundreds of programs, and with the race detector each takes a
 # quarter of a second longer: only the script with both lanes runs with it.
 test: deps build
+	@case "$${TMPDIR:-/tmp}" in *[[:space:]:]*) echo "make test: TMPDIR is \"$$TMPDIR\", and no kernel can be built in a folder with spaces or colons; type \"TMPDIR=/tmp make test\"" >&2; exit 2;; esac
 	go vet ./...
 	GOARCH=386 go vet ./tests/...
 	@fmt=$$(gofmt -l .); test -z "$$fmt" || { echo "not gofmt-clean: $$fmt"; exit 1; }

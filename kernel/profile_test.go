@@ -21,6 +21,7 @@ all:
 	@echo "$(call flags,namespace) $(call flags,fork)"
 `,
 	})
+	t.Setenv("MAKEFLAGS", "") // of the make that has started this test, such as -n
 	out, err := exec.Command("make", append([]string{"-C", dir, "--no-print-directory"}, profileArgs([]string{"kernel/time/namespace.c", "fs/fork.c", "kernel/fork.c"})...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

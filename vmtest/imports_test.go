@@ -15,12 +15,13 @@ const module = "timens-vmtest/"
 // so neither vm nor verdict may know the other.
 var mayImport = map[string][]string{
 	"internal/blame":   {},
+	"internal/ci":      {},
 	"internal/cache":   {},
 	"internal/wire":    {},
 	"internal/sandbox": {"internal/cache"},
 	"internal/host":    {"internal/cache", "internal/sandbox"},
 
-	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/host", "internal/sandbox"},
+	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
 
 	"kconfig":           {},
 	"kernel/patch":      {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire"},
@@ -46,7 +47,7 @@ var mayImport = map[string][]string{
 		"vmtest/check", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/bench": {},
 
-	"tests/internal/":      {"tests/internal/"},
+	"tests/internal/":      {"internal/wire", "tests/internal/"},
 	"tests/layout":         {"internal/wire", "tests/internal/"},
 	"tests/mutants":        {"internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/patch", "kernel/source"},
 	"tests/canary/redteam": {},
@@ -55,7 +56,8 @@ var mayImport = map[string][]string{
 // testsMayImport is what the tests of a package may import beside that. The packages
 // that run in the guest have tests alone.
 var testsMayImport = map[string][]string{
-	"internal/sandbox":     {},
+	"initramfs":            {"internal/ci"},
+	"internal/sandbox":     {"internal/ci"},
 	"kernel/patch":         {"internal/host/hosttest", "kernel/source"},
 	"kernel/source":        {"internal/host/hosttest"},
 	"kernel":               {"internal/host/hosttest"},
@@ -66,7 +68,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/run":           {"internal/host/hosttest"},
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
 	"vmtest/bench":         {"internal/wire"},
-	"tests/canary":         {},
+	"tests/canary":         {"internal/wire"},
 	"docs":                 {},
 	"tests/canary/redteam": {"vmtest/verdict/recording"},
 	"tests/timens":         {"tests/internal/"},
@@ -74,7 +76,8 @@ var testsMayImport = map[string][]string{
 	"tests/timens-offset":  {"tests/internal/"},
 	"tests/inline-ns":      {"tests/internal/"},
 	"tests/namespaces":     {"tests/internal/"},
-	"tests/kselftest":      {"tests/internal/"},
+	"tests/kselftest":      {"internal/wire", "tests/internal/"},
+	"vmtest":               {"internal/ci"},
 }
 
 // importedBy says which package alone may import each outside module. x/sys is for all.
@@ -85,6 +88,7 @@ var importedBy = map[string][]string{
 	"github.com/jstemmer/go-junit-report":        {"vmtest/report"},
 	"github.com/schollz/progressbar":             {"vmtest"},
 	"github.com/rogpeppe/go-internal/testscript": {"vmtest"},
+	"github.com/rogpeppe/go-internal/lockedfile": {"internal/cache"},
 	"github.com/yuin/goldmark":                   {"docs"},
 	"github.com/BurntSushi/toml":                 {"vmtest"},
 	"golang.org/x/term":                          {"vmtest", "vmtest/vm"},

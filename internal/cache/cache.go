@@ -22,6 +22,9 @@ func DefaultCache() (Cache, error) {
 	if err != nil {
 		return Cache{}, fmt.Errorf("find the cache folder: %w; set HOME or XDG_CACHE_HOME", err)
 	}
+	if err := Buildable(dir); err != nil {
+		return Cache{}, fmt.Errorf("the cache folder: %w; set XDG_CACHE_HOME to another folder", err)
+	}
 	return Cache{filepath.Join(dir, "timens-vmtest")}, nil
 }
 

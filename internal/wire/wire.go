@@ -82,6 +82,10 @@ const (
 	Virtual = "virtual" // guest time is instructions executed, and jumps over idle
 )
 
+// CheckedFactor is how many times longer a test may take in real time when the
+// kernel looks for its own faults (lockdep, KASAN and the like).
+const CheckedFactor = 6
+
 // EdgeStep is how often the guest looks, in the virtual lane, whether QEMU's
 // clock begins a second. In the real lane, where waiting costs time, Record.RTC
 // is any moment of its second.
@@ -105,7 +109,14 @@ func ParseOverdue(line []byte) (seq int, err error) {
 // Designs are the ways in which a series may let clone3() take the offsets of a
 // time namespace. Each has tests of its own in tests/<design>; all other tests
 // find the kernel's in the environment as DesignEnv.
-var Designs = []string{"timens-offset", "inline-ns", "namespaces"}
+var Designs = []string{TimensOffset, InlineNS, Namespaces}
+
+// The names of Designs. tests/internal/design says what each of them is.
+const (
+	TimensOffset = "timens-offset"
+	InlineNS     = "inline-ns"
+	Namespaces   = "namespaces"
+)
 
 // NoDesign is that of a kernel whose clone3() takes no offsets. The tests of
 // all designs are for it: none of them may pass.

@@ -119,11 +119,17 @@ func localChanges(ctx context.Context, dir string) ([]byte, error) {
 	aside := func(args ...string) ([]byte, error) {
 		cmd := sandbox.Git(ctx, dir, args...)
 		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index,
-			"GIT_OBJECT_DIRECTORY="+objects, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+where["objects"])
+			"GIT_OBJECT_DIRECTORY="+objects, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoted(where["objects"]))
 		return sandbox.Run(cmd)
 	}
 	if _, err := aside("add", "--all"); err != nil {
 		return nil, err
 	}
 	return aside(append(plainDiff[:len(plainDiff):len(plainDiff)], "diff", "--cached", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")...)
+}
+
+// quoted is a path as git takes it in a list whose separator is a colon, which may
+// be in the path.
+func quoted(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }

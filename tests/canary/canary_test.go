@@ -9,13 +9,15 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"timens-vmtest/internal/wire"
 )
 
-// inGuest skips a test on a developer's machine, where it would do harm or
-// fail. In a guest, test binaries are in /tests.
+// inGuest skips a test on a developer's machine, where it would do harm or fail.
+// Only a guest has its binaries in wire.TestDir.
 func inGuest(t *testing.T) {
 	t.Helper()
-	if _, err := os.Stat("/tests/canary.test"); err != nil || os.Getuid() != 0 {
+	if _, err := os.Stat(wire.TestBinary("canary")); err != nil || os.Getuid() != 0 {
 		t.Skip("this test misbehaves on purpose; run it by vmtest run -tests tests/canary")
 	}
 }

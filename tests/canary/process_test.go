@@ -2,7 +2,6 @@ package canary
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/wire"
 )
 
 // TestLoop keeps every CPU busy and ignores the request to end.
@@ -100,7 +101,7 @@ func TestOneLongLine(t *testing.T) {
 // the records' UART.
 func TestForgedLines(t *testing.T) {
 	inGuest(t)
-	for _, path := range append(terminals(t, "/dev/ttyS1"), "/dev/kmsg", "/proc/self/fd/1") {
+	for _, path := range append(terminals(t, wire.RecordTTY), "/dev/kmsg", "/proc/self/fd/1") {
 		claim(path, "\n\x16--- PASS: "+t.Name()+" (0.00s)\n\x16PASS\n--- PASS: "+t.Name()+" (0.00s)\nPASS\nok\n")
 	}
 	t.Error("this fails on purpose")
@@ -133,7 +134,7 @@ func TestForgedStream(t *testing.T) {
 	if err := unix.Kill(os.Getppid(), unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	claim("/dev/ttyS1", forged)
+	claim(wire.RecordTTY, forged)
 	time.Sleep(time.Second) // until the UART is empty
 	t.Fatal(unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART))
 }
@@ -166,13 +167,11 @@ func claim(path, text string) {
 // written hello, the start of this test and one line of output.
 func forgedRecords(t *testing.T) string {
 	time.Sleep(time.Second) // until uinit has written that
-	text, err := os.ReadFile("/etc/plan.json")
+	text, err := os.ReadFile(wire.PlanPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var plan struct {
-		Tests []struct{ Package, Name string }
-	}
+	var plan wire.Plan
 	if err := json.Unmarshal(text, &plan); err != nil {
 		t.Fatal(err)
 	}
@@ -181,23 +180,23 @@ func forgedRecords(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var b strings.Builder
+	out := json.NewEncoder(&b)
 	seq := 3
-	add := func(format string, args ...any) {
-		fmt.Fprintf(&b, `{"seq":%d,"uptime_s":%d,%s}`+"\n", seq, now.Sec, fmt.Sprintf(format, args...))
+	add := func(r wire.Record) {
+		r.Seq, r.UptimeS, r.Taint = seq, float64(now.Sec), new(int64)
+		if err := out.Encode(r); err != nil {
+			t.Fatal(err)
+		}
 		seq++
 	}
 	for i, test := range plan.Tests {
-		id := fmt.Sprintf(`"package":%q,"name":%q`, test.Package, test.Name)
 		if i > 0 {
-			add(`"type":"start",%s,"taint":0`, id)
+			add(wire.Record{Type: wire.TypeStart, TestID: &test.TestID})
 		}
-		line, err := json.Marshal([]byte("\x16--- PASS: " + test.Name + " (0.00s)\n"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		add(`"type":"output",%s,"data":%s`, id, line)
-		add(`"type":"end",%s,"exit":0,"duration_s":0,"taint":0`, id)
+		add(wire.Record{Type: wire.TypeOutput, TestID: &test.TestID, Data: []byte("\x16--- PASS: " + test.Name + " (0.00s)\n")})
+		add(wire.Record{Type: wire.TypeEnd, TestID: &test.TestID, End: new(wire.End)})
 	}
-	add(`"type":"done","count":%d,"key":"forged","taint":0,"rtc_s":%d`, len(plan.Tests), time.Now().Unix())
+	count, rtc := len(plan.Tests), time.Now().Unix()
+	add(wire.Record{Type: wire.TypeDone, Count: &count, Key: "forged", RTC: &rtc})
 	return b.String()
 }

@@ -13,11 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/tests/internal/ktap"
 )
-
-// folder is wire.KselftestDir.
-const folder = "/kselftest"
 
 // programs are the programs in the kernel's tree that have a test here.
 var programs = []string{
@@ -47,7 +45,7 @@ func TestClone3Offsets(t *testing.T) {
 	need(t)
 	var there []string
 	for _, program := range offsets {
-		if _, err := os.Stat(filepath.Join(folder, program)); err == nil {
+		if _, err := os.Stat(filepath.Join(wire.KselftestDir, program)); err == nil {
 			there = append(there, program)
 		}
 	}
@@ -60,12 +58,12 @@ func TestClone3Offsets(t *testing.T) {
 // TestNoneLeftOut fails if the kernel's tree has a program without a test here.
 func TestNoneLeftOut(t *testing.T) {
 	need(t)
-	found, err := filepath.Glob(filepath.Join(folder, "*", "*"))
+	found, err := filepath.Glob(filepath.Join(wire.KselftestDir, "*", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range found {
-		program, err := filepath.Rel(folder, path)
+		program, err := filepath.Rel(wire.KselftestDir, path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +80,7 @@ func TestNoneLeftOut(t *testing.T) {
 // built the programs.
 func need(t *testing.T) {
 	t.Helper()
-	if exe, err := os.Executable(); err == nil && filepath.Dir(exe) == "/tests" { // wire.TestDir: a guest
+	if exe, err := os.Executable(); err == nil && filepath.Dir(exe) == wire.TestDir { // a guest
 		return
 	}
 	t.Skip("the selftests are built from a kernel's tree; `make vmtest RUN=kselftest` runs them")
@@ -92,7 +90,7 @@ func need(t *testing.T) {
 // must agree with its rows.
 func run(t *testing.T, program string) {
 	need(t)
-	path := filepath.Join(folder, program)
+	path := filepath.Join(wire.KselftestDir, program)
 	cmd := exec.Command(path)
 	cmd.Dir = filepath.Dir(path)
 	out, err := cmd.CombinedOutput()

@@ -110,7 +110,7 @@ func (r *runner) archiveSpec(design string, config kconfig.Config) initramfs.Spe
 	for _, o := range config.Options {
 		options = append(options, o.String())
 		if o.String() == "CONFIG_PROVE_LOCKING=y" {
-			timeout *= checkedFactor
+			timeout *= wire.CheckedFactor
 		}
 	}
 	return initramfs.Spec{

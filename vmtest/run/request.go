@@ -48,10 +48,6 @@ const DefaultTimeout = 30 * time.Second
 // DefaultLong is how long the tests of long waits take, in guest time.
 const DefaultLong = 24 * time.Hour
 
-// checkedFactor is how many times longer a test may take in a kernel that looks
-// for its own faults, as lane.Patience has it in the guest.
-const checkedFactor = 6
-
 // testFolders are the test packages for a design, and which of them one lane
 // only runs. Under QEMU's emulation with several threads one of some hundred
 // 32-bit programs ends by a SIGTRAP, its EFLAGS full of ones after a CMPXCHG8B:

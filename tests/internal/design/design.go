@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
 )
@@ -22,35 +23,31 @@ type Name string
 
 const (
 	// TimensOffset is a pointer to an array of clocks and their offsets.
-	TimensOffset Name = "timens-offset"
+	TimensOffset Name = wire.TimensOffset
 	// InlineNS is two numbers of nanoseconds in struct clone_args itself. 0
 	// means that the clock inherits its offset.
-	InlineNS Name = "inline-ns"
+	InlineNS Name = wire.InlineNS
 	// Namespaces is a pointer to an extensible structure with both offsets.
-	Namespaces Name = "namespaces"
+	Namespaces Name = wire.Namespaces
 	// None is the design of a kernel without a series: it refuses all
 	// offsets.
-	None Name = "none"
+	None Name = wire.NoDesign
 )
-
-// Env is the environment variable in which a guest's tests find the design of
-// the series that they were planned for. It is wire.DesignEnv.
-const Env = "VMTEST_DESIGN"
 
 // Planned returns the design that the kernel must have. On a developer's own
 // machine, where nothing was planned, it is the design that the running kernel
 // has.
 func Planned() (Name, error) {
-	switch name := Name(os.Getenv(Env)); name {
+	switch name := Name(os.Getenv(wire.DesignEnv)); name {
 	case TimensOffset, InlineNS, Namespaces, None:
 		return name, nil
 	case "":
 		if inGuest() {
-			return "", fmt.Errorf("the guest's init has not set %s", Env)
+			return "", fmt.Errorf("the guest's init has not set %s", wire.DesignEnv)
 		}
 		return Ask()
 	default:
-		return "", fmt.Errorf("%s=%s is no design", Env, name)
+		return "", fmt.Errorf("%s=%s is no design", wire.DesignEnv, name)
 	}
 }
 
@@ -58,7 +55,7 @@ func Planned() (Name, error) {
 // is below wire.TestDir.
 func inGuest() bool {
 	exe, err := os.Executable()
-	return err == nil && strings.HasPrefix(exe, "/tests/")
+	return err == nil && strings.HasPrefix(exe, wire.TestDir+"/")
 }
 
 // Ask finds out which design the running kernel has, with one clone3() that

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/timens"
 )
@@ -38,13 +39,13 @@ func pointed(addr uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Poin
 
 func TestPlanned(t *testing.T) {
 	for _, name := range []Name{TimensOffset, InlineNS, Namespaces, None} {
-		t.Setenv(Env, string(name))
+		t.Setenv(wire.DesignEnv, string(name))
 		if got, err := Planned(); got != name || err != nil {
-			t.Errorf("%s=%s: %q, %v", Env, name, got, err)
+			t.Errorf("%s=%s: %q, %v", wire.DesignEnv, name, got, err)
 		}
 	}
-	t.Setenv(Env, "inline")
+	t.Setenv(wire.DesignEnv, "inline")
 	if got, err := Planned(); err == nil {
-		t.Errorf("%s=inline: %q", Env, got)
+		t.Errorf("%s=inline: %q", wire.DesignEnv, got)
 	}
 }

@@ -6,13 +6,15 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"timens-vmtest/internal/wire"
 )
 
 // Virtual reports whether guest time counts executed instructions. Then the
 // host's load does not make a test late, and an upper bound of lateness can be
 // tight. Otherwise, and on a developer's own machine, time is real, and a test
 // may assert only that nothing is early.
-func Virtual() bool { return os.Getenv("VMTEST_LANE") == "virtual" } // wire.LaneEnv, wire.Virtual
+func Virtual() bool { return os.Getenv(wire.LaneEnv) == wire.Virtual }
 
 // MostLate is the largest allowed time between a deadline and when the waiter
 // notices it.
@@ -31,9 +33,8 @@ func MostLate() time.Duration {
 // such as lockdep, in real time. In virtual time such a kernel needs no more,
 // because its instructions count for less.
 func Patience(d time.Duration) time.Duration {
-	const slowdown = 6 // vmtest's checkedFactor
 	if _, err := os.Stat("/proc/lockdep"); err == nil && !Virtual() {
-		d *= slowdown
+		d *= wire.CheckedFactor
 	}
 	return d
 }
@@ -46,7 +47,7 @@ func Long(t testing.TB) time.Duration {
 	if !Virtual() {
 		return 200 * time.Millisecond
 	}
-	d, err := time.ParseDuration(os.Getenv("VMTEST_LONG")) // wire.LongEnv
+	d, err := time.ParseDuration(os.Getenv(wire.LongEnv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,5 +57,5 @@ func Long(t testing.TB) time.Duration {
 // Lateness records how late a waiter noticed its deadline. report.json has the
 // greatest value of each test.
 func Lateness(t testing.TB, d time.Duration) {
-	t.Attr("lateness_s", strconv.FormatFloat(d.Seconds(), 'f', 9, 64)) // wire.LatenessAttr
+	t.Attr(wire.LatenessAttr, strconv.FormatFloat(d.Seconds(), 'f', 9, 64))
 }

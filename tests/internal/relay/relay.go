@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"timens-vmtest/internal/wire"
 )
 
 // file is the name of the file that a test leaves.
@@ -18,7 +20,7 @@ const file = "left.json"
 // Need skips a test if there is no guest before or after its own.
 func Need(t testing.TB) {
 	t.Helper()
-	if os.Getenv("VMTEST_LEAVE") == "" { // wire.LeaveEnv, which uinit sets for every test
+	if os.Getenv(wire.LeaveEnv) == "" { // uinit sets it for every test
 		t.Skip("needs two machines, one after the other; `make vmtest` has them")
 	}
 }
@@ -30,7 +32,7 @@ func Leave(t testing.TB, v any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := os.Getenv("VMTEST_LEAVE") // wire.LeaveEnv
+	dir := os.Getenv(wire.LeaveEnv)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func Leave(t testing.TB, v any) {
 // Find returns what the earlier test has left.
 func Find[T any](t testing.TB) T {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(os.Getenv("VMTEST_LEFT"), file)) // wire.LeftEnv
+	text, err := os.ReadFile(filepath.Join(os.Getenv(wire.LeftEnv), file))
 	if err != nil {
 		t.Fatalf("nothing was left for this test: %v", err)
 	}

@@ -4,12 +4,14 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"timens-vmtest/internal/wire"
 )
 
 func TestLeaveAndFind(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "left")
-	t.Setenv("VMTEST_LEAVE", dir)
-	t.Setenv("VMTEST_LEFT", dir)
+	t.Setenv(wire.LeaveEnv, dir)
+	t.Setenv(wire.LeftEnv, dir)
 	Need(t)
 	want := map[string]int64{"a": 1<<63 - 1, "b": -1}
 	Leave(t, map[string]int64{})

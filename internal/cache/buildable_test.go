@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package cache
+
+import "testing"
+
+func TestBuildable(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/home/jürgen/.cache":  true,
+		"/a/b,c=d~e@f+g-h_i.j": true,
+		"/home/a\u0308/x":      true, // ä as macOS writes it
+		"/Meine Dateien":       false,
+		"/a:b":                 false,
+		"/a\tb":                false,
+		"/a#b":                 false,
+		"/a$b":                 false,
+		"/a%b":                 false,
+		"/a'b":                 false,
+		`/a\b`:                 false,
+		"/a*b":                 false,
+	} {
+		if err := Buildable(path); (err == nil) != want {
+			t.Errorf("%q: %v, want it to be usable: %v", path, err, want)
+		}
+	}
+}
