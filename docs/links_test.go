@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package docs checks the pages of this project: that links lead somewhere, that
 // every page can be found, and that what the pages tell a reader to type exists.
 package docs

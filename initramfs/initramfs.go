@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package initramfs builds the guest's initramfs: u-root's init, our uinit, the
 // test binaries, and the plan. Equal sources give equal archives, byte for
 // byte.

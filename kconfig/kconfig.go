@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package kconfig reads kernel configuration fragments, merges them, and checks
 // that a .config has the values that they request. The kernel's own
 // merge_config.sh prints the options it lost and exits with 0; here a lost

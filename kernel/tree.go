@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package kernel makes a Tree, which is a base with a series applied, and from a Tree
 // and a configuration an Image: a vmlinux that is provably made of exactly these. It
 // builds out of tree and keeps images in a cache addressed by all that went into them.

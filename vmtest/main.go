@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Vmtest applies a series of patches to a kernel, builds it, boots it in QEMU,
 // runs Go selftests in it, and judges.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package uinit is the part of vmtest that runs in the guest. u-root's init
 // starts it as /bin/uinit. It runs the plan, each test in a process of its own,
 // and writes records to the second UART. It reports facts and never says

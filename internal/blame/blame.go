@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package blame says whose fault an error is. It is the one place that sorts
 // errors by that, and knows the exit codes that follow.
 package blame

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package cache keeps what was made before in a folder that checkouts share, by
 // digests of all that it was made from. What is damaged is as good as absent.
 package cache

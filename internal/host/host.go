@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package host holds what every stage stands on: the cache, the sandbox and the
 // reporter of progress.
 package host

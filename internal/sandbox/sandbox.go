@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package sandbox runs commands, and those that a series has a say in apart from all
 // else: without network, with nothing to write to but the folders that they are to
 // write to.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package wire is the contract between the host and the guest: the plan that
 // the host puts into the initramfs, and the records that the guest writes to
 // its second UART, and the files of evidence. It decides nothing.

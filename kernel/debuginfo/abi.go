@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package debuginfo reads what a compiler knew of a kernel: how structures lie in
 // memory, and the source lines behind addresses.
 package debuginfo

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package kerneltest makes small trees for tests.
 package kerneltest
 

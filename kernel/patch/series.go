@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package patch reads, edits and exports series of patches: a folder, a mailbox or a
 // range of commits.
 package patch

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package selftests builds the kernel's own selftests, which are in C, from a tree.
 package selftests
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package source fetches the kernel source that a series is applied to: a Debian
 // package, a tarball, a git tree or a plain one.
 package source

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package canary has guests that misbehave, each in one known way.
 // behaviours.txt lists what the harness must report of each. "make canary"
 // boots all of them and compares. To run a single one: "vmtest run -tests

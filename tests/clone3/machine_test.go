@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The second test in this file needs a series with offsets.
 
 package clone3

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package clone3 tests clone3(CLONE_NEWTIME), with and without offsets for the
 // new time namespace.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The tests in this file need a series with offsets.
 
 package clone3

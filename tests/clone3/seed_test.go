@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package clone3
 
 // randomSeed determines the calls of TestRandomCalls. With 0 each run takes a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The tests in this file need a kernel that makes allocations fail on demand,
 // such as one built with -config debug. The tests of offsets need a series,
 // too.

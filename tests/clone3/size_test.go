@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // The tests in this file pass on kernels with and without a series.
 
 package clone3

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package inlinens tests what only the design inline-ns has: numbers in struct
 // clone_args itself, of which 0 cannot mean an offset of 0. It is planned for
 // the series inline-ns only, and has to fail on a kernel without a series.

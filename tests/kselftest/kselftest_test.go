@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package kselftest runs the kernel's own selftests of clone3() and of time
 // namespaces. The harness builds them from the tree of the kernel under test.
 // Each program is a test, and its rows are subtests. A skipped row fails,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package layout tells the host how the tests lay out the arguments of
 // clone3(), so that it can compare them with the kernel's debug information. A
 // test that writes a member to another place than the kernel reads proves

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Mutants shows that the tests notice what they should: it makes small wrong
 // edits to kernels, one at a time, builds and boots each, and reports which
 // tests caught it. It exits with 1 if one survives. Run it by "make mutants".

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package namespaces tests what only the design namespaces has: a pointer to an
 // extensible structure. It is planned for the series namespaces only, and has
 // to fail on a kernel without a series. Package clone3 tests what all designs

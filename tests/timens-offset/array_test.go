@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package timensoffset tests what only the design timens-offset has: an array
 // of clocks and their offsets. It is planned for the series timens-offset only,
 // and has to fail on a kernel without a series. Package clone3 tests what all

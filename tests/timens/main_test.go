@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package timens tests time namespaces as they are without any patch: made by
 // unshare(), set by /proc/PID/timens_offsets, and entered by fork(), execve()
 // or setns(). All of its tests pass on an unpatched kernel, except TestGap....

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package timens
 
 // docs/writing-a-test.md explains the tests in this file, as examples of how to

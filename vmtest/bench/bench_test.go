@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package bench measures what vmtest costs beside the floor: the same work
 // done by hand. Each benchmark runs both in turns and prints the median of the
 // ratios, so a busy machine slows both. Run it by "make bench".

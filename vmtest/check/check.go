@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package check asks of a series what a maintainer asks: of every patch, whether it
 // keeps to the form, applies, builds without warnings and boots; of the series as a
 // whole, which tests prove it and which of its lines they run.

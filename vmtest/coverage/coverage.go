@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package coverage maps what the kernel counted during each test to the lines
 // that a series changes. It decides nothing.
 package coverage

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package report prints judged runs: as text for a person, and as KTAP, JSON
 // and JUnit for programs. It is the only place that prints verdicts and it
 // decides nothing.

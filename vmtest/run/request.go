@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package run turns a Request into a folder of evidence and, by the judge, into a
 // Result: it applies, builds, boots and judges.
 package run

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package verdict decides. Judge is the only place in the project that turns
 // evidence into a verdict; it is a pure function of the run folder's contents.
 package verdict

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package vm boots a kernel and an initramfs in QEMU and leaves the evidence in
 // a folder. It does not judge.
 package vm

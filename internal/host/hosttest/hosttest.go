@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package hosttest makes hosts and folders for tests.
 package hosttest
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package redteam boots every guest of tests/canary and compares vmtest's report
 // with the list. Run it by "make canary". Without -boot it only checks that the
 // list, the guests, the recorded runs and docs/misbehaving-guests.md agree.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package abi describes how 32-bit programs make system calls in another way
 // than 64-bit ones. They have two sets of the system calls that take or return
 // a time: an old one with seconds of 32 bits and a newer one with seconds of 64

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package capability reads capabilities of the calling thread, and drops them
 // there or in a program.
 package capability

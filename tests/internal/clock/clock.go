@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package clock reads the kernel's clocks in the two ways that a program can:
 // by the system call and by the vDSO. Both implement time namespaces
 // separately, so the test of a clock has to read both. A 32-bit program has two

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package clock
 
 // VDSOs and Syscalls are the ways that this program has.

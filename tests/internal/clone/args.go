@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package clone calls clone3() for Go programs that need the bare system call.
 //
 // A Go process always has several threads. A child made by clone3() without

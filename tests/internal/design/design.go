@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package design knows the three ways in which clone3() may take the offsets of
 // a new time namespace. A test states the offsets that it wants, and the
 // encoder of the kernel's design stores them in struct clone_args.

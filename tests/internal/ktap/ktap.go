@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package ktap reads the KTAP output of the kernel's selftests.
 package ktap
 

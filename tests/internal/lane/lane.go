@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package lane tells a test whether its time is real or virtual.
 package lane
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package osthread runs code on a thread of its own. Namespaces, capabilities
 // and signal masks belong to a thread, and the Go scheduler moves goroutines
 // between threads. Code that changes one of these must not give its thread

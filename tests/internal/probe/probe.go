@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package probe runs Go code of a test inside a namespace. A child there
 // executes the test's own binary, which calls one named function instead of
 // running tests.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package profile lets a child report all from which it can know its time
 // namespace: all clocks, what the kernel reports of the time since boot, the
 // offsets file, and the namespace's links. Each time becomes a shift against

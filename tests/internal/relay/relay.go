@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package relay passes data from a test to a test in a later guest.
 //
 // The later test has a directive "//vmtest:after TestX" in its comment. TestX,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package timens makes time namespaces without any patch: with unshare(), a
 // write to /proc/PID/timens_offsets, and fork().
 package timens

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package uring is the part of io_uring that is needed to wait for a deadline.
 package uring
 

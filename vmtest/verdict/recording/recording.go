@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 // Package recording keeps the evidence of a run in one text file, byte for
 // byte, so that the judge can be held to what it said of it.
 package recording
