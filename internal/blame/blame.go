@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 )
 
 // Party is who is to blame for an error. The zero value is the host: what nobody
@@ -35,8 +36,17 @@ func (p Party) ExitCode() int {
 	return 4
 }
 
-// Of returns who is to blame for err. A mistake of the user's goes before all else.
+// hosts are what a machine says when it has no room, no memory or a broken disk.
+var hosts = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EROFS, syscall.ESTALE}
+
+// Of returns who is to blame for err. What the machine could not do stays its own
+// fault, whatever was to be done. Then a mistake of the user's goes before all else.
 func Of(err error) Party {
+	for _, fault := range hosts {
+		if errors.Is(err, fault) {
+			return Host
+		}
+	}
 	if _, ok := errors.AsType[*UsageError](err); ok {
 		return User
 	}
