@@ -2,7 +2,10 @@
 
 package cache
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestBuildable(t *testing.T) {
 	for path, want := range map[string]bool{
@@ -21,6 +24,15 @@ func TestBuildable(t *testing.T) {
 	} {
 		if err := Buildable(path); (err == nil) != want {
 			t.Errorf("%q: %v, want it to be usable: %v", path, err, want)
+		}
+	}
+}
+
+// What cannot be seen in a path is called by its name.
+func TestBuildableSaysWhich(t *testing.T) {
+	for path, want := range map[string]string{"/my job": "no space in", "/a:b": "no colon in", "/a\nb": "no newline in", "/a\tb": "no tab in", "/a#b": "no '#' in"} {
+		if err := Buildable(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q in it", path, err, want)
 		}
 	}
 }
