@@ -37,14 +37,19 @@ type Config struct {
 	Options []Option
 }
 
-// SyntaxError is a fragment line that is neither an option nor a comment.
+// SyntaxError is a fragment line that is neither an option nor a comment, or that
+// may be meant for one and reads as the other.
 type SyntaxError struct {
 	File string
 	Line int
 	Text string
+	Hint string // what to write; may be empty
 }
 
 func (e *SyntaxError) Error() string {
+	if e.Hint != "" {
+		return fmt.Sprintf("%s:%d: %q: %s", e.File, e.Line, e.Text, e.Hint)
+	}
 	return fmt.Sprintf("%s:%d: %q is neither CONFIG_NAME=value, \"# CONFIG_NAME is not set\" nor a comment", e.File, e.Line, e.Text)
 }
 
@@ -74,6 +79,13 @@ var ErrEmpty = errors.New("no option is requested")
 var (
 	setRE   = regexp.MustCompile(`^(CONFIG_[A-Za-z0-9_]+)=(.+)$`)
 	unsetRE = regexp.MustCompile(`^# (CONFIG_[A-Za-z0-9_]+) is not set$`)
+
+	// valueRE is what Kconfig takes for a value: with anything behind it, such as a
+	// comment, it drops the option with a warning.
+	valueRE = regexp.MustCompile(`^([ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(\\.|[^"\\])*")$`)
+
+	// almostUnset is a comment to Kconfig, and was hardly meant for one.
+	almostUnset = regexp.MustCompile(`(?i)^\s*#+\s*(CONFIG_[A-Za-z0-9_]+)\s+is\s+not\s+set\W*$`)
 )
 
 // Load reads fragments and merges them. If two files request the same name, the
@@ -107,12 +119,17 @@ func Parse(file string, text []byte) (Config, error) {
 		o := Option{File: file, Line: i + 1}
 		if m := setRE.FindStringSubmatch(line); m != nil {
 			o.Name, o.Value = m[1], m[2]
+			if !valueRE.MatchString(o.Value) {
+				return Config{}, &SyntaxError{file, i + 1, line, "a value is y, m, n, a number or a text in double quotes; put a comment on a line of its own"}
+			}
 		} else if m := unsetRE.FindStringSubmatch(line); m != nil {
 			o.Name, o.Value = m[1], "n"
-		} else if line == "" || strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "# CONFIG_") {
+		} else if m := almostUnset.FindStringSubmatch(line); m != nil {
+			return Config{}, &SyntaxError{file, i + 1, line, fmt.Sprintf("to turn the option off, write \"# %s is not set\"", m[1])}
+		} else if text := strings.TrimLeft(line, " \t"); text == "" || text[0] == '#' {
 			continue
 		} else {
-			return Config{}, &SyntaxError{file, i + 1, line}
+			return Config{}, &SyntaxError{File: file, Line: i + 1, Text: line}
 		}
 		if first, ok := seen[o.Name]; ok {
 			return Config{}, fmt.Errorf("%s:%d: %s is requested on line %d already", file, i+1, o.Name, first)

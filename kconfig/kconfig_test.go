@@ -30,7 +30,12 @@ func TestParseRefuses(t *testing.T) {
 		"CONFIG_A=",
 		"A=y",
 		"# CONFIG_A is not  set",
-		"# CONFIG_A=y",
+		"#CONFIG_A is not set",
+		"# config_a is Not Set.",
+		"  # CONFIG_A is not set",
+		"CONFIG_A=y # why",
+		"CONFIG_A=yes",
+		"CONFIG_A=\"a\"b\"",
 		" CONFIG_A=y",
 		"CONFIG_A=y\nCONFIG_A=y",
 		"CONFIG_A=y\n# CONFIG_A is not set",
@@ -43,6 +48,31 @@ func TestParseRefuses(t *testing.T) {
 	var syntax *SyntaxError
 	if !errors.As(err, &syntax) || syntax.Line != 2 {
 		t.Errorf("got %v, want a SyntaxError of line 2", err)
+	}
+}
+
+// An option that was commented out, and a word on one, are comments as they are to
+// the kernel's own scripts.
+func TestParseComments(t *testing.T) {
+	text := "# CONFIG_A=y\n# CONFIG_B is for later\n#CONFIG_C=m\n  # indented\n\t\n# CONFIG_D was not set before\nCONFIG_X=0x1f\n"
+	c, err := Parse("f", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(c.Bytes()), "CONFIG_X=0x1f\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A refused line says what to write.
+func TestParseSaysWhatToWrite(t *testing.T) {
+	for text, want := range map[string]string{
+		"#CONFIG_A is not set": `write "# CONFIG_A is not set"`,
+		"CONFIG_A=y # why":     "put a comment on a line of its own",
+	} {
+		if _, err := Parse("f", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "f:1: ") {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
 	}
 }
 
