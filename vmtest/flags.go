@@ -19,19 +19,32 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// listFlag may be repeated, and each value may hold several by commas.
+// listFlag may be repeated, and each value may hold several by commas. A path that
+// exists is taken as it is, with its commas.
 type listFlag []string
 
 func (l *listFlag) String() string { return strings.Join(*l, ",") }
 
 func (l *listFlag) Set(value string) error {
-	for part := range strings.SplitSeq(value, ",") {
-		if part == "" {
-			return fmt.Errorf("an empty name in %q", value)
+	parts := strings.Split(value, ",")
+	for len(parts) > 0 {
+		n := len(parts)
+		for n > 1 && !exists(strings.Join(parts[:n], ",")) {
+			n--
 		}
-		*l = append(*l, part)
+		name := strings.Join(parts[:n], ",")
+		if name == "" {
+			return fmt.Errorf("an empty name in %q; a path with a comma in it is taken as it is when it exists", value)
+		}
+		*l = append(*l, name)
+		parts = parts[n:]
 	}
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // pathFlag may be repeated; a path may hold commas.
@@ -87,7 +100,7 @@ type flags struct {
 }
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
-	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
+	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply, or - for a mailbox on standard input; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` to apply on top of the series; may be repeated")
 	f.registerTree(set)
 	f.registerSource(set)

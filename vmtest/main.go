@@ -68,6 +68,7 @@ type app struct {
 	checkout run.Checkout // of this project
 	host     host.Host
 	progress *progress
+	piped    string // folder of the mailbox that came by standard input; "" if none did
 }
 
 func main() {
@@ -190,6 +191,7 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 	if v.args == "" && set.NArg() > 0 {
 		return 0, blame.Usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
 	}
+	defer func() { os.RemoveAll(a.piped) }() // it is of no use, and names nothing of the user's
 	if v.needsProject() {
 		if err := a.stand(ctx); err != nil {
 			return 0, err
@@ -211,6 +213,9 @@ func (a *app) stand(ctx context.Context) error {
 		return err
 	}
 	a.host = host.Host{Cache: kept, Report: a.progress, Results: a.results}
+	if err := a.readPiped(ctx, os.Stdin); err != nil {
+		return err
+	}
 	return a.confine(ctx)
 }
 

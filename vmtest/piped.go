@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"timens-vmtest/internal/blame"
+)
+
+// readPiped makes a file of the mailbox that "-series -" stands for.
+func (a *app) readPiped(ctx context.Context, in io.Reader) (err error) {
+	at := slices.Index(a.series, "-")
+	if at < 0 {
+		return nil
+	}
+	if a.piped, err = os.MkdirTemp("", "vmtest-stdin-"); err != nil {
+		return err
+	}
+	path := filepath.Join(a.piped, "stdin.mbox")
+	read := make(chan error, 1)
+	go func() { // a read of a terminal or an idle pipe cannot be ended
+		text, err := io.ReadAll(in)
+		if err == nil && len(text) == 0 {
+			err = blame.Usagef("-series -: there is nothing on standard input; type \"b4 am -o- MESSAGE-ID | vmtest run -series -\"")
+		}
+		read <- errors.Join(err, os.WriteFile(path, text, 0o644))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-read:
+		a.series[at] = path
+		if err != nil {
+			err = fmt.Errorf("read the series: %w", err)
+		}
+		return err
+	}
+}
