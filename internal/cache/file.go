@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 func CopyFile(from, to string) error {
@@ -79,4 +81,59 @@ func WriteFile(path string, text []byte) error {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
+}
+
+// OpenRegular opens a regular file for reading, and nothing else: a pipe that nobody
+// writes to would hold the caller for ever, and what a device does is its own.
+func OpenRegular(path string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, notRegular(path, info)
+	}
+	// It may have become a pipe since: then this does not wait.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = notRegular(path, info)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
+}
+
+// ReadRegular is os.ReadFile of a regular file, and an error for anything else.
+func ReadRegular(path string) ([]byte, error) {
+	f, _, err := OpenRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+func notRegular(path string, info fs.FileInfo) error {
+	return &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is %s, not a regular file", Kind(info.Mode()))}
+}
+
+// Kind says what is at a path that has this mode, such as "a named pipe".
+func Kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsRegular():
+		return "a regular file"
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }

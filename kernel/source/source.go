@@ -24,7 +24,7 @@ import (
 // checkOut writes the tree of a commit to the folder to, which does not exist.
 func checkOut(ctx context.Context, dir, commit, to string) error {
 	for _, args := range [][]string{{"read-tree", commit}, {"checkout-index", "--all", "--prefix=" + to + "/"}} {
-		cmd := sandbox.Git(ctx, dir, args...)
+		cmd := sandbox.Git(ctx, dir, append([]string{"-c", "core.sparseCheckout=false", "-c", "core.autocrlf=false"}, args...)...)
 		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+to+".index")
 		if _, err := sandbox.Run(cmd); err != nil {
 			return err
@@ -84,12 +84,18 @@ func openTree(ctx context.Context, dir string, r host.Reporter) (Base, error) {
 		dir = real
 	}
 	version, err := treeVersion(dir)
+	if errors.Is(err, fs.ErrNotExist) && isGitTree(dir) {
+		return Base{}, blame.Usagef("-tree %s has no Makefile checked out; type \"git -C %s checkout\", or test its commits with -range", dir, dir)
+	}
 	if err != nil {
 		return Base{}, blame.Usagef("-tree %s is no kernel source tree: %w", dir, err)
 	}
 	base := Base{Dir: dir, Version: version, Origin: "a folder"}
-	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+	if !isGitTree(dir) {
 		return base, nil
+	}
+	if _, err := sandbox.GitLine(ctx, dir, "rev-parse", "--git-dir"); err != nil {
+		return Base{}, blame.Usagef("-tree %s: git cannot use its .git; if the repository of a worktree was moved, type \"git worktree repair\" there, else remove .git:\n%w", dir, err)
 	}
 	commit, err := sandbox.GitLine(ctx, dir, "rev-parse", "--verify", "--quiet", "--short=12", "HEAD")
 	if err != nil {
@@ -97,8 +103,11 @@ func openTree(ctx context.Context, dir string, r host.Reporter) (Base, error) {
 	}
 	base.Origin = "commit " + commit
 	changed, err := sandbox.Run(sandbox.Git(ctx, dir, "--no-optional-locks", "status", "--porcelain"))
-	if n := bytes.Count(changed, []byte("\n")); n > 0 {
+	if n := bytes.Count(changed, []byte("\n")); err == nil && n > 0 {
 		first, _, _ := bytes.Cut(changed[3:], []byte("\n"))
+		if at := bytes.Index(append([]byte("\n"), changed...), []byte("\nUU ")); at >= 0 {
+			r.Step("%s: a merge, a rebase or a cherry-pick is not finished; its conflicts are tested as they stand", dir)
+		}
 		base.Origin += fmt.Sprintf(" with changes that are not committed (files: %d, the first is %s)", n, first)
 		r.Step("%s is tested as it stands: %s", dir, base.Origin)
 	}
@@ -125,7 +134,7 @@ var versionRE = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSI
 
 // treeVersion reads the version from the top of a kernel's Makefile.
 func treeVersion(dir string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "Makefile"))
+	text, err := cache.ReadRegular(filepath.Join(dir, "Makefile"))
 	if err != nil {
 		return "", err
 	}
@@ -168,6 +177,9 @@ func unpacked(ctx context.Context, h host.Host, digest, origin string, fetch fun
 		tree, err := findTree(tmp)
 		if err != nil {
 			return Base{}, err
+		}
+		if _, err := treeVersion(tree); err != nil {
+			return Base{}, blame.Usagef("%s is no kernel source tree: %w", origin, err)
 		}
 		if err := seal(ctx, tree, dir); err != nil {
 			return Base{}, err

@@ -17,7 +17,7 @@ import (
 // A git tree is taken as it stands: with what is changed and what is new, and
 // without what git ignores.
 func TestSurveyOfGitTree(t *testing.T) {
-	dir := hosttest.Folder(t, map[string]string{".gitignore": "*.o\n", "tracked": "x", "new": "x", "ignored.o": "x"})
+	dir := hosttest.Folder(t, map[string]string{"Makefile": "", ".gitignore": "*.o\n", "tracked": "x", "new": "x", "ignored.o": "x"})
 	for _, args := range [][]string{{"init", "-q"}, {"add", "tracked", ".gitignore"}} {
 		if _, err := sandbox.Run(sandbox.Command(t.Context(), dir, nil, "git", args...)); err != nil {
 			t.Fatal(err)
@@ -28,7 +28,7 @@ func TestSurveyOfGitTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := strings.Join(slices.Sorted(maps.Keys(files)), " ")
-	if want := ".gitignore new tracked"; got != want {
+	if want := ".gitignore Makefile new tracked"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+)
+
+// Checkout is what a folder of kernel sources holds: all that is tested of it, and
+// what is left out.
+type Checkout struct {
+	Dir    string
+	Files  []File   // sorted by path; regular files and symbolic links
+	Sparse []string // what git leaves out of a sparse checkout
+	Aside  []string // what is left out and why, such as "monitor.sock (a socket)"
+}
+
+// File is one file of a checkout.
+type File struct {
+	Path    string
+	Tracked bool        // by git
+	Info    fs.FileInfo // nil if git tracks the file and it is gone
+}
+
+// hugeFile is the size above which a file that git does not track is left out: the
+// largest source of a kernel has a third of that, and core dumps and disk images
+// have more.
+const hugeFile = 64 << 20
+
+// Look lists a checkout. Of a git tree it takes the files that git tracks or would
+// track, as they stand. Of any other folder it takes all but what make leaves there.
+// It opens none of them.
+func Look(ctx context.Context, dir string) (Checkout, error) {
+	c := Checkout{Dir: dir}
+	list := c.listPlain
+	if isGitTree(dir) {
+		list = c.listTracked
+	}
+	found, err := list(ctx)
+	if err != nil {
+		return Checkout{}, err
+	}
+	var unreadable []string
+	for _, path := range slices.Sorted(maps.Keys(found)) {
+		switch err := c.add(path, found[path]); {
+		case errors.Is(err, fs.ErrPermission):
+			unreadable = append(unreadable, path)
+		case err != nil:
+			return Checkout{}, err
+		}
+	}
+	if unreadable != nil {
+		return Checkout{}, denied(dir, unreadable)
+	}
+	return c, nil
+}
+
+func denied(dir string, paths []string) error {
+	more := ""
+	if len(paths) > 1 {
+		more = fmt.Sprintf(" (and %d more)", len(paths)-1)
+	}
+	return blame.Usagef("-tree %s: %s cannot be read%s; type \"chmod -R u+rX %s\" as its owner, or remove it", dir, paths[0], more, dir)
+}
+
+// isGitTree says that a folder is the top of a git tree: a clone, or a worktree,
+// where .git is a file.
+func isGitTree(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, ".git"))
+	return err == nil
+}
+
+// Tags of "git ls-files -t".
+const (
+	tagUntracked = '?'
+	tagSparse    = 'S'
+)
+
+// add sorts one path into what is tested and what is left out.
+func (c *Checkout) add(path string, tag byte) error {
+	if strings.HasSuffix(path, "/") {
+		c.Aside = append(c.Aside, path+" (a git repository of its own)")
+		return nil
+	}
+	full := filepath.Join(c.Dir, path)
+	info, err := os.Lstat(full)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		switch tag {
+		case tagUntracked: // it went away while git listed it
+		case tagSparse:
+			c.Sparse = append(c.Sparse, path)
+		default:
+			c.Files = append(c.Files, File{Path: path, Tracked: true})
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	tracked := tag != tagUntracked
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		c.Aside = append(c.Aside, path+" (a submodule)")
+	case !mode.IsRegular() && mode.Type() != fs.ModeSymlink:
+		c.Aside = append(c.Aside, fmt.Sprintf("%s (%s)", path, cache.Kind(mode)))
+	case !tracked && info.Size() > hugeFile:
+		c.Aside = append(c.Aside, fmt.Sprintf("%s (%d MB, and git does not track it)", path, info.Size()>>20))
+	case mode.IsRegular() && unix.Access(full, unix.R_OK) != nil:
+		return &fs.PathError{Op: "read", Path: full, Err: fs.ErrPermission}
+	default:
+		c.Files = append(c.Files, File{path, tracked, info})
+	}
+	return nil
+}
+
+// listTracked asks git for the files that it tracks or would track. What the user's
+// own configuration has git ignore is ignored.
+func (c *Checkout) listTracked(ctx context.Context) (map[string]byte, error) {
+	found, warned, err := listFiles(ctx, c.Dir, []string{"-c", "safe.directory=" + c.Dir, "-c", "core.fsmonitor=false"}, "-c", "-o", "--exclude-standard")
+	for line := range strings.Lines(warned) { // of folders that cannot be read; tracked files in them are missed below
+		c.Aside = append(c.Aside, strings.TrimSpace(line))
+	}
+	return found, err
+}
+
+// listPlain asks git for the files of a folder without a repository. What the
+// folder's own .gitignore files name was made by make, and an editor's settings lie in
+// folders with a dot.
+func (c *Checkout) listPlain(ctx context.Context) (map[string]byte, error) {
+	tmp, err := os.MkdirTemp("", "vmtest-list-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	if _, err := sandbox.Run(sandbox.Git(ctx, tmp, "init", "-q", "--template=")); err != nil {
+		return nil, err
+	}
+	args := []string{"-o", "--exclude-per-directory=.gitignore"}
+	for _, pattern := range plainPatterns {
+		args = append(args, "--exclude="+pattern)
+	}
+	found, warned, err := listFiles(ctx, c.Dir, []string{"--git-dir=" + filepath.Join(tmp, ".git"), "--work-tree=" + c.Dir}, args...)
+	if err == nil && warned != "" {
+		return nil, blame.Usagef("-tree %s: not all of it can be read; type \"chmod -R u+rX %s\" as its owner, or remove what is meant:\n%s", c.Dir, c.Dir, warned)
+	}
+	return found, errors.Join(err, c.findSpecial(found))
+}
+
+// plainPatterns go before those of the .gitignore files. A Debian source package
+// ignores everything at its top, so that what a kernel has there is named.
+var plainPatterns = []string{
+	"!/*/", "!/Kbuild", "!/Kconfig", "!/Makefile", "!/localversion*",
+	"/.*/", // .cache, .vscode, .idea, .ccache: editors' and compilers' own
+	// What "make mrproper" deletes, for a folder that came without .gitignore files.
+	"/.config", "/.config.old", "/include/config/", "/include/generated/", "/arch/*/include/generated/",
+	"/vmlinux", "/vmlinux.*", "/System.map", "/Module.symvers", "modules.order", ".tmp_*",
+	".*.cmd", ".*.d", "*.o", "*.a", "*.ko", "*.mod", "*.mod.c",
+}
+
+// findSpecial notes what git does not list at all: pipes, sockets and devices.
+func (c *Checkout) findSpecial(found map[string]byte) error {
+	return filepath.WalkDir(c.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil { // of what git has not listed either, or has said that it cannot read
+			return nil
+		}
+		if d.IsDir() || d.Type().IsRegular() || d.Type() == fs.ModeSymlink {
+			return nil
+		}
+		rel, err := filepath.Rel(c.Dir, path)
+		found[rel] = tagUntracked
+		return err
+	})
+}
+
+// listFiles runs "git ls-files -t" and returns the tag of each path, and git's warnings.
+func listFiles(ctx context.Context, dir string, options []string, args ...string) (map[string]byte, string, error) {
+	cmd := sandbox.Command(ctx, dir, nil, "git", slices.Concat(options, []string{"ls-files", "-z", "-t"}, args)...)
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Run(); err != nil {
+		if full := sandbox.DiskFull(stderr.Bytes(), "git ls-files", dir); full != nil || ctx.Err() != nil {
+			return nil, "", errors.Join(full, ctx.Err())
+		}
+		return nil, "", fmt.Errorf("git ls-files in %s: %w\n%s", dir, err, sandbox.Tail(stderr.Bytes(), 20))
+	}
+	found := make(map[string]byte)
+	for entry := range strings.SplitSeq(strings.TrimRight(out.String(), "\x00"), "\x00") {
+		if len(entry) > 2 {
+			found[entry[2:]] = entry[0]
+		}
+	}
+	return found, stderr.String(), nil
+}
+
+// Say reports what is left out.
+func (c Checkout) Say(r host.Reporter) {
+	if len(c.Aside) == 0 {
+		return
+	}
+	shown, more := c.Aside, ""
+	if n := len(shown) - 5; n > 0 {
+		shown, more = shown[:5], fmt.Sprintf(" and %d more", n)
+	}
+	r.Step("left out of %s: %s%s", c.Dir, strings.Join(shown, ", "), more)
+}
