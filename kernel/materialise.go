@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -69,9 +70,16 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 				return "", err
 			}
 		}
-		if err := place(base, over, src, path, want[path], share); err != nil {
+		err := place(base, over, src, path, want[path], share)
+		if _, moved := errors.AsType[*source.ChangedError](err); moved {
+			// What is there is as it is noted: the next try goes on with it.
+			delete(have, path)
+			return "", errors.Join(err, cache.WriteJSON(memory, have))
+		}
+		if err != nil {
 			return "", err
 		}
+		have[path] = want[path]
 	}
 	if !changed {
 		return src, nil
@@ -98,24 +106,38 @@ func place(base source.Base, over overlay, src, path, want string, share bool) e
 		}
 		return os.WriteFile(to, f.text, mode)
 	}
-	from := filepath.Join(base.Dir, path)
-	info, err := os.Lstat(from)
-	if err != nil {
-		return err
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
-		target, err := os.Readlink(from)
+	if source.IsLink(want) {
+		target, err := base.Readlink(path, want)
 		if err != nil {
 			return err
 		}
 		return os.Symlink(target, to)
 	}
-	if share && os.Link(from, to) == nil {
+	if share && os.Link(filepath.Join(base.Dir, path), to) == nil {
 		return nil
 	}
-	text, err := os.ReadFile(from)
+	return copyOut(base, path, want, to)
+}
+
+// copyOut copies a file of the base, and is a source.ChangedError if that is not the
+// one with this stamp from the first byte to the last.
+func copyOut(base source.Base, path, stamp, to string) error {
+	from, same, err := base.Open(path, stamp)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, text, info.Mode().Perm()|0o200)
+	defer from.Close()
+	info, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm()|0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, from)
+	if err = errors.Join(err, out.Close(), same()); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }

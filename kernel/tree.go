@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -52,7 +53,7 @@ func Apply(ctx context.Context, h host.Host, base source.Base, s patch.Series) (
 	if t.over, err = apply(ctx, h.Sandbox, base, s.Patches); err != nil {
 		return Tree{}, err
 	}
-	t.Base, t.files, err = base.Identified(ctx)
+	t.Base, t.files, err = base.Identified(ctx, h.Report)
 	return t, err
 }
 
@@ -109,7 +110,7 @@ func copyIn(base, dir, path string) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(filepath.Join(base, path))
+	text, err := cache.ReadRegular(filepath.Join(base, path))
 	if err != nil {
 		return err
 	}
@@ -166,6 +167,9 @@ func applyOne(ctx context.Context, box sandbox.Box, base source.Base, dir string
 	if full := sandbox.DiskFull(out, "git apply", dir); full != nil {
 		return full
 	}
+	if by := sandbox.EndedBy(cmd.ProcessState); by != 0 {
+		return fmt.Errorf("apply %s: git was ended by a signal: %v; make some memory free and try again", p.Name, by)
+	}
 	where := ""
 	if hunks := p.FailedHunks(string(out)); hunks != nil {
 		where = ": " + hunks[0] // git has not looked further
@@ -213,6 +217,9 @@ func (t Tree) Has(path string) bool {
 	if f, touched := t.over[path]; touched {
 		return f != nil
 	}
+	if t.files != nil {
+		return t.files[path] != ""
+	}
 	_, err := os.Lstat(filepath.Join(t.Base.Dir, path))
 	return err == nil
 }
@@ -221,7 +228,8 @@ func (t Tree) Has(path string) bool {
 // it deletes are among them.
 func (t Tree) Touched() []string { return slices.Sorted(maps.Keys(t.over)) }
 
-// Read returns a file of the tree. One that the series deletes is an error that is
+// Read returns a file of the tree. A file of a checkout that changed since the tree
+// was made is a source.ChangedError. One that the series deletes is an error that is
 // fs.ErrNotExist, as is one that was never there.
 func (t Tree) Read(path string) ([]byte, error) {
 	if f, touched := t.over[path]; touched {
@@ -230,5 +238,18 @@ func (t Tree) Read(path string) ([]byte, error) {
 		}
 		return f.text, nil
 	}
-	return os.ReadFile(filepath.Join(t.Base.Dir, path))
+	stamp := t.files[path]
+	if t.files == nil || source.IsLink(stamp) {
+		return cache.ReadRegular(filepath.Join(t.Base.Dir, path))
+	}
+	if stamp == "" {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrNotExist}
+	}
+	f, same, err := t.Base.Open(path, stamp)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	return text, errors.Join(err, same())
 }

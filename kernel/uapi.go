@@ -3,6 +3,8 @@
 package kernel
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,9 +27,13 @@ func (t Tree) UapiIncludes(dir string) ([]string, error) {
 	for name, text := range uapiStubs {
 		files[filepath.Join("stub", name)] = []byte(text)
 	}
+	// The base may lie below a path with spaces, at which a makefile would part it.
+	if err := os.Symlink(t.Base.Dir, filepath.Join(dir, "base")); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
 	options := []string{"-isystem", filepath.Join(dir, "stub")}
 	for _, below := range UapiDirs {
-		options = append(options, "-isystem", filepath.Join(dir, "patched", below), "-isystem", filepath.Join(t.Base.Dir, below))
+		options = append(options, "-isystem", filepath.Join(dir, "patched", below), "-isystem", filepath.Join(dir, "base", below))
 		for path, f := range t.over {
 			if f != nil && strings.HasPrefix(path, below+"/") {
 				files[filepath.Join("patched", path)] = f.text

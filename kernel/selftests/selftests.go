@@ -161,7 +161,9 @@ func (b *selftestBuild) files(dir string, deep bool) ([]string, error) {
 			return fs.SkipDir
 		case d.Type().IsRegular():
 			rel, err := filepath.Rel(b.tree.Base.Dir, path)
-			all[rel] = true
+			if b.tree.Has(rel) { // a program that was built there is no source
+				all[rel] = true
+			}
 			return err
 		}
 		return nil

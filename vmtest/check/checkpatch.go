@@ -80,11 +80,11 @@ var complaintRE = regexp.MustCompile(`(?m)^\S+?:\d+: ((?:ERROR|WARNING|CHECK):([
 
 // checkpatch runs the base's own scripts/checkpatch.pl --strict.
 func checkpatch(ctx context.Context, h host.Host, base source.Base, p patch.Patch) ([]complaint, error) {
-	script, err := os.ReadFile(filepath.Join(base.Dir, "scripts", "checkpatch.pl"))
+	script, err := cache.ReadRegular(filepath.Join(base.Dir, "scripts", "checkpatch.pl"))
 	if err != nil {
 		return nil, err
 	}
-	if base, _, err = base.Identified(ctx); err != nil { // it looks at more than its script
+	if base, _, err = base.Identified(ctx, nil); err != nil { // it looks at more than its script
 		return nil, err
 	}
 	key := "checkpatch 3 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))

@@ -24,7 +24,7 @@ import (
 // that the series touches and not in the base's, Unplaced.
 func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]string, error) {
 	script := filepath.Join(t.Base.Dir, "scripts", "kernel-doc")
-	text, err := os.ReadFile(script)
+	text, err := cache.ReadRegular(script)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]string, error
 			texts map[string][]byte
 			read  func(string) ([]byte, error)
 		}{
-			{before, func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(t.Base.Dir, path)) }},
+			{before, func(path string) ([]byte, error) { return cache.ReadRegular(filepath.Join(t.Base.Dir, path)) }},
 			{after, t.Read},
 		} {
 			text, err := side.read(path)

@@ -30,7 +30,7 @@ func maintainers(ctx context.Context, h host.Host, base source.Base, s patch.Ser
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	list, err := os.ReadFile(filepath.Join(base.Dir, "MAINTAINERS"))
+	list, err := cache.ReadRegular(filepath.Join(base.Dir, "MAINTAINERS"))
 	if err != nil {
 		return nil, err
 	}
