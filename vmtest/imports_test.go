@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
 
 	"kconfig":           {},
-	"kernel/patch":      {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire"},
+	"kernel/patch":      {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kernel/source"},
 	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox"},
 	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/patch", "kernel/source"},
 	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kernel"},
@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 var testsMayImport = map[string][]string{
 	"initramfs":            {"internal/ci"},
 	"internal/sandbox":     {"internal/ci"},
-	"kernel/patch":         {"internal/host/hosttest", "kernel/source"},
+	"kernel/patch":         {"internal/host/hosttest"},
 	"kernel/source":        {"internal/host/hosttest"},
 	"kernel":               {"internal/host/hosttest"},
 	"kernel/debuginfo":     {"internal/host/hosttest", "kernel/kerneltest", "kernel/patch"},

@@ -77,7 +77,7 @@ func (a *app) request() (run.Request, error) {
 // loadSeries reads the series that the flags name: without any, the tree alone.
 func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
 	if a.commits != "" {
-		s, base, err := patch.LoadRange(ctx, a.source.Tree, a.commits)
+		s, base, err := patch.LoadRange(ctx, a.host.Report, a.source.Tree, a.commits)
 		a.source.Commit = base
 		if err == nil {
 			s.Foreign, err = a.origin("", s)

@@ -28,7 +28,16 @@ func Export(ctx context.Context, folder, dir string) ([]string, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	fresh, err := formatPatches(ctx, dir, base+"..HEAD", tmp)
+	commits, err := listCommits(ctx, dir, base, "HEAD")
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range commits {
+		if c.empty {
+			return nil, blame.Usagef("%s: commit %.12s (%s) changes no file and cannot be a patch; drop it by \"git rebase -i %.12s\"", dir, c.id, c.subject, base)
+		}
+	}
+	fresh, err := formatPatches(ctx, dir, base, "HEAD", commits, tmp)
 	if err != nil {
 		return nil, err
 	}
@@ -52,26 +61,43 @@ var plainDiff = []string{
 	"-c", "diff.suppressBlankEmpty=false",
 }
 
-// formatPatches makes patches of commits, in the folder to.
-func formatPatches(ctx context.Context, dir, commits, to string) ([]Patch, error) {
+// plainPatch are the options of "git diff" and its kin for the same purpose. A
+// configuration can drop the prefixes a/ and b/ in more than one way.
+var plainPatch = []string{"--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff", "--no-textconv", "--no-color"}
+
+// formatPatches makes patches, in the folder to, of the commits after base up to
+// head, which all lists. Those that change no file are skipped.
+func formatPatches(ctx context.Context, dir, base, head string, all []commit, to string) ([]Patch, error) {
 	out, err := sandbox.Run(sandbox.Git(ctx, dir, slices.Concat(plainDiff, []string{
-		"-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "i18n.logOutputEncoding=UTF-8",
+		"-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "format.signOff=false", "-c", "i18n.logOutputEncoding=UTF-8",
 		"format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-attach", "--no-thread", "--no-notes", "--no-cover-letter",
-		"--no-to", "--no-cc", "--no-from", "--no-ext-diff", "--no-textconv", "--no-color", "--suffix=.patch", "--subject-prefix=PATCH", "--start-number=1",
-		"-o", to, commits,
-	})...))
+		"--no-to", "--no-cc", "--no-from", "--suffix=.patch", "--subject-prefix=PATCH", "--start-number=1",
+		"--always", "--topo-order", "-o", to,
+	}, plainPatch, []string{base + ".." + head})...))
 	if err != nil {
 		return nil, err
 	}
-	var all []Patch
-	for path := range strings.Lines(string(out)) {
-		p, err := Load(strings.TrimSuffix(path, "\n"))
-		if err != nil {
-			return nil, fmt.Errorf("a commit in %s cannot be a patch: %w", dir, err)
-		}
-		all = append(all, p)
+	files := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(files) != len(all) {
+		return nil, fmt.Errorf("git format-patch in %s made %d patches of %d commits", dir, len(files), len(all))
 	}
-	return all, nil
+	var patches []Patch
+	for i, c := range all {
+		if c.empty {
+			continue
+		}
+		_, subject, _ := strings.Cut(filepath.Base(files[i]), "-")
+		path := filepath.Join(to, fmt.Sprintf("%04d-%s", len(patches)+1, subject))
+		if err := os.Rename(files[i], path); err != nil {
+			return nil, err
+		}
+		p, err := Load(path)
+		if err != nil {
+			return nil, fmt.Errorf("commit %.12s (%s) of %s cannot be a patch: %w", c.id, c.subject, dir, err)
+		}
+		patches = append(patches, p)
+	}
+	return patches, nil
 }
 
 // exportable refuses to lose work, in the tree or in the folder, and returns

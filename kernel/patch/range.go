@@ -9,60 +9,84 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
+	"unicode"
 
 	"timens-vmtest/internal/blame"
-	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 )
 
 // LoadRange makes a series of the commits BASE..HEAD of a git tree, and says
-// which commit its base is. If HEAD is what is checked out, changes that are not
-// committed are one more patch on top. Nothing is written to the tree.
-func LoadRange(ctx context.Context, dir, commits string) (s Series, base string, err error) {
+// which commit its base is. Commits that change no file are skipped. If HEAD is what
+// is checked out, changes that are not committed are one more patch on top. Nothing is
+// written to the tree. What is skipped or left out is reported to r.
+func LoadRange(ctx context.Context, r host.Reporter, dir, commits string) (s Series, base string, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return Series{}, "", err
 	}
-	base, head, err := linear(ctx, dir, commits)
-	if err != nil {
-		return Series{}, "", blame.Usagef("-range %s of %s: %w", commits, dir, err)
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
 	}
-	s = Series{Name: filepath.Base(dir)}
-	tmp, err := os.MkdirTemp("", "vmtest-range-")
+	refused := func(err error) error { return blame.Usagef("-range %s of %s: %w", commits, dir, err) }
+	base, head, err := ends(ctx, r, dir, commits)
 	if err != nil {
-		return Series{}, "", err
+		return Series{}, "", refused(err)
 	}
-	defer os.RemoveAll(tmp)
-	s.Patches, err = formatPatches(ctx, dir, base+".."+head, tmp)
-	if _, unfit := errors.AsType[*blame.BuildError](err); unfit { // such as a commit that changes nothing
-		err = blame.Usagef("-range %s: %w", commits, err)
-	}
-	if err != nil {
-		return Series{}, "", err
+	s = Series{Name: printable(filepath.Base(dir))}
+	if s.Patches, err = commitsOf(ctx, r, dir, base, head); err != nil {
+		return Series{}, "", refused(err)
 	}
 	if at, err := sandbox.GitLine(ctx, dir, "rev-parse", "HEAD"); err != nil || at != head {
 		return s, base, err
 	}
-	local, err := localChanges(ctx, dir)
-	if err != nil || len(local) == 0 {
-		return s, base, err
-	}
-	p, err := Parse(localName, local)
-	if err != nil {
-		return Series{}, "", err
-	}
-	p.Local, p.header = true, &gitdiff.PatchHeader{Title: "changes in " + dir + " that are not committed"}
-	s.Patches = append(s.Patches, p)
-	return s, base, nil
+	local, err := localPatch(ctx, r, dir)
+	s.Patches = append(s.Patches, local...)
+	return s, base, err
 }
 
-// localName is the file name of the patch for what is not committed.
-const localName = "not-committed.patch"
+// printable is a name without the characters that would break a line of a report.
+func printable(name string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return '_'
+		}
+		return c
+	}, name)
+}
 
-// linear finds the commits at both ends of a range in which each commit has the
-// one before it as its only parent.
-func linear(ctx context.Context, dir, commits string) (base, head string, err error) {
+// commitsOf makes patches of the commits after base up to head.
+func commitsOf(ctx context.Context, r host.Reporter, dir, base, head string) ([]Patch, error) {
+	all, err := listCommits(ctx, dir, base, head)
+	if err != nil {
+		return nil, err
+	}
+	kept := 0
+	for _, c := range all {
+		if !c.empty {
+			kept++
+			continue
+		}
+		what := "it changes no file"
+		if c.cover {
+			what = "it is the cover letter of b4, and changes no file"
+		}
+		r.Step("commit %.12s is skipped, as %s: %s", c.id, what, c.subject)
+	}
+	if kept == 0 {
+		return nil, errors.New("none of its commits changes a file; give a range with one that does")
+	}
+	tmp, err := os.MkdirTemp("", "vmtest-range-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	return formatPatches(ctx, dir, base, head, all, tmp)
+}
+
+// ends finds the commits at both ends of a range, in which each commit has the one
+// before it as its only parent. If the branch of BASE has gone on since HEAD left it,
+// the range begins where they part, as it does for "git format-patch".
+func ends(ctx context.Context, r host.Reporter, dir, commits string) (base, head string, err error) {
 	from, to, ok := strings.Cut(commits, "..")
 	if !ok || from == "" || strings.HasPrefix(to, ".") {
 		return "", "", errors.New("it is not of the form BASE..HEAD")
@@ -70,13 +94,13 @@ func linear(ctx context.Context, dir, commits string) (base, head string, err er
 	if to == "" {
 		to = "HEAD"
 	}
-	if _, err := sandbox.GitLine(ctx, dir, "rev-parse", "--git-dir"); err != nil {
-		return "", "", fmt.Errorf("there is no git tree: %w", err)
+	if err := wholeTree(ctx, r, dir); err != nil {
+		return "", "", err
 	}
 	for i, commit := range []*string{&base, &head} {
 		name := []string{from, to}[i]
 		if *commit, err = sandbox.GitLine(ctx, dir, "rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}"); err != nil {
-			return "", "", fmt.Errorf("%s is no commit there; a shallow clone may lack it", name)
+			return "", "", fmt.Errorf("%s is no commit there%s", name, lacking(ctx, dir, name))
 		}
 	}
 	if base == head {
@@ -84,54 +108,64 @@ func linear(ctx context.Context, dir, commits string) (base, head string, err er
 	}
 	fork, err := sandbox.GitLine(ctx, dir, "merge-base", base, head)
 	if err != nil {
-		return "", "", fmt.Errorf("%s and %s have no commit in common", from, to)
+		return "", "", fmt.Errorf("%s and %s have no commit in common%s", from, to, lacking(ctx, dir, ""))
 	}
 	if fork == head {
 		return "", "", fmt.Errorf("it is empty or backwards: %s does not come after %s", to, from)
 	}
+	if err := linear(ctx, dir, from, to, base, head); err != nil {
+		return "", "", err
+	}
 	if fork != base {
-		return "", "", fmt.Errorf("it is not linear: %s is not on the way to %s, which left it at %.12s; rebase, or begin there", from, to, fork)
+		r.Step("%s has gone on since %s left it: the range begins at %.12s, where they part", from, to, fork)
 	}
-	merges, err := sandbox.GitLine(ctx, dir, "rev-list", "--merges", base+".."+head)
-	if err == nil && merges != "" {
-		err = fmt.Errorf("it is not linear: %.12s is a merge, which no patch can be; make it linear by \"git rebase %s\"", merges, from)
-	}
-	return base, head, err
+	return fork, head, nil
 }
 
-// localChanges are the changes of a git tree against its HEAD, in files that
-// git tracks or would track. The index and the objects that this takes are
-// copies.
-func localChanges(ctx context.Context, dir string) ([]byte, error) {
-	tmp, err := os.MkdirTemp("", "vmtest-changes-")
+// wholeTree is an error unless dir is the top of a git tree.
+func wholeTree(ctx context.Context, r host.Reporter, dir string) error {
+	if _, err := sandbox.GitLine(ctx, dir, "rev-parse", "--git-dir"); err != nil {
+		return fmt.Errorf("there is no git tree: %w", err)
+	}
+	if below, err := sandbox.GitLine(ctx, dir, "rev-parse", "--show-prefix"); err != nil || below != "" {
+		return errors.Join(fmt.Errorf("it is the folder %s of a git tree, and not its top; give the top by -tree", below), err)
+	}
+	replaced, err := sandbox.GitLine(ctx, dir, "for-each-ref", "--count=1", "refs/replace/")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer os.RemoveAll(tmp)
-	where := make(map[string]string)
-	for _, name := range []string{"index", "objects"} {
-		if where[name], err = sandbox.GitLine(ctx, dir, "rev-parse", "--path-format=absolute", "--git-path", name); err != nil {
-			return nil, err
-		}
+	common, err := sandbox.GitLine(ctx, dir, "rev-parse", "--path-format=absolute", "--git-common-dir")
+	if err != nil {
+		return err
 	}
-	index, objects := filepath.Join(tmp, "index"), filepath.Join(tmp, "objects")
-	if err := errors.Join(os.Mkdir(objects, 0o755), cache.CopyFile(where["index"], index)); err != nil {
-		return nil, err
+	if info, err := os.Stat(filepath.Join(common, "info", "grafts")); replaced != "" || err == nil && info.Size() > 0 {
+		r.Step("%s replaces or grafts commits (git replace -l): they are tested as others get them, without that", dir)
 	}
-	aside := func(args ...string) ([]byte, error) {
-		cmd := sandbox.Git(ctx, dir, args...)
-		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index,
-			"GIT_OBJECT_DIRECTORY="+objects, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoted(where["objects"]))
-		return sandbox.Run(cmd)
-	}
-	if _, err := aside("add", "--all"); err != nil {
-		return nil, err
-	}
-	return aside(append(plainDiff[:len(plainDiff):len(plainDiff)], "diff", "--cached", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")...)
+	return nil
 }
 
-// quoted is a path as git takes it in a list whose separator is a colon, which may
-// be in the path.
-func quoted(path string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
+// lacking says what to type when a commit is not there.
+func lacking(ctx context.Context, dir, name string) string {
+	if strings.Contains(name, "@{u") {
+		return "; type \"git branch --set-upstream-to=REMOTE/BRANCH\" or name the base"
+	}
+	if shallow, err := sandbox.GitLine(ctx, dir, "rev-parse", "--is-shallow-repository"); err == nil && shallow == "true" {
+		return fmt.Sprintf(": this clone is shallow; type \"git -C %s fetch --unshallow\"", dir)
+	}
+	return ""
+}
+
+// linear is an error if a commit after base up to head is a merge. It says which
+// range to give instead.
+func linear(ctx context.Context, dir, from, to, base, head string) error {
+	merges, err := sandbox.GitLine(ctx, dir, "rev-list", "--merges", "--topo-order", base+".."+head)
+	if err != nil || merges == "" {
+		return err
+	}
+	last, _, _ := strings.Cut(merges, "\n")
+	instead := fmt.Sprintf("give -range %.12s..%s for the commits after it", last, to)
+	if last == head {
+		instead = fmt.Sprintf("give one side of it, such as -range %s..%.12s^1", from, last)
+	}
+	return fmt.Errorf("it is not linear: %.12s is a merge, which no patch can be; %s, or make all of it linear by \"git rebase %s\"", last, instead, from)
 }

@@ -3,6 +3,7 @@
 package patch
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -66,15 +67,19 @@ func history(t *testing.T) repo {
 
 func TestLoadRange(t *testing.T) {
 	r := history(t)
+	r.git("branch", "-q", "--set-upstream-to=side", "main")
+	bases := map[string]string{"side..main": "main~1", "@{u}..": "main~1"}
 	for commits, want := range map[string]string{
 		"base..main":              "a: Change one line, a: Change two lines",
 		"base..":                  "a: Change one line, a: Change two lines",
 		"HEAD~1..HEAD":            "a: Change two lines",
+		"side..main":              "a: Change two lines", // as of format-patch, from where they part
+		"@{u}..":                  "a: Change two lines",
 		"base..side":              "a: Change one line, a: Change another line",
 		"base..main~1":            "a: Change one line",
 		"base~0..refs/heads/main": "a: Change one line, a: Change two lines",
 	} {
-		s, base, err := LoadRange(t.Context(), r.dir, commits)
+		s, base, err := LoadRange(t.Context(), hosttest.New(t).Report, r.dir, commits)
 		if err != nil {
 			t.Errorf("%s: %v", commits, err)
 			continue
@@ -83,7 +88,7 @@ func TestLoadRange(t *testing.T) {
 		for _, p := range s.Patches {
 			got = append(got, p.Subject())
 		}
-		if got := strings.Join(got, ", "); got != want || !strings.HasPrefix(base, r.git("rev-parse", strings.Split(commits, "..")[0])) {
+		if got := strings.Join(got, ", "); got != want || base != r.git("rev-parse", cmp.Or(bases[commits], strings.Split(commits, "..")[0])) {
 			t.Errorf("%s: got patches %q on %s, want %q", commits, got, base, want)
 		}
 	}
@@ -93,16 +98,19 @@ func TestLoadRangeRefused(t *testing.T) {
 	r := history(t)
 	r.git("checkout", "-q", "-b", "hollow")
 	r.git("commit", "-q", "--allow-empty", "-m", "nothing")
+	r.git("checkout", "-q", "-b", "after", "merged")
+	r.commit("after", map[int]string{1: "after\n"})
 	r.git("checkout", "-q", "--orphan", "other")
 	r.commit("unrelated", nil)
 	r.git("checkout", "-q", "main")
 	for commits, want := range map[string]string{
 		"base..base":    "is empty",
 		"main..base":    "is empty or backwards",
-		"side..main":    "is not linear: side is not on the way to main",
-		"base..merged":  "is a merge, which no patch can be",
+		"base..merged":  "is a merge, which no patch can be; give one side of it, such as -range base..",
+		"base..after":   "give -range " + r.git("rev-parse", "merged")[:12] + "..after for the commits after it",
 		"base..other":   "have no commit in common",
-		"base..hollow":  "0003-nothing.patch changes no file",
+		"main..hollow":  "none of its commits changes a file",
+		"@{u}..":        "type \"git branch --set-upstream-to=REMOTE/BRANCH\"",
 		"nonsuch..main": "nonsuch is no commit there",
 		"base..nonsuch": "nonsuch is no commit there",
 		"--all..main":   "--all is no commit there",
@@ -110,12 +118,12 @@ func TestLoadRangeRefused(t *testing.T) {
 		"base...main":   "not of the form BASE..HEAD",
 		"..main":        "not of the form BASE..HEAD",
 	} {
-		_, _, err := LoadRange(t.Context(), r.dir, commits)
+		_, _, err := LoadRange(t.Context(), hosttest.New(t).Report, r.dir, commits)
 		if _, usage := errors.AsType[*blame.UsageError](err); !usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "-range "+commits) {
 			t.Errorf("%s: got %v, want a UsageError that holds %q", commits, err, want)
 		}
 	}
-	if _, _, err := LoadRange(t.Context(), t.TempDir(), "a..b"); err == nil || !strings.Contains(err.Error(), "there is no git tree") {
+	if _, _, err := LoadRange(t.Context(), hosttest.New(t).Report, t.TempDir(), "a..b"); err == nil || !strings.Contains(err.Error(), "there is no git tree") {
 		t.Errorf("a folder without git: got %v", err)
 	}
 }
@@ -130,7 +138,7 @@ func TestLoadRangeNotCommitted(t *testing.T) {
 	before := r.git("status", "--porcelain")
 	objects := r.git("count-objects", "-v")
 	for commits, want := range map[string]int{"base..main": 3, "base..main~1": 1, "base..side": 2} {
-		s, _, err := LoadRange(t.Context(), r.dir, commits)
+		s, _, err := LoadRange(t.Context(), hosttest.New(t).Report, r.dir, commits)
 		if err != nil || len(s.Patches) != want {
 			t.Fatalf("%s: got %d patches, %v, want %d", commits, len(s.Patches), err, want)
 		}
