@@ -12,9 +12,8 @@ import (
 // and names a committer where there may be none.
 var gitEnv = []string{
 	"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
-	// A commit is what everybody else gets by its name, and nothing is fetched into a
-	// tree that is never written to.
-	"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE=/dev/null", "GIT_NO_LAZY_FETCH=1",
+	// A commit is what everybody else gets by its name.
+	"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE=/dev/null",
 	"GIT_COMMITTER_NAME=timens-vmtest", "GIT_COMMITTER_EMAIL=timens-vmtest@localhost",
 }
 

@@ -124,13 +124,16 @@ func TestRangeOfOtherClones(t *testing.T) {
 	r.git("clone", "-q", "--shared", "--branch", "main", odd, shared)
 	repo{t, shared}.git("branch", "-q", "base", "origin/base")
 	lines := clone("two\nlines") // git cannot have such an alternate
+	r.git("config", "uploadpack.allowFilter", "true")
+	partial := clone("partial", "--filter=blob:none", "--no-checkout")
 	split := clone("split")
 	repo{t, split}.git("update-index", "--split-index")
+	repo{t, split}.git("update-index", "--skip-worktree", "Makefile") // it is there, and not to be looked at
 	bare := filepath.Join(dir, "bare")
 	r.git("clone", "-q", "--bare", "--branch", "main", "file://"+r.dir, bare)
 	for what, dir := range map[string]string{
 		"no checkout": clone("none", "--no-checkout"), "sparse": sparse, "worktree": worktree, "odd": odd, "a newline": lines,
-		"an alternate with an odd path": shared, "split index": split, "bare": bare,
+		"an alternate with an odd path": shared, "split index": split, "bare": bare, "partial": partial,
 	} {
 		if got, _ := r.subjects(dir, "base..main"); got != want && what != "worktree" {
 			t.Errorf("%s: got %q, want %q", what, got, want)
