@@ -133,7 +133,7 @@ func TestRangeOfOtherClones(t *testing.T) {
 	r.git("clone", "-q", "--bare", "--branch", "main", "file://"+r.dir, bare)
 	for what, dir := range map[string]string{
 		"no checkout": clone("none", "--no-checkout"), "sparse": sparse, "worktree": worktree, "odd": odd, "a newline": lines,
-		"an alternate with an odd path": shared, "split index": split, "bare": bare, "partial": partial,
+		"an alternate with an odd path": shared, "split index": split, "bare": bare, "the folder .git": filepath.Join(r.dir, ".git"), "partial": partial,
 	} {
 		if got, _ := r.subjects(dir, "base..main"); got != want && what != "worktree" {
 			t.Errorf("%s: got %q, want %q", what, got, want)
