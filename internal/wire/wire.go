@@ -87,8 +87,9 @@ const (
 	Virtual = "virtual" // guest time counts executed instructions, and skips the time in which every CPU is idle
 )
 
-// CheckedFactor multiplies the timeout of a test on a kernel that looks for its own
-// faults (lockdep, KASAN and the like), because such a kernel is slower.
+// CheckedFactor is how many times longer a test may take, and may wait in the real lane,
+// on a kernel that looks for its own faults (lockdep, KASAN and the like). Such a kernel
+// is slower.
 const CheckedFactor = 6
 
 // EdgeStep is how often the guest reads QEMU's clock chip in the virtual lane, until the
