@@ -164,7 +164,7 @@ func TestSandboxHolds(t *testing.T) {
 		"write to the system":                  "echo x > /usr/vmtest-was-here",
 		"write to the new root":                "echo x > /vmtest-was-here",
 		"change a sysctl":                      "cp /proc/sys/kernel/panic panic && cp panic /proc/sys/kernel/panic",
-		"see other processes":                  fmt.Sprintf("kill -0 %d || grep -z kernel.test /proc/%d/cmdline", os.Getpid(), os.Getpid()),
+		"see other processes":                  fmt.Sprintf("kill -0 %d || grep -z %s /proc/%d/cmdline", os.Getpid(), filepath.Base(os.Args[0]), os.Getpid()),
 		"connect by TCP":                       fmt.Sprintf("perl -e 'use IO::Socket::INET; IO::Socket::INET->new(PeerAddr=>\"127.0.0.1\",PeerPort=>%d) or exit 1'", port),
 		"connect to a socket file":             fmt.Sprintf("perl -e 'use IO::Socket::UNIX; IO::Socket::UNIX->new(Peer=>\"%s\") or exit 1'", unixPath),
 		"make a mount writable":                "mount -o remount,bind,rw /usr",

@@ -26,7 +26,7 @@ type Pair struct {
 }
 
 // pairFile is the name of the file with the Pair. A folder with this file is a comparison.
-const pairFile = "Pair.json"
+const pairFile = "pair.json"
 
 // Compare runs the plan of a request twice, on the base and on the base with the series,
 // each in a folder in dir. how is the function that runs it: Judge or Remembered. Compare
