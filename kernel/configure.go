@@ -67,9 +67,17 @@ func readByKconfig(path string) bool {
 // .config does not have every request.
 func (b *build) configure(ctx context.Context) error {
 	b.Report.Step("configure linux-%s", b.Tree.Base.Version)
+	defined, err := kconfig.Defined(b.src)
+	if err != nil {
+		return err
+	}
+	meant, others := b.Config.For(defined)
+	for _, o := range others.Options {
+		b.Report.Step("%s:%d: %s is left out: this tree does not define %s", filepath.Base(o.File), o.Line, o, o.IfDefined)
+	}
 	steps := []func() error{
 		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
-		func() error { return b.appendConfig() },
+		func() error { return b.appendConfig(meant) },
 		func() error { return b.runMake(ctx, io.Discard, "olddefconfig") },
 	}
 	for _, step := range steps {
@@ -81,12 +89,12 @@ func (b *build) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = b.Config.Verify(got)
+	err = b.Config.Verify(got, defined)
 	var lost *kconfig.LostError
 	if errors.As(err, &lost) {
 		var hints strings.Builder
 		for _, l := range lost.Lost {
-			if h := kconfig.Hint(b.src, l.Name); h != "" {
+			if h := kconfig.Hint(b.src, l.Name); h != "" && !l.Unmeant {
 				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
 			}
 		}
@@ -96,11 +104,11 @@ func (b *build) configure(ctx context.Context) error {
 }
 
 // appendConfig appends the requests to the .config that tinyconfig made.
-func (b *build) appendConfig() error {
+func (b *build) appendConfig(c kconfig.Config) error {
 	f, err := sandbox.OpenMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b.Config.Bytes())
+	_, err = f.Write(c.Bytes())
 	return errors.Join(err, f.Close())
 }
