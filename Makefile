@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Make orders the commands; bin/vmtest does the work ("bin/vmtest -h").
+# Make calls bin/vmtest, which does the work. Type "bin/vmtest -h" for its commands.
 #
 #   make vmtest                      test the default series
-#   make vmtest SERIES=control       another one, or several: SERIES=a,b
-#   make vmtest RUN=Timerfd          only tests whose package.Name matches
-#   make vmtest ARGS='-tree ~/linux -v'
+#   make vmtest SERIES=control       test another series, or several: SERIES=a,b
+#   make vmtest RUN=Timerfd          run only tests whose package.Name matches
+#   make vmtest ARGS='-tree ~/linux -v'   pass flags to bin/vmtest
 
 SERIES :=
 LANE   :=
@@ -16,27 +16,28 @@ FROM    = $(if $(SERIES),-series '$(SERIES)')
 TESTS   = $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)')
 CHOICES = $(FROM) $(TESTS) $(ARGS)
 
-# Packages whose code runs on the host. Those of tests/timens and tests/clone3
-# run in the guest; the host only vets them.
+# The packages whose tests run on the host. Other packages in tests/, such as
+# tests/timens and tests/clone3, run in the guest: the host only vets them.
 HOST_PACKAGES = ./internal/... ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants ./docs
 
-# With the race detector comes glibc, which tells the kernel of an area that it
-# is to write to (rseq). The children of tests/internal/clone have no such area.
+# The race detector brings glibc, which registers an area for restartable sequences
+# (rseq) that the kernel writes to. The children of tests/internal/clone have no such
+# area, so glibc must not register one.
 NO_RSEQ = GLIBC_TUNABLES=glibc.pthread.rseq=0
 
-# Linters, in a module of their own. The scripts in a workflow call make and
-# nothing else, so that actionlint needs no shellcheck, which not everybody has.
+# The linters are in a module of their own. actionlint runs without shellcheck, which not
+# every machine has: the scripts in the workflows only call make.
 TOOL = go tool -modfile=tools/go.mod
 
-# Every target is phony: vmtest and kernel are folders too, and make would call
-# them up to date.
+# Every target is phony. Otherwise make would call vmtest and kernel up to date, because
+# there are folders of these names.
 .PHONY: vmtest test build deps bench canary long mutants steady shell kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
 
-# The scripts start hundreds of programs, and with the race detector each takes a
-# quarter of a second longer: only the script with both lanes runs with it.
+# The scripts start hundreds of programs, and the race detector makes each start a quarter
+# of a second longer. So only one script, which runs both lanes, runs with it.
 test: deps build
 	@case "$${TMPDIR:-/tmp}" in *[[:space:]:]*) echo "make test: TMPDIR is \"$$TMPDIR\", and no kernel can be built in a folder with spaces or colons; type \"TMPDIR=/tmp make test\"" >&2; exit 2;; esac
 	go vet ./...
@@ -62,44 +63,44 @@ initramfs: deps build
 series: deps build
 	@bin/vmtest series list
 
-# Holds every patch of all series, or of SERIES=name, to the rules: see
+# Checks every patch of all series, or of SERIES=name, against the rules: see
 # docs/presubmit.md.
 check: deps build
 	@bin/vmtest series check $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
-# All that a maintainer will ask of every series, or of SERIES=name: see
-# docs/presubmit.md.
+# Checks what a maintainer will ask of every series, or of SERIES=name, before it is sent:
+# see docs/presubmit.md.
 presubmit: deps build
 	@bin/vmtest presubmit $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
-# Prints how many times slower than the floor we are: see docs/performance.md.
-#   make bench BENCH=Lanes    one benchmark
+# Prints how many times longer vmtest takes than the same work done by hand: see
+# docs/performance.md.
+#   make bench BENCH=Lanes    run one benchmark
 bench: deps build
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench
 
-# Runs the virtual lane N times beside a neighbour that burns all CPUs: the same
-# must happen, after nearly the same guest time.
+# Runs the virtual lane N times (10 without N) beside processes that burn all CPUs. The
+# same events must happen, with nearly the same guest times between them.
 steady: deps build
 	go test -count=1 -v -timeout 2h ./vmtest/bench -run '^TestSteady$$' -args -steady $(or $(N),10) -- $(CHOICES)
 
-# The tests of long waits, with waits of 400 days.
+# Runs the tests of long waits, with waits of 400 days.
 long: deps build
 	@bin/vmtest run -lane virtual -run '\.TestLong' -long 9600h -timeout 1h $(FROM) $(ARGS)
 
-# Boots guests that misbehave and checks what is made of them: see
-# docs/misbehaving-guests.md.
-#   make canary RUN=oops      one behaviour
-#   make canary RUN=fail SERIES=control   on the kernel of a series: for behaviours
-#                             that need neither LKDTM nor detectors
-#   make canary UPDATE=yes    store what is made of them now
+# Boots guests that misbehave and checks the verdicts: see docs/misbehaving-guests.md.
+#   make canary RUN=oops      boot a guest with one behaviour
+#   make canary RUN=fail SERIES=control   boot the kernel of a series; only for
+#                             behaviours that need neither LKDTM nor detectors
+#   make canary UPDATE=yes    store the evidence and the verdicts of now
 canary: deps build
 	go test -count=1 -v -timeout 1h ./tests/canary/redteam -run '^TestCanary$$$(if $(RUN),/^$(RUN)$$)' -boot $(if $(SERIES),-series='$(SERIES)') $(if $(UPDATE),-update)
 	$(if $(UPDATE),go test ./vmtest/verdict -run '^TestJudgeRecorded$$' -update)
 
-# Makes small wrong edits to kernels and shows which tests catch each: see
+# Makes small wrong edits to kernels and shows which tests catch each edit: see
 # tests/mutants/README.md.
-#   make mutants RUN=futex       those whose series/name matches; SERIES=control too
-#   make mutants UPDATE=yes      store what caught each
+#   make mutants RUN=futex       only edits whose series/name matches; SERIES=name works, too
+#   make mutants UPDATE=yes      store which tests caught each edit
 mutants: deps build
 	@go build -o bin/mutants-run ./tests/mutants
 	@bin/mutants-run $(FROM) $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(ARGS)
@@ -107,8 +108,8 @@ mutants: deps build
 clean:
 	rm -rf bin results
 
-# What builds, checks, selftests, a virtual machine and benchmarks need. Go itself
-# is not among them.
+# The Debian packages that builds, checks, selftests, the virtual machine and benchmarks
+# need. Go is not one of them.
 PACKAGES := bc bison cpio flex gcc git libc6-dev libcap-dev libelf-dev make perl-base qemu-system-x86 sparse xz-utils
 
 deps:

@@ -21,6 +21,11 @@ type Option struct {
 	Value string // as written after "="; "n" for "# CONFIG_X is not set"
 	File  string
 	Line  int
+
+	// IfDefined is a symbol, without the CONFIG_ prefix: the option is meant for trees
+	// whose Kconfig files define it, and has to be absent elsewhere. Empty: the option
+	// is meant for every tree.
+	IfDefined string
 }
 
 // String is the option as a .config line.
@@ -57,6 +62,10 @@ func (e *SyntaxError) Error() string {
 type Lost struct {
 	Option
 	Got string // the value it has; "n" when it is off or absent
+
+	// Unmeant says that the option was meant for other trees, and that the .config
+	// has it all the same.
+	Unmeant bool
 }
 
 // LostError lists all requested options that have another value.
@@ -68,6 +77,10 @@ func (e *LostError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of the requested options cannot be set:", len(e.Lost))
 	for _, l := range e.Lost {
+		if l.Unmeant {
+			fmt.Fprintf(&b, "\n  %s:%d: %s is meant for trees that define %s; this one does not define it, and has %s=%s", l.File, l.Line, l.Name, l.IfDefined, l.Name, l.Got)
+			continue
+		}
 		fmt.Fprintf(&b, "\n  %s:%d: wanted %s=%s, got %s", l.File, l.Line, l.Name, l.Value, l.Got)
 	}
 	return b.String()
@@ -86,6 +99,10 @@ var (
 
 	// almostUnset is a comment to Kconfig, and was hardly meant for one.
 	almostUnset = regexp.MustCompile(`(?i)^\s*#+\s*(CONFIG_[A-Za-z0-9_]+)\s+is\s+not\s+set\W*$`)
+
+	// ifDefinedRE is a comment to Kconfig. It is about the next line alone.
+	ifDefinedRE = regexp.MustCompile(`^#if-defined\b *(.*)$`)
+	symbolRE    = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
 
 // Load reads fragments and merges them. If two files request the same name, the
@@ -114,9 +131,17 @@ func Load(files ...string) (Config, error) {
 func Parse(file string, text []byte) (Config, error) {
 	var c Config
 	seen := make(map[string]int)
+	ifDefined := ""
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimRight(line, " \t\r")
-		o := Option{File: file, Line: i + 1}
+		if m := ifDefinedRE.FindStringSubmatch(line); m != nil {
+			if ifDefined != "" || !symbolRE.MatchString(m[1]) {
+				return Config{}, fmt.Errorf("%s:%d: %q is not \"#if-defined SYMBOL\", with an option on the next line", file, i+1, line)
+			}
+			ifDefined = m[1]
+			continue
+		}
+		o := Option{File: file, Line: i + 1, IfDefined: ifDefined}
 		if m := setRE.FindStringSubmatch(line); m != nil {
 			o.Name, o.Value = m[1], m[2]
 			if !valueRE.MatchString(o.Value) {
@@ -124,6 +149,8 @@ func Parse(file string, text []byte) (Config, error) {
 			}
 		} else if m := unsetRE.FindStringSubmatch(line); m != nil {
 			o.Name, o.Value = m[1], "n"
+		} else if ifDefined != "" {
+			return Config{}, fmt.Errorf("%s:%d: \"#if-defined %s\" has to be followed by an option, not by %q", file, i+1, ifDefined, line)
 		} else if m := almostUnset.FindStringSubmatch(line); m != nil {
 			return Config{}, &SyntaxError{file, i + 1, line, fmt.Sprintf("to turn the option off, write \"# %s is not set\"", m[1])}
 		} else if text := strings.TrimLeft(line, " \t"); text == "" || text[0] == '#' {
@@ -134,8 +161,11 @@ func Parse(file string, text []byte) (Config, error) {
 		if first, ok := seen[o.Name]; ok {
 			return Config{}, fmt.Errorf("%s:%d: %s is requested on line %d already", file, i+1, o.Name, first)
 		}
-		seen[o.Name] = i + 1
+		seen[o.Name], ifDefined = i+1, ""
 		c.Options = append(c.Options, o)
+	}
+	if ifDefined != "" {
+		return Config{}, fmt.Errorf("%s: \"#if-defined %s\" has no option below it", file, ifDefined)
 	}
 	return c, nil
 }
@@ -158,18 +188,35 @@ func (c Config) Merge(over Config) Config {
 	return merged
 }
 
-// Bytes returns the merged fragment, ready to be appended to a .config.
+// Bytes returns the merged fragment. It can be parsed again.
 func (c Config) Bytes() []byte {
 	var b bytes.Buffer
 	for _, o := range c.Options {
+		if o.IfDefined != "" {
+			fmt.Fprintf(&b, "#if-defined %s\n", o.IfDefined)
+		}
 		fmt.Fprintln(&b, o)
 	}
 	return b.Bytes()
 }
 
-// Verify compares a .config with all requests. It returns a *LostError with
-// those that differ, or nil.
-func (c Config) Verify(dotconfig []byte) error {
+// For takes the requests apart for a tree whose Kconfig files define these symbols,
+// which have no CONFIG_ prefix: those that are meant for it, and the others.
+func (c Config) For(defined map[string]bool) (meant, others Config) {
+	for _, o := range c.Options {
+		if o.IfDefined == "" || defined[o.IfDefined] {
+			meant.Options = append(meant.Options, o)
+		} else {
+			others.Options = append(others.Options, o)
+		}
+	}
+	return meant, others
+}
+
+// Verify compares a .config of a tree that defines these symbols with all requests.
+// It returns a *LostError with those that differ, or nil. A request that is meant for
+// other trees differs if the .config has the option.
+func (c Config) Verify(dotconfig []byte, defined map[string]bool) error {
 	got := make(map[string]string)
 	for _, line := range strings.Split(string(dotconfig), "\n") {
 		if m := setRE.FindStringSubmatch(line); m != nil {
@@ -177,13 +224,19 @@ func (c Config) Verify(dotconfig []byte) error {
 		}
 	}
 	var lost []Lost
-	for _, o := range c.Options {
+	meant, others := c.For(defined)
+	for _, o := range meant.Options {
 		have := got[o.Name]
 		if have == "" {
 			have = "n"
 		}
 		if have != o.Value {
-			lost = append(lost, Lost{o, have})
+			lost = append(lost, Lost{Option: o, Got: have})
+		}
+	}
+	for _, o := range others.Options {
+		if have := got[o.Name]; have != "" {
+			lost = append(lost, Lost{Option: o, Got: have, Unmeant: true})
 		}
 	}
 	if lost != nil {

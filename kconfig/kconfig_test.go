@@ -4,6 +4,7 @@ package kconfig
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,7 +109,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := "CONFIG_A=y\nCONFIG_N=8\n# CONFIG_OFF is not set\nCONFIG_S=\"\"\nCONFIG_MORE=y\n"
-	if err := c.Verify([]byte(good)); err != nil {
+	if err := c.Verify([]byte(good), nil); err != nil {
 		t.Errorf("a .config with everything: %v", err)
 	}
 	for _, tc := range []struct{ from, to, lost string }{
@@ -120,11 +121,64 @@ func TestVerify(t *testing.T) {
 		{"# CONFIG_OFF is not set\n", "CONFIG_OFF=y\n", "CONFIG_OFF"},
 		{"CONFIG_MORE=y\n", "CONFIG_ABSENT=m\n", "CONFIG_ABSENT"},
 	} {
-		err := c.Verify([]byte(strings.Replace(good, tc.from, tc.to, 1)))
+		err := c.Verify([]byte(strings.Replace(good, tc.from, tc.to, 1)), nil)
 		var lost *LostError
 		if !errors.As(err, &lost) || len(lost.Lost) != 1 || lost.Lost[0].Name != tc.lost {
 			t.Errorf("%q instead of %q: got %v, want %s lost", tc.to, tc.from, err, tc.lost)
 		}
+	}
+}
+
+// An option that is meant for some trees is asked of those alone, and must be absent
+// from the others.
+func TestIfDefined(t *testing.T) {
+	c, err := Parse("f", []byte("CONFIG_A=y\n#if-defined OLD\nCONFIG_OLD=y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := map[string]bool{"A": true, "OLD": true}
+	for _, tc := range []struct {
+		dotconfig string
+		defined   map[string]bool
+		want      string // of the error; "" for none
+	}{
+		{"CONFIG_A=y\nCONFIG_OLD=y\n", old, ""},
+		{"CONFIG_A=y\n", old, "f:3: wanted CONFIG_OLD=y, got n"},
+		{"CONFIG_A=y\n", nil, ""},
+		{"CONFIG_A=y\nCONFIG_OLD=y\n", nil, "f:3: CONFIG_OLD is meant for trees that define OLD"},
+	} {
+		err := c.Verify([]byte(tc.dotconfig), tc.defined)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%q with %v defined: got %v, want %q", tc.dotconfig, tc.defined, err, tc.want)
+		}
+	}
+	meant, others := c.For(nil)
+	if string(meant.Bytes()) != "CONFIG_A=y\n" || len(others.Options) != 1 {
+		t.Errorf("meant are %q, others %v", meant.Bytes(), others)
+	}
+	for _, wrong := range []string{"#if-defined\nCONFIG_A=y\n", "#if-defined A B\nCONFIG_A=y\n", "#if-defined A\n\nCONFIG_A=y\n", "#if-defined A\n#if-defined B\nCONFIG_A=y\n"} {
+		if _, err := Parse("f", []byte(wrong)); err == nil || !strings.Contains(err.Error(), "f:") {
+			t.Errorf("%q: got %v, want an error with file and line", wrong, err)
+		}
+	}
+	if _, err := Parse("f", []byte("CONFIG_A=y\n#if-defined A\n")); err == nil {
+		t.Error("a directive on the last line is about nothing, and was taken")
+	}
+}
+
+// Symbols come from the Kconfig files that a kernel for x86 reads.
+func TestDefined(t *testing.T) {
+	tree := t.TempDir()
+	write(t, filepath.Join(tree, "Kconfig"), "config A\n\tbool\nmenuconfig B\n\tbool \"config C\"\n")
+	for _, arch := range []string{"x86", "arm64"} {
+		if err := os.MkdirAll(filepath.Join(tree, "arch", arch), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(tree, "arch", arch, "Kconfig.cpu"), "config IS_"+strings.ToUpper(arch)+"\n")
+	}
+	got, err := Defined(tree)
+	if want := (map[string]bool{"A": true, "B": true, "IS_X86": true}); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 }
 
@@ -171,6 +225,7 @@ func TestOwnFragments(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("CONFIG_A=y\n# CONFIG_B is not set\n"))
+	f.Add([]byte("#if-defined A\nCONFIG_A=y\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := Parse("f", text)
 		if err != nil {
@@ -183,7 +238,11 @@ func FuzzParse(f *testing.F) {
 		if string(again.Bytes()) != string(c.Bytes()) {
 			t.Errorf("%q became %q", c.Bytes(), again.Bytes())
 		}
-		if err := c.Verify(c.Bytes()); err != nil {
+		defined := make(map[string]bool)
+		for _, o := range c.Options {
+			defined[o.IfDefined] = true
+		}
+		if err := c.Verify(c.Bytes(), defined); err != nil {
 			t.Errorf("a fragment does not verify against itself: %v", err)
 		}
 	})

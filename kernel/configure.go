@@ -20,9 +20,9 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// configureOnce configures unless the .config that is there was made of the
-// same requests by the same Kconfig files and tools: configuring takes longer
-// than compiling one file.
+// configureOnce configures the kernel, unless there is a .config that was made from the
+// same requests, Kconfig files and tools. To configure takes longer than to compile one
+// file.
 func (b *build) configureOnce(ctx context.Context, files source.Manifest) error {
 	over := b.Tree.over
 	parts := []string{b.toolchain, string(b.Config.Bytes())}
@@ -41,7 +41,7 @@ func (b *build) configureOnce(ctx context.Context, files source.Manifest) error 
 	state := func() string {
 		made, err := sandbox.HashMade(b.out(), ".config")
 		if err != nil {
-			return "" // there is none
+			return "" // there is no .config
 		}
 		return inputs + " " + made
 	}
@@ -54,21 +54,30 @@ func (b *build) configureOnce(ctx context.Context, files source.Manifest) error 
 	return cache.WriteFile(memory, []byte(state()))
 }
 
-// readByKconfig says that a file may change what a configuration comes to:
-// Kconfig files, default configurations, and the makefiles and scripts that
-// Kconfig asks for the abilities of the tools.
+// readByKconfig reports whether a file may change the .config. These are Kconfig files,
+// default configurations, and the makefiles and scripts by which Kconfig finds out what
+// the tools can do.
 func readByKconfig(path string) bool {
 	name := filepath.Base(path)
 	return strings.HasPrefix(name, "Kconfig") || strings.HasPrefix(name, "Makefile") ||
 		strings.HasPrefix(path, "scripts/") || strings.HasSuffix(name, ".config") || strings.HasSuffix(name, "defconfig")
 }
 
-// configure merges the requests on tinyconfig and insists on getting them.
+// configure makes a .config from tinyconfig and the requests. It is a BuildError if the
+// .config does not have every request.
 func (b *build) configure(ctx context.Context) error {
 	b.Report.Step("configure linux-%s", b.Tree.Base.Version)
+	defined, err := kconfig.Defined(b.src)
+	if err != nil {
+		return err
+	}
+	meant, others := b.Config.For(defined)
+	for _, o := range others.Options {
+		b.Report.Step("%s:%d: %s is left out: this tree does not define %s", filepath.Base(o.File), o.Line, o, o.IfDefined)
+	}
 	steps := []func() error{
 		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
-		func() error { return b.appendConfig() },
+		func() error { return b.appendConfig(meant) },
 		func() error { return b.runMake(ctx, io.Discard, "olddefconfig") },
 	}
 	for _, step := range steps {
@@ -80,12 +89,12 @@ func (b *build) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = b.Config.Verify(got)
+	err = b.Config.Verify(got, defined)
 	var lost *kconfig.LostError
 	if errors.As(err, &lost) {
 		var hints strings.Builder
 		for _, l := range lost.Lost {
-			if h := kconfig.Hint(b.src, l.Name); h != "" {
+			if h := kconfig.Hint(b.src, l.Name); h != "" && !l.Unmeant {
 				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
 			}
 		}
@@ -94,12 +103,12 @@ func (b *build) configure(ctx context.Context) error {
 	return err
 }
 
-// appendConfig puts the requests behind what tinyconfig made.
-func (b *build) appendConfig() error {
+// appendConfig appends the requests to the .config that tinyconfig made.
+func (b *build) appendConfig(c kconfig.Config) error {
 	f, err := sandbox.OpenMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b.Config.Bytes())
+	_, err = f.Write(c.Bytes())
 	return errors.Join(err, f.Close())
 }

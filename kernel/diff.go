@@ -14,8 +14,8 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// Diff compares the base with what the whole series makes of it. What one patch
-// adds and a later one removes is no change.
+// Diff returns the difference between the base and the tree, one FileDiff for each file that
+// differs. It does not contain lines that one patch adds and a later patch removes.
 func (t Tree) Diff(ctx context.Context) ([]patch.FileDiff, error) {
 	dir, err := os.MkdirTemp("", "vmtest-diff-")
 	if err != nil {
@@ -58,7 +58,7 @@ func (t Tree) Diff(ctx context.Context) ([]patch.FileDiff, error) {
 	return all, nil
 }
 
-// difference is the diff from dir/a to dir/b.
+// difference returns the diff from dir/a to dir/b, as git prints it.
 func difference(ctx context.Context, dir string) ([]byte, error) {
 	out, err := sandbox.Git(ctx, dir, "diff", "--no-index", "--no-renames", "--no-color", "--no-prefix", "a", "b").Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {

@@ -19,11 +19,11 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Image is a built kernel. Its files are in the cache and are not to be
-// changed.
+// Image is a kernel that was built. Its files are in the cache, and nobody may change
+// them. Build returns it.
 type Image struct {
-	Vmlinux string `json:"-"` // path; an ELF file that QEMU boots through PVH
-	Config  string `json:"-"` // path of the .config it was built with
+	Vmlinux string `json:"-"` // path of an ELF file, which QEMU boots through PVH
+	Config  string `json:"-"` // path of the .config that it was built with
 
 	Base          string   `json:"base"`           // version of the base
 	Release       string   `json:"release"`        // what uname -r prints
@@ -31,20 +31,22 @@ type Image struct {
 	VmlinuxSHA256 string   `json:"vmlinux_sha256"` // checked on every use
 	ConfigSHA256  string   `json:"config_sha256"`  // checked on every use
 	Warnings      []string `json:"warnings"`       // compiler warnings, as printed
-	DebugSHA256   string   `json:"debug_sha256"`   // of what Decode reads; checked when it does
+	DebugSHA256   string   `json:"debug_sha256"`   // of the file Debug(); debuginfo.Decode checks it
 
-	// Profiled are the sources whose objects count, with the SHA-256 of the
-	// compiler's notes on each; checked when they are read.
+	// Profiled are the sources that were compiled with counters, with the SHA-256 of
+	// the compiler's notes on each. Package coverage checks it. It is nil for a kernel
+	// that does not count.
 	Profiled map[string]string `json:"profiled,omitempty"`
 
-	Cached bool `json:"-"` // taken from the cache, nothing was built
+	Cached bool `json:"-"` // the image comes from the cache; nothing was built
 }
 
-// Debug is the path of vmlinux with its debug information, which QEMU need not
-// load and which need not be verified for every run.
+// Debug returns the path of vmlinux with its debug information. It is a file of its own,
+// so that QEMU does not load it and not every run verifies it.
 func (i Image) Debug() string { return i.Vmlinux + ".debug" }
 
-// HZ returns CONFIG_HZ, or 0 for a configuration without.
+// HZ returns CONFIG_HZ, the timer ticks per second. It returns 0 if the configuration
+// does not set it.
 func (i Image) HZ() (int, error) {
 	value, err := i.option("CONFIG_HZ")
 	if value == "" || err != nil {
@@ -53,14 +55,14 @@ func (i Image) HZ() (int, error) {
 	return strconv.Atoi(value)
 }
 
-// Checked reports whether the kernel looks for its own faults, which makes it
-// several times slower: such a one has lockdep.
+// Checked reports whether the kernel looks for its own faults, which makes it several
+// times slower. It is taken for such a kernel if it has CONFIG_LOCKDEP.
 func (i Image) Checked() (bool, error) {
 	value, err := i.option("CONFIG_LOCKDEP")
 	return value == "y", err
 }
 
-// option is "" for one that is not set.
+// option returns the value of an option of the configuration, or "" if it is not set.
 func (i Image) option(name string) (string, error) {
 	text, err := os.ReadFile(i.Config)
 	for line := range strings.Lines(string(text)) {
@@ -71,11 +73,11 @@ func (i Image) option(name string) (string, error) {
 	return "", err
 }
 
-// Forget deletes the kernel from the cache.
+// Forget deletes the image and all its files from the cache.
 func (i Image) Forget() error { return os.RemoveAll(filepath.Dir(i.Vmlinux)) }
 
-// store copies what make left into the cache, under its final name only when
-// it is whole.
+// store copies the files that make left into the cache. The entry gets its final name
+// when it is whole.
 func (b *build) store(ctx context.Context, entry string) error {
 	image := Image{Base: b.Tree.Base.Version}
 	release, err := sandbox.ReadMade(b.out(), "include/config/kernel.release")
@@ -134,7 +136,7 @@ func openEntry(entry string) (Image, error) {
 	}
 	var image Image
 	if err := cache.ReadSealed(filepath.Join(entry, "image.json"), &image); err != nil {
-		return Image{}, fmt.Errorf("%v", err) // the entry is there, whatever it lacks
+		return Image{}, fmt.Errorf("%v", err) // without fs.ErrNotExist in it: the entry exists, only a file in it is missing
 	}
 	image.Vmlinux = filepath.Join(entry, "vmlinux")
 	image.Config = filepath.Join(entry, "config")

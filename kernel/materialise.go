@@ -18,12 +18,13 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
+// gone is the stamp of a file that the series deletes.
 const gone = "gone"
 
-// manifestFile is where a work folder keeps the manifest of its tree.
+// manifestFile is the file of a work folder with the manifest of the tree in it.
 const manifestFile = "manifest.json"
 
-// survey stamps the files of the tree's base.
+// survey returns the stamps of the files of the tree's base.
 func (t Tree) survey(ctx context.Context) (source.Manifest, error) {
 	if t.files != nil {
 		return t.files, nil
@@ -31,9 +32,10 @@ func (t Tree) survey(ctx context.Context) (source.Manifest, error) {
 	return source.Survey(ctx, t.Base)
 }
 
-// materialise makes dir/src the base with the overlay on top, and touches only
-// files whose state differs from what dir/manifest.json says they are in, so
-// that make rebuilds what changed and nothing else.
+// materialise makes dir/src a copy of the tree and returns its path. files are the stamps
+// of the base's files. The file dir/manifest.json has the stamps of the files that are in
+// dir/src already. Only files with another stamp are written, so that make rebuilds only
+// what changed.
 func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (src string, err error) {
 	base, over := t.Base, t.over
 	want := maps.Clone(files)
@@ -47,7 +49,7 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 	if err == nil {
 		err = json.Unmarshal(text, &have)
 	}
-	if err != nil { // the first time, or damaged: begin again
+	if err != nil { // there is no manifest, or it is damaged: begin again
 		have = make(source.Manifest)
 		if err := os.RemoveAll(src); err != nil {
 			return "", err
@@ -55,8 +57,8 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 		r.Step("lay out linux-%s (%d files)", base.Version, len(files))
 	}
 
-	// Files may be shared with the base only while nothing has been built: a
-	// shared file has the base's time, which make would take for old.
+	// Files are hard-linked to the base only before the first build. Such a file has
+	// the time stamp of the base, and make would not see that it is new.
 	share := base.Private && len(have) == 0
 	changed := false
 	for _, path := range slices.Sorted(maps.Keys(source.Merged(have, want))) {
@@ -65,7 +67,8 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 		}
 		if !changed {
 			changed = true
-			// A crash from here on finds no manifest and begins again.
+			// If vmtest is killed from here on, the next run finds no manifest and
+			// begins again.
 			if err := os.Remove(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return "", err
 			}
@@ -87,7 +90,8 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 	return src, cache.WriteJSON(memory, want)
 }
 
-// place puts one file of the tree into the state that is wanted.
+// place makes one file in src what the tree has at that path. want is the stamp of the
+// file. If share is set, the file may be a hard link to the base.
 func place(base source.Base, over overlay, src, path, want string, share bool) error {
 	to := filepath.Join(src, path)
 	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -18,15 +18,17 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// Notes is where the compiler's notes on a profiled source are, below out as
-// below a cache entry's folder "gcov".
+// Notes returns the path of the compiler's notes (.gcno) on a profiled source. The path
+// is relative to the output folder of the build, and to the folder "gcov" next to
+// Image.Vmlinux.
 func Notes(source string) string { return strings.TrimSuffix(source, ".c") + ".gcno" }
 
-// Counters is the name of the file with the counters of a profiled source.
+// Counters returns the path of the file with the counters (.gcda) of a profiled source,
+// relative to the output folder of the build.
 func Counters(source string) string { return strings.TrimSuffix(source, ".c") + ".gcda" }
 
-// profilable lists the sources that a series touches and whose objects can
-// count.
+// profilable returns the source files that the series changes or adds, as far as they can
+// be compiled with counters.
 func (t Tree) profilable() []string {
 	var sources []string
 	for _, file := range t.Touched() {
@@ -37,11 +39,11 @@ func (t Tree) profilable() []string {
 	return sources
 }
 
-// profileArgs are make's arguments that have the objects of these sources
-// compiled with counters. Makefile.lib asks for GCOV_PROFILE_<stem>.o in the
-// folder that it is in, so that the answer has to look at the folder too.
-// CPUs that count at once lose nothing (atomic). Functions are not inlined where they need not be: inlined, a "return" has no
-// code of its own and could not be seen to run.
+// profileArgs returns arguments of make with which these sources are compiled with
+// counters. In each folder Makefile.lib reads the variable GCOV_PROFILE_<stem>.o, so the
+// value has to depend on the folder: other folders may have a file of that name. The
+// counters are atomic, so that no count is lost when several CPUs count at once. With
+// -fno-inline a "return" has code of its own, and its count shows that it ran.
 func profileArgs(sources []string) []string {
 	folders := make(map[string][]string)
 	for _, source := range sources {
@@ -58,9 +60,9 @@ func profileArgs(sources []string) []string {
 	return args
 }
 
-// keepNotes copies the compiler's notes of what was profiled into a cache
-// entry, and says which sources those are: what the configuration leaves out
-// has none.
+// keepNotes copies the compiler's notes on the profiled sources into a cache entry. It
+// returns the SHA-256 of the notes by source. A source that the configuration does not
+// build has no notes and is left out.
 func (b *build) keepNotes(entry string) (map[string]string, error) {
 	kept := make(map[string]string)
 	for _, source := range b.profiled {

@@ -14,7 +14,8 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 )
 
-// Objects of the same name in other folders do not count.
+// Only the objects of the given sources are compiled with counters. Objects of the same
+// name in other folders are not.
 func TestProfileArgs(t *testing.T) {
 	dir := hosttest.Folder(t, map[string]string{
 		"Makefile": "all:\n\t@for o in kernel/time fs kernel lib; do $(MAKE) --no-print-directory -f sub.mk obj=$$o; done\n",
@@ -23,7 +24,7 @@ all:
 	@echo "$(call flags,namespace) $(call flags,fork)"
 `,
 	})
-	t.Setenv("MAKEFLAGS", "") // of the make that has started this test, such as -n
+	t.Setenv("MAKEFLAGS", "") // the make that started this test may have set it, for example to -n
 	out, err := exec.Command("make", append([]string{"-C", dir, "--no-print-directory"}, profileArgs([]string{"kernel/time/namespace.c", "fs/fork.c", "kernel/fork.c"})...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -38,7 +39,7 @@ lib/namespace:plain lib/fork:plain
 		t.Errorf("got\n%s, want\n%s", got, want)
 	}
 	if args := profileArgs(nil); args != nil {
-		t.Errorf("without sources: %q, want nothing, or every kernel has to be built again", args)
+		t.Errorf("without sources: %q, want none: arguments would have every kernel built again", args)
 	}
 }
 
@@ -57,7 +58,7 @@ func TestProfilable(t *testing.T) {
 	}
 }
 
-// The compiler's notes are kept for the sources that the configuration builds.
+// keepNotes keeps the compiler's notes only for sources that the configuration builds.
 func TestKeepNotes(t *testing.T) {
 	b := build{dir: hosttest.Folder(t, map[string]string{"out/kernel/check.gcno": "notes"}), profiled: []string{"kernel/check.c", "kernel/unbuilt.c"}}
 	entry := t.TempDir()
@@ -66,6 +67,6 @@ func TestKeepNotes(t *testing.T) {
 		t.Fatalf("kept %q, %v, want the one that was built", got, err)
 	}
 	if text, err := os.ReadFile(filepath.Join(entry, "gcov/kernel/check.gcno")); err != nil || string(text) != "notes" {
-		t.Errorf("kept is %q, %v", text, err)
+		t.Errorf("the notes that were kept are %q, %v", text, err)
 	}
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package kernel makes a Tree, which is a base with a series applied, and from a Tree
-// and a configuration an Image: a vmlinux that is provably made of exactly these. It
-// builds out of tree and keeps images in a cache addressed by all that went into them.
+// Package kernel makes a Tree and an Image. A Tree is a base with a series applied. An
+// Image is a vmlinux that is provably made of one Tree and one configuration. The package
+// builds out of tree, and keeps images in the cache under a digest of all their inputs.
 package kernel
 
 import (
@@ -26,18 +26,18 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// Tree is a base with a series applied. It is made once a run, by Apply, and
-// never changes.
+// Tree is a base with a series applied. Apply makes it, once a run, and nothing changes
+// it. Its zero value is not usable.
 type Tree struct {
 	Base   source.Base
 	Series patch.Series
 
 	over  overlay
-	files source.Manifest // of a base without an ID of its own; nil of any other
+	files source.Manifest // stamps of the base's files; nil if the base came with an ID
 }
 
-// overlay is what a series makes of a base: the new text of every file that it
-// touches. A nil text says that the file is gone.
+// overlay holds every file that a series touches, as the series leaves it. A nil value
+// means that the series deletes the file.
 type overlay map[string]*overlaid
 
 type overlaid struct {
@@ -45,8 +45,9 @@ type overlaid struct {
 	executable bool
 }
 
-// Apply makes the tree. The first hunk that does not fit ends it, as a
-// BuildError. Nothing is written to the base, and no fuzz is allowed; an offset is.
+// Apply applies a series to a base. A hunk may apply at an offset, but not with fuzz. If
+// a patch does not apply, the error is a blame.BuildError that names the patch. Nothing
+// is written to the base.
 func Apply(ctx context.Context, h host.Host, base source.Base, s patch.Series) (Tree, error) {
 	t := Tree{Base: base, Series: s}
 	var err error
@@ -89,7 +90,7 @@ func apply(ctx context.Context, box sandbox.Box, base source.Base, patches []pat
 			return nil, err
 		}
 		if !info.Mode().IsRegular() {
-			return nil, &blame.BuildError{Stage: "apply", Err: fmt.Errorf("the series makes %s something else than a regular file", path)}
+			return nil, &blame.BuildError{Stage: "apply", Err: fmt.Errorf("the series makes %s a file that is not regular, such as a link", path)}
 		}
 		text, err := os.ReadFile(filepath.Join(dir, path))
 		if err != nil {
@@ -100,8 +101,8 @@ func apply(ctx context.Context, box sandbox.Box, base source.Base, patches []pat
 	return touched, nil
 }
 
-// copyIn copies one file of the base; a file that the base does not have is
-// for the patch to create or to fail on.
+// copyIn copies one file of the base. If the base does not have the file, copyIn does
+// nothing: either the patch creates the file, or it does not apply.
 func copyIn(base, dir, path string) error {
 	info, err := os.Stat(filepath.Join(base, path))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -120,9 +121,9 @@ func copyIn(base, dir, path string) error {
 	return os.WriteFile(filepath.Join(dir, path), text, info.Mode().Perm()|0o600)
 }
 
-// applyAll applies all patches at once, which costs one process, and only when
-// that fails one by one: git, which has changed nothing then, does not say which
-// patch it was.
+// applyAll applies all patches at once, in one process. If they do not apply, git has
+// changed nothing and does not say which patch failed. Then applyAll applies the patches
+// one by one.
 func applyAll(ctx context.Context, box sandbox.Box, base source.Base, dir string, patches []patch.Patch) error {
 	if len(patches) > 1 {
 		var all patch.Patch
@@ -143,8 +144,8 @@ func applyAll(ctx context.Context, box sandbox.Box, base source.Base, dir string
 }
 
 func applyOne(ctx context.Context, box sandbox.Box, base source.Base, dir string, p patch.Patch) error {
-	// Without a ceiling git would look for a repository around the temporary
-	// folder and, finding one, silently leave out paths outside of it.
+	// Without a ceiling git looks for a repository in the folders above dir. If it
+	// finds one, it silently skips paths outside of that repository.
 	env := []string{
 		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(dir),
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
@@ -172,7 +173,7 @@ func applyOne(ctx context.Context, box sandbox.Box, base source.Base, dir string
 	}
 	where := ""
 	if hunks := p.FailedHunks(string(out)); hunks != nil {
-		where = ": " + hunks[0] // git has not looked further
+		where = ": " + hunks[0] // git stops at the first hunk that fails
 	}
 	return &blame.BuildError{
 		Stage: "apply",
@@ -181,8 +182,8 @@ func applyOne(ctx context.Context, box sandbox.Box, base source.Base, dir string
 	}
 }
 
-// digest is equal for series that make equal kernels, whatever their
-// changelogs, documentation and selftests say.
+// digest returns a digest of the files that may change the kernel. Series that differ
+// only in changelogs, documentation or selftests have the same digest.
 func (o overlay) digest() string {
 	var parts []string
 	for _, path := range slices.Sorted(maps.Keys(o)) {
@@ -193,8 +194,8 @@ func (o overlay) digest() string {
 	return cache.Digest(parts...)
 }
 
-// readByBuild says that a file may change what "make vmlinux" comes to. Of
-// tools/ it is objtool and what that is made of.
+// readByBuild reports whether a file may change what "make vmlinux" makes. Some files in
+// tools/ may, because objtool is built from them.
 func readByBuild(path string) bool {
 	for _, dir := range []string{"tools/testing/", "tools/perf/"} {
 		if strings.HasPrefix(path, dir) {
@@ -212,7 +213,7 @@ func (f *overlaid) stamp() string {
 	return fmt.Sprintf("patched %t %s", f.executable, cache.Digest(string(f.text)))
 }
 
-// Has says whether the tree has a file of that name.
+// Has reports whether the tree has a file or folder of that path.
 func (t Tree) Has(path string) bool {
 	if f, touched := t.over[path]; touched {
 		return f != nil
@@ -224,13 +225,13 @@ func (t Tree) Has(path string) bool {
 	return err == nil
 }
 
-// Touched are the paths of the files that the series touches, sorted; those that
-// it deletes are among them.
+// Touched returns the paths of all files that the series changes, adds or deletes, in
+// sorted order.
 func (t Tree) Touched() []string { return slices.Sorted(maps.Keys(t.over)) }
 
-// Read returns a file of the tree. A file of a checkout that changed since the tree
-// was made is a source.ChangedError. One that the series deletes is an error that is
-// fs.ErrNotExist, as is one that was never there.
+// Read returns the contents of a file of the tree. The error is fs.ErrNotExist if the
+// tree has no such file; it also names the series if the series deletes the file. It is
+// a source.ChangedError if the file of a checkout changed after the tree was made.
 func (t Tree) Read(path string) ([]byte, error) {
 	if f, touched := t.over[path]; touched {
 		if f == nil {

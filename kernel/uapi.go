@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// UapiDirs hold the headers that a kernel gives to user space.
+// UapiDirs are the tree's folders with the headers for user space.
 var UapiDirs = []string{"include/uapi", "arch/x86/include/uapi"}
 
-// uapiStubs stand for what "make headers" generates or takes out of those
-// headers, which would need the whole tree.
+// uapiStubs replace what "make headers" would generate, or would take out of the headers.
+// "make headers" needs the whole tree.
 var uapiStubs = map[string]string{
 	"linux/compiler_types.h": "#define __user\n#define __force\n#define __counted_by(m)\n",
 }
 
-// UapiIncludes are the compiler's options that make it see the headers of the
-// patched tree as they are in the sources. It puts those that differ from the
-// base's below dir.
+// UapiIncludes returns compiler options with which a program for user space sees the
+// headers of the tree. It writes the headers that the series changes to folders in dir;
+// the compiler reads the others from the base.
 func (t Tree) UapiIncludes(dir string) ([]string, error) {
 	files := make(map[string][]byte)
 	for name, text := range uapiStubs {

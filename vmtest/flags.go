@@ -77,6 +77,7 @@ type flags struct {
 	series  listFlag
 	patches pathFlag
 	source  source.Spec
+	base    string // name of the base
 	commits string // of source.Tree
 	configs pathFlag
 	lane    string
@@ -117,6 +118,7 @@ func (f *flags) registerTree(set *flag.FlagSet) {
 }
 
 func (f *flags) registerSource(set *flag.FlagSet) {
+	set.StringVar(&f.base, "base", "", "`NAME` of the kernel that is the base (default 6.12): "+source.Names)
 	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+source.DefaultPackage+"; needs -sha256")
 	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
 	set.StringVar(&f.sandbox, "sandbox", "auto", "`auto|on|off`: apply and build without network and with nothing writable but the build folder; auto goes without for series of this checkout where it cannot be had")
@@ -189,6 +191,16 @@ func (f *flags) check(root string) error {
 	}
 	if f.commits != "" && (f.source.Tree == "" || len(f.series) > 0) {
 		return blame.Usagef("-range goes with -tree, and without -series")
+	}
+	if f.base != "" {
+		if f.source.Tree != "" || f.source.URL != "" {
+			return blame.Usagef("-base %s: the base is given by -tree or -tarball already", f.base)
+		}
+		named, err := source.Named(f.base)
+		if err != nil {
+			return err
+		}
+		f.source.Package, f.source.Version = named.Package, named.Version
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {
 		return blame.Usagef("-sha256 goes with -tarball")

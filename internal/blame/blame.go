@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package blame says whose fault an error is. It is the one place that sorts
-// errors by that, and knows the exit codes that follow.
+// Package blame says whose fault an error is: the host's, the user's, the kernel's or
+// that of one patch. The exit code of vmtest follows from that. No other package sorts
+// errors by blame.
 package blame
 
 import (
@@ -11,19 +12,20 @@ import (
 	"syscall"
 )
 
-// Party is who is to blame for an error. The zero value is the host: what nobody
-// else is to blame for.
+// Party is who is to blame for an error. The zero value is the host, which is blamed
+// for every error that nobody else is to blame for.
 type Party int
 
-// Parties.
+// The parties.
 const (
-	Host   Party = iota // this machine or this program: nothing is known of the kernel
-	User                // a mistake on the command line or in a file of the user's
+	Host   Party = iota // this machine or this program; nothing is known about the kernel
+	User                // the user made a mistake on the command line or in a file
 	Kernel              // the kernel under test does not apply, configure or build
 	Patch               // one patch breaks a rule
 )
 
-// ExitCode is the exit code of a command that ends with an error of this party.
+// ExitCode returns the exit code of a command that ends with an error that this party is
+// to blame for: 1 for a patch, 2 for the user, 3 for the kernel and 4 for the host.
 func (p Party) ExitCode() int {
 	switch p {
 	case User:
@@ -36,13 +38,14 @@ func (p Party) ExitCode() int {
 	return 4
 }
 
-// hosts are what a machine says when it has no room, no memory or a broken disk.
-var hosts = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EROFS, syscall.ESTALE}
+// hostFaults are the errors that a machine returns when it has no room, no memory or a broken disk.
+var hostFaults = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EROFS, syscall.ESTALE}
 
-// Of returns who is to blame for err. What the machine could not do stays its own
-// fault, whatever was to be done. Then a mistake of the user's goes before all else.
+// Of returns who is to blame for err. If err wraps one of hostFaults, it is the host,
+// whatever was to be done. Of the other parties the user comes first, then the kernel,
+// then the patch.
 func Of(err error) Party {
-	for _, fault := range hosts {
+	for _, fault := range hostFaults {
 		if errors.Is(err, fault) {
 			return Host
 		}
@@ -59,15 +62,17 @@ func Of(err error) Party {
 	return Host
 }
 
-// UsageError is a mistake of the user's: a series that does not exist, a patch that
-// the file "series" does not list. No kernel was touched.
+// UsageError is a mistake of the user, such as a series that does not exist, or a patch
+// that the file "series" does not list.
 type UsageError struct{ Err error }
 
+// Error returns the message of Err.
 func (e *UsageError) Error() string { return e.Err.Error() }
 
+// Unwrap returns Err.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// Usagef makes a UsageError.
+// Usagef returns a UsageError with a message that is formatted as by fmt.Errorf.
 func Usagef(format string, args ...any) error {
 	return &UsageError{fmt.Errorf(format, args...)}
 }
@@ -77,17 +82,19 @@ type RuleError struct {
 	Complaints []string // at least one; a complaint may have several lines
 }
 
+// Error returns all complaints in one line, or in more if a complaint has several.
 func (e *RuleError) Error() string { return strings.Join(e.Complaints, "; ") }
 
-// BuildError is a fault of the kernel under test: it does not apply, configure
-// or compile, or it is no kernel for these tests.
+// BuildError is a fault of the kernel under test: a patch does not apply, the kernel
+// does not configure or compile, or the tests do not fit the kernel.
 type BuildError struct {
 	Stage string // "apply", "configure", "build", "selftests" or "abi"
 	Err   error
-	Shown string // what the tool printed about it, at most some twenty lines
-	Log   string // path of the tool's whole output, if there is one
+	Shown string // what the tool printed about it, about twenty lines at most; may be empty
+	Log   string // path of the tool's whole output; empty if there is none
 }
 
+// Error returns the stage, the error, what the tool printed and the path of the log.
 func (e *BuildError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %v", e.Stage, e.Err)
@@ -100,4 +107,5 @@ func (e *BuildError) Error() string {
 	return b.String()
 }
 
+// Unwrap returns Err.
 func (e *BuildError) Unwrap() error { return e.Err }

@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 )
 
-// Recall returns what ask said when it was last asked by this key, from the
-// cache where it can. The key stands for everything that the answer depends on.
-// An error is no answer and is not kept.
+// Recall returns the answer that the cache has for a key. If the cache has none, it
+// calls ask and keeps the answer. The key must cover everything that the answer depends
+// on. An error of ask is returned and not kept. say is told if Recall has to wait for
+// another process with the same key.
 func Recall[T any](ctx context.Context, c Cache, key string, say func(format string, args ...any), ask func() (T, error)) (T, error) {
 	key = Digest(key)[:32]
 	path := filepath.Join(c.Dir, "answers", key+".json")
@@ -23,7 +24,7 @@ func Recall[T any](ctx context.Context, c Cache, key string, say func(format str
 	}
 	defer unlock()
 	var kept struct{ Answer T }
-	if ReadSealed(path, &kept) == nil { // damaged is as good as absent
+	if ReadSealed(path, &kept) == nil { // a damaged answer is asked for again
 		return kept.Answer, nil
 	}
 	if kept.Answer, err = ask(); err != nil {
@@ -32,8 +33,8 @@ func Recall[T any](ctx context.Context, c Cache, key string, say func(format str
 	return kept.Answer, WriteSealed(path, kept)
 }
 
-// Keep keeps a copy of a folder under this key, in place of what was kept there.
-// Whoever asks for it has to know whether it is whole.
+// Keep copies the folder dir into the cache under a key. It replaces the folder that
+// was kept there. Nothing verifies the copy later: the caller of Kept has to do that.
 func (c Cache) Keep(key, dir string) error {
 	path := c.kept(key)
 	tmp, err := Scratch(filepath.Dir(path), filepath.Base(path))
@@ -44,8 +45,8 @@ func (c Cache) Keep(key, dir string) error {
 	return errors.Join(os.CopyFS(tmp, os.DirFS(dir)), os.RemoveAll(path), os.Rename(tmp, path))
 }
 
-// Kept copies what was kept under this key into an empty folder, and says
-// whether there was anything.
+// Kept copies the folder that was kept under a key into dir, which is empty. It returns
+// false if nothing was kept.
 func (c Cache) Kept(key, dir string) (bool, error) {
 	err := os.CopyFS(dir, os.DirFS(c.kept(key)))
 	if errors.Is(err, fs.ErrNotExist) {

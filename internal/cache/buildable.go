@@ -8,12 +8,13 @@ import (
 	"unicode"
 )
 
-// inPaths are the characters that a path may have beside letters and digits for
-// a kernel to be built there. Its Makefile refuses spaces and colons; make and
-// the shell take most others for something else.
+// inPaths are the characters, besides letters and digits, that may be in the path of a
+// folder in which a kernel is built. The kernel's Makefile refuses spaces and colons.
+// Most other characters have a meaning in make or in the shell.
 const inPaths = "/._-+@~,="
 
-// Buildable is an error if the kernel's makefiles cannot work in a folder.
+// Buildable returns an error if no kernel can be built in the folder dir, because its
+// path has a character that the kernel's makefiles cannot handle.
 func Buildable(dir string) error {
 	for _, c := range dir {
 		if !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsMark(c) && !strings.ContainsRune(inPaths, c) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package cache keeps what was made before in a folder that checkouts share, by
-// digests of all that it was made from. What is damaged is as good as absent.
+// Package cache is a folder that all checkouts of a user share. It keeps what was made
+// before, under digests of all inputs. A damaged entry is made again, as an absent one
+// is.
 package cache
 
 import (
@@ -14,11 +15,13 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// Cache is a folder shared by checkouts. It may be deleted at any time.
+// Cache is the folder that checkouts share. Dir has no default: DefaultCache returns
+// the usual one. The user may delete the folder at any time.
 type Cache struct{ Dir string }
 
-// DefaultCache is timens-vmtest in the user's cache folder ($XDG_CACHE_HOME,
-// else ~/.cache).
+// DefaultCache returns the cache in the folder timens-vmtest of the user's cache folder,
+// which is $XDG_CACHE_HOME or else ~/.cache. It is an error if there is no such folder,
+// or if no kernel can be built in it; see Buildable.
 func DefaultCache() (Cache, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -30,8 +33,9 @@ func DefaultCache() (Cache, error) {
 	return Cache{filepath.Join(dir, "timens-vmtest")}, nil
 }
 
-// Lock takes the lock of that name, which guards what, and says so when it has
-// to wait. The caller calls unlock. A wait ends with ctx.
+// Lock takes the lock of a name, and waits until no other process holds it. After a
+// second it says that it waits; what tells the user what the lock guards. The caller
+// calls unlock. If ctx ends first, Lock returns its error.
 func (c Cache) Lock(ctx context.Context, name, what string, say func(format string, args ...any)) (unlock func(), err error) {
 	path := filepath.Join(c.Dir, "locks", name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -57,7 +61,7 @@ func (c Cache) Lock(ctx context.Context, name, what string, say func(format stri
 		case <-patience:
 			say("waiting for another vmtest to finish with %s (its lock: %s)", what, path)
 		case <-ctx.Done():
-			go func() { // the lock may still be won: give it back
+			go func() { // the goroutine above may still get the lock: give it back
 				if l := <-got; l.err == nil {
 					l.unlock()
 				}
@@ -67,9 +71,9 @@ func (c Cache) Lock(ctx context.Context, name, what string, say func(format stri
 	}
 }
 
-// Scratch makes a folder for what will be named name when it is whole. The
-// caller holds a lock for that name, so what is there was left by a vmtest that
-// was killed.
+// Scratch makes an empty folder in dir and returns its path. The caller fills it, and
+// renames it to name when it is whole. The caller holds a lock for that name: so a
+// folder that is already there was left by a process that was killed, and is deleted.
 func Scratch(dir, name string) (string, error) {
 	tmp := filepath.Join(dir, "tmp-"+name)
 	if err := os.RemoveAll(tmp); err != nil {

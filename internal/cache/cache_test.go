@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// No flipped bit of what the cache remembers may get through: some would still
-// be JSON, and name another kernel or another package.
+// ReadSealed refuses a file with any one bit flipped. Without the digest some such
+// files would be valid JSON and name another kernel or another package.
 func TestSealed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.json")
 	type entry struct{ File, SHA256 string }
@@ -34,7 +34,7 @@ func TestSealed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := ReadSealed(path, &got); err == nil {
-			t.Errorf("taken with byte %d as %q", bit/8, text[bit/8])
+			t.Errorf("accepted with byte %d changed to %q", bit/8, text[bit/8])
 		}
 		text[bit/8] ^= 1 << (bit % 8)
 	}
@@ -42,7 +42,7 @@ func TestSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := ReadSealed(path, &got); err == nil {
-		t.Error("taken without its end")
+		t.Error("accepted without its end")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 )
 
+// HashFile returns the SHA-256 of a file, in hex.
 func HashFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -19,6 +20,7 @@ func HashFile(path string) (string, error) {
 	return Hash(f)
 }
 
+// Hash returns the SHA-256, in hex, of all that it reads from from.
 func Hash(from io.Reader) (string, error) {
 	h := sha256.New()
 	if _, err := io.Copy(h, from); err != nil {
@@ -27,10 +29,12 @@ func Hash(from io.Reader) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// Digest returns one SHA-256, in hex, of several strings. Strings that are split
+// differently have different digests.
 func Digest(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p) // lengths keep the parts apart
+		fmt.Fprintf(h, "%d:%s", len(p), p) // the length says where each part ends
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -14,6 +14,8 @@ import (
 	"syscall"
 )
 
+// CopyFile copies the file from to the file to, which is created or overwritten. It
+// does not copy the mode.
 func CopyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -23,6 +25,8 @@ func CopyFile(from, to string) error {
 	return CopyTo(in, to)
 }
 
+// CopyTo writes all that it reads from from to the file to, which is created or
+// overwritten.
 func CopyTo(from io.Reader, to string) error {
 	out, err := os.Create(to)
 	if err != nil {
@@ -32,7 +36,8 @@ func CopyTo(from io.Reader, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// WriteSealed is writeJSON with a digest behind the value.
+// WriteSealed writes a value as JSON, with the digest of the text in the last line. A
+// reader sees the whole file or none. ReadSealed reads it.
 func WriteSealed(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -41,7 +46,8 @@ func WriteSealed(path string, v any) error {
 	return WriteFile(path, fmt.Appendf(text, "\n%s\n", Digest(string(text))))
 }
 
-// ReadSealed reads what writeSealed wrote, and nothing else.
+// ReadSealed reads a file that WriteSealed wrote into the value that into points to. A
+// file that was changed since then is an error. An absent file is fs.ErrNotExist.
 func ReadSealed(path string, into any) error {
 	sealed, err := os.ReadFile(path)
 	if err != nil {
@@ -50,12 +56,12 @@ func ReadSealed(path string, into any) error {
 	text, seal, _ := bytes.Cut(sealed, []byte("\n}\n"))
 	text = append(text, "\n}"...)
 	if string(seal) != Digest(string(text))+"\n" {
-		return fmt.Errorf("%s is not as it was written", path)
+		return fmt.Errorf("%s does not match its digest", path)
 	}
 	return json.Unmarshal(text, into)
 }
 
-// WriteJSON writes a file that readers see whole or not at all.
+// WriteJSON writes a value as JSON. A reader sees the whole file or none.
 func WriteJSON(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -64,7 +70,8 @@ func WriteJSON(path string, v any) error {
 	return WriteFile(path, append(text, '\n'))
 }
 
-// WriteFile is os.WriteFile by way of a temporary name.
+// WriteFile writes text under a temporary name and renames the file to path. A reader
+// sees the whole file or none. Folders that are missing are made.
 func WriteFile(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package ci knows where a test may not skip. A person's machine may lack what a
-// test needs, such as user namespaces. A machine of continuous integration may
-// not: a test that skips there for ever would never be missed.
+// Package ci skips a test on a person's machine that lacks what the test needs, such as
+// user namespaces. In continuous integration it fails the test instead: nobody would
+// notice a test that is always skipped there.
 package ci
 
 import (
@@ -11,17 +11,18 @@ import (
 	"testing"
 )
 
-// Set reports whether the environment says that this is continuous integration:
-// GitHub, GitLab and others set CI=true, some CI=1 or their own name.
+// Set reports whether this is continuous integration. GitHub, GitLab and others set the
+// environment variable CI to true, and some to 1 or to their own name. It is off if CI
+// is empty or a word for false.
 func Set() bool {
 	value := os.Getenv("CI")
 	on, err := strconv.ParseBool(value)
 	return value != "" && (on || err != nil)
 }
 
-// Skip ends a test that lacks something. It fails the test in continuous
-// integration and skips it elsewhere. why says what is missing and which command
-// mends it; untested says what nobody tests now.
+// Skip ends a test on a machine that lacks something. In continuous integration it
+// fails the test, and elsewhere it skips the test. why says what is missing and which
+// command mends it. untested says what is not tested because of that.
 func Skip(t testing.TB, untested string, why error) {
 	t.Helper()
 	if Set() {

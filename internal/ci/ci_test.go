@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// outcome is a test that remembers how it was ended.
+// outcome is a testing.TB that keeps the message with which Skip ended it.
 type outcome struct {
 	testing.TB
 	failed, skipped string

@@ -11,9 +11,11 @@ import (
 	"syscall"
 )
 
-// Advise adds the next step to an error of the host's that has one: a file system
-// that is full or read-only. The step depends on whose file it was. What else went
-// wrong is left out, as it followed from that.
+// Advise adds what the user can do to an error about a file: a file system is full, a
+// file is too large, or a folder is not writable. The advice depends on the folder that
+// the file is in: the cache, the results or the temporary files. Advise drops the other
+// errors that err wraps, because they follow from this one. It returns any other error
+// as it is.
 func (h Host) Advise(err error) error {
 	path, cause := FileOf(err)
 	if path == "" {
@@ -33,15 +35,15 @@ func (h Host) Advise(err error) error {
 		return fmt.Errorf("%w; make room on the file system of %s%s", cause, filepath.Dir(path), instead)
 	case errors.Is(err, syscall.EFBIG):
 		return fmt.Errorf("%w; type \"ulimit -f unlimited\"", cause)
-	case instead == "": // a file of the user's
+	case instead == "": // one of the user's own files: no advice
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w; make %s writable%s", cause, filepath.Dir(path), instead)
 	}
 	return err
 }
 
-// FileOf returns the file that an operation of err's failed on, and what that
-// operation said. The path is empty if err is of no file.
+// FileOf returns the path of the file that an operation failed on, and the error of that
+// operation, which err wraps. It returns "" and nil if err is not about a file.
 func FileOf(err error) (path string, cause error) {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Path, e
@@ -52,11 +54,11 @@ func FileOf(err error) (path string, cause error) {
 	return "", nil
 }
 
-// Below says that path is dir or inside of it.
+// Below reports whether path is dir or is inside of dir. It does not follow links.
 func Below(path, dir string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// related says that path is in dir, or what dir was to be made in.
+// related reports whether path is in dir, or dir is in path.
 func related(path, dir string) bool { return Below(path, dir) || Below(dir, path) }

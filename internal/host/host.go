@@ -11,30 +11,36 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// Reporter is told what happens while it happens.
+// Reporter shows the progress of a run to the user.
 type Reporter interface {
-	// Step says what begins now. Steps that cost nothing are not reported.
+	// Step says which step begins now. Its arguments are those of fmt.Sprintf. A step
+	// that takes no time is not reported.
 	Step(format string, args ...any)
-	// Count says that done of total things are done, the last of them name. what
-	// they are is a plural, such as "objects". Total is 0 where nobody knows.
+	// Count says that done things of total are done. name is the last of them. what
+	// is a plural that says what they are, such as "objects". total is 0 if it is
+	// not known.
 	Count(what string, done, total int, name string)
 }
 
-// Host is what every stage stands on.
+// Host is what every stage of a run needs from this machine. Cache and Report have to
+// be set.
 type Host struct {
 	Cache   cache.Cache
-	Sandbox sandbox.Box // how commands run that a series has a say in; zero: confined
+	Sandbox sandbox.Box // whether commands that run code of a series are confined; zero: they are
 	Report  Reporter
-	Results string // folder that takes a folder a run; "" where none is made
+	Results string // folder in which each run makes a folder; "" if no run does
 }
 
-// Lock takes a lock of the cache, and reports a wait for it.
+// Lock takes the lock of a name in the cache, and waits until no other process holds
+// it. A wait of more than a second is reported; what tells the user what the lock
+// guards. The caller calls unlock. If ctx ends first, Lock returns its error.
 func (h Host) Lock(ctx context.Context, name, what string) (unlock func(), err error) {
 	return h.Cache.Lock(ctx, name, what, h.Report.Step)
 }
 
-// Answer returns what ask said when it was last asked by this key, or asks. The key
-// stands for everything that the answer depends on. An error is not kept.
+// Answer returns the answer that the host's cache has for a key. If the cache has none,
+// it calls ask and keeps the answer. The key must cover everything that the answer
+// depends on. An error of ask is returned and not kept.
 func Answer[T any](ctx context.Context, h Host, key string, ask func() (T, error)) (T, error) {
 	return cache.Recall(ctx, h.Cache, key, h.Report.Step, ask)
 }

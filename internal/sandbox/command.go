@@ -16,9 +16,10 @@ import (
 	"time"
 )
 
-// Command is a child in a process group of its own, which ends as a whole when
-// ctx does. Its environment is env and nothing of ours: MAKEFLAGS, ARCH,
-// KCFLAGS or GIT_DIR of the caller would change what is built.
+// Command returns a command that runs in dir, outside of the sandbox. It has a process
+// group of its own, and the whole group is ended when ctx ends. Of the caller's
+// environment it gets only PATH, HOME and the folder for temporary files, and env is
+// added: MAKEFLAGS, ARCH, KCFLAGS or GIT_DIR of the caller would change what is built.
 func Command(ctx context.Context, dir string, env []string, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -30,11 +31,13 @@ func Command(ctx context.Context, dir string, env []string, name string, args ..
 	}, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second // time for make to delete half-written targets
+	cmd.WaitDelay = 5 * time.Second // make deletes half-written targets in this time
 	return cmd
 }
 
-// Run runs a short child and returns what it printed to standard output.
+// Run runs a command and returns what it printed to standard output. The error has the
+// last 20 lines of standard error, and says so if the tool is not installed, the disk
+// is full or there is no sandbox.
 func Run(cmd *exec.Cmd) ([]byte, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -55,7 +58,7 @@ func Run(cmd *exec.Cmd) ([]byte, error) {
 	return out, nil
 }
 
-// shown is what a command is, without the sandbox around it.
+// shown returns the command line without the sandbox around it.
 func shown(cmd *exec.Cmd) string {
 	if cmd.Args[0] == Name {
 		return strings.Join(cmd.Args[2:], " ")
@@ -65,9 +68,9 @@ func shown(cmd *exec.Cmd) string {
 
 var diskFullRE = regexp.MustCompile(`(?m)^.*?(?:(/[^\s:'"]+)['"]?: ['"]?)?(No space left on device|Disk quota exceeded)[)'"]*$`)
 
-// DiskFull is the error that a tool's output tells of when it had no room to
-// write to: no fault of what it was given. dir is where it wrote, unless the
-// output says so.
+// DiskFull returns an error if a tool's output says that a disk was full or a quota
+// exceeded, and nil otherwise. The error is an fs.PathError with ENOSPC or EDQUOT. Its
+// path comes from the output, or is dir if the output names none.
 func DiskFull(output []byte, tool, dir string) error {
 	m := diskFullRE.FindSubmatch(output)
 	if m == nil {
@@ -83,7 +86,7 @@ func DiskFull(output []byte, tool, dir string) error {
 	return full
 }
 
-// Tail is the last n lines of text.
+// Tail returns the last n lines of text, without newlines at its end.
 func Tail(text []byte, n int) string {
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	if len(lines) > n {

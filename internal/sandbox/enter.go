@@ -14,25 +14,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exitNoSandbox is the status of a process that could not enter the sandbox.
+// exitNoSandbox is the exit status of a process that could not enter the sandbox.
 const exitNoSandbox = 126
 
-// Enter is the main of a process that was started in new namespaces: it
-// makes a root of its own there, gives up all privileges and becomes the
-// command. It does not return.
+// Enter is the main function of a process that Box.Command or Try has started in new
+// namespaces. It mounts a root of its own, gives up all privileges and executes the
+// command. It does not return. If it cannot enter the sandbox, it says why on standard
+// error and exits with status 126.
 func Enter() {
 	if err := enterSandbox(); err != nil {
 		fmt.Fprintf(os.Stderr, "sandbox: %v\n", err)
 		unix.Exit(exitNoSandbox)
 	}
-	unix.Exit(0) // not os.Exit, before which the race detector sleeps for a second
+	unix.Exit(0) // not os.Exit: with the race detector that sleeps for a second
 }
 
 func enterSandbox() error {
-	runtime.LockOSThread() // privileges are a thread's, and this one becomes the command
+	runtime.LockOSThread() // each thread has its own privileges, and this thread executes the command
 	var c confinement
 	if len(os.Args) < 2 {
-		return errors.New("it is entered by vmtest only")
+		return errors.New("only vmtest starts this program to enter the sandbox")
 	}
 	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
 		return err
@@ -54,10 +55,10 @@ func enterSandbox() error {
 	return &fs.PathError{Op: "exec", Path: cmdline[0], Err: err}
 }
 
-// devices are all that there is in /dev.
+// devices are the only devices in the sandbox's /dev.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
-// mountRoot makes the file system that the command sees.
+// mountRoot mounts the file system that the command sees, and makes it the root.
 func (c confinement) mountRoot() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE); err != nil {
 		return err
@@ -102,14 +103,14 @@ func (c confinement) mountRoot() error {
 	if err := os.Chdir(c.Root); err != nil {
 		return err
 	}
-	if err := unix.PivotRoot(".", "."); err != nil { // see pivot_root(2): no folder is needed for the old one
+	if err := unix.PivotRoot(".", "."); err != nil { // pivot_root(2) says that "." needs no folder for the old root
 		return os.NewSyscallError("pivot_root", err)
 	}
 	return os.NewSyscallError("umount2", unix.Unmount(".", unix.MNT_DETACH))
 }
 
-// show binds a folder, or makes the link that it is; one that does not exist is
-// left out.
+// show makes a path visible in the new root: it copies a symbolic link and binds
+// anything else. A path that does not exist is left out.
 func (c confinement) show(path string) error {
 	target, err := os.Readlink(path)
 	if err == nil {
@@ -121,7 +122,7 @@ func (c confinement) show(path string) error {
 	return c.bind(path)
 }
 
-// bind shows a file or folder at its own place in the new root.
+// bind mounts a file or folder of the host at the same path in the new root.
 func (c confinement) bind(path string) error {
 	to := filepath.Join(c.Root, path)
 	info, err := os.Stat(path)
@@ -139,9 +140,9 @@ func (c confinement) bind(path string) error {
 	return mount(path, to, "", unix.MS_BIND|unix.MS_REC)
 }
 
-// mountProc mounts a /proc of the processes in the sandbox. A container that
-// hides parts of its own /proc forbids that: its own is shown then, of which
-// the processes outside can be seen and not touched.
+// mountProc mounts a /proc that has only the processes in the sandbox. The kernel
+// forbids that in a container that hides parts of its own /proc. Then the /proc of the
+// container is bound: the command sees processes outside and cannot touch them.
 func (c confinement) mountProc() error {
 	to := filepath.Join(c.Root, "proc")
 	if err := os.MkdirAll(to, 0o755); err != nil {
@@ -166,14 +167,14 @@ func setReadOnly(path string, flags uint, on bool) error {
 		attr = unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}
 	}
 	if err := unix.MountSetattr(unix.AT_FDCWD, path, flags, &attr); err != nil {
-		return &fs.PathError{Op: "mount_setattr", Path: path, Err: err} // Linux 5.12 has it
+		return &fs.PathError{Op: "mount_setattr", Path: path, Err: err} // mount_setattr needs Linux 5.12
 	}
 	return nil
 }
 
-// dropPrivileges leaves nothing by which the mounts could be changed: no
-// capability over these namespaces, and no way to get one back, as root or by a
-// program with file capabilities.
+// dropPrivileges gives up every capability over these namespaces, so that the command
+// cannot change the mounts. Neither root nor a program with file capabilities gets one
+// back.
 func dropPrivileges() error {
 	for c := uintptr(0); ; c++ {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err == unix.EINVAL && c > unix.CAP_LAST_CAP {

@@ -13,9 +13,10 @@ import (
 
 var killedLine = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
 
-// HostFault is the error of a make that ended for another reason than what it
-// was to build: the host had no room, no memory or no patience. Nil: the source
-// is to blame. out is where make wrote.
+// HostFault returns an error if make failed because of the host and not because of
+// the source that it built: the disk was full, there was no memory, there was no
+// sandbox, or somebody ended it. It returns nil if the source is to blame. err is how
+// make ended, log is all that it printed, and out is the folder where it wrote.
 func HostFault(ctx context.Context, stage string, err error, log []byte, out string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -27,7 +28,7 @@ func HostFault(ctx context.Context, stage string, err error, log []byte, out str
 		return ours
 	}
 	if killed := killedLine.Find(log); killed != nil {
-		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; make some free and try again", stage, killed)
+		return fmt.Errorf("%s: the compiler was killed or had no memory left: %s; free some memory and try again", stage, killed)
 	}
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {

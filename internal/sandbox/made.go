@@ -14,11 +14,13 @@ import (
 	"timens-vmtest/internal/cache"
 )
 
-// What is in a folder that a series' makefiles could write to may be anything
-// under any name: a link to a file of the user's, or a pipe that nobody writes
-// to. So nothing there is opened but by openMade.
+// The makefiles of a series can put anything under any name into a folder that they
+// write to: a link to one of the user's files, or a pipe that nobody writes to. So
+// files in such a folder are opened only by OpenMade.
 
-// OpenMade opens a regular file that make left below dir.
+// OpenMade opens a regular file that make left in dir, by its name relative to dir. It
+// does not follow a link out of dir, and a file that is not regular is an error. It
+// does not block. flag is that of os.OpenFile.
 func OpenMade(dir, name string, flag int) (*os.File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -31,7 +33,7 @@ func OpenMade(dir, name string, flag int) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: errors.New("make left something else than a regular file")}
+		err = &fs.PathError{Op: "open", Path: filepath.Join(dir, name), Err: errors.New("make left something here that is not a regular file")}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -39,6 +41,8 @@ func OpenMade(dir, name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
+// ReadMade returns the contents of a regular file that make left in dir. Its errors are
+// those of OpenMade.
 func ReadMade(dir, name string) ([]byte, error) {
 	f, err := OpenMade(dir, name, os.O_RDONLY)
 	if err != nil {
@@ -48,6 +52,8 @@ func ReadMade(dir, name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
+// HashMade returns the SHA-256, in hex, of a regular file that make left in dir. Its
+// errors are those of OpenMade.
 func HashMade(dir, name string) (string, error) {
 	f, err := OpenMade(dir, name, os.O_RDONLY)
 	if err != nil {
@@ -57,7 +63,8 @@ func HashMade(dir, name string) (string, error) {
 	return cache.Hash(f)
 }
 
-// CopyMade copies a file that make left to a place that make cannot write to.
+// CopyMade copies a regular file that make left in dir to the path to. make must not be
+// able to write to that path. The errors for the first file are those of OpenMade.
 func CopyMade(dir, name, to string) error {
 	f, err := OpenMade(dir, name, os.O_RDONLY)
 	if err != nil {

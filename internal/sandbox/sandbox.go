@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package sandbox runs commands, and those that a series has a say in apart from all
-// else: without network, with nothing to write to but the folders that they are to
-// write to.
+// Package sandbox runs commands. A command that runs code of a series, such as make, is
+// confined: it has no network, and it can write only to the folders that it is given.
 package sandbox
 
 import (
@@ -21,40 +20,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A series is code of somebody else's that runs when it is built. What applies
-// and builds it therefore runs in namespaces of its own: no network, none of
-// the user's files and processes, and nothing that it can write to but the
-// folders that it is to write to.
+// A series is somebody else's code, and parts of it run when the kernel is built. So
+// the commands that apply and build a series run in namespaces of their own. They have
+// no network, they do not see the user's files and processes, and they can write only
+// to the folders that they are given.
 
-// Name is the name under which a program that uses this package starts
-// itself to enter the sandbox: its main calls Enter when os.Args[0] is
-// this.
+// Name is the os.Args[0] of a process that has to enter the sandbox. A program that
+// uses this package starts itself under that name, and its main function calls Enter
+// when it finds the name.
 const Name = "vmtest-sandbox"
 
-// Box says how commands run that a series has a say in. Its zero value
+// Box says whether commands that run code of a series are confined. The zero value
 // confines them.
 type Box struct {
-	Off bool // they may do all that the user may do
+	Off bool // do not confine: commands may do all that the user may do
 }
 
 // Place is where a command runs, and what it sees.
 type Place struct {
-	Dir      string   // its working folder; in one of the others
-	Readable []string // what it sees beside the system's folders
-	Writable []string // what it may write to; the first holds its temporary files, too
-	Env      []string // beside LC_ALL, PATH, HOME and TMPDIR
+	Dir      string   // working folder; it is in one of the folders below
+	Readable []string // folders that it sees, besides those of the system
+	Writable []string // folders that it may write to; the first also holds its temporary files
+	Env      []string // environment, besides LC_ALL, PATH, HOME and TMPDIR
 }
 
-// Error says why there can be no sandbox here.
+// Error says why this system cannot confine commands. Err has the reason, and the
+// command that mends it if there is one.
 type Error struct{ Err error }
 
+// Error returns the message.
 func (e *Error) Error() string {
 	return fmt.Sprintf("this system cannot confine what a series runs when it is built: %v", e.Err)
 }
 
+// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
-// noSandbox is the Error of a command that ended so, and nil of all others.
+// noSandbox returns an Error if a command failed because it could not enter the
+// sandbox, and nil otherwise.
 func noSandbox(err error, output []byte) error {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == exitNoSandbox {
 		return &Error{errors.New(Tail(output, 20))}
@@ -62,25 +65,27 @@ func noSandbox(err error, output []byte) error {
 	return nil
 }
 
-// confinement is what is told to the process that enters the sandbox.
+// confinement tells a process that enters the sandbox what to mount. It is passed as
+// JSON in the first argument.
 type confinement struct {
-	Root     string   // an empty folder, which the new root is mounted on
-	Readable []string // what is needed beside systemFolders
+	Root     string   // an empty folder; the new root is mounted on it
+	Readable []string // folders to show besides systemFolders
 	Writable []string
 	Dir      string
 }
 
-// systemFolders hold the tools. What does not exist is left out.
+// systemFolders hold the tools. Those that do not exist are left out.
 var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu"}
 
-// firstProcess is a shell script that runs its arguments and ends as they do,
-// with 128 and the number of the signal if one ended them. It stands between
-// the sandbox and its command because the first process of a PID namespace
-// cannot end itself by a signal: make, which does that when it is told to end,
-// would stay for ever.
+// firstProcess is a shell script that runs its arguments as a command and exits with
+// the command's status. The status is 128 plus the number of the signal if a signal
+// ended the command. The script is the first process of the PID namespace, because the
+// first process cannot end itself by a signal. make does that when it is told to end:
+// as the first process, make would never end.
 const firstProcess = `trap : HUP INT TERM; "$@"; exit $?`
 
-// EndedBy returns the signal that ended a command, in the sandbox or not, or 0.
+// EndedBy returns the signal that ended a command, and 0 if none did. It also works for
+// a command in the sandbox, whose exit status is 128 plus the signal.
 func EndedBy(s *os.ProcessState) syscall.Signal {
 	switch w := s.Sys().(syscall.WaitStatus); {
 	case w.Signaled():
@@ -91,8 +96,9 @@ func EndedBy(s *os.ProcessState) syscall.Signal {
 	return 0
 }
 
-// Command is a command that sees the system's folders and those of the place, and
-// nothing else. The caller calls release when it has ended.
+// Command returns a command that sees only the system's folders and those of the place.
+// If b.Off is set, the command sees what the user sees. The caller runs the command,
+// and calls release when it has ended. A tool that is not installed is an error.
 func (b Box) Command(ctx context.Context, at Place, name string, args ...string) (cmd *exec.Cmd, release func() error, err error) {
 	path, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrNotFound) {
@@ -129,7 +135,8 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 	return cmd, release, nil
 }
 
-// Run runs a command and returns its standard output.
+// Run runs a command at a place and returns its standard output. Its errors are those
+// of the function Run.
 func (b Box) Run(ctx context.Context, at Place, name string, args ...string) ([]byte, error) {
 	cmd, release, err := b.Command(ctx, at, name, args...)
 	if err != nil {
@@ -139,7 +146,8 @@ func (b Box) Run(ctx context.Context, at Place, name string, args ...string) ([]
 	return out, errors.Join(err, release())
 }
 
-// Output returns all that a command prints, also beside an exec.ExitError.
+// Output runs a command at a place and returns its standard output and standard error.
+// It returns them also if the command fails, which is an exec.ExitError.
 func (b Box) Output(ctx context.Context, at Place, name string, args ...string) ([]byte, error) {
 	cmd, release, err := b.Command(ctx, at, name, args...)
 	if err != nil {
@@ -148,7 +156,9 @@ func (b Box) Output(ctx context.Context, at Place, name string, args ...string) 
 	return CombinedOutput(cmd, release)
 }
 
-// CombinedOutput returns all that a command of a sandbox prints.
+// CombinedOutput runs a command that Box.Command returned, calls release, and returns
+// the command's standard output and standard error. It returns them also with an error.
+// If the command could not enter the sandbox, the error is an Error.
 func CombinedOutput(cmd *exec.Cmd, release func() error) ([]byte, error) {
 	out, err := cmd.CombinedOutput()
 	if none := noSandbox(err, out); none != nil {
@@ -160,7 +170,7 @@ func CombinedOutput(cmd *exec.Cmd, release func() error) ([]byte, error) {
 	return out, err
 }
 
-// strangePaths are the folders on PATH that systemFolders do not hold.
+// strangePaths returns the folders on PATH that are in none of systemFolders.
 func strangePaths() []string {
 	var strange []string
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
@@ -176,8 +186,8 @@ func strangePaths() []string {
 
 func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
-// enter starts this program again, in new namespaces, where it becomes the
-// command; without one it ends.
+// enter returns a command that starts this program again in new namespaces. There the
+// program enters the sandbox and executes cmdline. If cmdline is empty, it exits.
 func enter(ctx context.Context, c confinement, env []string, cmdline ...string) (*exec.Cmd, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -189,15 +199,15 @@ func enter(ctx context.Context, c confinement, env []string, cmdline ...string) 
 	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC
 	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
-	// The first process of a PID namespace gets no other signal that it has no
-	// handler for, and a program that has just begun has none.
+	// The first process of a PID namespace gets only SIGKILL and the signals that it
+	// has handlers for. A program that has just begun has no handlers.
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP} // over the new namespaces; given up before Command
+	cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP} // for the new namespaces only; Enter gives them up before the command runs
 	return cmd, nil
 }
 
-// Try enters the sandbox and leaves it again. A Error says what
-// is missing.
+// Try enters the sandbox and leaves it again. It returns an Error if this system cannot
+// confine commands.
 func Try(ctx context.Context) error {
 	root, err := os.MkdirTemp("", "vmtest-root-")
 	if err != nil {
@@ -218,7 +228,8 @@ func Try(ctx context.Context) error {
 	return &Error{fmt.Errorf("no namespaces can be made (%v): %s", err, whyNoNamespaces())}
 }
 
-// whyNoNamespaces looks at what usually forbids them.
+// whyNoNamespaces looks at the settings that usually forbid user namespaces, and says
+// which one does and what to type.
 func whyNoNamespaces() string {
 	for _, knob := range []struct{ file, bad, cure string }{
 		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "type \"sudo sysctl kernel.unprivileged_userns_clone=1\""},
@@ -229,5 +240,5 @@ func whyNoNamespaces() string {
 			return fmt.Sprintf("%s is %s; %s", knob.file, knob.bad, knob.cure)
 		}
 	}
-	return "this is a container, or a kernel, without user namespaces; of Docker they are had by --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+	return "this is a container, or a kernel, without user namespaces; Docker allows them with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 }

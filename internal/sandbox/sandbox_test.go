@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// needSandbox is hosttest.NeedSandbox, which imports this package.
+// needSandbox does what hosttest.NeedSandbox does. This package cannot import
+// hosttest, because hosttest imports this package.
 func needSandbox(t *testing.T) {
 	t.Helper()
 	if err := Try(t.Context()); err != nil {
@@ -35,7 +36,7 @@ func needSandbox(t *testing.T) {
 	}
 }
 
-// folder is a new folder with one file.
+// folder makes a temporary folder with one file and returns its path.
 func folder(t *testing.T, name, text string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +60,8 @@ func sh(t *testing.T, dir string, readable []string, script string) string {
 	return string(out)
 }
 
-// Who is killed takes its sandbox along, even a command without signal handlers.
+// When the process that made a sandbox is killed, the command in the sandbox ends, even
+// if it has no signal handlers.
 func TestSandboxEndsWithItsMaker(t *testing.T) {
 	const inner = "VMTEST_SANDBOX_OF_KILLED"
 	if dir := os.Getenv(inner); dir != "" {
@@ -77,7 +79,7 @@ func TestSandboxEndsWithItsMaker(t *testing.T) {
 	if err := maker.Start(); err != nil {
 		t.Fatal(err)
 	}
-	written, err := os.Open(fifo) // waits for sleep
+	written, err := os.Open(fifo) // waits until sleep has opened it for writing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +94,12 @@ func TestSandboxEndsWithItsMaker(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := written.Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("after its maker was killed, the command goes on: %v, want %v", err, io.EOF)
+		t.Errorf("the command goes on after its maker was killed: read %v, want %v", err, io.EOF)
 	}
 }
 
-// At Ctrl-C make deletes what it was at and ends, before it has to be killed.
+// On Ctrl-C make deletes the target that it was making and ends by itself. It need not
+// be killed.
 func TestSandboxedMakeIsInterrupted(t *testing.T) {
 	needSandbox(t)
 	dir := folder(t, "Makefile", "half:\n\t@echo half >$@; echo >fifo; sleep 60\n")
@@ -113,7 +116,7 @@ func TestSandboxedMakeIsInterrupted(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.ReadFile(fifo); err != nil { // waits for make
+	if _, err := os.ReadFile(fifo); err != nil { // waits until make has written the target
 		t.Fatal(err)
 	}
 	interrupt()
@@ -121,15 +124,15 @@ func TestSandboxedMakeIsInterrupted(t *testing.T) {
 		t.Errorf("make had to be killed: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "half")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("what make was at is still there: %v", err)
+		t.Errorf("the half-made target is still there: %v", err)
 	}
 	if err := release(); err != nil {
 		t.Error(err)
 	}
 }
 
-// What must not work in the sandbox, one attempt each: what it would do were
-// there no sandbox does no harm to the machine.
+// Each script tries one thing that must not work in the sandbox. None of them would
+// harm the machine if there were no sandbox.
 func TestSandboxHolds(t *testing.T) {
 	needSandbox(t)
 	outside := t.TempDir()
@@ -156,12 +159,12 @@ func TestSandboxHolds(t *testing.T) {
 	for name, script := range map[string]string{
 		"write beside the folder":              "echo x > " + outside + "/new",
 		"make a folder that is not there":      "mkdir -p " + outside + "/deeper && echo x > " + outside + "/deeper/new",
-		"read what is none of its":             "grep s3cret " + secret,
+		"read a file outside":                  "grep s3cret " + secret,
 		"write to the source":                  "echo x >> " + source + "/main.c",
 		"write to the system":                  "echo x > /usr/vmtest-was-here",
 		"write to the new root":                "echo x > /vmtest-was-here",
 		"change a sysctl":                      "cp /proc/sys/kernel/panic panic && cp panic /proc/sys/kernel/panic",
-		"see other processes":                  fmt.Sprintf("kill -0 %d || grep -z kernel.test /proc/%d/cmdline", os.Getpid(), os.Getpid()),
+		"see other processes":                  fmt.Sprintf("kill -0 %d || grep -z %s /proc/%d/cmdline", os.Getpid(), filepath.Base(os.Args[0]), os.Getpid()),
 		"connect by TCP":                       fmt.Sprintf("perl -e 'use IO::Socket::INET; IO::Socket::INET->new(PeerAddr=>\"127.0.0.1\",PeerPort=>%d) or exit 1'", port),
 		"connect to a socket file":             fmt.Sprintf("perl -e 'use IO::Socket::UNIX; IO::Socket::UNIX->new(Peer=>\"%s\") or exit 1'", unixPath),
 		"make a mount writable":                "mount -o remount,bind,rw /usr",
@@ -179,7 +182,7 @@ func TestSandboxHolds(t *testing.T) {
 	for _, path := range []string{outside + "/new", outside + "/deeper", "/usr/vmtest-was-here", "/vmtest-was-here"} {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("%s was written", path)
-			_ = os.RemoveAll(path) // it is in the way of nothing but this test
+			_ = os.RemoveAll(path) // a file that stays breaks only the next run of this test
 		}
 	}
 	if text, err := os.ReadFile(filepath.Join(source, "main.c")); err != nil || string(text) != "x\n" {
@@ -187,8 +190,8 @@ func TestSandboxHolds(t *testing.T) {
 	}
 }
 
-// What must work in it: reading its sources, writing its results and temporary
-// files, and compiling.
+// In the sandbox a command can read its sources, write results and temporary files,
+// and compile.
 func TestSandboxWorks(t *testing.T) {
 	needSandbox(t)
 	source := folder(t, "main.c", "int main(void) { return 0; }\n")
@@ -203,11 +206,11 @@ func TestSandboxWorks(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	hidden, herr := filepath.Glob(filepath.Join(dir, ".*"))
 	if err != nil || herr != nil || len(left) != 2 || len(hidden) != 0 {
-		t.Errorf("it left %q and %q, want main and cpus", left, hidden)
+		t.Errorf("the command left %q and %q, want main and cpus", left, hidden)
 	}
 }
 
-// Where no more user namespaces can be made, it is said what forbids them.
+// If the system allows no more user namespaces, Try says which setting forbids them.
 func TestTrySandboxSays(t *testing.T) {
 	if os.Getenv("VMTEST_TRY") != "" {
 		fmt.Println(Try(t.Context()))

@@ -12,28 +12,32 @@ import (
 	"slices"
 )
 
-// LeaveEnv is the environment variable that names a folder, which does not yet
-// exist, where a test may leave files for one that comes after it in a later
-// guest; see Test.After.
+// LeaveEnv is the environment variable with the path of a folder in which a test may
+// leave files for a test of a later guest; see Test.After. The test has to make the
+// folder.
 const LeaveEnv = "VMTEST_LEAVE"
 
-// LeftEnv is the one in which the later test finds the folder of those files.
+// LeftEnv is the environment variable in which a test of a later guest finds the folder
+// of the files that an earlier test left for it.
 const LeftEnv = "VMTEST_LEFT"
 
-// CarriedDir is a later guest's folder of all files that tests have left,
-// "<package>/<test>/<file>". No earlier guest has it.
+// CarriedDir is the folder of all files that tests have left, each named
+// "<package>/<test>/<file>". Only a later guest has it.
 const CarriedDir = "/carried"
 
-// CarriedLimit is how many bytes a file may have that a test leaves.
+// CarriedLimit is the size, in bytes, of the largest file that a test may leave.
 const CarriedLimit = 256 << 10
 
-// Carried are files that tests have left, by their names below CarriedDir.
+// Carried holds the contents of files that tests have left, by their names below
+// CarriedDir.
 type Carried map[string][]byte
 
-// CarriedName is the name of a test's file, or with no file of its folder.
+// CarriedName returns the name below CarriedDir of a file that a test has left. If file
+// is empty, it returns the name of the test's folder.
 func CarriedName(id TestID, file string) string { return path.Join(id.Package, id.Name, file) }
 
-// Add adds the file of a record. It is an error to leave one twice.
+// Add adds the file of a record of the type left. It is an error if the test has left a
+// file of that name before.
 func (c Carried) Add(r Record) error {
 	name := CarriedName(*r.TestID, r.Path)
 	if _, ok := c[name]; ok {
@@ -43,7 +47,8 @@ func (c Carried) Add(r Record) error {
 	return nil
 }
 
-// Of are the names of what a test has left.
+// Of returns the names below CarriedDir of the files that a test has left, in no
+// particular order.
 func (c Carried) Of(id TestID) []string {
 	var names []string
 	for name := range c {
@@ -54,7 +59,8 @@ func (c Carried) Of(id TestID) []string {
 	return names
 }
 
-// Digest identifies the files, by name and contents; it is empty for none.
+// Digest returns a SHA-256, in hex, of the names and contents of all files. It returns
+// "" if there are no files.
 func (c Carried) Digest() string {
 	if len(c) == 0 {
 		return ""
@@ -66,11 +72,11 @@ func (c Carried) Digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// plain says that a test can leave a file of this name: it has no folder.
+// plain reports whether a test can leave a file of this name: a name without a folder.
 func plain(name string) bool { return filepath.IsLocal(name) && name == path.Base(name) && name != "." }
 
-// Later is the index of the first test that is for a later guest, and the number
-// of tests if none is.
+// Later returns the index of the first test that is for a later guest. It returns the
+// number of tests if no test is.
 func (p Plan) Later() int {
 	n := slices.IndexFunc(p.Tests, func(t Test) bool { return t.After != "" })
 	if n < 0 {
@@ -79,8 +85,8 @@ func (p Plan) Later() int {
 	return n
 }
 
-// Part are the tests of a guest that begins with test number from: up to those
-// for a later guest, or if it is that one, all that are left.
+// Part returns the tests of a guest that begins with the test of index from. An earlier
+// guest ends before the tests for a later guest. A later guest runs all that are left.
 func (p Plan) Part(from int) []Test {
 	if later := p.Later(); from < later {
 		return p.Tests[from:later]

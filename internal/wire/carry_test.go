@@ -19,13 +19,13 @@ func TestCarried(t *testing.T) {
 		}
 	}
 	if err := c.Add(left(a, "x", "1")); err == nil {
-		t.Error("a file was left twice")
+		t.Error("a file could be left twice")
 	}
 	if string(c["p/386/TestA/x"]) != "1" || string(c["p/TestA/x"]) != "3" || len(c.Of(a)) != 2 {
 		t.Errorf("got %q, with %q of %s", c, c.Of(a), a)
 	}
 	if d := (Carried{}).Digest(); d != "" {
-		t.Errorf("no files have the digest %q", d)
+		t.Errorf("the digest of no files is %q, want it empty", d)
 	}
 	digests := []string{
 		c.Digest(),

@@ -8,20 +8,21 @@ import (
 	"os"
 )
 
-// A boot's folder holds its evidence. Each file is written by one party, and
-// inputs are written before they are used.
+// The names of the files of evidence in the folder of a boot. One party writes each
+// file. The host writes the inputs before it uses them.
 const (
-	PlanFile    = "plan.json"     // Plan; host, before the boot
-	BootFile    = "boot.json"     // Boot; host, before the boot
-	ConsoleFile = "console.log"   // all bytes of the first UART; QEMU
-	RecordsFile = "records.jsonl" // all bytes of the second UART; QEMU
-	QEMUFile    = "qemu.log"      // what QEMU itself printed
-	ExitFile    = "exit.json"     // Exit; host, last of the boot
-	DecodedFile = "decoded.log"   // ConsoleFile line by line, with source lines; host, if there are any to add
+	PlanFile    = "plan.json"     // the Plan; the host writes it before the boot
+	BootFile    = "boot.json"     // a Boot; the host writes it before the boot
+	ConsoleFile = "console.log"   // all bytes of the first UART; QEMU writes it
+	RecordsFile = "records.jsonl" // all bytes of the second UART; QEMU writes it
+	QEMUFile    = "qemu.log"      // what QEMU itself prints
+	ExitFile    = "exit.json"     // an Exit; the host writes it last
+	DecodedFile = "decoded.log"   // ConsoleFile with source lines added to addresses; the host writes it if there are any
 )
 
-// BootDir is the folder of a lane's n-th boot, from 1, relative to the lane's:
-// the folder itself for the first, as there is no other most of the time.
+// BootDir returns the folder of a lane's n-th boot, counted from 1, relative to the
+// folder of the lane. The folder of the first boot is the lane's folder itself, because
+// most lanes boot only once.
 func BootDir(n int) string {
 	if n == 1 {
 		return "."
@@ -29,50 +30,52 @@ func BootDir(n int) string {
 	return fmt.Sprintf("boot%d", n)
 }
 
-// Boot is what the host is about to boot. The judge compares hello with it.
+// Boot describes what the host is about to boot. The judge compares the record hello with
+// it.
 type Boot struct {
 	Lane         string   `json:"lane"`
 	Accel        string   `json:"accel"` // "kvm" or "tcg"
 	BootID       string   `json:"boot_id"`
-	Key          string   `json:"key"`  // that the guest was given in KeyPath
+	Key          string   `json:"key"`  // contents of the guest's file KeyPath
 	From         int      `json:"from"` // index of the first test of the plan to run
 	BuildID      string   `json:"build_id"`
 	ConfigSHA256 string   `json:"config_sha256"`
-	Carried      string   `json:"carried,omitempty"` // digest of the files that the archive has from guests before
-	QEMU         string   `json:"qemu"`              // version line
-	Cmdline      []string `json:"cmdline"`           // of QEMU
+	Carried      string   `json:"carried,omitempty"` // Carried.Digest of the files that earlier guests have left; the archive holds them
+	QEMU         string   `json:"qemu"`              // its version line
+	Cmdline      []string `json:"cmdline"`           // the command line of QEMU
 }
 
-// Reasons why a boot ended.
+// The reasons why a boot ended.
 const (
-	EndedItself = "ended"        // QEMU exited: the guest reset or QEMU died, see Status and Signal
-	BootTimeout = "boot-timeout" // no hello in time
-	TestTimeout = "test-timeout" // a test's end did not come, long after the guest should have killed it
+	EndedItself = "ended"        // QEMU exited: the guest reset, or QEMU died; see Status and Signal
+	BootTimeout = "boot-timeout" // the record hello did not come in time
+	TestTimeout = "test-timeout" // the record end of a test did not come, long after the guest should have killed the test
 	RunTimeout  = "run-timeout"  // the boot as a whole took too long
-	Stalled     = "stalled"      // virtual lane: every CPU waited and no timer was set, so that nothing would ever happen again
-	Interrupted = "interrupted"  // by the user
+	Stalled     = "stalled"      // virtual lane: every CPU was idle and no timer was set, so nothing could happen any more
+	Interrupted = "interrupted"  // the user interrupted it
 	HostTrouble = "host-trouble" // evidence could not be written
 )
 
-// Exit is how a boot ended. A folder without it is of a run that was cut off.
+// Exit says how a boot ended. If a folder has no Exit, its run was cut off.
 type Exit struct {
 	Reason    string  `json:"reason"`
 	Text      string  `json:"text,omitempty"`    // detail for host-trouble
-	Status    int     `json:"status"`            // of QEMU; -1 when a signal ended it
-	Signal    string  `json:"signal,omitempty"`  // that ended QEMU, unless we sent it
-	DumpAt    int64   `json:"dump_at,omitempty"` // where in the console log the kernel was asked to dump its tasks
-	BootS     float64 `json:"boot_s"`            // host seconds from QEMU's start to hello; 0 without one
+	Status    int     `json:"status"`            // exit status of QEMU; -1 if a signal ended it
+	Signal    string  `json:"signal,omitempty"`  // name of the signal that ended QEMU; empty if we sent it
+	DumpAt    int64   `json:"dump_at,omitempty"` // offset in the console log at which the host asked the kernel for a dump of its tasks; 0: it did not ask
+	BootS     float64 `json:"boot_s"`            // host seconds from QEMU's start to the record hello; 0 if it did not come
 	DurationS float64 `json:"duration_s"`        // host seconds from QEMU's start to its end
 }
 
-// WriteJSON writes a file of evidence, whole or not at all.
+// WriteJSON writes a value as JSON to a file of evidence. If that fails, it removes the
+// file.
 func WriteJSON(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
-		_ = os.Remove(path) // it may not even have been made
+		_ = os.Remove(path) // the file may not exist
 		return err
 	}
 	return nil

@@ -7,35 +7,34 @@ import (
 	"slices"
 )
 
-// ABIFile is the file of a run's folder with its ABI.
+// ABIFile is the name of the file with the ABI, in the folder of a run.
 const ABIFile = "abi.json"
 
-// ABI is how the structures that clone3() takes lie in memory, as the kernel
-// has them and as the tests fill them in.
+// ABI says how the structures that clone3() takes lie in memory, in the kernel and in the
+// tests.
 type ABI struct {
-	X86_64 []Layout `json:"x86_64"` // from the debug information of the kernel that runs
-	I386   []Layout `json:"i386"`   // of its headers, compiled for 32 bits
-	Tests  []Layout `json:"tests"`
+	X86_64 []Layout `json:"x86_64"` // of the kernel, from its debug information
+	I386   []Layout `json:"i386"`   // of the kernel's headers, compiled for 32 bits
+	Tests  []Layout `json:"tests"`  // as the tests write them
 }
 
-// Layout is how one structure lies in memory.
+// Layout says how one structure lies in memory.
 type Layout struct {
 	Name    string   `json:"name"`
-	Size    int64    `json:"size"`
+	Size    int64    `json:"size"` // in bytes
 	Members []Member `json:"members"`
 }
 
-// Member is one member of a structure. That of a structure within it has a
-// name with a dot.
+// Member is one member of a structure.
 type Member struct {
-	Name   string `json:"name"`
-	Offset int64  `json:"offset"`
-	Size   int64  `json:"size"`
+	Name   string `json:"name"`   // "outer.inner" for a member of a structure within the structure
+	Offset int64  `json:"offset"` // in bytes
+	Size   int64  `json:"size"`   // in bytes
 }
 
-// Moved says of every member that both the kernel and the tests have, and do
-// not have in the same place, where it is. What one of them lacks is no matter
-// of layout: it is what tests of the kernel find out.
+// Moved returns a line for every member that the kernel and the tests have in different
+// places, and for every structure of another size with the same members. It says nothing
+// of a member that only one of them has: the tests themselves notice that.
 func (a ABI) Moved() []string {
 	var all []string
 	for _, side := range []struct {
@@ -53,12 +52,12 @@ func (a ABI) Moved() []string {
 	return all
 }
 
-// Whole reports whether the kernel has every structure and member that the tests
-// have.
+// Whole reports whether the kernel has every structure and member that the tests have,
+// on both architectures.
 func (a ABI) Whole() bool { return Has(a.X86_64, a.Tests) && Has(a.I386, a.Tests) }
 
-// Has reports whether every structure and member of tests is among those of a
-// kernel, wherever in it.
+// Has reports whether the kernel has every structure and member of tests. The members
+// may be in other places.
 func Has(kernel, tests []Layout) bool {
 	for _, want := range tests {
 		i := slices.IndexFunc(kernel, func(l Layout) bool { return l.Name == want.Name })
@@ -89,16 +88,16 @@ func (l Layout) moved(tests Layout, arch string) []string {
 		}
 	}
 	if !lacks && len(l.Members) == len(tests.Members) && l.Size != tests.Size {
-		all = append(all, fmt.Sprintf("struct %s on %s has %d bytes, that of the tests %d", l.Name, arch, l.Size, tests.Size))
+		all = append(all, fmt.Sprintf("struct %s on %s has %d bytes, and the tests expect %d", l.Name, arch, l.Size, tests.Size))
 	}
 	return all
 }
 
-// Since says what of the layouts is not as it is in base, a line a structure.
-// What both architectures have in common is said once.
+// Since returns a line for each structure that differs from base. A difference that both
+// architectures have is one line, which names both. Tests is not compared.
 func (a ABI) Since(base ABI) []string {
 	var all []string
-	archs := make(map[string]string) // of a line
+	archs := make(map[string]string) // the architectures that have a line
 	for _, side := range []struct {
 		arch         string
 		before, with []Layout
@@ -125,7 +124,8 @@ func (a ABI) Since(base ABI) []string {
 	return all
 }
 
-// since is "" if nothing has changed.
+// since returns what has changed since before, or "" if nothing has. A zero before means
+// that the structure is new.
 func (l Layout) since(before Layout) string {
 	if before.Name == "" {
 		return fmt.Sprintf("%s is new: %d bytes", l.Name, l.Size)

@@ -14,7 +14,7 @@ func TestMoved(t *testing.T) {
 	tests := layout(16, a, b)
 	for name, tc := range map[string]struct {
 		kernel []Layout
-		want   []string // of x86_64
+		want   []string // for x86_64
 	}{
 		"same":         {layout(16, a, b), nil},
 		"grown":        {layout(24, a, b, c), nil},
@@ -23,14 +23,14 @@ func TestMoved(t *testing.T) {
 		"exchanged": {layout(16, Member{"b", 0, 8}, Member{"a", 8, 8}), []string{
 			"struct s on x86_64 has a in bytes 8 to 15, the tests in 0 to 7", "struct s on x86_64 has b in bytes 0 to 7, the tests in 8 to 15"}},
 		"narrower": {layout(12, a, Member{"b", 8, 4}), []string{
-			"struct s on x86_64 has b in bytes 8 to 11, the tests in 8 to 15", "struct s on x86_64 has 12 bytes, that of the tests 16"}},
-		"padded": {layout(24, a, b), []string{"struct s on x86_64 has 24 bytes, that of the tests 16"}},
+			"struct s on x86_64 has b in bytes 8 to 11, the tests in 8 to 15", "struct s on x86_64 has 12 bytes, and the tests expect 16"}},
+		"padded": {layout(24, a, b), []string{"struct s on x86_64 has 24 bytes, and the tests expect 16"}},
 	} {
 		if got := (ABI{X86_64: tc.kernel, Tests: tests}).Moved(); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 		if got := (ABI{X86_64: tests, I386: tc.kernel, Tests: tests}).Moved(); len(got) != len(tc.want) || len(got) > 0 && !strings.Contains(got[0], " on i386 ") {
-			t.Errorf("%s on i386: got %q, want %d", name, got, len(tc.want))
+			t.Errorf("%s on i386: got %q, want %d lines", name, got, len(tc.want))
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"encoding/binary"
 )
 
-// GNUBuildID finds the build ID among ELF notes, as a vmlinux and a running
-// kernel's /sys/kernel/notes hold them: little-endian, padded to four bytes.
-// It returns nil if there is none.
+// GNUBuildID returns the GNU build ID in a list of ELF notes, or nil if there is none. A
+// vmlinux and /sys/kernel/notes of a running kernel have such a list. The numbers in it
+// are little-endian, and each part is padded to four bytes.
 func GNUBuildID(notes []byte) []byte {
 	const gnuBuildID = 3 // NT_GNU_BUILD_ID of elf.h
 	pad := func(n uint32) uint64 { return (uint64(n) + 3) &^ 3 }

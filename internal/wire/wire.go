@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package wire is the contract between the host and the guest: the plan that
-// the host puts into the initramfs, and the records that the guest writes to
-// its second UART, and the files of evidence. It decides nothing.
+// Package wire is the contract between the host and the guest: the plan that the host
+// puts into the initramfs, the records that the guest writes to its second UART, and
+// the files of evidence. It also compares how the kernel and the tests lay out the
+// structures of clone3(). It does not judge a run: package verdict does.
 package wire
 
 import (
@@ -15,36 +16,37 @@ import (
 	"time"
 )
 
-// Schema is the version of Plan and Record. The guest refuses a plan, and the
-// judge a record stream, of another version.
+// Schema is the version of Plan and Record. The guest refuses a plan of another version,
+// and the judge refuses a record stream of another version.
 const Schema = 2
 
-// PlanPath is where the guest finds its plan.
+// PlanPath is the guest's file with the Plan.
 const PlanPath = "/etc/plan.json"
 
-// KeyPath is where the guest finds the run's key, which it removes before the
-// first test. Its last record repeats the key, and so does each of a file that a
-// test has left: tests cannot write those records.
+// KeyPath is the guest's file with the key of the run. The guest removes the file before
+// the first test, and repeats the key in the record done and in each record of a file
+// that a test has left. So a test cannot write these records.
 const KeyPath = "/etc/key"
 
-// TestDir is the guest's folder of test binaries, one "<package>.test" each.
+// TestDir is the guest's folder of test binaries. Each is named "<package>.test".
 const TestDir = "/tests"
 
-// I386 ends the name of a test package that is built as a 32-bit program:
-// "timens/386" has the same tests as "timens".
+// I386 is the suffix of a test package that is built as a 32-bit program: "timens/386"
+// has the same tests as "timens".
 const I386 = "/386"
 
-// Kselftest is the test package that runs the kernel's own selftests, which it
-// finds in KselftestDir, "<suite>/<program>".
+// Kselftest is the test package that runs the kernel's own selftests. They are in the
+// guest's folder KselftestDir, named "<suite>/<program>".
 const (
 	Kselftest    = "kselftest"
 	KselftestDir = "/kselftest"
 )
 
-// KselftestSuites are the suites that it runs.
+// KselftestSuites are the suites of the kernel's own selftests that run in the guest.
 var KselftestSuites = []string{"clone3", "timens"}
 
-// TestBinary is the guest's path of the test binary of a package.
+// TestBinary returns the guest's path of the test binary of a package, such as "timens"
+// or "timens/386".
 func TestBinary(pkg string) string {
 	if name, ok := strings.CutSuffix(pkg, I386); ok {
 		return TestDir + I386 + "/" + name + ".test"
@@ -52,108 +54,111 @@ func TestBinary(pkg string) string {
 	return TestDir + "/" + pkg + ".test"
 }
 
-// FirstTest is a link to the test binary that the plan starts with.
+// FirstTest is the guest's link to the test binary of the plan's first test.
 const FirstTest = TestDir + "/first"
 
-// BootParam is the kernel parameter with a random value for every boot, which
-// hello repeats: records of another boot of the same plan are not evidence.
+// BootParam is the kernel parameter with the ID of the boot, a random value. The record
+// hello repeats it, so that the records of another boot of the same plan are not taken
+// as evidence.
 const BootParam = "vmtest.boot"
 
-// FromParam is the kernel parameter with the index of the first test to run.
-// It is above 0 when an earlier boot ended within a test: a new boot goes on
-// with the next one.
+// FromParam is the kernel parameter with the index of the first test to run. It is above
+// 0 if this boot runs the tests that earlier boots have not run: one ended within a
+// test, or the rest is for a later guest.
 const FromParam = "vmtest.from"
 
-// LaneParam is the kernel parameter with the lane, which hello repeats and each
-// test finds in the environment as LaneEnv.
+// LaneParam is the kernel parameter with the lane. The record hello repeats it, and each
+// test finds it in the environment variable LaneEnv.
 const (
 	LaneParam = "vmtest.lane"
 	LaneEnv   = "VMTEST_LANE"
 )
 
-// LongParam is the kernel parameter with how long, in guest time, the tests that
-// wait for long do so in the virtual lane. Each test finds it as LongEnv.
+// LongParam is the kernel parameter with the guest time that the tests of long waits
+// wait in the virtual lane. Each test finds it in the environment variable LongEnv.
 const (
 	LongParam = "vmtest.long"
 	LongEnv   = "VMTEST_LONG"
 )
 
-// Lanes: two kinds of time in which a plan can run.
+// The lanes in which a plan can run. They differ in what guest time is.
 const (
-	Real    = "real"    // guest time is host time, and a busy host shows
-	Virtual = "virtual" // guest time is instructions executed, and jumps over idle
+	Real    = "real"    // guest time is host time; tests take longer on a busy host
+	Virtual = "virtual" // guest time counts executed instructions, and skips the time in which every CPU is idle
 )
 
-// CheckedFactor is how many times longer a test may take in real time when the
-// kernel looks for its own faults (lockdep, KASAN and the like).
+// CheckedFactor is how many times longer a test may take, and may wait in the real lane,
+// on a kernel that looks for its own faults (lockdep, KASAN and the like). Such a kernel
+// is slower.
 const CheckedFactor = 6
 
-// EdgeStep is how often the guest looks, in the virtual lane, whether QEMU's
-// clock begins a second. In the real lane, where waiting costs time, Record.RTC
-// is any moment of its second.
+// EdgeStep is how often the guest reads QEMU's clock chip in the virtual lane, until the
+// chip begins a new second. In the real lane the guest does not wait, because waiting
+// takes host time: there Record.RTC was read at any moment of its second.
 const EdgeStep = 5 * time.Millisecond
 
-// LatenessAttr is the attribute (testing.T.Attr) in which a test says how late a
-// waiter noticed its deadline, in seconds. A test may have any number of them.
+// LatenessAttr is the attribute (testing.T.Attr) with how late a waiter noticed its
+// deadline, in seconds. A test may report any number of them.
 const LatenessAttr = "lateness_s"
 
-// Overdue is what the host writes to the second UART when a test takes too long
-// by the host's clock: the guest is to end the test whose start has this
-// number, as if it were over its time by the guest's.
+// Overdue returns the line that the host writes to the second UART when a test takes too
+// long by the host's clock. seq is the number of the test's record start. The guest
+// then ends the test as if its timeout had passed.
 func Overdue(seq int) []byte { return fmt.Appendf(nil, "overdue %d\n", seq) }
 
-// ParseOverdue is the inverse of Overdue.
+// ParseOverdue reads a line that Overdue has made, and returns its number.
 func ParseOverdue(line []byte) (seq int, err error) {
 	_, err = fmt.Sscanf(string(line), "overdue %d", &seq)
 	return seq, err
 }
 
-// Designs are the ways in which a series may let clone3() take the offsets of a
-// time namespace. Each has tests of its own in tests/<design>; all other tests
-// find the kernel's in the environment as DesignEnv.
+// Designs are the ways in which a series may let clone3() take the offsets of a time
+// namespace. Each has tests of its own in tests/<design>. The other tests find the
+// design of the kernel in the environment variable DesignEnv.
 var Designs = []string{TimensOffset, InlineNS, Namespaces}
 
-// The names of Designs. tests/internal/design says what each of them is.
+// The names of the designs. Package tests/internal/design explains each of them.
 const (
 	TimensOffset = "timens-offset"
 	InlineNS     = "inline-ns"
 	Namespaces   = "namespaces"
 )
 
-// NoDesign is that of a kernel whose clone3() takes no offsets. The tests of
-// all designs are for it: none of them may pass.
+// NoDesign is the design of a kernel whose clone3() takes no offsets. It runs the tests
+// of all designs, and they have to fail.
 const NoDesign = "none"
 
-// DesignEnv is the environment variable that tells a test the plan's design.
+// DesignEnv is the environment variable in which a test finds the design of its plan.
 const DesignEnv = "VMTEST_DESIGN"
 
-// GcovDir is where a kernel with CONFIG_GCOV_KERNEL shows what ran.
+// GcovDir is the guest's folder in which a kernel with CONFIG_GCOV_KERNEL shows how often
+// each part of its code ran.
 const GcovDir = "/sys/kernel/debug/gcov"
 
-// RecordTTY is the guest's end of the UART that carries records.
+// RecordTTY is the guest's device of the second UART, which carries the records.
 const RecordTTY = "/dev/ttyS1"
 
-// OutputLimit is how many bytes of a test's output the guest passes on before
-// it begins to drop; OutputTail is how many of the last bytes it passes on
-// then, so that the test's own result line is not lost.
+// OutputLimit is how many bytes of a test's output the guest passes on before it drops
+// output. OutputTail is how many of the last bytes the guest passes on after that, so
+// that the result line of the test is not lost.
 const (
 	OutputLimit = 256 << 10
 	OutputTail  = 4 << 10
 )
 
-// Plan says what must happen in one boot.
+// Plan says what must happen in a run. Its zero value has no tests, which is an error.
 type Plan struct {
 	Schema int    `json:"schema"`
 	ID     string `json:"id"` // digest of the tests and of their binaries; hello repeats it
 	Design string `json:"design"`
 
-	// Tests are run in this order, each in a process of its own; those for a
-	// later guest come last. An empty list is an error everywhere.
+	// Tests run in this order, each in a process of its own. The tests for a later
+	// guest come last. An empty list is an error everywhere.
 	Tests []Test `json:"tests"`
 
-	// Filtered are the tests that exist but that -run left out, or that are for
-	// another configuration of the kernel. They are not run; an expectation may
-	// name them without being called useless.
+	// Filtered are tests that exist and do not run, because -run left them out or
+	// because they are for another configuration of the kernel. An expectation may
+	// name them: it does not count as an expectation that matches nothing.
 	Filtered []TestID `json:"filtered,omitempty"`
 
 	// LeftOut are the test packages that -tests left out as a whole.
@@ -162,24 +167,26 @@ type Plan struct {
 
 // TestID names a top-level Go test.
 type TestID struct {
-	Package string `json:"package"` // last element of the import path, and I386 where that applies
+	Package string `json:"package"` // last element of the import path; with the suffix I386 for a 32-bit program
 	Name    string `json:"name"`
 }
 
+// String returns "package.Name".
 func (t TestID) String() string { return t.Package + "." + t.Name }
 
 // Test is one planned test.
 type Test struct {
 	TestID
-	TimeoutS float64 `json:"timeout_s"`      // seconds; the guest kills the test after it
-	Lane     string  `json:"lane,omitempty"` // the only lane that runs it; empty: each does
+	TimeoutS float64 `json:"timeout_s"`      // guest seconds, after which the guest kills the test
+	Lane     string  `json:"lane,omitempty"` // the only lane that runs the test; empty: every lane runs it
 
-	// After names a test of the same package that leaves files which this one
-	// finds. It is run in a later guest, which boots when the others have run.
+	// After names a test of the same package that leaves files for this test. This
+	// test runs in a later guest, which boots when the other tests have run.
 	After string `json:"after,omitempty"`
 }
 
-// In is the part of the plan that a lane runs. An expectation may name the rest.
+// In returns the plan with only the tests that a lane runs. It moves the other tests to
+// Filtered, so that an expectation may name them. p is not changed.
 func (p Plan) In(lane string) Plan {
 	var tests []Test
 	filtered := slices.Clone(p.Filtered)
@@ -194,13 +201,14 @@ func (p Plan) In(lane string) Plan {
 	return p
 }
 
-// Before is the test that has left files for this one.
+// Before returns the test that leaves files for this test. Its name is empty if this
+// test needs no files.
 func (t Test) Before() TestID { return TestID{t.Package, t.After} }
 
-// Record types, in the order in which a stream has them: hello, then for every
-// planned test start, output..., left..., counts..., end, and at last done. Only a
-// kernel with CONFIG_GCOV_KERNEL has counts, at least one a test. Trouble may come at any
-// point and means that the guest could not do its part.
+// The types of records. A stream begins with hello. For every planned test it has start,
+// any number of output, left and counts, in this order, and end. It ends with done. Only
+// a kernel with CONFIG_GCOV_KERNEL has counts, at least one for each test. Trouble may
+// come at any point, and means that the guest could not do its part.
 const (
 	TypeHello   = "hello"
 	TypeStart   = "start"
@@ -212,33 +220,33 @@ const (
 	TypeTrouble = "trouble"
 )
 
-// Record is one line of the stream: a fact, never an opinion.
+// Record is one line of the stream. It states a fact and does not judge.
 type Record struct {
-	Seq  int    `json:"seq"` // 0, 1, 2, ...: a lost line shows
+	Seq  int    `json:"seq"` // 0, 1, 2, ...: a gap shows that a line was lost
 	Type string `json:"type"`
 
 	*Hello         // type hello
 	*TestID        // types start, output, left, counts, end
 	*End           // type end
-	Data    []byte `json:"data,omitempty"`  // in base64; type output: bytes the test printed; type left: the file; type counts: the file, by gzip
-	Path    string `json:"path,omitempty"`  // type left: name of a file that the test has left; type counts: name of gcov's file with what ran during the test, below GcovDir
-	Count   *int   `json:"count,omitempty"` // type done: tests that were ended
-	Key     string `json:"key,omitempty"`   // types left, done: what stood in KeyPath
+	Data    []byte `json:"data,omitempty"`  // in base64; type output: bytes that the test printed; type left: contents of the file; type counts: contents of gcov's file, compressed by gzip
+	Path    string `json:"path,omitempty"`  // type left: name of a file that the test has left; type counts: path of gcov's file below GcovDir; the file counts what ran during the test
+	Count   *int   `json:"count,omitempty"` // type done: number of tests that have ended
+	Key     string `json:"key,omitempty"`   // types left, done: contents of the file KeyPath
 	Text    string `json:"text,omitempty"`  // type trouble
 	Taint   *int64 `json:"taint,omitempty"` // types hello, start, end, done: /proc/sys/kernel/tainted
 
-	// RTC is what the machine's clock chip shows, in seconds since 1970, for
-	// types hello and done. It is QEMU's, and not the kernel's under test.
+	// RTC is the time of the machine's clock chip in seconds since 1970, for types
+	// hello and done. QEMU keeps this time, and not the kernel under test.
 	RTC *int64 `json:"rtc_s,omitempty"`
-	// RTCWithinS is how many seconds before UptimeS that second began at most, in
-	// the virtual lane.
+	// RTCWithinS bounds, in the virtual lane, when the second RTC began: at most this
+	// many seconds before UptimeS.
 	RTCWithinS float64 `json:"rtc_within_s,omitempty"`
 
 	// UptimeS is CLOCK_MONOTONIC in seconds when the record was written.
 	UptimeS float64 `json:"uptime_s"`
 }
 
-// Hello is what the guest says of itself before the first test.
+// Hello describes the guest before the first test.
 type Hello struct {
 	Schema       int    `json:"schema"`
 	PlanID       string `json:"plan_id"`
@@ -253,17 +261,18 @@ type Hello struct {
 	Carried      string `json:"carried,omitempty"` // digest of the files in CarriedDir
 }
 
-// End is how a test's process ended.
+// End says how the process of a test ended.
 type End struct {
 	Exit      int     `json:"exit"`             // exit status; -1 when a signal ended it
 	Signal    string  `json:"signal,omitempty"` // name of that signal, such as "SIGSEGV"
 	TimedOut  bool    `json:"timed_out,omitempty"`
 	DurationS float64 `json:"duration_s"`              // guest seconds, CLOCK_MONOTONIC
-	Dropped   int64   `json:"dropped_bytes,omitempty"` // output beyond OutputLimit, cut out of its middle
+	Dropped   int64   `json:"dropped_bytes,omitempty"` // bytes that the guest dropped from the middle of the output; see OutputLimit
 }
 
-// ParseRecord decodes one line, without its newline. Unknown members are an
-// error: a record that says more than we read is not ours.
+// ParseRecord decodes one line of the stream, without its newline. It is an error if the
+// type is unknown, if a member is missing that the type needs, or if there is an unknown
+// member: only our guest writes records, and it writes no other members.
 func ParseRecord(line []byte) (Record, error) {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()

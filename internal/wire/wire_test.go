@@ -66,7 +66,7 @@ func TestParseRecordRefuses(t *testing.T) {
 		`{"seq":0,"type":"trouble","text":"x"`,
 	} {
 		if r, err := ParseRecord([]byte(line)); err == nil {
-			t.Errorf("%s was taken for %+v", line, r)
+			t.Errorf("%s was accepted as %+v", line, r)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func FuzzParseRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		switch r.Type { // what the judge dereferences must be there
+		switch r.Type { // the judge dereferences these
 		case TypeHello:
 			_ = r.Hello.PlanID
 		case TypeStart, TypeOutput, TypeLeft, TypeCounts:
@@ -137,7 +137,7 @@ func TestPlanIn(t *testing.T) {
 		Real:    {ID: "x", Tests: p.Tests[:1], Filtered: []TestID{c, b}},
 		Virtual: {ID: "x", Tests: p.Tests, Filtered: []TestID{c}},
 	} {
-		for range 2 { // p stays as it is
+		for range 2 { // the second time shows that In has not changed p
 			if got := p.In(lane); !reflect.DeepEqual(got, want) {
 				t.Errorf("in lane %s: got %+v, want %+v", lane, got, want)
 			}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package debuginfo reads what a compiler knew of a kernel: how structures lie in
-// memory, and the source lines behind addresses.
+// Package debuginfo reads the debug information of a kernel: how structures lie in memory,
+// and which source lines addresses belong to.
 package debuginfo
 
 import (
@@ -23,9 +23,10 @@ import (
 	"timens-vmtest/kernel"
 )
 
-// ABI reads how these structures lie in memory: on x86_64 from the debug
-// information of the kernel that was built, and on i386 from that of its
-// headers, compiled for it. Those that the kernel does not have are left out.
+// ABI returns how structures lie in memory in a kernel. For x86_64 it reads the debug
+// information of the image. For i386 it compiles the headers of the tree; see HeaderABI.
+// Structures that the kernel does not have are left out, but it is an error if the kernel
+// has none of them. The field Tests of the result is not set.
 func ABI(ctx context.Context, h host.Host, i kernel.Image, t kernel.Tree, structs []string) (wire.ABI, error) {
 	header, err := t.Read(uapiHeader)
 	if err != nil {
@@ -44,11 +45,12 @@ func ABI(ctx context.Context, h host.Host, i kernel.Image, t kernel.Tree, struct
 	})
 }
 
-// HeaderABI reads how these structures lie in memory for a program of 32 bits, from
-// the headers that the patched tree has for user space: nothing is built for it. Those
-// that the headers do not have are left out.
+// HeaderABI returns how structures lie in memory for a 32-bit program, as the headers of
+// the tree for user space say. Structures that the headers do not have are left out. If
+// the headers do not compile, the error is a blame.BuildError.
 //
-// The compiler is all that it takes: no C library, and nothing is linked or run.
+// No kernel is built. HeaderABI needs only the compiler: no C library, and nothing is
+// linked or run.
 func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []string) ([]wire.Layout, error) {
 	dir, err := os.MkdirTemp("", "vmtest-abi-")
 	if err != nil {
@@ -59,8 +61,8 @@ func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []st
 	if err != nil {
 		return nil, err
 	}
-	// Without a C library nothing brings the generated asm/types.h, and without a
-	// variable an empty header leaves no debug information.
+	// asm/types.h is generated and usually comes with the C library. Without the
+	// variable an empty header would leave no debug information.
 	for name, text := range map[string]string{"abi.c": "#include <linux/sched.h>\nint none;\n", "stub/asm/types.h": "#include <asm-generic/types.h>\n"} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
@@ -78,11 +80,12 @@ func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []st
 	return layouts(filepath.Join(dir, "abi.o"), "abi.c", structs)
 }
 
-// uapiHeader defines what clone3() takes.
+// uapiHeader is the header that defines the structures of clone3().
 const uapiHeader = "include/uapi/linux/sched.h"
 
-// layouts reads the structures that the unit of this name, and not the header
-// alone, knows in full.
+// layouts reads structures from the debug information of an ELF file. It reads only the
+// compilation unit whose file has the name unit. A structure that is only declared there
+// is left out.
 func layouts(path, unit string, structs []string) ([]wire.Layout, error) {
 	f, err := elf.Open(path)
 	if err != nil {
@@ -105,7 +108,7 @@ func layouts(path, unit string, structs []string) ([]wire.Layout, error) {
 		}
 		name, _ := e.Val(dwarf.AttrName).(string)
 		if e.Tag == dwarf.TagCompileUnit && filepath.Base(name) == unit {
-			continue // into it
+			continue // to the entries of this unit
 		}
 		if _, ok := e.Val(dwarf.AttrByteSize).(int64); ok && e.Tag == dwarf.TagStructType && slices.Contains(structs, name) {
 			t, err := info.Type(e.Offset)
@@ -127,8 +130,8 @@ func layouts(path, unit string, structs []string) ([]wire.Layout, error) {
 	return all, nil
 }
 
-// members are those of a structure, and in place of a structure among them its
-// own.
+// members returns the members of a structure. A member that is itself a structure is
+// replaced by its members.
 func members(prefix string, at int64, t dwarf.Type) []wire.Member {
 	var all []wire.Member
 	for _, f := range t.(*dwarf.StructType).Field {

@@ -23,7 +23,7 @@ struct clone_namespaces { struct { u64a monotonic; u64a boot; } time; u64a user;
 struct declared_only;
 `
 
-// The two architectures differ in the size of a pointer, and the record says so.
+// The layouts of the two architectures differ, because a pointer has another size.
 func TestABI(t *testing.T) {
 	w := kerneltest.New(t, map[string]string{
 		"include/uapi/linux/sched.h": "#error the series has another one\n",
@@ -57,9 +57,9 @@ func TestABI(t *testing.T) {
 
 	image.DebugSHA256 = "another"
 	if _, err := ABI(t.Context(), w.Host, image, tree, []string{"absent"}); err == nil || !strings.Contains(err.Error(), "no debug information of struct absent") {
-		t.Errorf("of no structure: %v", err)
+		t.Errorf("no structure is in the kernel: got %v", err)
 	}
 	if _, err := ABI(t.Context(), w.Host, image, w.Tree(t), []string{"clone_args"}); err == nil || !strings.Contains(err.Error(), "the series has another one") {
-		t.Errorf("of a header that does not compile: %v", err)
+		t.Errorf("a header does not compile: got %v", err)
 	}
 }

@@ -19,16 +19,17 @@ import (
 	"timens-vmtest/kernel"
 )
 
-// location is how the kernel prints an address of its code: function, offset, and
-// length of the function.
+// location matches an address of code as the kernel prints it: the function, the offset in
+// it and the length of the function.
 var location = regexp.MustCompile(`([\w.]+)\+0x([0-9a-f]+)/0x([0-9a-f]+)`)
 
-// HasLocations says that a console log has something to decode.
+// HasLocations reports whether a console log has an address that Decode could decode.
 func HasLocations(console []byte) bool { return location.Match(console) }
 
-// Decode puts the source lines of image behind each address in a console log,
-// and leaves the number of lines as it is. Where code was inlined the innermost
-// line comes first.
+// Decode returns a console log with the source line behind each address of the image. If
+// the code was inlined, it adds the lines of all callers, the innermost function first.
+// The number of lines does not change. An address of another kernel stays as it is. If
+// the file with the debug information is damaged, the error says what to remove.
 func Decode(ctx context.Context, box sandbox.Box, image kernel.Image, console []byte) ([]byte, error) {
 	if got, err := cache.HashFile(image.Debug()); err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func Decode(ctx context.Context, box sandbox.Box, image kernel.Image, console []
 	return bytes.Join(lines, nil), nil
 }
 
-// symbolTable finds functions by name. Static ones may share it.
+// symbolTable holds functions by name. Several static functions may have the same name.
 type symbolTable map[string][]elf.Symbol
 
 func functions(vmlinux string) (symbolTable, error) {
@@ -86,8 +87,9 @@ func functions(vmlinux string) (symbolTable, error) {
 	return t, nil
 }
 
-// address is the address that a match of location in line stands for. All but the
-// instruction pointer are return addresses, and the call is what stands before.
+// address returns the address for a match of location in a line. The number after "RIP: "
+// is the instruction pointer. All others are return addresses, and the call is the
+// instruction before: so address returns one byte less.
 func (t symbolTable) address(line []byte, m [][]byte) (uint64, bool) {
 	offset, err1 := strconv.ParseUint(string(m[2]), 16, 64)
 	size, err2 := strconv.ParseUint(string(m[3]), 16, 64)
@@ -99,19 +101,20 @@ func (t symbolTable) address(line []byte, m [][]byte) (uint64, bool) {
 	}
 	var found []uint64
 	for _, s := range t[string(m[1])] {
-		// The length that is printed goes to the next symbol and may hold
-		// padding, less than one alignment of functions.
+		// The kernel prints the distance to the next symbol as the length. It may
+		// include padding, which is less than one alignment of functions.
 		if s.Size <= size && size < s.Size+64 {
 			found = append(found, s.Value+offset)
 		}
 	}
 	if len(found) != 1 {
-		return 0, false // no function of that name, or no telling which
+		return 0, false // no function has that name, or several have it
 	}
 	return found[0], true
 }
 
-// sourceLines asks addr2line for all addresses at once.
+// sourceLines returns the source lines of addresses. It runs addr2line once for all of
+// them. An address without a source line is left out.
 func sourceLines(ctx context.Context, box sandbox.Box, vmlinux string, addresses []uint64) (map[uint64]string, error) {
 	if len(addresses) == 0 {
 		return nil, nil

@@ -36,8 +36,9 @@ void _start(void)
 }
 `
 
-// program compiles decoded and returns it as Build would, and the offset in
-// outer behind its first call.
+// program compiles the source decoded. It returns the program as an image like those of
+// kernel.Build, the size of the function outer, and the offset behind the first call in
+// outer.
 func program(t *testing.T) (image kernel.Image, size, behindCall uint64) {
 	t.Helper()
 	dir := t.TempDir()
@@ -87,8 +88,8 @@ func TestDecode(t *testing.T) {
 	at := func(offset uint64) string { return fmt.Sprintf("outer+%#x/%#x", offset, size) }
 	call, entry := at(behind), strings.Replace(at(0), "+0/", "+0x0/", 1)
 	for name, c := range map[string]struct{ in, want string }{
-		"a return address is of the call": {"[    1.0]  " + call + "\r\n", "[    1.0]  " + call + " (a.c:4, inlined at a.c:8)\r\n"},
-		"not so the instruction pointer":  {"RIP: 0010:" + call + "\n", "RIP: 0010:" + call + " (a.c:9)\n"},
+		"a return address shows the call": {"[    1.0]  " + call + "\r\n", "[    1.0]  " + call + " (a.c:4, inlined at a.c:8)\r\n"},
+		"an instruction pointer does not": {"RIP: 0010:" + call + "\n", "RIP: 0010:" + call + " (a.c:9)\n"},
 		"entry":                           {"x " + entry + " y", "x " + entry + " (a.c:4, inlined at a.c:8) y"},
 		"two in a line":                   {entry + " " + call, entry + " (a.c:4, inlined at a.c:8) " + call + " (a.c:4, inlined at a.c:8)"},
 		"unknown":                         {"nothing+0x1/0x2\nno_address\n", "nothing+0x1/0x2\nno_address\n"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package kerneltest makes small trees for tests.
+// Package kerneltest makes small kernel trees for tests.
 package kerneltest
 
 import (
@@ -13,16 +13,18 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// Makefile is enough of a kernel's for a tree that nobody builds.
+// Makefile is the text of a Makefile that gives a tree its version, 6.12.1. Nothing can
+// be built with it.
 const Makefile = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\nEXTRAVERSION =\n"
 
-// World is a host with a base.
+// World is a host and a base. New makes it.
 type World struct {
 	host.Host
 	Base source.Base
 }
 
-// New is a world whose base has these files, and Makefile unless it is among them.
+// New returns a world whose base has these files, by their paths in it. If files has no
+// "Makefile", the base gets the text Makefile.
 func New(t testing.TB, files map[string]string) World {
 	t.Helper()
 	all := map[string]string{"Makefile": Makefile}
@@ -37,7 +39,8 @@ func New(t testing.TB, files map[string]string) World {
 	return w
 }
 
-// Tree is the base with these patches.
+// Tree returns the base with these patches applied. A patch that does not apply fails the
+// test.
 func (w World) Tree(t testing.TB, patches ...patch.Patch) kernel.Tree {
 	t.Helper()
 	tree, err := kernel.Apply(t.Context(), w.Host, w.Base, patch.Series{Name: "s", Patches: patches})

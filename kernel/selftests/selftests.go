@@ -23,17 +23,17 @@ import (
 	"timens-vmtest/kernel"
 )
 
-// selftestsDir is where the kernel has its own tests, in C.
+// selftestsDir is the tree's folder with the kernel's own selftests.
 const selftestsDir = "tools/testing/selftests"
 
-// selftestTargets is the goal that prints what a suite's Makefile builds to be
-// run.
+// selftestTargets adds a target to a suite's Makefile. The target prints the paths of the
+// programs that the Makefile builds.
 const selftestTargets = "--eval=vmtest-targets: ; @echo $(TEST_GEN_PROGS)"
 
-// Build builds suites of the patched tree's own selftests, such as
-// "clone3", by their own Makefiles and with the tree's own headers, and returns
-// the path of each program by "suite/program". The programs are static, so that
-// they need nothing of a guest. A suite that the tree does not have is left out.
+// Build builds suites of the tree's selftests, such as "clone3", with their own Makefiles
+// and the tree's headers. It returns the path of each program by "suite/program". The
+// programs are static, because the guest has no libraries. A suite that the tree does not
+// have is left out. If a suite does not build, the error is a blame.BuildError.
 func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (map[string]string, error) {
 	toolchain, err := kernel.ToolchainVersion(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 	return openSelftests(entry)
 }
 
-// selftestSums names the file with the digests of an entry's programs.
+// selftestSums is the file of a cache entry with the digests of its programs.
 const selftestSums = "programs.json"
 
 // openSelftests reads a cache entry and verifies its files.
@@ -93,28 +93,29 @@ func openSelftests(entry string) (map[string]string, error) {
 	}
 	sums := make(map[string]string)
 	if err := cache.ReadSealed(filepath.Join(entry, selftestSums), &sums); err != nil {
-		return nil, fmt.Errorf("%v", err) // the entry is there, whatever it lacks
+		return nil, fmt.Errorf("%v", err) // without fs.ErrNotExist in it: the entry exists, only a file in it is missing
 	}
 	programs := make(map[string]string)
 	for name, want := range sums {
 		programs[name] = filepath.Join(entry, name)
 		if got, err := cache.HashFile(programs[name]); err != nil || got != want {
-			return nil, fmt.Errorf("%s is not as it was built", programs[name])
+			return nil, fmt.Errorf("%s does not match its digest", programs[name])
 		}
 	}
 	return programs, nil
 }
 
-// selftestBuild is one build of selftests under way.
+// selftestBuild is one build of selftests.
 type selftestBuild struct {
 	host.Host
 	tree    kernel.Tree
 	suites  []string
-	sources []string // in the tree, of the suites and what they share
-	dir     string   // holds tree, a part of the patched tree; stub; and programs
+	sources []string // paths in the tree of the files of the suites, and of files that suites share
+	dir     string   // has the folders tree (a part of the tree), stub, patched and programs
 }
 
-// find looks for the suites in the patched tree, and for what they are made of.
+// find returns those of the suites that the tree has, and the paths of the files that
+// they are built from.
 func (b *selftestBuild) find(suites []string) (found, sources []string, err error) {
 	shared, err := b.files(selftestsDir, false)
 	if err != nil {
@@ -133,7 +134,7 @@ func (b *selftestBuild) find(suites []string) (found, sources []string, err erro
 	return found, append(sources, shared...), nil
 }
 
-// headers are those that programs see.
+// headers returns the paths of the tree's headers for user space.
 func (b *selftestBuild) headers() ([]string, error) {
 	var all []string
 	for _, dir := range kernel.UapiDirs {
@@ -146,8 +147,8 @@ func (b *selftestBuild) headers() ([]string, error) {
 	return all, nil
 }
 
-// files lists the regular files of a folder of the patched tree, and with deep
-// those of the folders in it.
+// files returns the paths of the regular files in a folder of the tree. If deep is set, it
+// also returns those in the folders below.
 func (b *selftestBuild) files(dir string, deep bool) ([]string, error) {
 	all := make(map[string]bool)
 	root := filepath.Join(b.tree.Base.Dir, dir)
@@ -217,7 +218,7 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 	}
 	programs := strings.Fields(string(list))
 	if len(programs) == 0 {
-		return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds no program to be run", filepath.Join(selftestsDir, suite))}
+		return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds no program: TEST_GEN_PROGS is empty", filepath.Join(selftestsDir, suite))}
 	}
 	if _, err := b.make(ctx, suite, out, include, programs...); err != nil {
 		return err
@@ -225,7 +226,7 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 	for _, path := range programs {
 		name, inside := strings.CutPrefix(path, out+"/")
 		if !inside || filepath.Base(name) != name {
-			return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds %s, which is not in the folder that it was given", filepath.Join(selftestsDir, suite), path)}
+			return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds %s, which is outside of the folder OUTPUT", filepath.Join(selftestsDir, suite), path)}
 		}
 		if sums[filepath.Join(suite, name)], err = sandbox.HashMade(out, name); err != nil {
 			return err

@@ -20,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
 
-// What a suite calls a program of its own has to be one that it made.
+// A program that a suite names must be a file that the suite made, and not a link or a
+// file elsewhere.
 func TestSelftestsAreMade(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "first")
 	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o644); err != nil {
@@ -39,7 +40,7 @@ func TestSelftestsAreMade(t *testing.T) {
 	}
 }
 
-// fakeSelftests is what Selftests needs of a tree.
+// fakeSelftests are the files of a tree that Build needs.
 var fakeSelftests = map[string]string{
 	"include/uapi/linux/answer.h":                 "#include <linux/compiler_types.h>\n#define ANSWER 41\nstruct s { char __user *p; };\n",
 	"tools/testing/selftests/lib.mk":              "all: $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS))\nTEST_GEN_PROGS := $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS))\n$(OUTPUT)/%: %.c\n\tgcc $(KHDR_INCLUDES) $(CFLAGS) $(LDFLAGS) -o $@ $<\n",
@@ -77,7 +78,7 @@ func TestSelftests(t *testing.T) {
 	}
 	again, err := build([]string{"clone3", "timens"})
 	if err != nil || !maps.Equal(again, programs) {
-		t.Errorf("built again: %v, %v, want %v", again, err, programs)
+		t.Errorf("the second time: %v, %v, want %v", again, err, programs)
 	}
 	const header = "diff --git a/include/uapi/linux/answer.h b/include/uapi/linux/answer.h\n--- a/include/uapi/linux/answer.h\n+++ b/include/uapi/linux/answer.h\n@@ -1,3 +1,3 @@\n #include <linux/compiler_types.h>\n-#define ANSWER 41\n+#define ANSWER 42\n struct s { char __user *p; };\n"
 	if patched, err := build([]string{"clone3"}, header); err != nil || status(patched["clone3/first"]) != 42 {

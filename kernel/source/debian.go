@@ -14,83 +14,204 @@ import (
 	"strings"
 	"time"
 
+	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 )
 
-// deb is what apt knows of the newest version of a package.
+// deb is what apt knows of a package.
 type deb struct {
-	File   string    // such as linux-source-6.12_6.12.117-1~deb12u1_all.deb
-	SHA256 string    // of the package
-	Lists  time.Time // modification time of apt's lists when it was asked
+	Package string
+	File    string    // such as linux-source-6.12_6.12.117-1~deb12u1_all.deb
+	SHA256  string    // of the package
+	Suite   string    // of the lists that have it; "" for the machine's own
+	Lists   time.Time // modification time of the machine's lists when they were asked
 }
 
-const aptLists = "/var/lib/apt/lists"
+// name is the file's without its ending, with the package and the version.
+func (d deb) name() string { return strings.TrimSuffix(d.File, "_all.deb") }
 
 // fetchPackage downloads a source package by apt, which verifies it, and
 // unpacks it without installing.
 func (s Spec) fetchPackage(ctx context.Context, h host.Host) (Base, error) {
-	pkg := s.Package
-	if pkg == "" {
-		pkg = DefaultPackage
-	}
-	newest, err := askApt(ctx, h.Cache, pkg)
+	d, err := s.find(ctx, h)
 	if err != nil {
 		return Base{}, err
 	}
-	origin := "Debian's " + strings.ReplaceAll(strings.TrimSuffix(newest.File, "_all.deb"), "_", " ")
-	return unpacked(ctx, h, newest.SHA256, origin, func(tmp string) error {
-		h.Report.Step("fetch %s by apt-get download", strings.TrimSuffix(newest.File, "_all.deb"))
-		if _, err := sandbox.Run(aptGet(ctx, tmp, "download", pkg)); err != nil {
-			return fmt.Errorf("%w\napt's lists may be old: type \"sudo apt-get update\" and try again", err)
+	origin := "Debian's " + strings.ReplaceAll(d.name(), "_", " ")
+	return unpacked(ctx, h, d.SHA256, origin, func(tmp string) error {
+		from := apt{}
+		if d.Suite != "" {
+			if from, err = suite(ctx, h, d.Suite); err != nil {
+				return err
+			}
 		}
-		file := filepath.Join(tmp, newest.File)
+		h.Report.Step("fetch %s by apt-get download, from %v", d.name(), from)
+		if _, err := sandbox.Run(from.command(ctx, tmp, "apt-get", "download", d.Package+"="+d.version())); err != nil {
+			return fmt.Errorf("%w\nthe lists may be old: %s, and try again", err, from.refresh())
+		}
+		file := filepath.Join(tmp, d.File)
 		if got, err := cache.HashFile(file); err != nil {
 			return err
-		} else if got != newest.SHA256 {
-			return fmt.Errorf("%s has SHA-256 %s, apt's lists say %s; type \"sudo apt-get update\"", newest.File, got, newest.SHA256)
+		} else if got != d.SHA256 {
+			return fmt.Errorf("%s has SHA-256 %s, apt's lists say %s; %s", d.File, got, d.SHA256, from.refresh())
 		}
 		if _, err := sandbox.Run(sandbox.Command(ctx, tmp, nil, "dpkg-deb", "-x", file, tmp)); err != nil {
 			return err
 		}
-		return unpack(ctx, filepath.Join(tmp, "usr/src", pkg+".tar.xz"), h.Report)
+		return unpack(ctx, filepath.Join(tmp, "usr/src", d.Package+".tar.xz"), h.Report)
 	})
 }
 
-func aptGet(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	args = append([]string{"-q"}, args...)
-	if os.Geteuid() == 0 { // the user _apt cannot write to a private cache folder
-		args = append([]string{"-o", "APT::Sandbox::User=root"}, args...)
+// version is the package's. apt writes a colon into the name of a file as %3a.
+func (d deb) version() string {
+	_, rest, _ := strings.Cut(d.name(), "_")
+	return strings.ReplaceAll(rest, "%3a", ":")
+}
+
+// refresh is what to type when lists are out of date.
+func (a apt) refresh() string {
+	if a.suite == "" {
+		return "type \"sudo apt-get update\""
 	}
-	return sandbox.Command(ctx, dir, nil, "apt-get", args...)
+	return fmt.Sprintf("type \"rm -r %s\"", a.dir)
+}
+
+// find says which package is meant, of which version, and whose lists have it. The
+// machine's own lists go before those of other suites.
+func (s Spec) find(ctx context.Context, h host.Host) (deb, error) {
+	pkg := s.Package
+	if pkg == "" {
+		pkg = DefaultPackage
+	}
+	if _, err := exec.LookPath("apt-get"); errors.Is(err, exec.ErrNotFound) {
+		return deb{}, fmt.Errorf("the base comes from Debian's package %s, and this system has no apt; pass -tree DIR, or -tarball URL -sha256 SUM", pkg)
+	}
+	if pkg == Newest {
+		return newest(ctx, h)
+	}
+	memory := filepath.Join(h.Cache.Dir, "base", strings.ReplaceAll(strings.TrimSuffix(pkg+"="+s.Version, "="), "/", "_")+".json")
+	var last deb
+	known := cache.ReadSealed(memory, &last) == nil && last.Package == pkg
+	if known && s.Version != "" && inCache(h, last) {
+		return last, nil // a version never changes
+	}
+	d, err := s.ask(ctx, h, pkg, last)
+	if err != nil {
+		if known && inCache(h, last) && ctx.Err() == nil {
+			h.Report.Step("%s is taken from the cache: %v", last.name(), err)
+			return last, nil
+		}
+		return deb{}, err
+	}
+	if d == last {
+		return d, nil
+	}
+	return d, cache.WriteSealed(memory, d)
+}
+
+// inCache says that the package was unpacked.
+func inCache(h host.Host, d deb) bool {
+	_, err := os.Stat(unpackedDir(h, d.SHA256))
+	return err == nil
+}
+
+// ask asks the machine's lists, and then the suites one after the other. The machine's
+// apt takes a second to answer: its answer is last's as long as its lists are.
+func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, error) {
+	var times time.Time
+	if info, err := os.Stat(machineLists); err == nil {
+		times = info.ModTime()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return deb{}, err
+	}
+	if last.Package == pkg && last.Suite == "" && last.Lists.Equal(times) {
+		return last, nil
+	}
+	if d, err := (apt{}).find(ctx, pkg, s.Version); err != nil || d.Package != "" {
+		d.Lists = times
+		return d, err
+	}
+	var offers []string
+	var unreached error
+	for _, name := range suites {
+		from, err := suite(ctx, h, name)
+		if err != nil {
+			unreached = errors.Join(unreached, err)
+			continue
+		}
+		d, err := from.find(ctx, pkg, s.Version)
+		if err != nil || d.Package != "" {
+			return d, err
+		}
+		has, err := from.sourcePackages(ctx)
+		if err != nil {
+			return deb{}, err
+		}
+		if len(has) > 0 {
+			offers = append(offers, fmt.Sprintf("%v has %s", from, strings.Join(has, ", ")))
+		}
+	}
+	what := strings.TrimSuffix(pkg+"="+s.Version, "=")
+	if unreached != nil {
+		return deb{}, fmt.Errorf("no lists that can be reached have %s: %w", what, unreached)
+	}
+	return deb{}, blame.Usagef("Debian has no package %s any more, or never had it; %s", what, strings.Join(offers, "; "))
 }
 
 var printURIs = regexp.MustCompile(`(?m)^'[^']*' (\S+\.deb) \d+ SHA256:([0-9a-f]{64})`)
 
-// askApt finds the newest version of pkg. The question takes a second, so the
-// answer is kept for as long as apt's lists do not change.
-func askApt(ctx context.Context, c cache.Cache, pkg string) (deb, error) {
-	lists, err := os.Stat(aptLists)
-	if errors.Is(err, fs.ErrNotExist) {
-		return deb{}, fmt.Errorf("the default base comes from Debian's package %s, and this system has no apt; pass -tree DIR, or -tarball URL -sha256 SUM", pkg)
-	}
+// find looks for a package in these lists. The zero value says that they do not
+// have it.
+func (a apt) find(ctx context.Context, pkg, version string) (deb, error) {
+	known, err := sandbox.Run(a.command(ctx, "", "apt-cache", "madison", pkg))
 	if err != nil {
 		return deb{}, err
 	}
-	memory := filepath.Join(c.Dir, "base", pkg+".json")
-	var d deb
-	if cache.ReadSealed(memory, &d) == nil && d.Lists.Equal(lists.ModTime()) {
-		return d, nil
+	if !strings.Contains(string(known), " "+version+" ") && version != "" || len(strings.TrimSpace(string(known))) == 0 {
+		return deb{}, nil
 	}
-	out, err := sandbox.Run(aptGet(ctx, "", "download", "--print-uris", pkg))
+	out, err := sandbox.Run(a.command(ctx, "", "apt-get", "download", "--print-uris", strings.TrimSuffix(pkg+"="+version, "=")))
 	if err != nil {
-		return deb{}, fmt.Errorf("ask apt for %s: %w\ntype \"sudo apt-get update\" and try again", pkg, err)
+		return deb{}, fmt.Errorf("ask apt for %s: %w\n%s and try again", pkg, err, a.refresh())
 	}
 	m := printURIs.FindSubmatch(out)
 	if m == nil {
 		return deb{}, fmt.Errorf("ask apt for %s: no address with a SHA-256 in its answer %q", pkg, out)
 	}
-	d = deb{File: string(m[1]), SHA256: string(m[2]), Lists: lists.ModTime()}
-	return d, cache.WriteSealed(memory, d)
+	return deb{Package: pkg, File: string(m[1]), SHA256: string(m[2]), Suite: a.suite}, nil
+}
+
+// newest is the newest source package of all lists.
+func newest(ctx context.Context, h host.Host) (deb, error) {
+	best, where := "", apt{}
+	for _, name := range append([]string{""}, suites...) {
+		from := apt{}
+		if name != "" {
+			var err error
+			if from, err = suite(ctx, h, name); err != nil {
+				return deb{}, fmt.Errorf("the newest source cannot be told: %w; name a base, such as -base 6.12", err)
+			}
+		}
+		has, err := from.sourcePackages(ctx)
+		if err != nil {
+			return deb{}, err
+		}
+		if len(has) == 0 {
+			continue
+		}
+		a, _ := releaseOf(best)
+		if b, _ := releaseOf(has[0]); slicesLess(a, b) {
+			best, where = has[0], from
+		}
+	}
+	if best == "" {
+		return deb{}, errors.New("no list of Debian's has a package linux-source-N.N; pass -tree DIR")
+	}
+	d, err := where.find(ctx, best, "")
+	if err == nil {
+		h.Report.Step("the newest source is %s, from %v", d.name(), where)
+	}
+	return d, err
 }

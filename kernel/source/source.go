@@ -40,7 +40,8 @@ const DefaultPackage = "linux-source-6.12"
 // Spec says where the base comes from: one of three places. The zero value
 // is DefaultPackage.
 type Spec struct {
-	Package string // a Debian package with /usr/src/<name>.tar.xz
+	Package string // a Debian package with /usr/src/<name>.tar.xz, or Newest
+	Version string // of the package; "" for the newest that its lists have
 
 	URL    string // a tarball, http(s) or file
 	SHA256 string // its digest in hex; required with URL
@@ -154,12 +155,17 @@ func treeVersion(dir string) (string, error) {
 	return version + part["EXTRAVERSION"], nil
 }
 
+// unpackedDir is where the base with this digest lies when it is unpacked.
+func unpackedDir(h host.Host, digest string) string {
+	return filepath.Join(h.Cache.Dir, "base", digest[:20])
+}
+
 // unpacked returns the unpacked base with this digest, making it by fetch if it is
 // not there. fetch works in a temporary folder and leaves one folder "tree"
 // somewhere below it.
 func unpacked(ctx context.Context, h host.Host, digest, origin string, fetch func(tmp string) error) (Base, error) {
 	name := digest[:20]
-	dir := filepath.Join(h.Cache.Dir, "base", name)
+	dir := unpackedDir(h, digest)
 	unlock, err := h.Lock(ctx, "base-"+name, "this kernel's source")
 	if err != nil {
 		return Base{}, err

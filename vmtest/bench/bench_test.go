@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package bench measures what vmtest costs beside the floor: the same work
-// done by hand. Each benchmark runs both in turns and prints the median of the
-// ratios, so a busy machine slows both. Run it by "make bench".
+// Package bench compares the time that vmtest takes with the floor: the time of the same
+// work done by hand. Each benchmark runs both in turns, so that a busy machine slows
+// both, and prints the median of the ratios. Type "make bench" to run it.
 package bench
 
 import (
@@ -22,7 +22,8 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Rounds of each benchmark. A cold build takes minutes, a boot seconds.
+// The number of rounds of each benchmark. A cold build takes minutes, and a boot takes
+// seconds.
 const (
 	warmRounds    = 15
 	coldRounds    = 3
@@ -37,15 +38,16 @@ func BenchmarkWarmRun(b *testing.B) {
 	run := func() *exec.Cmd {
 		return w.vmtest(w.userCache, "run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-lane", "real", "-accel", "tcg", "-results", dir)
 	}
-	w.do(run()) // builds what is not there
+	w.do(run()) // builds what the cache lacks
 	boot := w.bareBoot(filepath.Join(dir, "latest", "real"))
 	w.compare(warmRounds, func() time.Duration { return w.do(run()) }, func() time.Duration { return w.do(boot()) })
 	b.ReportMetric(w.peakMB(run()), "MB/peak")
 }
 
-// BenchmarkLanes compares a guest of each lane, until it says hello and until
-// its end, with a bare QEMU that boots the same kernel as the real lane does. It
-// runs one test that does nothing, and each guest is alone.
+// BenchmarkLanes compares a guest of each lane with a bare QEMU that boots the same kernel
+// as the real lane does. It measures the time until the guest says hello, and the time
+// until the guest ends. The guest runs one test that does nothing. No two guests run at
+// once.
 func BenchmarkLanes(b *testing.B) {
 	for _, lane := range []string{wire.Real, wire.Virtual} {
 		b.Run(lane, func(b *testing.B) {
@@ -65,7 +67,7 @@ func BenchmarkLanes(b *testing.B) {
 	}
 }
 
-// bootLane runs one test that does nothing in a lane.
+// bootLane runs one test that does nothing in a lane, and returns how the boot ended.
 func (w *world) bootLane(lane string) wire.Exit {
 	dir := filepath.Join(w.tmp, lane)
 	w.do(w.vmtest(w.userCache, "run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-lane", lane, "-accel", "tcg", "-results", dir))
@@ -80,8 +82,8 @@ func (w *world) bootLane(lane string) wire.Exit {
 	return exit
 }
 
-// BenchmarkColdBuild compares our build of an empty cache, laying out the tree
-// and configuring it included, with make alone on the same .config.
+// BenchmarkColdBuild compares our build with an empty cache, which also lays out and
+// configures the tree, with make alone on the same .config.
 func BenchmarkColdBuild(b *testing.B) {
 	w := newWorld(b)
 	n := 0
@@ -95,9 +97,9 @@ func BenchmarkColdBuild(b *testing.B) {
 	})
 }
 
-// BenchmarkChangedPatch uses the user's cache, where the series has been built:
-// what it adds are a few kernels. It compares a run after one .c file
-// of a patch changed with make after the same change, and one bare boot.
+// BenchmarkChangedPatch compares a run after one .c file of a patch has changed with the
+// sum of make after the same change and one bare boot. It uses the user's cache, where
+// the series has been built, and adds a few kernels to it.
 func BenchmarkChangedPatch(b *testing.B) {
 	w := newWorld(b)
 	dir := filepath.Join(w.tmp, "changed")
@@ -114,7 +116,7 @@ func BenchmarkChangedPatch(b *testing.B) {
 	w.copyConfig(out)
 	w.do(w.make(src, out))
 	w.do(run())
-	n := int(time.Now().Unix()) // no change that the cache knows already
+	n := int(time.Now().Unix()) // the cache has no kernel with this change
 	var change []byte
 	w.compare(changedRounds, func() time.Duration {
 		n++
@@ -155,7 +157,7 @@ func newWorld(b *testing.B) *world {
 		b.Fatal(err)
 	}
 	w := &world{b: b, root: root, userCache: userCache}
-	// Beside the cache, so that files can be hard-linked as in real life.
+	// On the file system of the cache, so that files can be hard-linked as in a run.
 	w.tmp, err = os.MkdirTemp(userCache, "timens-vmtest-bench-")
 	if err != nil {
 		b.Fatal(err)
@@ -174,12 +176,14 @@ func newWorld(b *testing.B) *world {
 	if err != nil || len(makefiles) == 0 {
 		b.Fatalf("want an unpacked base in the cache, got none, %v", err)
 	}
-	// Of several, the one that was unpacked last: older ones are of older versions.
+	// If there are several bases, take the one that was unpacked last: the others are
+	// older versions.
 	slices.SortFunc(makefiles, func(a, c string) int { return unpacked(b, c).Compare(unpacked(b, a)) })
 	w.base = filepath.Dir(makefiles[0])
 	return w
 }
 
+// unpacked returns when the base with this Makefile was unpacked.
 func unpacked(b *testing.B, makefile string) time.Time {
 	info, err := os.Stat(filepath.Dir(makefile))
 	if err != nil {
@@ -188,6 +192,7 @@ func unpacked(b *testing.B, makefile string) time.Time {
 	return info.ModTime()
 }
 
+// vmtest returns a command that runs bin/vmtest with this cache folder.
 func (w *world) vmtest(cache string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(w.root, "bin", "vmtest"), args...)
 	cmd.Dir = w.root
@@ -195,8 +200,8 @@ func (w *world) vmtest(cache string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// newCache is an empty cache but for the base: unpacking is not what is
-// measured.
+// newCache returns a cache folder that has only the base, so that the time to unpack the
+// base is not measured.
 func (w *world) newCache(name string) string {
 	dir := filepath.Join(w.tmp, name, "timens-vmtest")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -208,6 +213,7 @@ func (w *world) newCache(name string) string {
 	return filepath.Dir(dir)
 }
 
+// copyConfig makes the output folder out with the .config of the base's kernel.
 func (w *world) copyConfig(out string) {
 	text, err := os.ReadFile(w.config)
 	if err == nil {
@@ -221,11 +227,13 @@ func (w *world) copyConfig(out string) {
 	}
 }
 
+// make returns a command that builds vmlinux in the output folder out.
 func (w *world) make(src, out string) *exec.Cmd {
 	return exec.Command("make", "-C", src, "O="+out, "-j"+strconv.Itoa(runtime.NumCPU()), "vmlinux")
 }
 
-// patch writes a patch that makes file of the base read text.
+// patch writes a patch that changes the contents of a file of the base to text, and
+// returns its path.
 func (w *world) patch(file string, text []byte) string {
 	changed := filepath.Join(w.tmp, "changed.c")
 	if err := os.WriteFile(changed, text, 0o644); err != nil {
@@ -233,10 +241,11 @@ func (w *world) patch(file string, text []byte) string {
 	}
 	cmd := exec.Command("diff", "-u", "--label", "a/"+file, "--label", "b/"+file, filepath.Join(w.base, file), changed)
 	out, err := cmd.Output()
-	if cmd.ProcessState.ExitCode() != 1 { // 1 says that they differ
+	if cmd.ProcessState.ExitCode() != 1 { // diff exits with 1 if the files differ
 		w.b.Fatalf("diff: %v", err)
 	}
-	// In the checkout, as the work of others has a work folder of its own.
+	// The patch is in the checkout: a patch from elsewhere counts as somebody else's
+	// work, and is built in another work folder.
 	path := filepath.Join(w.root, "bin", "bench.patch")
 	if err := os.WriteFile(path, out, 0o644); err != nil {
 		w.b.Fatal(err)
@@ -244,8 +253,9 @@ func (w *world) patch(file string, text []byte) string {
 	return path
 }
 
-// bareBoot is QEMU as a finished run in lane started it, but with an init that
-// resets at once and with the UARTs in files and without a monitor.
+// bareBoot returns a function that makes commands. Each boots QEMU with the command line
+// of a finished run, whose evidence is in the folder lane. The differences are: the init
+// resets the machine at once, the UARTs write to files, and there is no monitor.
 func (w *world) bareBoot(lane string) func() *exec.Cmd {
 	text, err := os.ReadFile(filepath.Join(lane, "boot.json"))
 	if err != nil {
@@ -273,8 +283,8 @@ func (w *world) bareBoot(lane string) func() *exec.Cmd {
 	return func() *exec.Cmd { return exec.Command(args[0], args[1:]...) }
 }
 
-// bareInit is an archive with nothing but an init, static and in Go as all that
-// runs in our guest, that resets the machine.
+// bareInit builds an archive with only an init, which resets the machine, and returns its
+// path. The init is a static Go program, as every program in our guest.
 func (w *world) bareInit() string {
 	dir := filepath.Join(w.tmp, "init")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -294,7 +304,8 @@ func (w *world) bareInit() string {
 	return filepath.Join(w.tmp, "init.cpio")
 }
 
-// do runs a command to its end and returns how long it took.
+// do runs a command and returns how long it took. It fails the benchmark if the command
+// fails.
 func (w *world) do(cmd *exec.Cmd) time.Duration {
 	w.b.Helper()
 	var out bytes.Buffer
@@ -309,8 +320,9 @@ func (w *world) do(cmd *exec.Cmd) time.Duration {
 	return time.Since(began)
 }
 
-// peakMB runs a command and returns the most memory that it held itself,
-// without its children, as /proc has it until just before its end.
+// peakMB runs a command and returns the most memory that the command used, in MB and
+// without its children. It reads /proc every 20 ms, and misses what happens after the last
+// reading.
 func (w *world) peakMB(cmd *exec.Cmd) float64 {
 	if err := cmd.Start(); err != nil {
 		w.b.Fatal(err)
@@ -342,7 +354,8 @@ func (w *world) peakMB(cmd *exec.Cmd) float64 {
 	}
 }
 
-// compare runs both in turns and reports the medians and the median ratio.
+// compare runs ours and floor in turns. It reports the median of each in seconds, and the
+// median of the ratios.
 func (w *world) compare(rounds int, ours, floor func() time.Duration) {
 	var o, f, ratio []float64
 	for range rounds {

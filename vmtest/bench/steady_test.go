@@ -20,19 +20,19 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-var steadyRuns = flag.Int("steady", 0, "with TestSteady, the `NUMBER` of runs beside a busy neighbour; what follows -- are flags of vmtest run")
+var steadyRuns = flag.Int("steady", 0, "the `NUMBER` of runs of TestSteady beside a busy neighbour; flags after -- are for vmtest run")
 
-// drift is how much longer or shorter, by the guest's clock, an event may be in
-// coming than in another run of the same image and plan, where it took that many
-// seconds. See docs/lanes.md.
+// drift returns by how many seconds of guest time the interval before an event may differ
+// between two runs of the same image and plan. seconds is the interval in one of them.
+// See docs/lanes.md.
 func drift(seconds float64) float64 { return 0.1 + seconds/10 }
 
-// TestSteady compares runs of the virtual lane beside a neighbour that burns all
-// CPUs with one that had them for itself: the events must be the same, in the
-// same order, and at the same guest time. Run it by "make steady".
+// TestSteady runs the virtual lane once on an idle machine, and then several times beside a
+// process that burns all CPUs. The runs must have the same events in the same order, and
+// the guest times between them may differ only by drift. Type "make steady" to run it.
 func TestSteady(t *testing.T) {
 	if *steadyRuns == 0 {
-		t.Skip("it boots guests for minutes; make steady does")
+		t.Skip("it boots guests for minutes; type \"make steady\" to run it")
 	}
 	want := steadyRun(t)
 	defer neighbour(t)()
@@ -43,11 +43,11 @@ func TestSteady(t *testing.T) {
 			t.Errorf("run %d: %v", n+1, err)
 			continue
 		}
-		t.Logf("run %d: %s, %d events as in the run without a neighbour, each at most %.9f s of guest time longer or shorter in coming", n+1, got.verdict, len(got.events), furthest)
+		t.Logf("run %d: %s, %d events as in the run without a neighbour; the intervals between them differ by at most %.9f s of guest time", n+1, got.verdict, len(got.events), furthest)
 	}
 }
 
-// neighbour burns every CPU until the function it returns is called.
+// neighbour starts processes that burn every CPU. The caller calls stop to end them.
 func neighbour(t *testing.T) (stop func()) {
 	var all []*exec.Cmd
 	for range runtime.NumCPU() {
@@ -62,25 +62,25 @@ func neighbour(t *testing.T) (stop func()) {
 			if err := cmd.Process.Kill(); err != nil {
 				t.Error(err)
 			}
-			_ = cmd.Wait() // killed, as it says
+			_ = cmd.Wait() // its error says that it was killed, which is wanted
 		}
 	}
 }
 
-// history is what happened in a run.
+// history holds the verdict and the events of a run.
 type history struct {
 	verdict string
 	events  []event
 }
 
-// event is a record without what differs by design, such as the boot's ID.
+// event is a record without the parts that differ in every run, such as the boot's ID.
 type event struct {
 	what string
 	at   float64 // guest seconds
 }
 
-// compare returns how many seconds longer or shorter an event of other was in
-// coming, at most, or how the histories differ.
+// compare compares the intervals between events of h with those of other, and returns the
+// largest difference in seconds. The error says how the histories differ.
 func (h history) compare(other history) (furthest float64, err error) {
 	if h.verdict != other.verdict {
 		return 0, fmt.Errorf("the verdict is %s, was %s", other.verdict, h.verdict)
@@ -105,9 +105,9 @@ func (h history) compare(other history) (furthest float64, err error) {
 	return furthest, nil
 }
 
-// differ returns the first lines that are not the same in a and b, whose own
-// order is of no matter: that of subtests is random in a test that takes them from
-// a map.
+// differ sorts the lines of a and of b and returns the first pair that differs. The order
+// of lines does not matter, because a test that takes its subtests from a map runs them in
+// random order.
 func differ(a, b string) (inA, inB string) {
 	sorted := func(text string) []string { return slices.Sorted(strings.SplitSeq(text, "\n")) }
 	linesA, linesB := sorted(a), sorted(b)
@@ -122,7 +122,7 @@ func differ(a, b string) (inA, inB string) {
 	return "", ""
 }
 
-// steadyRun runs the tests and reads what happened.
+// steadyRun runs the tests in the virtual lane and returns the history of the run.
 func steadyRun(t *testing.T) history {
 	t.Helper()
 	results := t.TempDir()
@@ -159,15 +159,16 @@ func steadyRun(t *testing.T) history {
 	return h
 }
 
-// figures are what a test prints of times. An instruction more makes them others.
+// figures matches the numbers that a test prints, such as times. One more instruction
+// changes them.
 var figures = regexp.MustCompile(`\d+`)
 
-// add adds a record. What a test prints is one event: in how many records it
-// comes depends on who of the test and uinit is first.
+// add adds a record. All that a test prints is one event, because the number of its records
+// depends on whether the test or uinit runs first.
 func (h *history) add(r wire.Record) {
 	what, at := r.Type, r.UptimeS
 	switch r.Type {
-	case wire.TypeDone: // when QEMU's clock begins a second
+	case wire.TypeDone: // the guest has waited until QEMU's clock begins a second
 		at = h.events[len(h.events)-1].at
 	case wire.TypeStart:
 		what += " " + r.TestID.String()

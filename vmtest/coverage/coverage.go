@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package coverage maps what the kernel counted during each test to the lines
-// that a series changes. It decides nothing.
+// Package coverage says which of the lines that a series changes ran during which test. It
+// reads what a kernel with CONFIG_GCOV_KERNEL counted. Package verdict judges whether
+// enough lines ran.
 package coverage
 
 import (
@@ -24,18 +25,20 @@ import (
 
 // Boot is one boot of a kernel that counts.
 type Boot struct {
-	Dir  string // of its evidence
-	Lane string // stands before the names of its tests; "" if there is one lane
+	Dir  string // folder of the boot's evidence
+	Lane string // put before the names of the boot's tests; "" if the run has one lane
 }
 
-// test is what ran during one test.
+// test says which lines ran during one test.
 type test struct {
 	name  string
 	lines Lines
 }
 
-// Measure reads the counts of all tests that ended, and says of every line that
-// changed whether it ran in one. config is the kernel's .config.
+// Measure reads the counts of all tests that ended in these boots of image, and says for
+// every line of changes which tests ran it, or why it cannot be counted. It is an error
+// if a test that ended lacks counts of a profiled source, or if the notes of image are
+// damaged.
 func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes []patch.FileDiff, boots []Boot) (verdict.Coverage, error) {
 	config, err := os.ReadFile(image.Config)
 	if err != nil {
@@ -70,8 +73,8 @@ func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes [
 	return attribute(changes, tests, image.Profiled, options(config)), nil
 }
 
-// read finds the counts of each test in a record stream. Records that cannot be
-// read are for the judge to complain of: here they end the stream.
+// read returns the lines that ran in each test of a record stream. It stops at a record
+// that cannot be parsed: the judge reports that.
 func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
 	var tests []test
 	gcda := make(map[string][]byte)
@@ -89,14 +92,14 @@ func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
 				return nil, err
 			}
 			if gcda[source] != nil {
-				return nil, fmt.Errorf("%s: there are counts of %s twice", r.TestID, source)
+				return nil, fmt.Errorf("%s: the counts of %s came twice", r.TestID, source)
 			}
 			if gcda[source], err = unzip(r.Data); err != nil {
 				return nil, fmt.Errorf("%s: %w", r.TestID, err)
 			}
 		case wire.TypeEnd:
 			if has, want := slices.Sorted(maps.Keys(gcda)), counts.sources(); !slices.Equal(has, want) {
-				return nil, fmt.Errorf("%s: there are counts of %v, want those of %v", r.TestID, has, want)
+				return nil, fmt.Errorf("%s: counts of %v came, want counts of %v", r.TestID, has, want)
 			}
 			lines, err := counts.Lines(ctx, gcda)
 			if err != nil {
@@ -108,6 +111,7 @@ func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
 	return tests, nil
 }
 
+// unzip decompresses gzip data.
 func unzip(data []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
@@ -116,7 +120,9 @@ func unzip(data []byte) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// attribute says of each added line why it cannot be counted, or what ran it.
+// attribute says for each added line which tests ran it, or why it cannot be counted.
+// profiled and enabled describe the kernel: its profiled sources, and the options that
+// its configuration sets.
 func attribute(changes []patch.FileDiff, tests []test, profiled map[string]string, enabled map[string]bool) verdict.Coverage {
 	var c verdict.Coverage
 	for _, t := range tests {
@@ -142,6 +148,7 @@ func attribute(changes []patch.FileDiff, tests []test, profiled map[string]strin
 	return c
 }
 
+// count fills in how often the line ran and in which tests, or why it cannot be counted.
 func count(line *verdict.CoveredLine, path string, source source, tests []test) {
 	countable, wholly := false, false
 	for i, t := range tests {

@@ -50,7 +50,7 @@ int maybe(void) { return 1; }
 #endif
 `
 
-// lineOf is the number of the first line that begins with prefix.
+// lineOf returns the number of the first line of text that begins with prefix.
 func lineOf(t *testing.T, prefix string) int {
 	for i, line := range strings.Split(text, "\n") {
 		if strings.HasPrefix(line, prefix) {
@@ -61,7 +61,7 @@ func lineOf(t *testing.T, prefix string) int {
 	return 0
 }
 
-// changed is a change that adds all of text.
+// changed returns a change that adds a file with all of text.
 func changed(path string) patch.FileDiff {
 	c := patch.FileDiff{Path: path, After: []byte(text)}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
@@ -116,7 +116,7 @@ func TestAttribute(t *testing.T) {
 	}
 }
 
-// Of some files no line can be counted, and each says why.
+// In some files no line can be counted. Each line then says why.
 func TestAttributeWholeFile(t *testing.T) {
 	for path, want := range map[string]string{
 		"tools/testing/selftests/clone3/x.c":    notKernel,
@@ -138,7 +138,7 @@ func TestAttributeWholeFile(t *testing.T) {
 	}
 }
 
-// A line that is removed, or that stands around a change, says nothing.
+// Removed lines and context lines are not counted.
 func TestAttributeContext(t *testing.T) {
 	c := attribute([]patch.FileDiff{{Path: "a.c", After: []byte("x();\n"), Lines: []patch.DiffLine{{Op: ' ', N: 1, Text: "x();"}, {Op: '-', Text: "y();"}}}},
 		[]test{{"p.TestA", Lines{"a.c": {1: {Count: 1}}}}}, map[string]string{"a.c": "x"}, nil)

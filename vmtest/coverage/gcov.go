@@ -21,17 +21,17 @@ import (
 	"timens-vmtest/kernel"
 )
 
-// Lines are the lines of source files that have code of their own, and how
-// often each ran.
+// Lines says how often each line ran, by the path of the source file and the number of the
+// line. It has only lines with code of their own.
 type Lines map[string]map[int]ran
 
 // ran is how often a line ran.
 type ran struct {
 	Count  uint64
-	Partly bool // some of its code did not
+	Partly bool // some of the line's code ran, and some did not
 }
 
-// add sums what two measurements say of the same kernel.
+// add adds a measurement of a line to what is known of it. Both are of the same kernel.
 func (l Lines) add(file string, line int, r ran) {
 	if l[file] == nil {
 		l[file] = make(map[int]ran)
@@ -43,16 +43,16 @@ func (l Lines) add(file string, line int, r ran) {
 	l[file][line] = sum
 }
 
-// Counts reads counter files of one kernel. They are named as the kernel names
-// them, which is by the path that the object was built at.
+// Counts reads the counter files of one kernel. The kernel names such a file by the path
+// at which the object was built.
 type Counts struct {
 	image kernel.Image
 	box   sandbox.Box
-	dir   string           // holds the notes, and the counters that are being read
-	known map[string]Lines // by the source and the digest of its counters
+	dir   string           // has the compiler's notes, and the counters while gcov reads them
+	known map[string]Lines // what gcov has said already, by source and digest of the counters
 }
 
-// newCounts makes ready to read counters of this kernel in the folder dir.
+// newCounts copies the compiler's notes of a kernel to the folder dir, and verifies them.
 func newCounts(image kernel.Image, box sandbox.Box, dir string) (*Counts, error) {
 	c := &Counts{image, box, dir, make(map[string]Lines)}
 	for _, source := range slices.Sorted(maps.Keys(image.Profiled)) {
@@ -73,26 +73,26 @@ func newCounts(image kernel.Image, box sandbox.Box, dir string) (*Counts, error)
 	return c, nil
 }
 
-// source is the profiled source that a counter file of the guest's belongs to.
+// source returns the profiled source that a counter file of the guest belongs to.
 func (c *Counts) source(name string) (string, error) {
 	var found string
 	for source := range c.image.Profiled {
-		// kernel/fork.c and arch/x86/kernel/fork.c: the longer one is meant.
+		// Both kernel/fork.c and arch/x86/kernel/fork.c may match: take the longer.
 		if strings.HasSuffix(name, "/"+kernel.Counters(source)) && len(source) > len(found) {
 			found = source
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("counters %s belong to nothing that this kernel was to count", name)
+		return "", fmt.Errorf("the counters %s belong to no source that this kernel counts", name)
 	}
 	return found, nil
 }
 
-// Lines asks gcov what the counters of some sources say of the lines in them and in
-// the headers that they include.
+// Lines returns how often the lines of some sources, and of the headers that they include,
+// ran. gcda has the counters of each source. It is an error if gcov cannot read them.
 func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, error) {
 	all := make(Lines)
-	asked := make(map[string]string) // key of the answer, by the name of the counters
+	asked := make(map[string]string) // key in c.known, by the name of the counter file
 	args := []string{"--json-format", "--stdout"}
 	for _, source := range slices.Sorted(maps.Keys(gcda)) {
 		key := fmt.Sprintf("%s %x", source, sha256.Sum256(gcda[source]))
@@ -124,7 +124,7 @@ func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, erro
 		}
 		l := answers[kernel.Counters(source)]
 		if len(l[source]) == 0 {
-			return nil, fmt.Errorf("gcov of %s: not a line of %s", kernel.Counters(source), source)
+			return nil, fmt.Errorf("gcov of %s: it says nothing of the lines of %s", kernel.Counters(source), source)
 		}
 		c.known[key] = l
 		all.merge(l)
@@ -132,9 +132,10 @@ func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, erro
 	return all, nil
 }
 
-// parseGcov reads gcov's JSON, which is a document for each file of counters.
-// They are read while other CPUs count: gcov, which makes the sums of some of them
-// out of others, may come to less than none.
+// parseGcov reads the JSON that gcov prints, one document for each counter file, and
+// returns the lines by the name of that file. The guest read the counters while other
+// CPUs counted. gcov computes some counts from others, so a count may be negative: it is
+// taken for zero.
 func parseGcov(text []byte) (map[string]Lines, error) {
 	all := make(map[string]Lines)
 	for d := json.NewDecoder(bytes.NewReader(text)); ; {
@@ -164,10 +165,10 @@ func parseGcov(text []byte) (map[string]Lines, error) {
 	}
 }
 
-// sources are the profiled sources, sorted.
+// sources returns the profiled sources in sorted order.
 func (c *Counts) sources() []string { return slices.Sorted(maps.Keys(c.image.Profiled)) }
 
-// merge adds what another object says.
+// merge adds the lines of another measurement of the same kernel.
 func (l Lines) merge(other Lines) {
 	for file, lines := range other {
 		for n, ran := range lines {

@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
 
-// counting is a cache entry of a program that counts, and the counters that it
-// left when it was run with one argument.
+// counting builds a program with counters and runs it with one argument. It returns a cache
+// entry of the program, and the counters of that run.
 func counting(t *testing.T) (kernel.Image, []byte) {
 	dir := hosttest.Folder(t, map[string]string{"kernel/check.c": `#include "check.h"
 int main(int n, char **arg)
@@ -66,7 +66,7 @@ func TestCounts(t *testing.T) {
 		t.Fatalf("source is %q, %v, want kernel/check.c", source, err)
 	}
 	if got, err := c.source("kernel/other.gcda"); err == nil {
-		t.Errorf("counters of another source are taken for those of %s", got)
+		t.Errorf("the counters of another source are taken as those of %s", got)
 	}
 	l, err := c.Lines(t.Context(), map[string][]byte{source: gcda})
 	if err != nil {
@@ -74,10 +74,10 @@ func TestCounts(t *testing.T) {
 	}
 	body := l["kernel/check.c"]
 	if body[4].Count != 1 || body[5].Count != 0 || body[6].Count != 1 || l["kernel/check.h"][3].Count != 1 {
-		t.Errorf("got %v, want lines 4 and 6 to run and 5 not to", l)
+		t.Errorf("got %v, want lines 4 and 6 to have run, and line 5 not", l)
 	}
 	if _, ok := body[5]; !ok {
-		t.Errorf("line 5, which did not run, is not known to have code: %v", body)
+		t.Errorf("line 5 has code and did not run, but is not in %v", body)
 	}
 	for what, damaged := range map[string][]byte{
 		"a file that is not gcov's": []byte("no counters"), "an empty file": nil,
@@ -105,7 +105,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// What gcov made of counters that were read while another CPU counted.
+// The guest reads counters while other CPUs count, and then gcov may print a negative
+// count. It is read as zero.
 func TestGcovOfMovingCounters(t *testing.T) {
 	got, err := parseGcov([]byte(`{"data_file": "kernel/nsproxy.gcda", "files": [{"file": "kernel/./nsproxy.c", "lines": [
 		{"line_number": 7, "count": -1, "unexecuted_block": true}, {"line_number": 8, "count": 2, "unexecuted_block": true}]}]}

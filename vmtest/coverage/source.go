@@ -11,7 +11,7 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Why a line cannot be counted.
+// The reasons why a line cannot be counted. Reports print them.
 const (
 	notKernel  = "no part of the kernel: documentation, tools, selftests"
 	vdso       = "vDSO: runs in user space"
@@ -23,7 +23,7 @@ const (
 	declarator = "no code of its own: a declaration, or a part of a statement"
 )
 
-// wholeFile is why nothing of a file can be counted; empty if something can.
+// wholeFile returns why no line of a file can be counted, or "" if some can.
 func wholeFile(file string, profiled map[string]string) string {
 	switch ext := path.Ext(file); {
 	case !patch.InKernel(file):
@@ -38,17 +38,18 @@ func wholeFile(file string, profiled map[string]string) string {
 	return ""
 }
 
-// source is what the text of a C file says of each of its lines, from 1.
+// source describes each line of a C file, as far as its text alone says. Lines are counted
+// from 1.
 type source []sourceLine
 
 type sourceLine struct {
-	uncounted string // why, by its text alone; empty if it may hold code
-	leftOut   bool
-	init      bool
+	uncounted string // why it cannot be counted; empty if it may have code
+	leftOut   bool   // an #if leaves it out of this configuration
+	init      bool   // it is in a function that is __init or __exit
 }
 
-// uncounted is why a line that never ran is none that should have; empty if it
-// should. Countable says that the compiler knows of code on it.
+// uncounted returns why a test could not have run line n, which no test ran. It returns ""
+// if a test could have. countable says that the compiler has made code for the line.
 func (s source) uncounted(n int, countable bool) string {
 	if n < 1 || n >= len(s) {
 		return declarator
@@ -73,8 +74,8 @@ var (
 	initRE     = regexp.MustCompile(`\b__(init|exit)\b`)
 )
 
-// parseSource looks at the text of a C file. enabled are the options of the
-// kernel's configuration.
+// parseSource describes the lines of a C file. enabled are the options that the kernel's
+// configuration sets.
 func parseSource(text []byte, enabled map[string]bool) source {
 	s := source{{}}
 	var branches conditions
@@ -105,9 +106,10 @@ func parseSource(text []byte, enabled map[string]bool) source {
 	return s
 }
 
-// withoutComments is a line without its comments; open says that one goes on
-// behind it. Quotes are left alone: a comment's beginning in a string is rare,
-// and would only make a line that has no code of its own a comment.
+// withoutComments returns a line without its comments. open says that the line begins in a
+// comment; the second result says that it ends in one. A "/*" in a string is taken for a
+// comment. That is rare, and the worst result is that a line without code of its own is
+// called a comment.
 func withoutComments(line string, open bool) (string, bool) {
 	var code strings.Builder
 	for line != "" {
@@ -129,10 +131,11 @@ func withoutComments(line string, open bool) (string, bool) {
 	return code.String(), open
 }
 
-// conditions are the #if that are open, the innermost last: whether the
-// configuration leaves the current branch out, as far as it alone decides.
+// conditions are the open #if directives, the innermost last.
 type conditions []condition
 
+// condition is the condition of the current branch of an #if. It is known if the
+// configuration alone decides it.
 type condition struct{ known, value bool }
 
 var (
@@ -144,7 +147,7 @@ var (
 	endif    = regexp.MustCompile(`^#\s*endif`)
 )
 
-// take follows one directive.
+// take updates the conditions by one directive.
 func (c *conditions) take(text string, enabled map[string]bool) {
 	top := len(*c) - 1
 	switch {
@@ -165,6 +168,7 @@ func (c *conditions) take(text string, enabled map[string]bool) {
 	}
 }
 
+// leftOut reports whether the configuration leaves out the current line.
 func (c conditions) leftOut() bool {
 	for _, one := range c {
 		if one.known && !one.value {
@@ -174,7 +178,7 @@ func (c conditions) leftOut() bool {
 	return false
 }
 
-// options are the names that a .config sets to y or m.
+// options returns the options that a .config sets to y or m.
 func options(config []byte) map[string]bool {
 	enabled := make(map[string]bool)
 	for line := range strings.Lines(string(config)) {

@@ -17,7 +17,7 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// guestOf is a guest with this kernel and nothing else yet.
+// guestOf returns a guest with this kernel. All else in it is to be set.
 func guestOf(image kernel.Image) (vm.Guest, error) {
 	hz, err := image.HZ()
 	if err != nil {
@@ -27,15 +27,16 @@ func guestOf(image kernel.Image) (vm.Guest, error) {
 	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256}, err
 }
 
-// boot boots the lanes of a run side by side and leaves their evidence.
+// boot boots the named lanes of a run side by side. Each leaves its evidence in a folder of
+// its own.
 func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 	g, err := guestOf(p.image)
 	if err != nil {
 		return err
 	}
 	g.Initramfs, g.Lane, g.Long, g.QEMU, g.Key = filepath.Join(r.dir, "initramfs.cpio"), wire.Real, r.Long, p.qemu, p.key
-	// The archive can be built again, byte for byte but for its key, and is the
-	// largest file by far. One that stays costs nothing but room.
+	// The archive is the largest file by far, and can be built again; only the key in
+	// it differs. An archive that cannot be removed only takes space.
 	defer os.Remove(g.Initramfs)
 	if err := os.WriteFile(g.Initramfs, p.archive.CPIO, 0o644); err != nil {
 		return err
@@ -70,10 +71,12 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 	return all.Wait()
 }
 
-// knowsKVM is the folder that remembers whether a guest boots under KVM here.
+// knowsKVM returns the path of the cache folder that remembers whether a guest boots under
+// KVM on this machine.
 func (r *runner) knowsKVM() string { return filepath.Join(r.Cache.Dir, "kvm") }
 
-// decode writes the console log of a boot again, with source lines.
+// decode writes a copy of a boot's console log with source lines behind the addresses. It
+// writes nothing if the log has no addresses.
 func (r *runner) decode(ctx context.Context, image kernel.Image, dir string) error {
 	console, err := os.ReadFile(filepath.Join(dir, wire.ConsoleFile))
 	if err != nil || !debuginfo.HasLocations(console) {

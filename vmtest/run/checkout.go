@@ -16,17 +16,18 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// controlSeries is the unpatched kernel: its expect file says which tests are of
-// patches.
+// controlSeries is the series of the unpatched kernel. Its file expect names the tests that
+// need a patch.
 const controlSeries = "control"
 
-// Checkout is a checkout of this project.
+// Checkout is a checkout of this project. Root is the path of its folder.
 type Checkout struct{ Root string }
 
-// Patches is the folder that holds the series.
+// Patches returns the path of the folder with all series.
 func (c Checkout) Patches() string { return filepath.Join(c.Root, "kernel", "patches") }
 
-// Allow returns the text of the file kernel/allow, which can be parsed.
+// Allow returns the text of the file kernel/allow. If the text cannot be parsed, the error
+// is a blame.UsageError.
 func (c Checkout) Allow() ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(c.Root, "kernel", "allow"))
 	if err != nil {
@@ -38,8 +39,8 @@ func (c Checkout) Allow() ([]byte, error) {
 	return text, nil
 }
 
-// Every returns the text of the file kernel/expect, which is about every kernel and
-// can be parsed.
+// Every returns the text of the file kernel/expect, which says what every kernel gets wrong.
+// If the text cannot be parsed, the error is a blame.UsageError.
 func (c Checkout) Every() ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(c.Root, "kernel", "expect"))
 	if err != nil {
@@ -51,7 +52,8 @@ func (c Checkout) Every() ([]byte, error) {
 	return text, nil
 }
 
-// Complete puts what every kernel gets wrong below what the series expects.
+// Complete returns the series with the file kernel/expect added to its expectations. If both
+// name a test, the series decides. Text that cannot be parsed is a blame.UsageError.
 func (c Checkout) Complete(s patch.Series) (patch.Series, error) {
 	every, err := c.Every()
 	if err != nil {
@@ -63,7 +65,8 @@ func (c Checkout) Complete(s patch.Series) (patch.Series, error) {
 	return s, nil
 }
 
-// Control is the unpatched kernel as a series; its Expect is complete.
+// Control returns the series of the unpatched kernel. Its Expect also has what every kernel
+// gets wrong; see Complete.
 func (c Checkout) Control(ctx context.Context) (patch.Series, error) {
 	control, err := patch.LoadSeries(ctx, c.Patches(), controlSeries)
 	if err != nil {
@@ -72,16 +75,18 @@ func (c Checkout) Control(ctx context.Context) (patch.Series, error) {
 	return c.Complete(control)
 }
 
-// Fragment is one of the fragments in kconfig/ alone.
+// Fragment returns one configuration fragment by its name in kconfig/, without ".config".
 func (c Checkout) Fragment(name string) (kconfig.Config, error) {
 	return kconfig.Load(filepath.Join(c.Root, "kconfig", name+".config"))
 }
 
-// defaultFragments make the configuration, in this order.
+// defaultFragments are the fragments of every configuration, in the order in which they are
+// merged.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 
-// Config merges the default fragments and more of them. One that is a word is the
-// name of a fragment in kconfig/, any other is a path.
+// Config merges the default fragments with more fragments. Each is the name of a fragment
+// in kconfig/, or a path if it has a slash or a dot. A fragment that does not exist or
+// cannot be parsed is a blame.UsageError.
 func (c Checkout) Config(more ...string) (kconfig.Config, error) {
 	var paths []string
 	for _, given := range slices.Concat(defaultFragments, more) {
@@ -101,6 +106,7 @@ func (c Checkout) Config(more ...string) (kconfig.Config, error) {
 	return config, nil
 }
 
+// knownFragments returns the end of an error message that lists the fragments in kconfig/.
 func (c Checkout) knownFragments() string {
 	found, err := fs.Glob(os.DirFS(filepath.Join(c.Root, "kconfig")), "*.config")
 	if err != nil || len(found) == 0 {

@@ -18,27 +18,29 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Pair is pair.json, which makes a folder that of two runs to compare. Both
-// are folders in it.
+// Pair names two runs to compare. Each is a folder in the folder of the comparison, which
+// also has the Pair as a file.
 type Pair struct {
-	Base   string `json:"base"`
-	Series string `json:"series"`
+	Base   string `json:"base"`   // folder of the run of the unpatched base
+	Series string `json:"series"` // folder of the run of the base with the series
 }
 
-const pairFile = "Pair.json"
+// pairFile is the name of the file with the Pair. A folder with this file is a comparison.
+const pairFile = "pair.json"
 
-// Compare runs the plan of a request on the base and on the base with the series,
-// by how, which is Judge or Remembered. It compares them and writes the reports.
+// Compare runs the plan of a request twice, on the base and on the base with the series,
+// each in a folder in dir. how is the function that runs it: Judge or Remembered. Compare
+// then compares the two runs and writes the reports.
 func Compare(ctx context.Context, h host.Host, req Request, dir string,
 	how func(context.Context, host.Host, Request, string) (verdict.Result, error)) (verdict.Comparison, error) {
 	control, err := req.Checkout.Control(ctx)
 	if err != nil {
 		return verdict.Comparison{}, err
 	}
-	if settled, err := req.Settle(ctx, h); err == nil { // else each run says what is wrong
+	if settled, err := req.Settle(ctx, h); err == nil { // on an error each run reports what is wrong
 		req = settled
 	}
-	control.Design = req.Series.Design // the plan is the series'
+	control.Design = req.Series.Design // both runs have the plan of the series
 	names := Pair{controlSeries, req.Series.Name}
 	if req.Series.Name == controlSeries {
 		names.Series += "-patched"
@@ -67,13 +69,14 @@ func Compare(ctx context.Context, h host.Host, req Request, dir string,
 	return c, report.WriteComparison(dir, c)
 }
 
-// IsComparison says that a folder is one of two runs to compare.
+// IsComparison reports whether a folder is that of a comparison.
 func IsComparison(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, pairFile))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// LoadComparison compares the two runs in a folder.
+// LoadComparison loads the evidence of the two runs in the folder of a comparison, and
+// compares them.
 func LoadComparison(dir string) (verdict.Comparison, error) {
 	names, err := LoadPair(dir)
 	if err != nil {
@@ -88,7 +91,8 @@ func LoadComparison(dir string) (verdict.Comparison, error) {
 	return verdict.Compare(both[0], both[1]), nil
 }
 
-// LoadPair reads the names of the two runs in a folder.
+// LoadPair reads the Pair from the folder of a comparison. A name that leads out of the
+// folder is an error.
 func LoadPair(dir string) (Pair, error) {
 	path := filepath.Join(dir, pairFile)
 	var names Pair

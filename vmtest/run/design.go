@@ -19,10 +19,10 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// compareABI keeps in dir how the kernel and the tests lay out what clone3()
-// takes. Where these differ nothing is booted: tests that write a member to
-// another place than the kernel reads it from would be about something else,
-// and some would pass.
+// compareABI writes the file wire.ABIFile to the folder of the run. If the kernel and the
+// tests have a member of clone3()'s structures in different places, it returns a
+// blame.BuildError and nothing is booted. Otherwise a test would write one member and the
+// kernel would read another, and some such tests would pass.
 func (r *runner) compareABI(ctx context.Context, p prepared) error {
 	record, err := ABI(ctx, r.Host, p.image, p.tree)
 	if err != nil {
@@ -41,8 +41,8 @@ func (r *runner) compareABI(ctx context.Context, p prepared) error {
 	return nil
 }
 
-// ABI is how a kernel and the tests of its series' design lay out what clone3()
-// takes.
+// ABI returns how clone3()'s structures lie in memory, in a kernel and in the tests of its
+// series' design. t is the tree that image was built from.
 func ABI(ctx context.Context, h host.Host, image kernel.Image, t kernel.Tree) (wire.ABI, error) {
 	tests := layout.Of(t.Series.Design)
 	record, err := debuginfo.ABI(ctx, h, image, t, namesOf(tests))
@@ -50,8 +50,9 @@ func ABI(ctx context.Context, h host.Host, image kernel.Image, t kernel.Tree) (w
 	return record, err
 }
 
-// withDesign is the series with this design. Where clone3() takes no offsets, the
-// tests that give it some have to fail as they do in the series control.
+// withDesign returns the series of the request with this design. If clone3() takes no
+// offsets, it adds the expectations of the series control: the tests of all designs have
+// to fail.
 func (r Request) withDesign(ctx context.Context, design string) (patch.Series, error) {
 	s := r.Series
 	if design == wire.NoDesign && s.Name != controlSeries {
@@ -67,7 +68,8 @@ func (r Request) withDesign(ctx context.Context, design string) (patch.Series, e
 	return s, nil
 }
 
-// designOf is the design whose members the headers of the tree have.
+// designOf reads the design from the headers of the tree: the first design whose members
+// they have, or wire.NoDesign.
 func designOf(ctx context.Context, h host.Host, t kernel.Tree) (string, error) {
 	var all []wire.Layout
 	for _, design := range wire.Designs {
@@ -75,7 +77,7 @@ func designOf(ctx context.Context, h host.Host, t kernel.Tree) (string, error) {
 	}
 	has, err := debuginfo.HeaderABI(ctx, h.Sandbox, t, namesOf(all))
 	if blame.Of(err) == blame.Kernel {
-		return wire.NoDesign, nil // who builds it is told so
+		return wire.NoDesign, nil // the headers do not compile; the build reports that
 	}
 	if err != nil {
 		return "", err
@@ -90,7 +92,7 @@ func designOf(ctx context.Context, h host.Host, t kernel.Tree) (string, error) {
 	return wire.NoDesign, nil
 }
 
-// namesOf are the structures' names, each once.
+// namesOf returns the names of structures, each once.
 func namesOf(all []wire.Layout) []string {
 	var names []string
 	for _, l := range all {

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// NewFolder makes the folder of a run below results, and points "latest" at it.
+// NewFolder makes the folder of a run in the folder results, points the link "latest" at it
+// and returns its path. The name begins with the time and ends with name.
 func NewFolder(results, name string) (string, error) {
 	results, err := filepath.Abs(results)
 	if err != nil {
@@ -32,7 +33,7 @@ func NewFolder(results, name string) (string, error) {
 		}
 		base = fmt.Sprintf("%s-%d", stem, n)
 	}
-	// Replaced by a rename, so that there is a latest at every moment.
+	// The link is replaced by a rename, so that "latest" exists at every moment.
 	tmp := filepath.Join(results, "."+base)
 	if err := os.Symlink(base, tmp); err != nil {
 		return "", err
@@ -40,7 +41,8 @@ func NewFolder(results, name string) (string, error) {
 	return filepath.Join(results, base), os.Rename(tmp, filepath.Join(results, "latest"))
 }
 
-// ShortPath is path relative to the working folder where it is below it.
+// ShortPath returns path relative to the working folder if it is in that folder, and path
+// itself otherwise.
 func ShortPath(path string) string {
 	wd, err := os.Getwd()
 	if err != nil {

@@ -27,20 +27,20 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// prepared is what a run boots.
+// prepared has all that a run needs to boot.
 type prepared struct {
-	tree    kernel.Tree // its series has a design
+	tree    kernel.Tree // with the design of its series set
 	image   kernel.Image
 	archive initramfs.Archive
-	qemu    string // version line
-	key     string // of the guest's records
+	qemu    string // version line of QEMU
+	key     string // the guest repeats it in its records; see wire.KeyPath
 }
 
-// prepare makes the tree, and from it the kernel and the archive. The inputs are in
-// dir before they are used.
+// prepare makes the tree, the kernel and the archive. It writes the inputs to the folder of
+// the run before it uses them.
 func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, error) {
-	// Side by side, and what fails stops the rest: a test that does not compile is
-	// known in seconds, and ends a build that takes minutes.
+	// The parts run side by side, and the first that fails stops the others. So a
+	// test that does not compile stops a kernel build after seconds, not minutes.
 	parts, partsCtx := errgroup.WithContext(ctx)
 	tree := sync.OnceValues(func() (kernel.Tree, error) { return r.Tree(partsCtx, r.Host) })
 	err := vm.Check()
@@ -89,7 +89,8 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 	return p, nil
 }
 
-// Tree fetches the base and applies the series.
+// Tree fetches the base and applies the series to it. A series that does not apply is a
+// blame.BuildError.
 func (r Request) Tree(ctx context.Context, h host.Host) (kernel.Tree, error) {
 	base, err := r.Base.Fetch(ctx, h)
 	if err != nil {
@@ -102,7 +103,8 @@ func (r *runner) kernelSpec(t kernel.Tree) kernel.Spec {
 	return kernel.Spec{Tree: t, Config: r.Config, Log: filepath.Join(r.dir, "build.log"), Coverage: r.Coverage}
 }
 
-// archiveSpec keeps the guest's binaries per checkout and suites, so that what is
+// archiveSpec returns the spec of the archive for a design. The binaries of the guest are
+// kept in a folder for each checkout and choice of test packages, so that a binary that is
 // up to date is not linked again.
 func (r *runner) archiveSpec(design string, config kconfig.Config) initramfs.Spec {
 	tests, only := r.testFolders(design)
@@ -122,8 +124,8 @@ func (r *runner) archiveSpec(design string, config kconfig.Config) initramfs.Spe
 	}
 }
 
-// selftests adds the kernel's own selftests, built from the patched tree, to an
-// archive whose plan has tests that run them.
+// selftests returns a function that builds the tree's own selftests, and names them by their
+// paths in the archive. It builds none if no test of the plan runs them.
 func (r *runner) selftests(tree func() (kernel.Tree, error)) initramfs.FilesFunc {
 	return func(ctx context.Context, plan wire.Plan) (map[string]string, error) {
 		if !slices.ContainsFunc(plan.Tests, func(t wire.Test) bool { return t.Package == wire.Kselftest }) {
@@ -142,15 +144,16 @@ func (r *runner) selftests(tree func() (kernel.Tree, error)) initramfs.FilesFunc
 	}
 }
 
-// Archive builds the initramfs for a design, without the kernel's own selftests:
-// an archive to be looked at. With a zero config it has none of the tests that are
-// for some kernels only.
+// Archive builds the initramfs for a design, without the kernel's own selftests. It is for
+// the user to look at, and is not booted. If config is zero, tests that need an option of
+// the configuration are left out.
 func (r Request) Archive(ctx context.Context, h host.Host, design string, config kconfig.Config) (initramfs.Archive, error) {
 	one := runner{Host: h, Request: r}
 	return buildArchive(ctx, h, one.archiveSpec(design, config))
 }
 
-// buildArchive builds an initramfs, one vmtest at a time.
+// buildArchive builds an initramfs. It waits while another process builds one in the same
+// folder.
 func buildArchive(ctx context.Context, h host.Host, s initramfs.Spec) (initramfs.Archive, error) {
 	unlock, err := h.Lock(ctx, "guest-"+filepath.Base(s.Scratch), "the guest's programs")
 	if err != nil {
@@ -160,10 +163,11 @@ func buildArchive(ctx context.Context, h host.Host, s initramfs.Spec) (initramfs
 	return initramfs.Build(ctx, s)
 }
 
-// describe reports what kernel there is.
+// describe reports the kernel of the run.
 func (r *runner) describe(image kernel.Image) { Describe(r.Report, image) }
 
-// Describe reports a kernel and the warnings that its compiler printed.
+// Describe reports a kernel, whether it was built or cached, and the first three warnings
+// that the compiler printed.
 func Describe(to host.Reporter, image kernel.Image) {
 	how := "built"
 	if image.Cached {
@@ -179,13 +183,14 @@ func Describe(to host.Reporter, image kernel.Image) {
 	}
 }
 
-// Settle returns the request with the design of its series. A series that does not
-// say it has the design whose members clone3() takes by the headers of the tree.
+// Settle returns the request with the design of its series set, and with the expectations
+// for that design. If neither the request nor the series names a design, Settle makes the
+// tree and reads the design from its headers. A settled request is returned as it is.
 func (r Request) Settle(ctx context.Context, h host.Host) (Request, error) {
 	return r.settle(ctx, h, func() (kernel.Tree, error) { return r.Tree(ctx, h) })
 }
 
-// settle is Settle of a request whose tree may have been made.
+// settle does what Settle does. It calls tree only if it needs the tree.
 func (r Request) settle(ctx context.Context, h host.Host, tree func() (kernel.Tree, error)) (Request, error) {
 	if r.settled {
 		return r, nil

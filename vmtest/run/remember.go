@@ -9,11 +9,11 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// outcomeKey stands for everything that the outcome of a run depends on.
+// outcomeKey returns a key that covers everything that the outcome of a run depends on.
 func (r *runner) outcomeKey(p prepared) string {
 	parts := []string{"run 3", p.image.VmlinuxSHA256, p.image.ConfigSHA256, p.archive.Plan.ID, p.qemu,
 		strings.Join(r.Lanes, " "), r.Accel, r.Long.String(), string(p.tree.Series.Expect), string(r.Allow)}
-	if r.Coverage { // it is of the lines of the patches
+	if r.Coverage { // coverage depends on the lines of the patches, and its floor is judged
 		parts = append(parts, string(r.Series.Floor))
 		for _, p := range r.Series.Patches {
 			parts = append(parts, string(p.Text))
@@ -22,8 +22,9 @@ func (r *runner) outcomeKey(p prepared) string {
 	return strings.Join(parts, "\n")
 }
 
-// recall replaces dir by the evidence of an equal run that has passed, if there is
-// one. What is kept is judged again, so that damage is as good as absence.
+// recall looks for an equal run that has passed. If there is one, recall replaces the folder
+// of this run by the evidence of that run and returns true. It judges the evidence again:
+// damaged evidence does not pass, and the tests run.
 func (r *runner) recall(p prepared) (bool, error) {
 	r.key = r.outcomeKey(p)
 	kept, err := os.MkdirTemp("", "vmtest-kept-")
@@ -46,7 +47,8 @@ func (r *runner) recall(p prepared) (bool, error) {
 	return true, os.CopyFS(r.dir, os.DirFS(kept))
 }
 
-// keep keeps the folder of a run that has passed, for recall.
+// keep copies the folder of a run that has passed to the cache, where recall finds it. It
+// does so only if the run is one to be remembered.
 func (r *runner) keep(result verdict.Result) error {
 	if !r.remember || r.recalled || result.Verdict != verdict.Passed {
 		return nil

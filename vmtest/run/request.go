@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package run turns a Request into a folder of evidence and, by the judge, into a
-// Result: it applies, builds, boots and judges.
+// Package run does what a Request says: it applies the series, builds the kernel, boots it
+// and leaves a folder of evidence. Package verdict judges the folder, which gives the
+// Result.
 package run
 
 import (
@@ -15,46 +16,50 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// Request says what a run is. It is inert: nothing is fetched, built or booted
-// before it is given to Judge, Remembered, Compare or Shell.
+// Request says what a run is. A Request alone does nothing: a function such as Judge,
+// Remembered, Compare or Shell fetches, builds and boots. Checkout, Series, Config and
+// Lanes have to be set.
 type Request struct {
-	Checkout Checkout     // holds the tests
-	Base     source.Spec  // zero: Debian's package
-	Series   patch.Series // Expect is complete: what every kernel gets wrong is in it
+	Checkout Checkout     // the checkout with the tests
+	Base     source.Spec  // where the base comes from; zero: Debian's package
+	Series   patch.Series // its Expect also has what every kernel gets wrong; see Checkout.Complete
 	Config   kconfig.Config
 	Allow    []byte // text of the allow file
 
-	// Design is the way in which clone3() takes offsets. Empty: the series says it,
-	// or else the headers of the tree do.
+	// Design is the way in which clone3() takes offsets, one of wire.Designs or
+	// wire.NoDesign. If it is empty, the design of the series is taken. If that is empty,
+	// too, the headers of the tree tell it.
 	Design string
 
-	Tests   []string               // test packages' folders, see initramfs.Spec; nil: those of the design
-	Match   *regexp.Regexp         // only tests whose name matches; nil: all
-	Without func(wire.TestID) bool // tests that are left out; nil: none
+	Tests   []string               // folders of test packages, see initramfs.Spec; nil: those of the design
+	Match   *regexp.Regexp         // only tests whose "package.Name" matches run; nil: all
+	Without func(wire.TestID) bool // reports whether a test is left out; nil: none is
 	Timeout time.Duration          // guest time after which a test is killed; zero: DefaultTimeout
-	Long    time.Duration          // guest time that tests of long waits take in the lane virtual; zero: DefaultLong
+	Long    time.Duration          // guest time that tests of long waits wait in the virtual lane; zero: DefaultLong
 
-	Lanes    []string // wire.Real and wire.Virtual, side by side; at least one
-	Accel    string   // of the lane real: vm.Auto, vm.KVM or vm.TCG
-	Coverage bool     // measure which of the changed lines run; Config has the options for it
-	Forget   bool     // do not keep a kernel that had to be built
+	Lanes    []string // wire.Real, wire.Virtual or both, which then run side by side
+	Accel    string   // of the real lane: vm.Auto, vm.KVM or vm.TCG
+	Coverage bool     // measure which of the changed lines run; Config must have the options for it
+	Forget   bool     // delete the kernel from the cache after the run, if the run built it
 	Verbose  bool     // report every test that ends
-	Command  []string // what the user typed, for the record
+	Command  []string // what the user typed; the run records it
 
-	settled bool // Series has its design, and what is expected with it
+	settled bool // Series.Design is set, and Series.Expect is that for the design
 }
 
-// DefaultTimeout is that of a test, in guest time.
+// DefaultTimeout is the guest time after which a test is killed, if the Request does not
+// say it.
 const DefaultTimeout = 30 * time.Second
 
-// DefaultLong is how long the tests of long waits take, in guest time.
+// DefaultLong is the guest time that tests of long waits wait, if the Request does not say
+// it.
 const DefaultLong = 24 * time.Hour
 
-// testFolders are the test packages for a design, and which of them one lane
-// only runs. Under QEMU's emulation with several threads one of some hundred
-// 32-bit programs ends by a SIGTRAP, its EFLAGS full of ones after a CMPXCHG8B:
-// so these stay out of the lane real unless they are asked for. Where clone3()
-// takes no offsets, the tests of every design have to fail.
+// testFolders returns the folders of the test packages for a design. only has the lane of
+// each package that runs in one lane alone. 32-bit programs run only in the virtual lane,
+// unless the user asks for them: under QEMU's emulation with several threads, one of some
+// hundred of them ends by SIGTRAP, with EFLAGS full of ones after a CMPXCHG8B. If clone3()
+// takes no offsets, the tests of all designs run, and have to fail.
 func (r Request) testFolders(design string) (folders []string, only map[string]string) {
 	if len(r.Tests) > 0 {
 		return r.Tests, nil

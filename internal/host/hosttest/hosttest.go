@@ -17,7 +17,8 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// New is a host with an empty cache, which logs what is reported.
+// New returns a host with an empty cache. Its reporter writes each step to the log of
+// the test.
 func New(t testing.TB) host.Host {
 	return host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: reporter{t}}
 }
@@ -27,7 +28,8 @@ type reporter struct{ t testing.TB }
 func (r reporter) Step(format string, args ...any) { r.t.Logf(format, args...) }
 func (r reporter) Count(string, int, int, string)  {}
 
-// Folder is a new folder with these files, by their paths in it.
+// Folder makes a temporary folder and returns its path. files has the texts of the
+// files in it, by their paths relative to the folder.
 func Folder(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,19 +45,21 @@ func Folder(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-// Main is the TestMain of a package whose tests run commands in the sandbox.
+// Main is the TestMain of a package whose tests run commands in the sandbox. It does
+// not return.
 func Main(m *testing.M) {
 	if os.Args[0] == sandbox.Name {
 		sandbox.Enter()
 	}
-	if err := cache.Buildable(os.TempDir()); err != nil { // t.TempDir is the tests' cache
+	if err := cache.Buildable(os.TempDir()); err != nil { // the cache of a test is in t.TempDir
 		fmt.Fprintf(os.Stderr, "the folder for temporary files: %v; set TMPDIR to another folder\n", err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// NeedSandbox skips a test where there can be no sandbox. In CI there has to be one.
+// NeedSandbox skips the test if this machine cannot make a sandbox. In continuous
+// integration it fails the test.
 func NeedSandbox(t testing.TB) {
 	t.Helper()
 	if err := sandbox.Try(t.Context()); err != nil {
@@ -63,20 +67,21 @@ func NeedSandbox(t testing.TB) {
 	}
 }
 
-// A host that has no room, or no memory, or kills a compiler is not the kernel's
-// fault.
-// Faults are commands of a recipe that end as a host's faults do, and what
-// is to be said of them. PLACE is where make writes.
+// Faults are commands for a recipe of a makefile, with the text that the error must
+// have. Each command fails as if the host had no room, had no memory or had killed
+// the compiler: the kernel is not to blame for it. PLACE stands for the folder where
+// make writes.
 var Faults = map[string]string{
 	`echo "/tmp/ccX.s: No space left on device" >&2; exit 1`:                    "make in /tmp/ccX.s: no space left on device",
 	`echo "as: can't write to section: 'No space left on device'" >&2; exit 1`:  "PLACE: no space left on device",
 	`echo "sed: write error: Disk quota exceeded" >&2; exit 1`:                  "PLACE: disk quota exceeded",
-	`echo "gcc: fatal error: Killed signal terminated program cc1" >&2; exit 1`: "Killed signal terminated program cc1; make some free",
+	`echo "gcc: fatal error: Killed signal terminated program cc1" >&2; exit 1`: "Killed signal terminated program cc1; free some memory",
 	`echo "cc1: out of memory: Cannot allocate memory" >&2; exit 1`:             "no memory left",
 	`kill -9 $$PPID`: "make did not run to its end: signal: killed",
 }
 
-// Blames demands an error that holds want and blames neither the kernel nor the user.
+// Blames fails the test unless the error contains want and blames the host. what
+// names the case in the message.
 func Blames(t testing.TB, what string, err error, want string) {
 	t.Helper()
 	if err == nil || blame.Of(err) != blame.Host || !strings.Contains(err.Error(), want) {

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package source
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host/hosttest"
+)
+
+// fakeApt plays apt-get and apt-cache. Its lists are a folder of files SUITE, with lines
+// "PACKAGE VERSION"; the machine's own are the file "machine". A file "unreachable" has
+// the suites that cannot be reached. Packages are files PACKAGE_VERSION_all.deb.
+const fakeApt = `#!/bin/sh
+world=%s
+suite=machine
+for arg; do
+	case $arg in
+	Dir::Etc::sourcelist=*) suite=$(cut -d' ' -f4 "${arg#*=}") ;;
+	esac
+done
+echo "$suite $*" >>"$world/asked"
+while [ $# -gt 0 ]; do
+	case $1 in
+	-o) shift 2 ;;
+	-*) shift ;;
+	*) break ;;
+	esac
+done
+verb=$1
+shift
+case $verb in
+indextargets) echo "mirror stable" ;;
+update)
+	! grep -qx "$suite" "$world/unreachable" || { echo "E: unable to connect" >&2; exit 100; } ;;
+pkgnames) cut -d' ' -f1 "$world/$suite" ;;
+madison) grep "^$1 " "$world/$suite" | sed 's/ / | /; s/$/ | main/' ;;
+download)
+	uris=
+	[ "$1" != --print-uris ] || { uris=yes; shift; }
+	pkg=${1%%=*} version=${1#*=}
+	[ "$version" != "$1" ] || version=$(grep "^$pkg " "$world/$suite" | head -n1 | cut -d' ' -f2)
+	file=${pkg}_${version}_all.deb
+	if [ -n "$uris" ]; then
+		echo "'mirror/$file' $file 1 SHA256:$(sha256sum <"$world/$file" | cut -d' ' -f1)"
+	else
+		cp "$world/$file" .
+	fi ;;
+esac
+exit 0
+`
+
+// aptWorld puts a fake apt first on PATH.
+func aptWorld(t *testing.T, files map[string]string) string {
+	t.Helper()
+	if _, err := os.Stat(keyring); err != nil {
+		t.Skipf("suites cannot be tried: %v; install Debian's package debian-archive-keyring", err)
+	}
+	world := hosttest.Folder(t, files)
+	bin := t.TempDir()
+	for _, name := range []string{"apt-get", "apt-cache"} {
+		if err := os.WriteFile(filepath.Join(bin, name), fmt.Appendf(nil, fakeApt, world), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	for _, name := range append([]string{"machine", "unreachable"}, suites...) {
+		if _, err := os.Stat(filepath.Join(world, name)); err != nil {
+			write(t, filepath.Join(world, name), "")
+		}
+	}
+	return world
+}
+
+// pack makes a package with a kernel source of this version in a world.
+func pack(t *testing.T, world, pkg, version string) {
+	t.Helper()
+	release := strings.Split(strings.TrimPrefix(pkg, sourcePrefix), ".")
+	tree := hosttest.Folder(t, map[string]string{"linux/Makefile": fmt.Sprintf("VERSION = %s\nPATCHLEVEL = %s\nEXTRAVERSION = -%s\n", release[0], release[1], version)})
+	deb := hosttest.Folder(t, map[string]string{"DEBIAN/control": fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: None <none@example.org>\nDescription: none\n", pkg, version)})
+	src := filepath.Join(deb, "usr/src")
+	if err := os.MkdirAll(src, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range [][]string{
+		{"tar", "-C", tree, "-cJf", filepath.Join(src, pkg+".tar.xz"), "linux"},
+		{"dpkg-deb", "--build", "--root-owner-group", deb, filepath.Join(world, pkg+"_"+version+"_all.deb")},
+	} {
+		if out, err := exec.Command(cmd[0], cmd[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cmd, err, out)
+		}
+	}
+}
+
+// A package comes from the machine's lists or, if these lack it, from those of another
+// suite; the newest is the newest of all lists.
+func TestFetchPackage(t *testing.T) {
+	world := aptWorld(t, map[string]string{
+		"machine":            "linux-source-6.12 1\n",
+		"trixie-backports":   "linux-source-7.3 3\nlinux-source-7.3 2\nlinux-source-7.12 1\n",
+		"bookworm-backports": "linux-source-6.12 9\n",
+	})
+	for _, p := range []string{"6.12 1", "6.12 9", "7.3 3", "7.3 2", "7.12 1"} {
+		release, version, _ := strings.Cut(p, " ")
+		pack(t, world, sourcePrefix+release, version)
+	}
+	h := hosttest.New(t)
+	for name, want := range map[string]string{
+		"6.12": "6.12-1", "7.3": "7.3-3", "newest": "7.12-1",
+		"debian:linux-source-7.3=2": "7.3-2", "debian:linux-source-6.12=9": "6.12-9",
+	} {
+		spec, err := Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if base, err := spec.Fetch(t.Context(), h); err != nil || base.Version != want {
+			t.Errorf("%s: got %s, %v, want %s", name, base.Version, err, want)
+		}
+	}
+}
+
+// What mirrors have dropped stays in the cache. What never was there is the user's
+// mistake, and the message says what there is instead; what cannot be found out is not.
+func TestFetchPackageThatIsGone(t *testing.T) {
+	world := aptWorld(t, map[string]string{"trixie-backports": "linux-source-7.3 3\n"})
+	pack(t, world, "linux-source-7.3", "3")
+	h := hosttest.New(t)
+	spec := Spec{Package: "linux-source-7.3"}
+	if _, err := spec.Fetch(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(world, "trixie-backports"), "linux-source-7.4 1\n")
+	for name, want := range map[string]struct {
+		party blame.Party
+		text  string
+	}{
+		"7.2":                       {blame.User, "Debian trixie-backports has linux-source-7.4"},
+		"debian:linux-source-7.4=9": {blame.User, "no package linux-source-7.4=9"},
+	} {
+		spec, err := Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if base, err := spec.Fetch(t.Context(), h); blame.Of(err) != want.party || err == nil || !strings.Contains(err.Error(), want.text) {
+			t.Errorf("%s: got %s, %v, want %q", name, base.Version, err, want.text)
+		}
+	}
+	if base, err := spec.Fetch(t.Context(), h); err != nil || base.Version != "7.3-3" {
+		t.Errorf("what was fetched before: got %s, %v", base.Version, err)
+	}
+	write(t, filepath.Join(world, "unreachable"), strings.Join(suites, "\n")+"\n")
+	if err := os.RemoveAll(filepath.Join(h.Cache.Dir, "apt")); err != nil {
+		t.Fatal(err)
+	}
+	if base, err := spec.Fetch(t.Context(), h); err != nil || base.Version != "7.3-3" {
+		t.Errorf("without any list: got %s, %v", base.Version, err)
+	}
+	if base, err := (Spec{Package: "linux-source-7.2"}).Fetch(t.Context(), h); err == nil || blame.Of(err) != blame.Host {
+		t.Errorf("with suites that cannot be reached: got %s, %v, want an error that blames the host", base.Version, err)
+	}
+}
+
+// A package whose bytes are not those that the lists name is not unpacked.
+func TestFetchPackageVerifies(t *testing.T) {
+	world := aptWorld(t, map[string]string{"machine": "linux-source-6.12 1\n"})
+	pack(t, world, "linux-source-6.12", "1")
+	h := hosttest.New(t)
+	d, err := (Spec{}).find(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.SHA256 = strings.Repeat("0", 64)
+	if err := cache.WriteSealed(filepath.Join(h.Cache.Dir, "base/linux-source-6.12.json"), d); err != nil {
+		t.Fatal(err)
+	}
+	if base, err := (Spec{}).Fetch(t.Context(), h); err == nil || !strings.Contains(err.Error(), "apt's lists say 000") {
+		t.Errorf("got %s, %v, want that the digest differs", base.Version, err)
+	}
+}

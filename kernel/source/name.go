@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package source
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+)
+
+// sourcePrefix begins the names of Debian's packages with kernel sources.
+const sourcePrefix = "linux-source-"
+
+// Newest is the name of the base that is the newest source package of all lists.
+const Newest = "newest"
+
+// Names are the bases that have a name, in the words of a message.
+const Names = "6.12, 7.3 or another release N.N that Debian has, newest, debian:PACKAGE or debian:PACKAGE=VERSION"
+
+var debianName = regexp.MustCompile(`^debian:([a-z0-9][a-z0-9.+-]+)(?:=(\S+))?$`)
+
+// Named is the spec of a base that is given by its name: see Names.
+func Named(name string) (Spec, error) {
+	if name == Newest {
+		return Spec{Package: Newest}, nil
+	}
+	if m := debianName.FindStringSubmatch(name); m != nil {
+		return Spec{Package: m[1], Version: m[2]}, nil
+	}
+	pkg := sourcePrefix + name
+	release, ok := releaseOf(pkg)
+	if !ok {
+		return Spec{}, blame.Usagef("-base %s is none of %s; a folder is given by -tree, a tarball by -tarball", name, Names)
+	}
+	if slicesLess(release, [2]int{5, 6}) {
+		return Spec{}, blame.Usagef("-base %s: time namespaces exist since Linux 5.6, clone3() since 5.3", name)
+	}
+	return Spec{Package: pkg}, nil
+}
+
+func slicesLess(a, b [2]int) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
+
+// releaseOf is the release that a package linux-source-N.N is of.
+func releaseOf(pkg string) (release [2]int, ok bool) {
+	name, ok := strings.CutPrefix(pkg, sourcePrefix)
+	if !ok {
+		return release, false
+	}
+	major, minor, ok := strings.Cut(name, ".")
+	if !ok {
+		return release, false
+	}
+	for i, part := range []string{major, minor} {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 || fmt.Sprint(n) != part {
+			return release, false
+		}
+		release[i] = n
+	}
+	return release, true
+}
