@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/reasons"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/patch"
@@ -109,10 +110,11 @@ func ExcusesOf(s patch.Series) ([]excuse, error) {
 	if err != nil {
 		return nil, blame.Usagef("series %s: %w", s.Name, err)
 	}
-	for _, e := range excuses {
-		if !slices.ContainsFunc(s.Patches, func(p patch.Patch) bool { return p.Name == e.Patch }) {
-			return nil, blame.Usagef("series %s: checkpatch:%d names %s, which is no patch of it", s.Name, e.Line, e.Patch)
-		}
+	has := func(e excuse) bool {
+		return slices.ContainsFunc(s.Patches, func(p patch.Patch) bool { return p.Name == e.Patch })
+	}
+	for _, e := range reasons.Unmatched(excuses, has) {
+		return nil, blame.Usagef("series %s: %s names %s, which is no patch of it", s.Name, e.Place(), e.Patch)
 	}
 	return excuses, nil
 }
