@@ -7,7 +7,6 @@ package check
 
 import (
 	"context"
-	"os"
 	"slices"
 
 	"timens-vmtest/internal/blame"
@@ -53,38 +52,56 @@ func New(ctx context.Context, h host.Host, req run.Request, keepGoing bool) (Che
 // Base is the version of the base.
 func (c Checker) Base() string { return c.base.Version }
 
-// Series asks all patches of a series all rules. The evidence goes to the folder dir,
-// which is made. An error means that a question could not be answered; the matrix
-// has the answers before it.
-func (c Checker) Series(ctx context.Context, s patch.Series, dir string) (verdict.Matrix, error) {
-	one, err := c.of(ctx, s, dir)
+// Series asks all patches of a series all rules, and has the folder dir judged, which
+// is made and takes the evidence. An error means that there is nothing to judge.
+func (c Checker) Series(ctx context.Context, s patch.Series, dir string) (verdict.Checked, error) {
+	one, err := c.of(s, dir)
 	if err != nil {
-		return verdict.Matrix{}, err
+		return verdict.Checked{}, err
 	}
-	return one.fill(ctx)
+	if err := one.begin(false); err != nil {
+		return verdict.Checked{}, err
+	}
+	if err := one.trouble(ctx, one.ask(ctx)); err != nil {
+		return verdict.Checked{}, err
+	}
+	e, err := verdict.LoadCheck(run.ShortPath(dir))
+	return verdict.JudgeCheck(e), err
 }
 
 // checking is the check of one series.
 type checking struct {
 	Checker
-	series  patch.Series // with its design
-	dir     string       // takes the evidence
-	excuses []excuse
-	sources []string            // that any of the patches touches
-	trees   map[int]kernel.Tree // with the first patches applied, by their number
+	series   patch.Series
+	dir      string // takes the evidence
+	evidence evidence
+	steps    []step
+	plan     verdict.Check // of these steps
+	excuses  []excuse
+	sources  []string            // that any of the patches touches
+	trees    map[int]kernel.Tree // with the first patches applied, by their number
 }
 
-// of prepares the check of one series.
-func (c Checker) of(ctx context.Context, s patch.Series, dir string) (*checking, error) {
+// of is the check of one series, which nothing has been done for.
+func (c Checker) of(s patch.Series, dir string) (*checking, error) {
 	excuses, err := ExcusesOf(s)
 	if err != nil {
 		return nil, err
 	}
-	c.Request.Series = s
+	one := &checking{Checker: c, series: s, dir: dir, excuses: excuses, sources: s.Sources(), trees: make(map[int]kernel.Tree)}
+	one.steps = one.rules()
+	return one, nil
+}
+
+// ask finds out the design of the series, and then asks all questions.
+func (c *checking) ask(ctx context.Context) error {
+	c.Request.Series = c.series
+	var err error
 	if c.Request, err = c.Request.Settle(ctx, c.Host); err != nil {
-		return nil, err
+		return err
 	}
-	return &checking{Checker: c, series: c.Request.Series, dir: dir, excuses: excuses, sources: s.Sources(), trees: make(map[int]kernel.Tree)}, os.MkdirAll(dir, 0o755)
+	c.series = c.Request.Series
+	return c.fill(ctx)
 }
 
 // tree is the base with the patches up to one of them, made once.
