@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/vmtest/check"
 	"timens-vmtest/vmtest/report"
@@ -35,48 +35,56 @@ func (f *flags) registerPresubmit(set *flag.FlagSet) {
 
 // seriesCheckVerb holds every patch of some series to the rules for patches.
 func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
-	return a.checkEach(ctx, args, "check-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, error) {
-		began := time.Now()
-		m, err := c.Series(ctx, s, dir)
+	return a.checkEach(ctx, args, "check-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, *verdict.Trouble, error) {
+		checked, err := c.Series(ctx, s, dir)
 		a.progress.clear()
-		fmt.Printf("series %s on linux-%s\n", s.Name, c.Base())
-		if werr := report.Matrix(os.Stdout, m); werr != nil {
-			return verdict.Unjudged, werr
-		}
 		if err != nil {
-			return verdict.Unjudged, fmt.Errorf("series %s, %w", s.Name, run.Interrupted(ctx, err))
+			return verdict.Unjudged, nil, fmt.Errorf("series %s, %w", s.Name, err)
 		}
-		report.Checked(os.Stdout, m, time.Since(began))
-		return m.Verdict(), nil
+		return checked.Verdict(), checked.Trouble, printCheck("series check", checked)
 	})
+}
+
+// printCheck prints a judged check of one series.
+func printCheck(verb string, c verdict.Checked) error {
+	if c.Trouble != nil {
+		report.Trouble(os.Stderr, verb, c.Series, *c.Trouble)
+	}
+	return report.Checked(os.Stdout, c)
 }
 
 // presubmitVerb asks of some series what a maintainer will: of every patch by
 // itself, of the tests without and with the series, and of the lines that it
 // changes.
 func presubmitVerb(ctx context.Context, a *app, args []string) (int, error) {
-	return a.checkEach(ctx, args, "presubmit-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, error) {
-		began := time.Now()
-		sub, err := c.Presubmit(ctx, s, dir)
+	return a.checkEach(ctx, args, "presubmit-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, *verdict.Trouble, error) {
+		sub, err := c.Presubmit(ctx, s, dir, a.commands(s, args))
 		a.progress.clear()
 		if err != nil {
-			if werr := report.Matrix(os.Stdout, sub.Matrix); werr != nil {
-				return verdict.Unjudged, werr
+			return verdict.Unjudged, nil, fmt.Errorf("series %s, %w", s.Name, err)
+		}
+		if sub.Trouble == nil {
+			if err := report.WriteSubmission(dir, sub); err != nil {
+				return verdict.Unjudged, nil, err
 			}
-			return verdict.Unjudged, fmt.Errorf("series %s, %w", s.Name, run.Interrupted(ctx, err))
 		}
-		sub.Commands = a.commands(s, args)
-		sub.TookS = time.Since(began).Seconds()
-		if err := report.WriteSubmission(dir, sub); err != nil {
-			return verdict.Unjudged, err
-		}
-		return sub.Verdict(), report.Submission(os.Stdout, run.ShortPath(dir), sub)
+		return sub.Verdict(), sub.Trouble, printSubmission("presubmit", run.ShortPath(dir), sub)
 	})
+}
+
+// printSubmission prints a judged presubmit of one series.
+func printSubmission(verb, dir string, s verdict.Submission) error {
+	if s.Trouble == nil {
+		return report.Submission(os.Stdout, dir, s)
+	}
+	err := report.Matrix(os.Stdout, s.Matrix)
+	report.Trouble(os.Stderr, verb, s.Series, *s.Trouble)
+	return err
 }
 
 // checkEach checks the series that the command line names, by default all that
 // have patches, and stops at the first that has a fault unless it is to go on.
-func (a *app) checkEach(ctx context.Context, args []string, what string, one func(check.Checker, patch.Series, string) (verdict.Verdict, error)) (int, error) {
+func (a *app) checkEach(ctx context.Context, args []string, what string, one func(check.Checker, patch.Series, string) (verdict.Verdict, *verdict.Trouble, error)) (int, error) {
 	if a.commits == "" {
 		var err error
 		if a.series, err = a.named(ctx, args); err != nil {
@@ -105,17 +113,22 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 	if err != nil {
 		return 0, err
 	}
-	all := verdict.Passed
+	all := several(reqs, a.keepGoing)
+	if err := wire.WriteJSON(filepath.Join(dir, verdict.SeveralFile), all); err != nil {
+		return 0, err
+	}
+	var judged []verdict.Verdict
 	for _, req := range reqs {
-		v, err := one(c, req.Series, filepath.Join(dir, req.Series.Name))
+		v, trouble, err := one(c, req.Series, filepath.Join(dir, req.Series.Name))
 		if err != nil {
 			return 0, err
 		}
-		if all = all.Worse(v); all != verdict.Passed && !a.keepGoing {
+		judged = append(judged, v)
+		if trouble != nil || all.Ends(v) {
 			break
 		}
 	}
-	return all.ExitCode(), nil
+	return all.Verdict(judged).ExitCode(), nil
 }
 
 // named are the series that the arguments name: without any all that have

@@ -53,7 +53,7 @@ var verbs = []verb{
 	{"presubmit", "[NAME|FOLDER|MBOX...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{testFlags, bootFlags, presubmitFlags}, presubmitVerb},
 	{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
 	{"initramfs", "", "build the initramfs only and list its tests", registrars{testFlags, outFlag}, initramfsVerb},
-	{"judge", "DIR", "judge the stored run in DIR again", nil, judgeVerb},
+	{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 	{"shell", "", "boot the kernel into an interactive u-root shell", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
 	{"series list", "", "list the series that there are", nil, seriesListVerb},
 	{"series show", "NAME", "list a series' patches and what they change", nil, seriesShowVerb},

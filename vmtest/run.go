@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
@@ -23,7 +24,12 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var results []verdict.Result
+	runs := verdict.Runs{Several: several(reqs, true)}
+	if len(reqs) > 1 {
+		if err := wire.WriteJSON(filepath.Join(dir, verdict.SeveralFile), runs.Several); err != nil {
+			return 0, err
+		}
+	}
 	for _, req := range reqs {
 		sub := dir
 		if len(reqs) > 1 {
@@ -39,22 +45,31 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		}
 		a.progress.clear()
 		report.Text(os.Stdout, run.ShortPath(sub), r)
-		results = append(results, r)
+		runs.Results = append(runs.Results, r)
 		if ctx.Err() != nil {
 			break
 		}
 	}
 	if len(reqs) > 1 {
-		text, err := report.CombinedJSON(results)
+		text, err := report.CombinedJSON(runs)
 		if err != nil {
 			return 0, err
 		}
 		if err := os.WriteFile(filepath.Join(dir, report.JSONFile), text, 0o644); err != nil {
 			return 0, err
 		}
-		report.Combined(os.Stdout, results)
+		report.Combined(os.Stdout, runs)
 	}
-	return report.Overall(results).ExitCode(), nil
+	return runs.Verdict().ExitCode(), nil
+}
+
+// several is what is to be done with the series of some requests.
+func several(reqs []run.Request, keepGoing bool) verdict.Several {
+	s := verdict.Several{KeepGoing: keepGoing}
+	for _, req := range reqs {
+		s.Series = append(s.Series, req.Series.Name)
+	}
+	return s
 }
 
 // compareVerb runs one plan on the base and on the base with the series.

@@ -7,11 +7,11 @@ package check
 
 import (
 	"context"
-	"os"
 	"slices"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/reasons"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/patch"
@@ -52,38 +52,56 @@ func New(ctx context.Context, h host.Host, req run.Request, keepGoing bool) (Che
 // Base is the version of the base.
 func (c Checker) Base() string { return c.base.Version }
 
-// Series asks all patches of a series all rules. The evidence goes to the folder dir,
-// which is made. An error means that a question could not be answered; the matrix
-// has the answers before it.
-func (c Checker) Series(ctx context.Context, s patch.Series, dir string) (verdict.Matrix, error) {
-	one, err := c.of(ctx, s, dir)
+// Series asks all patches of a series all rules, and has the folder dir judged, which
+// is made and takes the evidence. An error means that there is nothing to judge.
+func (c Checker) Series(ctx context.Context, s patch.Series, dir string) (verdict.Checked, error) {
+	one, err := c.of(s, dir)
 	if err != nil {
-		return verdict.Matrix{}, err
+		return verdict.Checked{}, err
 	}
-	return one.fill(ctx)
+	if err := one.begin(false); err != nil {
+		return verdict.Checked{}, err
+	}
+	if err := one.trouble(ctx, one.ask(ctx)); err != nil {
+		return verdict.Checked{}, err
+	}
+	e, err := verdict.LoadCheck(run.ShortPath(dir))
+	return verdict.JudgeCheck(e), err
 }
 
 // checking is the check of one series.
 type checking struct {
 	Checker
-	series  patch.Series // with its design
-	dir     string       // takes the evidence
-	excuses []excuse
-	sources []string            // that any of the patches touches
-	trees   map[int]kernel.Tree // with the first patches applied, by their number
+	series   patch.Series
+	dir      string // takes the evidence
+	evidence evidence
+	steps    []step
+	plan     verdict.Check // of these steps
+	excuses  []excuse
+	sources  []string            // that any of the patches touches
+	trees    map[int]kernel.Tree // with the first patches applied, by their number
 }
 
-// of prepares the check of one series.
-func (c Checker) of(ctx context.Context, s patch.Series, dir string) (*checking, error) {
+// of is the check of one series, which nothing has been done for.
+func (c Checker) of(s patch.Series, dir string) (*checking, error) {
 	excuses, err := ExcusesOf(s)
 	if err != nil {
 		return nil, err
 	}
-	c.Request.Series = s
+	one := &checking{Checker: c, series: s, dir: dir, excuses: excuses, sources: s.Sources(), trees: make(map[int]kernel.Tree)}
+	one.steps = one.rules()
+	return one, nil
+}
+
+// ask finds out the design of the series, and then asks all questions.
+func (c *checking) ask(ctx context.Context) error {
+	c.Request.Series = c.series
+	var err error
 	if c.Request, err = c.Request.Settle(ctx, c.Host); err != nil {
-		return nil, err
+		return err
 	}
-	return &checking{Checker: c, series: c.Request.Series, dir: dir, excuses: excuses, sources: s.Sources(), trees: make(map[int]kernel.Tree)}, os.MkdirAll(dir, 0o755)
+	c.series = c.Request.Series
+	return c.fill(ctx)
 }
 
 // tree is the base with the patches up to one of them, made once.
@@ -109,10 +127,11 @@ func ExcusesOf(s patch.Series) ([]excuse, error) {
 	if err != nil {
 		return nil, blame.Usagef("series %s: %w", s.Name, err)
 	}
-	for _, e := range excuses {
-		if !slices.ContainsFunc(s.Patches, func(p patch.Patch) bool { return p.Name == e.Patch }) {
-			return nil, blame.Usagef("series %s: checkpatch:%d names %s, which is no patch of it", s.Name, e.Line, e.Patch)
-		}
+	has := func(e excuse) bool {
+		return slices.ContainsFunc(s.Patches, func(p patch.Patch) bool { return p.Name == e.Patch })
+	}
+	for _, e := range reasons.Unmatched(excuses, has) {
+		return nil, blame.Usagef("series %s: %s names %s, which is no patch of it", s.Name, e.Place(), e.Patch)
 	}
 	return excuses, nil
 }

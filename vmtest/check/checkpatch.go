@@ -15,6 +15,7 @@ import (
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/reasons"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/source"
@@ -28,26 +29,27 @@ type complaint struct {
 
 // excuse says that checkpatch may complain of something, and why.
 type excuse struct {
-	Type, Patch, Reason string
-	Line                int
+	reasons.Entry
+	Type, Patch string
 }
 
-// parseExcuses reads a file "checkpatch" of a series: lines "TYPE PATCH #
-// reason", empty lines, and comments that begin in column one.
+// excuseKind are the files checkpatch of series.
+var excuseKind = reasons.Kind{Name: "checkpatch", Form: "TYPE PATCH # reason", Mark: "#"}
+
+// parseExcuses reads a series' file checkpatch: lines "TYPE PATCH # reason", as
+// package reasons has them.
 func parseExcuses(text []byte) ([]excuse, error) {
+	entries, err := excuseKind.Parse(text)
+	if err != nil {
+		return nil, err
+	}
 	var all []excuse
-	for i, line := range strings.Split(string(text), "\n") {
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
-			continue
+	for _, e := range entries {
+		word, err := e.Words(2)
+		if err != nil {
+			return nil, err
 		}
-		what, reason, _ := strings.Cut(line, "#")
-		word := strings.Fields(what)
-		e := excuse{Reason: strings.TrimSpace(reason), Line: i + 1}
-		if len(word) != 2 || e.Reason == "" {
-			return nil, fmt.Errorf("checkpatch:%d: %q is not \"TYPE PATCH # reason\"", e.Line, line)
-		}
-		e.Type, e.Patch = word[0], word[1]
-		all = append(all, e)
+		all = append(all, excuse{e, word[0], word[1]})
 	}
 	return all, nil
 }
@@ -68,10 +70,8 @@ func unexcused(p patch.Patch, complaints []complaint, excuses []excuse) []string
 			all = append(all, c.Text)
 		}
 	}
-	for _, e := range excuses {
-		if e.Patch == p.Name && !used[e.Line] {
-			all = append(all, fmt.Sprintf("checkpatch:%d excuses %s, which checkpatch does not complain of", e.Line, e.Type))
-		}
+	for _, e := range reasons.Unmatched(excuses, func(e excuse) bool { return e.Patch != p.Name || used[e.Line] }) {
+		all = append(all, fmt.Sprintf("%s excuses %s, which checkpatch does not complain of", e.Place(), e.Type))
 	}
 	return all
 }

@@ -4,10 +4,12 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -22,8 +24,6 @@ func (p prefix) patch() patch.Patch { return p.series.Patches[p.n-1] }
 
 func (p prefix) last() bool { return p.n == p.of }
 
-func (p prefix) String() string { return fmt.Sprintf("%d/%d %s", p.n, p.of, p.patch().Subject()) }
-
 // to is the prefix that ends with patch n of a series.
 func to(n int, s patch.Series) prefix {
 	p := prefix{series: s, n: n, of: len(s.Patches)}
@@ -37,81 +37,91 @@ func (p prefix) without() prefix {
 	return p
 }
 
-// step is one question that every patch has to answer.
+// step is one question that every patch has to answer. A heavy one can be asked of the
+// base, too.
 type step struct {
-	name  string
-	heavy bool // it takes long, and is asked when all that are not are answered
+	verdict.Step
 
-	// formal: it is about a patch as it is sent, and so is not asked of changes
-	// that are not committed.
-	formal bool
-
-	// ask returns a blame.RuleError or a blame.BuildError if the patch is to blame,
-	// and any other error if it could not find out. A heavy step can be asked of the
-	// base, too.
+	// ask returns a blame.RuleError or a blame.BuildError if the tree is at fault, and
+	// any other error if it could not find out.
 	ask func(context.Context, prefix) error
+
+	// boot is ask of a step that boots. It returns the folder of the run, which has the
+	// answer; an error means that there is none.
+	boot func(context.Context, prefix) (string, error)
 }
 
-// blamesPatch says that a patch is to blame for err, and not who asked.
-func blamesPatch(err error) bool {
-	party := blame.Of(err)
-	return party == blame.Patch || party == blame.Kernel
-}
-
-// fill asks every patch of s every step: what is quick of all patches, then the
-// rest patch by patch. It ends at the first fault, or goes on with the other
-// cells. An error means that it could not find out.
-func (c *checking) fill(ctx context.Context) (verdict.Matrix, error) {
-	var m verdict.Matrix
-	s, steps := c.series, c.steps()
-	for _, step := range steps {
-		m.Steps = append(m.Steps, step.name)
-	}
-	for _, p := range s.Patches {
-		m.Patches = append(m.Patches, verdict.CheckedPatch{Name: p.Name, Subject: p.Subject(), Cells: make([]verdict.Cell, len(steps))})
-	}
-	asked, of := 0, len(s.Patches)*len(steps)
-	for _, heavy := range []bool{false, true} {
-		for r := range m.Patches {
-			for n, step := range steps {
-				if step.heavy != heavy {
-					continue
-				}
-				asked++
-				if heavy {
-					c.Report.Step("%s %d/%d %s (cell %d of %d, %d left)", s.Name, r+1, len(s.Patches), step.name, asked, of, of-asked)
-				}
-				cell, err := answerOf(ctx, step, to(r+1, s))
-				if err != nil {
-					return m, err
-				}
-				m.Patches[r].Cells[n] = cell
-				if cell.Answer == verdict.Faulty && !c.KeepGoing {
-					return m, nil
-				}
-			}
+// fill asks every patch every step, in the order that the judge has them in, and
+// appends each answer to the evidence. It ends at the first fault, unless it is to go
+// on, and at the first question without an answer.
+func (c *checking) fill(ctx context.Context) error {
+	s, questions := c.series, c.plan.Questions()
+	for n, q := range questions {
+		if c.plan.Exempt(q) {
+			continue
+		}
+		step := c.steps[q.Step]
+		if step.Heavy {
+			c.Report.Step("%s %d/%d %s (cell %d of %d, %d left)", s.Name, q.Patch+1, len(s.Patches), step.Name, n+1, len(questions), len(questions)-n-1)
+		}
+		a, err := c.answer(ctx, q, step, to(q.Patch+1, s))
+		if err != nil {
+			return err
+		}
+		if err := c.evidence.answered(a.Answered); err != nil {
+			return err
+		}
+		cell, trouble := c.plan.Judge(q, a)
+		if trouble != nil || cell.Answer == verdict.Faulty && !c.KeepGoing {
+			return nil
 		}
 	}
-	return m, nil
+	return nil
 }
 
-// answerOf asks one patch one step. Where a patch is at fault, and the base is
-// as well, there is no answer.
-func answerOf(ctx context.Context, s step, at prefix) (verdict.Cell, error) {
-	if s.formal && at.patch().Local {
-		return verdict.Cell{Answer: verdict.Exempt}, nil
+// answer asks one patch one step, and the base as well if the fault may be its own.
+func (c *checking) answer(ctx context.Context, q verdict.Question, s step, at prefix) (verdict.AnswerEvidence, error) {
+	found, err := c.find(ctx, s, at)
+	if err != nil {
+		return verdict.AnswerEvidence{}, err
 	}
-	err := s.ask(ctx, at)
-	if err == nil {
-		return verdict.Cell{Answer: verdict.Faultless}, nil
-	}
-	if blamesPatch(err) && s.heavy && ctx.Err() == nil {
-		if berr := s.ask(ctx, at.without()); berr != nil {
-			return verdict.Cell{}, fmt.Errorf("the base itself, %s: %v", s.name, berr) // no patch is to blame
+	answered := verdict.Answered{Patch: q.Patch + 1, Step: q.Step + 1, Name: s.Name, Found: found}
+	a, err := verdict.LoadAnswer(c.dir, answered)
+	if err == nil && c.plan.AsksBase(q, a) && ctx.Err() == nil {
+		var own verdict.Found
+		if own, err = c.find(ctx, s, at.without()); err != nil {
+			return a, err
 		}
+		answered.Base = &own
+		a, err = verdict.LoadAnswer(c.dir, answered)
 	}
-	if !blamesPatch(err) || ctx.Err() != nil {
-		return verdict.Cell{}, fmt.Errorf("%s, %s: %w", at, s.name, err)
+	a.AfterS = c.evidence.after()
+	return a, err
+}
+
+// find asks a step of a tree. An error is the user's mistake, which is no evidence.
+func (c *checking) find(ctx context.Context, s step, at prefix) (verdict.Found, error) {
+	var folder string
+	var err error
+	if s.Boots {
+		folder, err = s.boot(ctx, at)
+	} else {
+		err = s.ask(ctx, at)
 	}
-	return verdict.Cell{Answer: verdict.Faulty, Fault: err.Error()}, nil
+	err = run.Interrupted(ctx, err)
+	build, unbuilt := errors.AsType[*blame.BuildError](err)
+	rule, broken := errors.AsType[*blame.RuleError](err)
+	switch {
+	case err == nil && s.Boots:
+		return verdict.Found{Run: folder}, nil
+	case err == nil:
+		return verdict.Found{Complaints: []string{}}, nil
+	case blame.Of(err) == blame.User:
+		return verdict.Found{}, fmt.Errorf("%d/%d %s, %s: %w", at.n, at.of, c.series.Patches[at.n-1].Subject(), s.Name, err)
+	case unbuilt:
+		return verdict.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel, Text: err.Error()}, Stage: build.Stage}, nil
+	case broken:
+		return verdict.Found{Complaints: rule.Complaints}, nil
+	}
+	return verdict.Found{Trouble: c.hostTrouble(err)}, nil
 }

@@ -19,70 +19,97 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// Presubmit finds out all there is to say of a series. It ends at the first patch
-// that is at fault, unless it is to go on.
-func (c Checker) Presubmit(ctx context.Context, s patch.Series, dir string) (verdict.Submission, error) {
-	sub := verdict.Submission{Series: s.Name, Base: c.base.Version, Origin: c.base.Origin, Countless: !s.Countable()}
-	one, err := c.of(ctx, s, dir)
+// Presubmit finds out all there is to say of a series, and has the folder dir judged,
+// which is made and takes the evidence. It ends at the first patch that is at fault,
+// unless it is to go on. An error means that there is nothing to judge.
+func (c Checker) Presubmit(ctx context.Context, s patch.Series, dir string, commands [][]string) (verdict.Submission, error) {
+	one, err := c.of(s, dir)
 	if err != nil {
-		return sub, err
+		return verdict.Submission{}, err
 	}
-	sub.Local = s.Patches[len(s.Patches)-1].Local
-	if sub.Toolchain, err = kernel.Tools(ctx); err != nil {
-		return sub, err
+	if err := one.begin(true); err != nil {
+		return verdict.Submission{}, err
+	}
+	if err := one.trouble(ctx, one.presubmit(ctx, commands)); err != nil {
+		return verdict.Submission{}, err
+	}
+	e, err := verdict.LoadSubmission(run.ShortPath(dir))
+	return verdict.JudgeSubmission(e), err
+}
+
+// presubmit leaves the evidence of a presubmit: what is known of the series before
+// the first question, and what only the series as a whole can answer behind the last.
+func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
+	facts := verdict.Presubmit{Schema: verdict.CheckSchema, Origin: c.base.Origin, Countless: !c.series.Countable(), Commands: commands}
+	var err error
+	if facts.Toolchain, err = kernel.Tools(ctx); err != nil {
+		return err
 	}
 	qemu, err := vm.Version(ctx)
 	if err != nil {
-		return sub, err
+		return err
 	}
-	sub.Toolchain = append(sub.Toolchain, qemu)
-	if sub.Maintainers, err = maintainers(ctx, c.Host, c.base, s); err != nil {
-		return sub, err
+	facts.Toolchain = append(facts.Toolchain, qemu)
+	if facts.Maintainers, err = maintainers(ctx, c.Host, c.base, c.series); err != nil {
+		return err
 	}
-	if sub.Matrix, err = one.fill(ctx); err != nil {
-		return sub, err
+	if err := c.evidence.write(verdict.PresubmitFile, facts); err != nil {
+		return err
 	}
-	if sub.Whole = c.KeepGoing || sub.Matrix.Verdict() == verdict.Passed; !sub.Whole {
-		return sub, nil
+	if err := c.ask(ctx); err != nil {
+		return err
 	}
-	return sub, one.whole(ctx, &sub)
-}
-
-// whole asks what only the series as a whole can answer.
-func (c *checking) whole(ctx context.Context, sub *verdict.Submission) error {
-	req := c.Request
-	req.Series = c.series
-	c.Report.Step("%s: all tests without and with the series", c.series.Name)
-	compared := filepath.Join(c.dir, "compared")
-	err := os.Mkdir(compared, 0o755)
+	e, err := verdict.LoadCheck(c.dir)
 	if err != nil {
 		return err
 	}
-	if sub.Tests, err = run.Compare(ctx, c.Host, req, compared, run.Remembered); err != nil {
-		return err
+	checked := verdict.JudgeCheck(e)
+	if checked.Trouble != nil {
+		return nil // the answers say it
 	}
-	if sub.ABI, err = abiChanges(compared, c.series); err != nil || sub.Countless {
-		return err
+	if checked.Whole() {
+		if facts.ABI, err = c.whole(ctx); err != nil {
+			return err
+		}
+	}
+	facts.Done, facts.TookS = true, c.evidence.after()
+	return c.evidence.write(verdict.PresubmitFile, facts)
+}
+
+// whole asks what only the series as a whole can answer. It returns what changes for
+// user space.
+func (c *checking) whole(ctx context.Context) (abi []string, err error) {
+	c.Report.Step("%s: all tests without and with the series", c.series.Name)
+	compared := filepath.Join(c.dir, verdict.ComparedDir)
+	if err := os.Mkdir(compared, 0o755); err != nil {
+		return nil, err
+	}
+	if _, err := run.Compare(ctx, c.Host, c.Request, compared, run.Remembered); err != nil {
+		return nil, err
+	}
+	if abi, err = abiChanges(compared, c.series); err != nil || !c.series.Countable() {
+		return abi, err
 	}
 	c.Report.Step("%s: all tests on a kernel that counts which changed lines run", c.series.Name)
+	req := c.Request
 	req.Coverage = true
 	counting, err := req.Checkout.Fragment("coverage")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Config = req.Config.Merge(counting)
-	counted := filepath.Join(c.dir, "coverage")
+	counted := filepath.Join(c.dir, verdict.CoverageDir)
 	if err := os.Mkdir(counted, 0o755); err != nil {
-		return err
+		return nil, err
 	}
-	sub.Coverage, err = run.Remembered(ctx, c.Host, req, counted)
-	return err
+	_, err = run.Remembered(ctx, c.Host, req, counted)
+	return abi, err
 }
 
 // abiChanges says what user space sees of a series that was compared in dir: how
 // clone3()'s structures lie in memory, and how much of the headers changed.
 func abiChanges(dir string, s patch.Series) ([]string, error) {
-	names, err := run.LoadPair(dir)
+	names, err := verdict.LoadPair(dir)
 	if err != nil {
 		return nil, err
 	}

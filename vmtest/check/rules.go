@@ -21,19 +21,29 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// steps are the rules, in the order of the columns.
-func (c *checking) steps() []step {
+// rules are the steps, in the order of the columns.
+func (c *checking) rules() []step {
+	formal := func(name string, ask func(context.Context, prefix) error) step {
+		return step{Step: verdict.Step{Name: name, Formal: true}, ask: ask}
+	}
+	quick := func(name string, ask func(context.Context, prefix) error) step {
+		return step{Step: verdict.Step{Name: name}, ask: ask}
+	}
+	heavy := func(name string, ask func(context.Context, prefix) error) step {
+		return step{Step: verdict.Step{Name: name, Heavy: true}, ask: ask}
+	}
+	config := c.Request.Config
 	return []step{
-		{name: "form", formal: true, ask: func(_ context.Context, at prefix) error { return complaints(at.patch().Formalities()) }},
-		{name: "applies", ask: func(ctx context.Context, at prefix) error { _, err := c.tree(ctx, at); return err }},
-		{name: "checkpatch", formal: true, ask: c.checkpatch},
-		{name: "kernel-doc", ask: c.kernelDoc},
-		{name: "TIME_NS=y", heavy: true, ask: c.build(c.Request.Config)},
-		{name: kernel.Sparse.Name, heavy: true, ask: c.lint(kernel.Sparse, c.Request.Config)}, // before W=1 has the sources compiled otherwise
-		{name: kernel.W1.Name, heavy: true, ask: c.lint(kernel.W1, c.Request.Config)},
-		{name: "TIME_NS=n", heavy: true, ask: c.build(c.timeless)},
-		{name: kernel.W1.Name, heavy: true, ask: c.lint(kernel.W1, c.timeless)},
-		{name: "boots", heavy: true, ask: c.boots},
+		formal("form", func(_ context.Context, at prefix) error { return complaints(at.patch().Formalities()) }),
+		quick("applies", func(ctx context.Context, at prefix) error { _, err := c.tree(ctx, at); return err }),
+		formal("checkpatch", c.checkpatch),
+		quick("kernel-doc", c.kernelDoc),
+		heavy("TIME_NS=y", c.build(config)),
+		heavy(kernel.Sparse.Name, c.lint(kernel.Sparse, config)), // before W=1 has the sources compiled otherwise
+		heavy(kernel.W1.Name, c.lint(kernel.W1, config)),
+		heavy("TIME_NS=n", c.build(c.timeless)),
+		heavy(kernel.W1.Name, c.lint(kernel.W1, c.timeless)),
+		{Step: verdict.Step{Name: "boots", Heavy: true, Boots: true}, boot: c.boots},
 	}
 }
 
@@ -138,8 +148,8 @@ var smallPlan = regexp.MustCompile(`^timens\.Test(Clock|Offset)`)
 // the series. So it is with all tests until clone3() has what they are about. Leaks of tasks and
 // namespaces are found by tests, those of memory by kmemleak at the end of a boot,
 // if it is in the configuration. The base is asked in the lanes of the patch that
-// it is asked for.
-func (c *checking) boots(ctx context.Context, at prefix) error {
+// it is asked for. It returns the folder of the run, within the check's.
+func (c *checking) boots(ctx context.Context, at prefix) (string, error) {
 	req := c.Request
 	req.Series = at.series
 	if !at.last() {
@@ -148,7 +158,7 @@ func (c *checking) boots(ctx context.Context, at prefix) error {
 	if !at.last() || at.base {
 		var err error
 		if req, err = c.early(ctx, req, at); err != nil {
-			return err
+			return "", err
 		}
 	}
 	name := fmt.Sprintf("%04d", at.n)
@@ -157,17 +167,10 @@ func (c *checking) boots(ctx context.Context, at prefix) error {
 	}
 	dir := filepath.Join(c.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return "", err
 	}
-	r, err := run.Remembered(ctx, c.Host, req, dir)
-	if err != nil || r.Verdict == verdict.Passed {
-		return err
-	}
-	found := fmt.Sprintf("%s\nevidence %s", r.Findings[0].Text, run.ShortPath(dir))
-	if r.Verdict == verdict.Unjudged {
-		return errors.New(found)
-	}
-	return &blame.RuleError{Complaints: []string{found}}
+	_, err := run.Remembered(ctx, c.Host, req, dir)
+	return name, err
 }
 
 // early is a request with the tests that should pass before the last patch.

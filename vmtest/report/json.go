@@ -60,9 +60,9 @@ type (
 func JSON(r verdict.Result) ([]byte, error) { return marshal(toJSON(r)) }
 
 // CombinedJSON is report.json of several runs.
-func CombinedJSON(runs []verdict.Result) ([]byte, error) {
-	all := jsonRuns{Verdict: Overall(runs), Exit: Overall(runs).ExitCode()}
-	for _, r := range runs {
+func CombinedJSON(runs verdict.Runs) ([]byte, error) {
+	all := jsonRuns{Verdict: runs.Verdict(), Exit: runs.Verdict().ExitCode()}
+	for _, r := range runs.Results {
 		all.Runs = append(all.Runs, toJSON(r))
 	}
 	return marshal(all)

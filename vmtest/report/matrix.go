@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"timens-vmtest/vmtest/verdict"
 )
@@ -34,13 +33,24 @@ func Matrix(w io.Writer, m verdict.Matrix) error {
 	return err
 }
 
-// Checked prints what a matrix comes to, in one line.
-func Checked(w io.Writer, m verdict.Matrix, took time.Duration) {
-	if patch, step, faulty := m.Fault(); faulty {
-		fmt.Fprintf(w, "check    fail: %s (%.1f s)\n", place(m, patch, step), took.Seconds())
-		return
+// Checked prints a judged check: the matrix and, if that is a verdict, what it comes
+// to in one line.
+func Checked(w io.Writer, c verdict.Checked) error {
+	fmt.Fprintf(w, "series %s on linux-%s\n", orUnknown(c.Series), orUnknown(c.Base))
+	if err := Matrix(w, c.Matrix); err != nil || c.Trouble != nil {
+		return err
 	}
-	fmt.Fprintf(w, "check    %s (%d patches, %.1f s)\n", m.Verdict(), len(m.Patches), took.Seconds())
+	if patch, step, faulty := c.Matrix.Fault(); faulty {
+		fmt.Fprintf(w, "check    fail: %s (%.1f s)\n", place(c.Matrix, patch, step), c.TookS)
+		return nil
+	}
+	fmt.Fprintf(w, "check    %s (%d patches, %.1f s)\n", c.Verdict(), len(c.Matrix.Patches), c.TookS)
+	return nil
+}
+
+// Trouble prints why the evidence about a series is no verdict, as an error of a verb.
+func Trouble(w io.Writer, verb, series string, t verdict.Trouble) {
+	fmt.Fprintf(w, "vmtest %s: series %s, %s\n", verb, orUnknown(series), printable(t.Text))
 }
 
 // place names a cell of a matrix.

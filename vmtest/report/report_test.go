@@ -210,12 +210,6 @@ func TestJSONContract(t *testing.T) {
 	}
 }
 
-func TestOverallOfNothingIsUnjudged(t *testing.T) {
-	if got := Overall(nil); got != verdict.Unjudged {
-		t.Errorf("got %v, want %v", got, verdict.Unjudged)
-	}
-}
-
 // A report that lacks its fellows would be believed.
 func TestWriteAllOrNone(t *testing.T) {
 	for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile} {

@@ -200,21 +200,17 @@ func counts(r verdict.Result) string {
 }
 
 // Combined prints the verdict of several runs, one line each.
-func Combined(w io.Writer, runs []verdict.Result) {
-	for _, r := range runs {
+func Combined(w io.Writer, runs verdict.Runs) {
+	for _, r := range runs.Results {
 		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, r.Run.Series, counts(r))
 	}
-	fmt.Fprintf(w, "verdict  %s\n", Overall(runs))
+	fmt.Fprintf(w, "verdict  %s\n", runs.Verdict())
 }
 
-// Overall is the verdict of several runs together.
-func Overall(runs []verdict.Result) verdict.Verdict {
-	if len(runs) == 0 {
-		return verdict.Unjudged
+// Folders prints the verdict of each of several folders, one line each.
+func Folders(w io.Writer, names []string, judged []verdict.Verdict) {
+	for i, name := range names {
+		fmt.Fprintf(w, "%-9s %s\n", judged[i], name)
 	}
-	all := verdict.Passed
-	for _, r := range runs {
-		all = all.Worse(r.Verdict)
-	}
-	return all
+	fmt.Fprintf(w, "verdict  %s\n", verdict.Overall(judged))
 }

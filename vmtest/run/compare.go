@@ -4,10 +4,6 @@ package run
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -17,16 +13,6 @@ import (
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/verdict"
 )
-
-// Pair names two runs to compare. Each is a folder in the folder of the comparison, which
-// also has the Pair as a file.
-type Pair struct {
-	Base   string `json:"base"`   // folder of the run of the unpatched base
-	Series string `json:"series"` // folder of the run of the base with the series
-}
-
-// pairFile is the name of the file with the Pair. A folder with this file is a comparison.
-const pairFile = "pair.json"
 
 // Compare runs the plan of a request twice, on the base and on the base with the series,
 // each in a folder in dir. how is the function that runs it: Judge or Remembered. Compare
@@ -41,11 +27,11 @@ func Compare(ctx context.Context, h host.Host, req Request, dir string,
 		req = settled
 	}
 	control.Design = req.Series.Design // both runs have the plan of the series
-	names := Pair{controlSeries, req.Series.Name}
+	names := verdict.Pair{Base: controlSeries, Series: req.Series.Name}
 	if req.Series.Name == controlSeries {
 		names.Series += "-patched"
 	}
-	if err := wire.WriteJSON(filepath.Join(dir, pairFile), names); err != nil {
+	if err := wire.WriteJSON(filepath.Join(dir, verdict.PairFile), names); err != nil {
 		return verdict.Comparison{}, err
 	}
 	for _, one := range []struct {
@@ -62,51 +48,10 @@ func Compare(ctx context.Context, h host.Host, req Request, dir string,
 			return verdict.Comparison{}, err
 		}
 	}
-	c, err := LoadComparison(dir)
+	e, err := verdict.LoadComparison(dir)
 	if err != nil {
 		return verdict.Comparison{}, err
 	}
+	c := verdict.Compare(e.Base, e.Series)
 	return c, report.WriteComparison(dir, c)
-}
-
-// IsComparison reports whether a folder is that of a comparison.
-func IsComparison(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, pairFile))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// LoadComparison loads the evidence of the two runs in the folder of a comparison, and
-// compares them.
-func LoadComparison(dir string) (verdict.Comparison, error) {
-	names, err := LoadPair(dir)
-	if err != nil {
-		return verdict.Comparison{}, err
-	}
-	var both [2]verdict.Evidence
-	for i, name := range []string{names.Base, names.Series} {
-		if both[i], err = verdict.Load(filepath.Join(dir, name)); err != nil {
-			return verdict.Comparison{}, err
-		}
-	}
-	return verdict.Compare(both[0], both[1]), nil
-}
-
-// LoadPair reads the Pair from the folder of a comparison. A name that leads out of the
-// folder is an error.
-func LoadPair(dir string) (Pair, error) {
-	path := filepath.Join(dir, pairFile)
-	var names Pair
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(text, &names)
-	}
-	if err != nil {
-		return Pair{}, fmt.Errorf("%s: %w", path, err)
-	}
-	for _, name := range []string{names.Base, names.Series} {
-		if !filepath.IsLocal(name) {
-			return Pair{}, fmt.Errorf("%s: %q leaves the folder", path, name)
-		}
-	}
-	return names, nil
 }

@@ -3,10 +3,13 @@
 package verdict
 
 import (
-	"fmt"
 	"regexp"
-	"strings"
+
+	"timens-vmtest/internal/reasons"
 )
+
+// allowKind are the allow files.
+var allowKind = reasons.Kind{Name: "allow", Form: "REGEXP # reason", Mark: " # "}
 
 // Allowance is one line of an allow file: a splat that is nothing against the
 // kernel under test, and why.
@@ -15,26 +18,23 @@ type Allowance struct {
 	Reason  string
 }
 
-// ParseAllow reads an allow file: lines "REGEXP # reason", empty lines, and
-// comments that begin in column one.
+// ParseAllow reads an allow file: lines "REGEXP # reason", as package reasons has
+// them.
 func ParseAllow(text []byte) ([]Allowance, error) {
+	entries, err := allowKind.Parse(text)
+	if err != nil {
+		return nil, err
+	}
 	var all []Allowance
-	for i, line := range strings.Split(string(text), "\n") {
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		pattern, reason, _ := strings.Cut(line, " # ")
-		if strings.TrimSpace(reason) == "" {
-			return nil, fmt.Errorf("allow:%d: %q has no reason; write it behind \" # \"", i+1, line)
-		}
-		re, err := regexp.Compile(strings.TrimSpace(pattern))
+	for _, e := range entries {
+		re, err := regexp.Compile(e.What)
 		if err != nil {
-			return nil, fmt.Errorf("allow:%d: %w", i+1, err)
+			return nil, e.Errorf("%w", err)
 		}
 		if re.MatchString("") {
-			return nil, fmt.Errorf("allow:%d: %q allows everything", i+1, pattern)
+			return nil, e.Errorf("%q allows everything", e.What)
 		}
-		all = append(all, Allowance{re, strings.TrimSpace(reason)})
+		all = append(all, Allowance{re, e.Reason})
 	}
 	return all, nil
 }

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
+
+	"timens-vmtest/internal/reasons"
 )
 
 // Files of a run's folder that are about which of the changed lines ran. A run
@@ -91,29 +92,28 @@ type Floor struct {
 // DefaultFloor is that of a series that does not say.
 const DefaultFloor = 90
 
-// ParseFloor reads a series' file coverage: one line "PERCENT # reason", and
-// comments that begin in column one. No text is DefaultFloor.
+// floorKind are the files coverage of series.
+var floorKind = reasons.Kind{Name: "coverage", Form: "PERCENT # reason", Mark: "#", Noun: "a floor of %s %%"}
+
+// ParseFloor reads a series' file coverage: one line "PERCENT # reason", as package
+// reasons has it. No text is DefaultFloor.
 func ParseFloor(text []byte) (Floor, error) {
-	floor, lines := Floor{Percent: DefaultFloor}, 0
-	for i, line := range strings.Split(string(text), "\n") {
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		number, reason, _ := strings.Cut(line, "#")
-		percent, err := strconv.Atoi(strings.TrimSpace(number))
-		reason = strings.TrimSpace(reason)
-		lines++
+	entries, err := floorKind.Parse(text)
+	if err != nil {
+		return Floor{}, err
+	}
+	floor := Floor{Percent: DefaultFloor}
+	for n, e := range entries {
+		percent, err := strconv.Atoi(e.What)
 		switch {
 		case err != nil || percent < 0 || percent > 100:
-			return Floor{}, fmt.Errorf("coverage:%d: %q is not \"PERCENT # reason\"", i+1, line)
-		case reason == "":
-			return Floor{}, fmt.Errorf("coverage:%d: a floor of %d %% has no reason; write it behind a #", i+1, percent)
-		case lines > 1:
-			return Floor{}, fmt.Errorf("coverage:%d: there is a floor already", i+1)
+			return Floor{}, e.Malformed()
+		case n > 0:
+			return Floor{}, e.Errorf("there is a floor already")
 		}
-		floor = Floor{percent, reason}
+		floor = Floor{percent, e.Reason}
 	}
-	if text != nil && lines == 0 {
+	if text != nil && len(entries) == 0 {
 		return Floor{}, fmt.Errorf("coverage: it holds no floor; without the file it is %d %%", DefaultFloor)
 	}
 	return floor, nil

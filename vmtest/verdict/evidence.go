@@ -49,6 +49,14 @@ const (
 	BlameHost   = "host"
 )
 
+// Verdict is what a run comes to that ended in trouble.
+func (t Trouble) Verdict() Verdict {
+	if t.Blame == BlameKernel {
+		return Unbuilt
+	}
+	return Unjudged
+}
+
 // Evidence is the contents of a run's folder. What is not there is the zero
 // value; only Judge knows what that means.
 type Evidence struct {

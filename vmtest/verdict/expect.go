@@ -7,8 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"timens-vmtest/internal/reasons"
 	"timens-vmtest/internal/wire"
 )
+
+// expectKind are the expect files.
+var expectKind = reasons.Kind{Name: ExpectFile, Form: "pass|fail|skip package Test # reason", Mark: "#"}
 
 // Expectation is one line of an expect file: that a test does not pass, or
 // does, and why.
@@ -19,22 +23,21 @@ type Expectation struct {
 	Line   int
 }
 
-// ParseExpect reads an expect file: lines "pass|fail|skip package Test #
-// reason", empty lines, and comments that begin in column one.
+// ParseExpect reads an expect file: lines "pass|fail|skip package Test # reason", as
+// package reasons has them.
 func ParseExpect(text []byte) ([]Expectation, error) {
+	entries, err := expectKind.Parse(text)
+	if err != nil {
+		return nil, err
+	}
 	var all []Expectation
 	seen := make(map[wire.TestID]int)
-	for i, line := range strings.Split(string(text), "\n") {
-		n := i + 1
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
-			continue
+	for _, entry := range entries {
+		word, err := entry.Words(3)
+		if err != nil {
+			return nil, err
 		}
-		what, reason, _ := strings.Cut(line, "#")
-		word := strings.Fields(what)
-		if len(word) != 3 {
-			return nil, fmt.Errorf("expect:%d: %q is not \"pass|fail|skip package Test # reason\"", n, line)
-		}
-		e := Expectation{TestID: wire.TestID{Package: word[1], Name: word[2]}, Reason: strings.TrimSpace(reason), Line: n}
+		e := Expectation{TestID: wire.TestID{Package: word[1], Name: word[2]}, Reason: entry.Reason, Line: entry.Line}
 		switch word[0] {
 		case "pass":
 			e.Status = Pass
@@ -43,15 +46,12 @@ func ParseExpect(text []byte) ([]Expectation, error) {
 		case "skip":
 			e.Status = Skip
 		default:
-			return nil, fmt.Errorf("expect:%d: %q is none of pass, fail, skip", n, word[0])
-		}
-		if e.Reason == "" {
-			return nil, fmt.Errorf("expect:%d: %s has no reason; write it behind a #", n, e.TestID)
+			return nil, entry.Errorf("%q is none of pass, fail, skip", word[0])
 		}
 		if first, ok := seen[e.TestID]; ok {
-			return nil, fmt.Errorf("expect:%d: %s stands on line %d already", n, e.TestID, first)
+			return nil, entry.Errorf("%s stands on line %d already", e.TestID, first)
 		}
-		seen[e.TestID] = n
+		seen[e.TestID] = e.Line
 		all = append(all, e)
 	}
 	return all, nil
@@ -100,11 +100,5 @@ func useless(all []Expectation, p wire.Plan) []Expectation {
 	for _, id := range p.Filtered {
 		exists[id] = true
 	}
-	var none []Expectation
-	for _, e := range all {
-		if !exists[e.TestID] && !slices.Contains(p.LeftOut, e.Package) {
-			none = append(none, e)
-		}
-	}
-	return none
+	return reasons.Unmatched(all, func(e Expectation) bool { return exists[e.TestID] || slices.Contains(p.LeftOut, e.Package) })
 }

@@ -30,10 +30,8 @@ func Judge(e Evidence) Result {
 	switch {
 	case e.Run == nil:
 		f.add(Unjudged, "there is no %s: this is not the folder of a run, or the run ended before it began", RunFile)
-	case e.Trouble != nil && e.Trouble.Blame == BlameKernel:
-		f.add(Unbuilt, "%s", e.Trouble.Text)
 	case e.Trouble != nil:
-		f.add(Unjudged, "%s", e.Trouble.Text)
+		f.add(e.Trouble.Verdict(), "%s", e.Trouble.Text)
 	case err != nil:
 		f.add(Unjudged, "%v", err)
 	case len(e.Lanes) == 0:

@@ -2,6 +2,12 @@
 
 package verdict
 
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
 // Matrix is what each patch of a series answered to each step of a check.
 type Matrix struct {
 	Steps   []string // two may have one name
@@ -69,4 +75,209 @@ func (m Matrix) Verdict() Verdict {
 		return Unjudged
 	}
 	return Passed
+}
+
+// Checked is a judged check of one series.
+type Checked struct {
+	Series, Base string
+	Matrix       Matrix
+	Trouble      *Trouble // why the matrix is no verdict; nil if it is one
+	TookS        float64  // host seconds until the last answer
+	goesOn       bool
+}
+
+// Verdict is that of the matrix, if nothing kept the check from its end.
+func (c Checked) Verdict() Verdict {
+	if c.Trouble != nil {
+		return c.Trouble.Verdict()
+	}
+	return c.Matrix.Verdict()
+}
+
+// Whole says that what follows the check in a presubmit is to be asked: no patch has
+// a fault, or it was to go on all the same.
+func (c Checked) Whole() bool {
+	return c.Trouble == nil && (c.goesOn || c.Matrix.Verdict() == Passed)
+}
+
+// JudgeCheck decides what a check comes to: cell by cell from what was found, in the
+// order of the questions. An answer that is missing, cut off, or not that of the next
+// question ends it.
+func JudgeCheck(e CheckEvidence) Checked {
+	var c Checked
+	switch {
+	case e.Check == nil:
+		c.Trouble = unjudged("there is no %s: this is not the folder of a check, or the check ended before it began", CheckFile)
+	case e.Check.Schema != CheckSchema:
+		c.Trouble = unjudged("%s has schema %d, this judge knows %d", CheckFile, e.Check.Schema, CheckSchema)
+	case len(e.Check.Steps) == 0 || len(e.Check.Patches) == 0:
+		c.Trouble = unjudged("%s has %d steps and %d patches: nothing was to be checked", CheckFile, len(e.Check.Steps), len(e.Check.Patches))
+	}
+	if c.Trouble != nil {
+		return c
+	}
+	c.Series, c.Base, c.goesOn = e.Check.Series, e.Check.Base, e.Check.KeepGoing
+	for _, s := range e.Check.Steps {
+		c.Matrix.Steps = append(c.Matrix.Steps, s.Name)
+	}
+	for _, p := range e.Check.Patches {
+		c.Matrix.Patches = append(c.Matrix.Patches, CheckedPatch{Name: p.Name, Subject: p.Subject, Cells: make([]Cell, len(e.Check.Steps))})
+	}
+	if c.Trouble = c.fill(e); c.Trouble == nil {
+		c.Trouble = e.Trouble
+	}
+	return c
+}
+
+// fill fills the matrix, and says what keeps it from being a verdict.
+func (c *Checked) fill(e CheckEvidence) *Trouble {
+	left := e.Answers
+	runs := make(map[string]bool)
+	for _, q := range e.Check.Questions() {
+		cell := &c.Matrix.Patches[q.Patch].Cells[q.Step]
+		if e.Check.Exempt(q) {
+			cell.Answer = Exempt
+			continue
+		}
+		if len(left) == 0 {
+			return e.ended(q)
+		}
+		a := left[0]
+		left = left[1:]
+		c.TookS = a.AfterS
+		for _, name := range a.runs() {
+			if runs[name] {
+				return unjudged("two answers of %s are the run %s", AnswersFile, name)
+			}
+			runs[name] = true
+		}
+		var trouble *Trouble
+		if *cell, trouble = e.Check.Judge(q, a); trouble != nil {
+			return trouble
+		}
+		if cell.Answer == Faulty && !e.Check.KeepGoing {
+			break
+		}
+	}
+	switch {
+	case len(left) > 0:
+		return unjudged("%s goes on behind the answer that ends the check", AnswersFile)
+	case e.Cut != "":
+		return unjudged("%s, behind the answer that ends the check", e.Cut)
+	}
+	return nil
+}
+
+// ended says why there is no answer to a question.
+func (e CheckEvidence) ended(q Question) *Trouble {
+	where := e.Check.Place(q) + ", " + e.Check.Steps[q.Step].Name
+	switch {
+	case e.Trouble != nil:
+		return e.Trouble
+	case e.Cut != "":
+		return unjudged("%s: %s", where, e.Cut)
+	}
+	return unjudged("%s: there is no answer: the check has not ended, or was cut off", where)
+}
+
+// Judge decides one cell. Where a patch has a fault, and the base has one as well,
+// there is no answer: then, and where the host could not find out, there is a Trouble.
+func (c Check) Judge(q Question, a AnswerEvidence) (Cell, *Trouble) {
+	step := c.Steps[q.Step]
+	place := c.Place(q) + ", " + step.Name
+	if a.Patch != q.Patch+1 || a.Step != q.Step+1 || a.Name != step.Name {
+		return Cell{}, unjudged("%s: the answer in its place is of patch %d, step %d, %s", place, a.Patch, a.Step, a.Name)
+	}
+	fault, why := c.fault(step, a.Found, a.run, a.Dir)
+	switch {
+	case why != "":
+		return Cell{}, unjudged("%s: %s", place, why)
+	case fault == "" && a.Base != nil:
+		return Cell{}, unjudged("%s: there is no fault, and the base was asked", place)
+	case fault == "":
+		return Cell{Answer: Faultless}, nil
+	case !step.Heavy:
+		return Cell{Answer: Faulty, Fault: fault}, nil
+	case a.Base == nil:
+		return Cell{}, unjudged("%s: the base was not asked whether the fault is its own: %s", place, fault)
+	}
+	own, why := c.fault(step, *a.Base, a.baseRun, a.Dir)
+	if own+why != "" {
+		return Cell{}, unjudged("the base itself, %s: %s", step.Name, own+why)
+	}
+	return Cell{Answer: Faulty, Fault: fault}, nil
+}
+
+// AsksBase says that an answer has a fault that may be the base's, which is to be asked.
+func (c Check) AsksBase(q Question, a AnswerEvidence) bool {
+	fault, _ := c.fault(c.Steps[q.Step], a.Found, a.run, a.Dir)
+	return c.Steps[q.Step].Heavy && fault != ""
+}
+
+// fault is what is wrong with a tree; empty if nothing is. Why is why that is not
+// known; then there is no fault.
+func (c Check) fault(step Step, f Found, run *Evidence, dir string) (fault, why string) {
+	switch {
+	case f.kinds() != 1:
+		return "", fmt.Sprintf("the answer has %d of complaints, trouble and run, and needs one", f.kinds())
+	case f.Trouble != nil && f.Trouble.Text == "":
+		return "", "there was trouble that says nothing"
+	case f.Trouble != nil && f.Trouble.Blame == BlameKernel:
+		return f.Trouble.Text, ""
+	case f.Trouble != nil:
+		return "", f.Trouble.Text
+	case step.Boots != (f.Run != ""):
+		return "", "the answer is not that of this step: a run is what answers whether a kernel boots, and nothing else"
+	case f.Run != "":
+		return c.faultOfRun(run, filepath.Join(dir, f.Run))
+	case len(f.Complaints) == 0:
+		return "", ""
+	}
+	if fault = strings.Join(f.Complaints, "; "); fault == "" {
+		return "", "there are complaints that say nothing"
+	}
+	return fault, ""
+}
+
+// faultOfRun is fault of a tree whose kernel was booted.
+func (c Check) faultOfRun(run *Evidence, dir string) (fault, why string) {
+	r := Judge(*run)
+	if r.Verdict == Passed {
+		if r.Run.Base != c.Base {
+			return "", fmt.Sprintf("the run in %s is of linux-%s, and the check of linux-%s", dir, r.Run.Base, c.Base)
+		}
+		return "", ""
+	}
+	found := r.Findings[0].Text + "\nevidence " + dir
+	if r.Verdict == Unjudged {
+		return "", found
+	}
+	return found, ""
+}
+
+// kinds is how many kinds of things were found.
+func (f Found) kinds() int {
+	n := 0
+	for _, is := range []bool{f.Complaints != nil, f.Trouble != nil, f.Run != ""} {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+// runs are the folders of the runs that an answer names.
+func (a Answered) runs() []string {
+	var all []string
+	if a.Run != "" {
+		all = append(all, a.Run)
+	}
+	if a.Base != nil && a.Base.Run != "" {
+		all = append(all, a.Base.Run)
+	}
+	return all
+}
+
+func unjudged(format string, args ...any) *Trouble {
+	return &Trouble{Blame: BlameHost, Text: fmt.Sprintf(format, args...)}
 }

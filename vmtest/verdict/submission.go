@@ -2,6 +2,73 @@
 
 package verdict
 
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Files of the folder of a presubmit of one series, beside those of its check.
+const (
+	PresubmitFile = "presubmit.json" // Presubmit; written before the first question, and again at the end
+	ComparedDir   = "compared"       // a comparison
+	CoverageDir   = "coverage"       // a run that counts
+)
+
+// Presubmit is what is known of a series beside what its patches and its runs show.
+type Presubmit struct {
+	Schema      int        `json:"schema"` // CheckSchema
+	Origin      string     `json:"origin"` // of the base
+	Toolchain   []string   `json:"toolchain"`
+	Countless   bool       `json:"countless,omitempty"` // the series touches no C file of the kernel
+	Maintainers []string   `json:"maintainers"`         // nil: the base cannot say
+	Commands    [][]string `json:"commands"`
+	ABI         []string   `json:"abi"`    // what changes for user space
+	Done        bool       `json:"done"`   // all that was to be asked was answered
+	TookS       float64    `json:"took_s"` // host seconds
+}
+
+// SubmissionEvidence is the contents of the folder of a presubmit of one series.
+type SubmissionEvidence struct {
+	Check     CheckEvidence
+	Presubmit *Presubmit
+	Compared  *PairEvidence // nil if there was none
+	Coverage  *Evidence     // nil if there was none
+}
+
+// LoadSubmission reads the folder of a presubmit, as LoadCheck reads that of a check.
+func LoadSubmission(dir string) (SubmissionEvidence, error) {
+	var e SubmissionEvidence
+	var err error
+	if err := loadWhole(filepath.Join(dir, PresubmitFile), &e.Presubmit); err != nil {
+		return e, err
+	}
+	if e.Check, err = LoadCheck(dir); err != nil {
+		return e, err
+	}
+	if compared := filepath.Join(dir, ComparedDir); exists(compared) {
+		pair, err := LoadComparison(compared)
+		if err != nil {
+			return e, err
+		}
+		e.Compared = &pair
+	}
+	if counted := filepath.Join(dir, CoverageDir); exists(counted) {
+		run, err := Load(counted)
+		if err != nil {
+			return e, err
+		}
+		e.Coverage = &run
+	}
+	return e, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // Submission is what is known of a series before it is sent.
 type Submission struct {
 	Series    string
@@ -10,6 +77,7 @@ type Submission struct {
 	Local     bool       // the last patch of the matrix is what is not committed
 	Toolchain []string   // a line a tool
 	Matrix    Matrix     // patch by patch
+	Trouble   *Trouble   // why there is no verdict; nil if there is one
 	Whole     bool       // Tests and Coverage were asked for: no patch has a fault, or it was to go on
 	Tests     Comparison // without and with the series
 	Coverage  Result     // a run that counted; zero if Countless
@@ -24,6 +92,9 @@ type Submission struct {
 // Verdict is Passed when the patches, the tests and the coverage are. A patch
 // with a fault is what there is to say before all else.
 func (s Submission) Verdict() Verdict {
+	if s.Trouble != nil {
+		return s.Trouble.Verdict()
+	}
 	v := s.Matrix.Verdict()
 	if v != Passed {
 		return v
@@ -33,4 +104,60 @@ func (s Submission) Verdict() Verdict {
 		v = v.Worse(s.Coverage.Verdict)
 	}
 	return v
+}
+
+// JudgeSubmission decides what a presubmit comes to.
+func JudgeSubmission(e SubmissionEvidence) Submission {
+	checked := JudgeCheck(e.Check)
+	s := Submission{Series: checked.Series, Base: checked.Base, Matrix: checked.Matrix, Trouble: checked.Trouble, Whole: checked.Whole()}
+	if p := e.Presubmit; p != nil {
+		s.Origin, s.Toolchain, s.Countless = p.Origin, p.Toolchain, p.Countless
+		s.ABI, s.Maintainers, s.Commands, s.TookS = p.ABI, p.Maintainers, p.Commands, p.TookS
+	}
+	if s.Trouble != nil {
+		return s
+	}
+	s.Local = e.Check.Check.Patches[len(s.Matrix.Patches)-1].Local
+	if s.Whole {
+		s.Trouble = s.judgeWhole(e)
+	}
+	switch {
+	case s.Trouble != nil:
+	case !e.Check.Check.Presubmit:
+		s.Trouble = unjudged("%s is that of a check alone", CheckFile)
+	case e.Presubmit == nil:
+		s.Trouble = unjudged("there is no %s: the presubmit was cut off", PresubmitFile)
+	case e.Presubmit.Schema != CheckSchema:
+		s.Trouble = unjudged("%s has schema %d, this judge knows %d", PresubmitFile, e.Presubmit.Schema, CheckSchema)
+	case !e.Presubmit.Done:
+		s.Trouble = unjudged("%s has no end: the presubmit has not ended, or was cut off", PresubmitFile)
+	}
+	return s
+}
+
+// judgeWhole judges the runs of the series as a whole. It says what keeps them from
+// being judged but is none of their findings.
+func (s *Submission) judgeWhole(e SubmissionEvidence) *Trouble {
+	if e.Compared == nil {
+		return unjudged("there is no folder %s: the tests without and with the series were not compared", ComparedDir)
+	}
+	s.Tests = Compare(e.Compared.Base, e.Compared.Series)
+	if of := s.Tests.Series.Run.Base; s.Tests.Verdict == Passed && of != s.Base {
+		return unjudged("the runs in %s are of linux-%s, and the check of linux-%s", ComparedDir, of, s.Base)
+	}
+	if s.Countless {
+		return nil
+	}
+	if e.Coverage == nil {
+		return unjudged("there is no folder %s: the lines that run were not counted", CoverageDir)
+	}
+	s.Coverage = Judge(*e.Coverage)
+	switch of := s.Coverage.Run.Base; {
+	case s.Coverage.Verdict != Passed:
+	case s.Coverage.Coverage == nil:
+		return unjudged("the run in %s counted nothing", CoverageDir)
+	case of != s.Base:
+		return unjudged("the run in %s is of linux-%s, and the check of linux-%s", CoverageDir, of, s.Base)
+	}
+	return nil
 }

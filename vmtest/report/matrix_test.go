@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"timens-vmtest/vmtest/verdict"
+)
+
+// A check that came to no verdict has a matrix and no last line, and what a guest said
+// does not steer the terminal.
+func TestChecked(t *testing.T) {
+	matrix := func(a verdict.Answer) verdict.Matrix {
+		return verdict.Matrix{Steps: []string{"form"}, Patches: []verdict.CheckedPatch{{Name: "1.patch", Subject: "one", Cells: []verdict.Cell{{Answer: a, Fault: "bad"}}}}}
+	}
+	const head = "series s on linux-6.12\npatch  form\n"
+	for name, tc := range map[string]struct {
+		c    verdict.Checked
+		want string
+	}{
+		"pass": {verdict.Checked{Series: "s", Base: "6.12", Matrix: matrix(verdict.Faultless), TookS: 1.25},
+			head + "1/1    ok  one\ncheck    pass (1 patches, 1.2 s)\n"},
+		"fail": {verdict.Checked{Series: "s", Base: "6.12", Matrix: matrix(verdict.Faulty), TookS: 2},
+			head + "1/1    FAIL  one\n1.patch: form: bad\ncheck    fail: 1/1 one, at form (2.0 s)\n"},
+		"trouble": {verdict.Checked{Series: "s", Base: "6.12", Matrix: matrix(verdict.Unasked), Trouble: &verdict.Trouble{Text: "why"}},
+			head + "1/1    -  one\n"},
+		"nothing known": {verdict.Checked{Trouble: &verdict.Trouble{Text: "why"}}, "series (unknown) on linux-(unknown)\npatch  \n"},
+	} {
+		var b strings.Builder
+		if err := Checked(&b, tc.c); err != nil || b.String() != tc.want {
+			t.Errorf("%s: got %q, %v, want %q", name, b.String(), err, tc.want)
+		}
+	}
+	var b strings.Builder
+	Trouble(&b, "judge", "", verdict.Trouble{Text: "a \x1b[2J\nb"})
+	if want := "vmtest judge: series (unknown), a [2J\nb\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
