@@ -377,10 +377,17 @@ func TestJudgeStatus(t *testing.T) {
 		"guest stalled":            {passLine(testA), nil, wire.Exit{Reason: wire.Stalled}, Timeout},
 		"guest hung for very long": {passLine(testA), nil, wire.Exit{Reason: wire.RunTimeout}, Timeout},
 		"we killed what hung":      {"", nil, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}, Timeout},
+		"user ended the run":       {"", nil, wire.Exit{Reason: wire.Interrupted}, Missing},
+		"host's disk is full":      {"", nil, wire.Exit{Reason: wire.HostTrouble}, Missing},
+		"host killed QEMU":         {"", nil, wire.Exit{Reason: wire.EndedItself, Status: -1, Signal: "SIGKILL"}, Missing},
+		"QEMU gave up":             {"", nil, wire.Exit{Reason: wire.EndedItself, Status: 1}, Missing},
 	} {
 		got := judgeTest(testA.Name, &testRecords{started: true, output: []byte(tc.output), end: tc.end}, tc.exit)
 		if got.Status != tc.want {
 			t.Errorf("%s: got %v, want %v", name, got.Status, tc.want)
+		}
+		if got.Status == Missing && got.Note == "" {
+			t.Errorf("%s: no note says why it was not run to its end", name)
 		}
 	}
 }
