@@ -232,12 +232,17 @@ func (g *fakeGuest) test(id wire.TestID, what string) error {
 	if err := g.write(wire.Record{Type: wire.TypeStart, TestID: &id}); err != nil {
 		return err
 	}
-	result, end := "PASS", wire.End{DurationS: 0.01}
+	result, line, end := "PASS", "", wire.End{DurationS: 0.01}
 	switch what {
 	case "fail":
-		result, end.Exit = "FAIL", 1
+		result, line, end.Exit = "FAIL", "    timerfd_test.go:7: got 1, want 2\n", 1
 	case "warn":
-		fmt.Fprintln(g.console, "[    1.100000] ------------[ cut here ]------------\n[    1.100000] WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 x+0x1/0x2")
+		for _, line := range []string{
+			"------------[ cut here ]------------", "WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 x+0x1/0x2", "RAX: 0000000000000001 RBX: 0000000000000002",
+			"Call Trace:", " <TASK>", " caller_of_x+0x3/0x4", " </TASK>", "---[ end trace 0000000000000000 ]---",
+		} {
+			fmt.Fprintln(g.console, "[    1.100000] "+line)
+		}
 	case "panic":
 		fmt.Fprintln(g.console, "[    1.100000] Kernel panic - not syncing: on purpose")
 		os.Exit(0)
@@ -252,7 +257,7 @@ func (g *fakeGuest) test(id wire.TestID, what string) error {
 	default:
 		return fmt.Errorf("FAKE_GUEST=%q is none that I know", what)
 	}
-	output := fmt.Sprintf("\x16=== RUN   %[1]s\n\x16--- %[2]s: %[1]s (0.01s)\n\x16%[2]s\n", id.Name, result)
+	output := fmt.Sprintf("\x16=== RUN   %[1]s\n%[3]s\x16--- %[2]s: %[1]s (0.01s)\n\x16%[2]s\n", id.Name, result, line)
 	if err := g.write(wire.Record{Type: wire.TypeOutput, TestID: &id, Data: []byte(output)}); err != nil {
 		return err
 	}

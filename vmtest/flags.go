@@ -152,7 +152,7 @@ func (f *flags) registerLane(set *flag.FlagSet) {
 }
 
 func (f *flags) registerVerbose(set *flag.FlagSet) {
-	set.BoolVar(&f.verbose, "v", false, "say more")
+	set.BoolVar(&f.verbose, "v", false, "show what each test prints while it runs, and how its process ended")
 }
 
 // check completes and checks what was given. root is the module's folder.

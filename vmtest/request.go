@@ -27,6 +27,7 @@ func (a *app) requests(ctx context.Context) ([]run.Request, error) {
 		if err != nil {
 			return nil, err
 		}
+		p.Extra = true
 		extra = append(extra, p)
 	}
 	all, err := a.loadSeries(ctx)
@@ -43,6 +44,9 @@ func (a *app) requests(ctx context.Context) ([]run.Request, error) {
 			return nil, blame.Usagef("series %s: %w", s.Name, err)
 		}
 		s.Patches = append(s.Patches, extra...)
+		if err := distinct(s.Patches); err != nil {
+			return nil, err
+		}
 		if a.coverage && !s.Countable() {
 			return nil, blame.Usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
 		}
@@ -53,6 +57,19 @@ func (a *app) requests(ctx context.Context) ([]run.Request, error) {
 		reqs = append(reqs, req)
 	}
 	return reqs, nil
+}
+
+// distinct makes sure that no two patches have one file name: a run keeps them in one
+// folder.
+func distinct(patches []patch.Patch) error {
+	seen := make(map[string]bool)
+	for _, p := range patches {
+		if seen[p.Name] {
+			return blame.Usagef("-patch: there are two patches %s; copy one to another name", p.Name)
+		}
+		seen[p.Name] = true
+	}
+	return nil
 }
 
 // request is what the flags say of every series.

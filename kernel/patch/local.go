@@ -21,12 +21,28 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
+// Local says what a kernel checkout holds: the commit that is checked out, and the
+// changes against it that are not committed, as a patch for "git apply". Of a folder that
+// is no git tree, and of one in which nothing was ever committed, both are empty. Nothing
+// is written to the tree.
+func Local(ctx context.Context, r host.Reporter, dir string) (commit string, changes []byte, err error) {
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		return "", nil, nil
+	}
+	commit, err = sandbox.GitLine(ctx, dir, "rev-parse", "--verify", "--quiet", "HEAD")
+	if err != nil {
+		return "", nil, ctx.Err()
+	}
+	changes, err = localChanges(ctx, r, dir, false)
+	return commit, changes, err
+}
+
 // localName is the file name of the patch for what is not committed.
 const localName = "not-committed.patch"
 
 // localPatch is what stands in a git tree and is not committed, or nothing.
 func localPatch(ctx context.Context, r host.Reporter, dir string) ([]Patch, error) {
-	local, err := localChanges(ctx, r, dir)
+	local, err := localChanges(ctx, r, dir, true)
 	if err != nil || len(local) == 0 {
 		return nil, err
 	}
@@ -40,8 +56,8 @@ func localPatch(ctx context.Context, r host.Reporter, dir string) ([]Patch, erro
 
 // localChanges are the changes of a git tree against its HEAD, in files that
 // git tracks or would track. The index and the objects that this takes are
-// copies.
-func localChanges(ctx context.Context, r host.Reporter, dir string) ([]byte, error) {
+// copies. If they are to be tested as one more patch, links have no place in them.
+func localChanges(ctx context.Context, r host.Reporter, dir string, tested bool) ([]byte, error) {
 	if inside, err := sandbox.GitLine(ctx, dir, "rev-parse", "--is-inside-work-tree"); err != nil || inside != "true" {
 		return nil, err // a bare repository
 	}
@@ -66,45 +82,52 @@ func localChanges(ctx context.Context, r host.Reporter, dir string) ([]byte, err
 		return nil, err
 	}
 	aside := func(input string, args ...string) ([]byte, error) {
-		cmd := sandbox.Git(ctx, dir, args...)
+		// With this setting of a tree, git writes a part of the index beside the true one.
+		cmd := sandbox.Git(ctx, dir, append([]string{"-c", "core.splitIndex=false"}, args...)...)
 		cmd.Stdin = strings.NewReader(input)
 		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index,
 			"GIT_OBJECT_DIRECTORY="+objects, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoted(where["objects"]))
 		return sandbox.Run(cmd)
 	}
-	paths, err := changeable(ctx, r, dir)
+	paths, err := changeable(ctx, r, dir, tested)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := aside(paths, "update-index", "--add", "--remove", "--replace", "--ignore-skip-worktree-entries", "-z", "--stdin"); err != nil {
 		return nil, err
 	}
-	raw, err := aside("", "diff", "--cached", "--raw", "-z", "--no-renames", "HEAD")
-	if err != nil {
-		return nil, err
-	}
-	if err := filesOnly(dir, string(raw)); err != nil {
-		return nil, err
+	if tested {
+		raw, err := aside("", "diff", "--cached", "--raw", "-z", "--no-renames", "HEAD")
+		if err != nil {
+			return nil, err
+		}
+		if err := filesOnly(dir, string(raw)); err != nil {
+			return nil, err
+		}
 	}
 	return aside("", slices.Concat(plainDiff, []string{"diff", "--cached", "--binary"}, plainPatch, []string{"HEAD"})...)
 }
 
 // changeable lists, with NUL bytes between, the paths of a git tree that may differ
-// from its HEAD. Links that git does not track are left out: no patch carries them.
-func changeable(ctx context.Context, r host.Reporter, dir string) (string, error) {
+// from its HEAD. Links that git does not track are left out of what is to be tested as a
+// patch: no series carries them. What is left out is said then, and otherwise where the
+// tree is opened.
+func changeable(ctx context.Context, r host.Reporter, dir string, tested bool) (string, error) {
 	c, err := source.Look(ctx, dir)
 	if err != nil {
 		return "", err
 	}
 	var paths strings.Builder
 	for _, f := range c.Files {
-		if !f.Tracked && f.Info.Mode().Type() == fs.ModeSymlink {
+		if tested && !f.Tracked && f.Info.Mode().Type() == fs.ModeSymlink {
 			c.Aside = append(c.Aside, f.Path+" (a symbolic link that git does not track)")
 			continue
 		}
 		paths.WriteString(f.Path + "\x00")
 	}
-	c.Say(r)
+	if tested {
+		c.Say(r)
+	}
 	return paths.String(), nil
 }
 

@@ -48,6 +48,7 @@ type Patch struct {
 	Name  string // file name
 	Text  []byte
 	Local bool // it is what stands in a git tree and is not committed, and so is nothing to be sent
+	Extra bool // it is none of the series, but was put on top of it for one run
 
 	header *gitdiff.PatchHeader
 	files  []*gitdiff.File

@@ -16,7 +16,7 @@ import (
 // Comparison prints what a series does to the tests, with the verdict as the
 // last line.
 func Comparison(w io.Writer, dir string, c verdict.Comparison) {
-	fmt.Fprintf(w, "compared %s without and with %s: %s\n", orUnknown(c.Series.Run.Base), orUnknown(c.Series.Run.Series), c.Summary())
+	fmt.Fprintf(w, "compared %s without and with %s: %s\n", orUnknown(c.Series.Run.Base), tested(c.Series.Run), c.Summary())
 	for _, f := range c.Findings {
 		fmt.Fprintf(w, "  %s: %s\n", blame(f), printable(f.Text))
 	}

@@ -15,6 +15,9 @@ type (
 		Exit          int               `json:"exit"`
 		Series        string            `json:"series"`
 		Base          string            `json:"base"`
+		Origin        string            `json:"origin,omitempty"`
+		Tree          *verdict.Tree     `json:"tree,omitempty"`
+		Extra         []string          `json:"extra_patches"`
 		KernelRelease string            `json:"kernel_release"`
 		KernelCached  bool              `json:"kernel_cached"`
 		Warnings      []string          `json:"kernel_warnings"`
@@ -48,6 +51,9 @@ type (
 		DurationS float64        `json:"duration_s"`
 		LatenessS *float64       `json:"lateness_s,omitempty"`
 		Note      string         `json:"note,omitempty"`
+		Telling   []string       `json:"telling,omitempty"`
+		Output    string         `json:"output,omitempty"`      // of a test that was not as expected, without the middle of a long one
+		File      string         `json:"output_file,omitempty"` // of the run's folder, with all of it
 	}
 	jsonRuns struct {
 		Verdict verdict.Verdict `json:"verdict"`
@@ -76,7 +82,7 @@ func marshal(v any) ([]byte, error) {
 func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
 		Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
-		Series: r.Run.Series, Base: r.Run.Base, KernelRelease: r.Run.Release,
+		Series: r.Run.Series, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), KernelRelease: r.Run.Release,
 		KernelCached: r.Run.KernelCached, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),
 		Counts:    make(map[string]int),
@@ -96,9 +102,20 @@ func toJSON(r verdict.Result) jsonRun {
 			Splats: list(l.Splats), Tests: []jsonTest{},
 		}
 		for _, t := range l.Tests {
-			lane.Tests = append(lane.Tests, jsonTest{t.Package, t.Name, t.Status, t.Expected, t.DurationS, t.LatenessS, t.Note})
+			lane.Tests = append(lane.Tests, toJSONTest(l, t))
 		}
 		j.Lanes = append(j.Lanes, lane)
+	}
+	return j
+}
+
+func toJSONTest(l verdict.LaneResult, t verdict.TestResult) jsonTest {
+	j := jsonTest{
+		Package: t.Package, Name: t.Name, Status: t.Status, Expected: t.Expected, DurationS: t.DurationS, LatenessS: t.LatenessS,
+		Note: t.Note, Telling: t.Telling, File: outputPath(l, t),
+	}
+	if !t.AsExpected() {
+		j.Output = bounded(t.Output, j.File)
 	}
 	return j
 }

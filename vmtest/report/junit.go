@@ -23,7 +23,7 @@ func JUnit(r verdict.Result) ([]byte, error) {
 			c := junit.Testcase{Classname: t.Package, Name: t.Name, Time: seconds(t.DurationS)}
 			switch {
 			case !t.AsExpected():
-				c.Failure = &junit.Result{Message: t.Status.String() + ", expected " + t.Expected.String(), Data: printable(t.Output)}
+				c.Failure = &junit.Result{Message: message(t), Data: bounded(t.Output, outputPath(l, t))}
 			case t.Status == verdict.Skip:
 				c.Skipped = &junit.Result{Message: "skipped, as expected"}
 			}
@@ -45,6 +45,18 @@ func JUnit(r verdict.Result) ([]byte, error) {
 	b := bytes.NewBufferString(xml.Header)
 	err := suites.WriteXML(b)
 	return b.Bytes(), err
+}
+
+// message says in one line why a test was not as expected.
+func message(t verdict.TestResult) string {
+	m := t.Status.String() + ", expected " + t.Expected.String()
+	if t.Note != "" {
+		m += "; " + t.Note
+	}
+	if len(t.Telling) > 0 {
+		m += ": " + strings.Join(t.Telling, " ... ")
+	}
+	return printable(m)
 }
 
 func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }

@@ -21,15 +21,34 @@ func KTAP(r verdict.Result) []byte {
 		all := true
 		for j, t := range l.Tests {
 			all = all && t.AsExpected()
+			if !t.AsExpected() {
+				diagnosis(&b, l, t)
+			}
 			fmt.Fprintf(&b, "  %s %d %s%s\n", ok(t.AsExpected()), j+1, t.TestID, directive(t))
 		}
 		fmt.Fprintf(&b, "%s %d %s\n", ok(all), i+1, l.Lane)
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "# %s: %s\n", blame(f), strings.ReplaceAll(f.Text, "\n", "\n#   "))
+		fmt.Fprintf(&b, "# %s: %s\n", blame(f), strings.ReplaceAll(printable(f.Text), "\n", "\n#   "))
 	}
 	fmt.Fprintf(&b, "%s %d verdict # %s\n", ok(r.Verdict == verdict.Passed), len(r.Lanes)+1, r.Verdict)
 	return b.Bytes()
+}
+
+// diagnosis prints what a test has said, before its result, as kunit has it.
+func diagnosis(b *bytes.Buffer, l verdict.LaneResult, t verdict.TestResult) {
+	if t.Note != "" {
+		fmt.Fprintf(b, "  # %s: %s\n", t.TestID, printable(t.Note))
+	}
+	for _, line := range t.Telling {
+		fmt.Fprintf(b, "  # %s: %s\n", t.TestID, printable(line))
+	}
+	if t.Output == "" {
+		return
+	}
+	for _, line := range boundedLines(t.Output, outputPath(l, t)) {
+		fmt.Fprintf(b, "  # | %s\n", line)
+	}
 }
 
 func ok(good bool) string {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -24,8 +25,21 @@ const (
 	JUnitFile = "report.xml"
 )
 
-// Write writes the reports of one run: all of them, or none.
+var files = []string{TextFile, KTAPFile, JSONFile, JUnitFile}
+
+// Write writes the reports of one run and what its tests printed: all of it, or none.
 func Write(dir string, r verdict.Result) error {
+	err := write(dir, r)
+	if err != nil { // a part of a report would be believed
+		for _, name := range append(slices.Clone(files), CoverageTextFile, CoverageHTMLFile) {
+			_ = os.Remove(filepath.Join(dir, name)) // it may never have been there
+		}
+		removeOutputs(dir, r)
+	}
+	return err
+}
+
+func write(dir string, r verdict.Result) error {
 	json, err := JSON(r)
 	if err != nil {
 		return err
@@ -34,16 +48,19 @@ func Write(dir string, r verdict.Result) error {
 	if err != nil {
 		return err
 	}
-	var text bytes.Buffer
-	Text(&text, dir, r)
+	if err := writeOutputs(dir, r); err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	text(&page, dir, r, inFile)
 	if len(r.Lanes) > 0 {
-		text.WriteString("\n")
-		if err := Table(&text, r); err != nil {
+		page.WriteString("\n")
+		if err := Table(&page, r); err != nil {
 			return err
 		}
 	}
 	contents := map[string][]byte{
-		TextFile:  text.Bytes(),
+		TextFile:  page.Bytes(),
 		KTAPFile:  KTAP(r),
 		JSONFile:  json,
 		JUnitFile: junit,
@@ -58,13 +75,7 @@ func Write(dir string, r verdict.Result) error {
 	for name, content := range contents {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 	}
-	err = errors.Join(errs...)
-	if err != nil {
-		for name := range contents { // a part of a report would be believed
-			_ = os.Remove(filepath.Join(dir, name)) // it may never have been there
-		}
-	}
-	return err
+	return errors.Join(errs...)
 }
 
 // printable drops what XML 1.0 cannot carry and what a terminal would obey: a

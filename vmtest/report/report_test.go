@@ -44,14 +44,14 @@ var results = map[string]verdict.Result{
 		Verdict: verdict.Failed, Run: run,
 		Findings: []verdict.Finding{
 			{Verdict: verdict.Failed, Lane: "real", Text: "splat during p.TestB: WARNING: CPU: 0 at x (console.log:7)"},
-			{Verdict: verdict.Failed, Lane: "real", Text: "p.TestB: fail, expected pass"},
+			{Verdict: verdict.Failed, Lane: "real", Text: "p.TestB: fail, expected pass", Test: "p.TestB"},
 		},
 		Lanes: []verdict.LaneResult{{
 			Lane: "real", Accel: "tcg", BootS: 1.5, DurationS: 9,
-			Splats: []verdict.Splat{{Line: 7, Text: "WARNING: CPU: 0 at x", Test: "p.TestB", More: []string{"------------[ cut here ]------------", "WARNING: CPU: 0 at x"}}},
+			Splats: []verdict.Splat{{Boot: 1, Line: 7, Text: "WARNING: CPU: 0 at x", Test: "p.TestB", More: []string{"------------[ cut here ]------------", "WARNING: CPU: 0 at x"}}},
 			Tests: []verdict.TestResult{
 				test("TestA", verdict.Pass, verdict.Pass),
-				{TestID: wire.TestID{Package: "p", Name: "TestB"}, Status: verdict.Fail, Expected: verdict.Pass, Output: "=== RUN   TestB\n    b_test.go:1: got 1, want 2 <&\x00>\n--- FAIL: TestB (0.00s)\n"},
+				{TestID: wire.TestID{Package: "p", Name: "TestB"}, Status: verdict.Fail, Expected: verdict.Pass, Output: "=== RUN   TestB\n    b_test.go:1: got 1, want 2 <&\x00>\n--- FAIL: TestB (0.00s)\n", Telling: []string{"b_test.go:1: got 1, want 2 <&\x00>"}},
 				test("TestC", verdict.Pass, verdict.Fail),
 				test("TestD", verdict.Timeout, verdict.Pass),
 				test("TestE", verdict.Missing, verdict.Pass),
@@ -61,9 +61,9 @@ var results = map[string]verdict.Result{
 	"lanes": {
 		Verdict: verdict.Failed, Run: run,
 		Findings: []verdict.Finding{
-			{Verdict: verdict.Failed, Lane: "real", Text: "p.TestA: fail, expected pass"},
-			{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestA: fail, expected pass"},
-			{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestB: fail, expected pass"},
+			{Verdict: verdict.Failed, Lane: "real", Text: "p.TestA: fail, expected pass", Test: "p.TestA"},
+			{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestA: fail, expected pass", Test: "p.TestA"},
+			{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestB: fail, expected pass", Test: "p.TestB"},
 		},
 		Lanes: []verdict.LaneResult{
 			{Lane: "real", Accel: "kvm", BootS: 0.5, DurationS: 2, Tests: []verdict.TestResult{
@@ -80,6 +80,9 @@ var results = map[string]verdict.Result{
 		Verdict: verdict.Unbuilt, Run: verdict.Run{Series: "x", Base: "6.12.117"},
 		Findings: []verdict.Finding{{Verdict: verdict.Unbuilt, Text: "build: exit status 2\na.c:1:2: error: no\nwhole log: build.log"}},
 	},
+	"many":    many(),
+	"traced":  traced(),
+	"stopped": stopped(),
 	"covered": {Verdict: verdict.Passed, Run: run, Coverage: &covered},
 	"nothing": {Findings: []verdict.Finding{{Verdict: verdict.Unjudged, Text: "there is no run.json"}}},
 }
@@ -100,6 +103,18 @@ func TestGolden(t *testing.T) {
 				golden(t, dir, CoverageTextFile, name+"-"+CoverageTextFile)
 				golden(t, dir, CoverageHTMLFile, name+"-"+CoverageHTMLFile)
 			}
+			var screen bytes.Buffer
+			Text(&screen, dir, r)
+			page, err := os.ReadFile(filepath.Join(dir, TextFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.HasPrefix(page, screen.Bytes()) { // the file has more than the screen
+				if err := os.WriteFile(filepath.Join(dir, "screen"+filepath.Ext(TextFile)), screen.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				golden(t, dir, "screen.txt", name+"-screen.txt")
+			}
 		})
 	}
 }
@@ -112,7 +127,7 @@ func golden(t *testing.T, dir, file, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if file == TextFile { // names the folder
+	if filepath.Ext(file) == filepath.Ext(TextFile) { // names the folder
 		got = bytes.ReplaceAll(got, []byte(dir), []byte("DIR"))
 	}
 	name = filepath.Join("testdata", name)
@@ -217,7 +232,7 @@ func TestWriteAllOrNone(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(dir, file, "in the way"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := Write(dir, verdict.Result{Verdict: verdict.Passed}); err == nil {
+		if err := Write(dir, judged(run, verdict.LaneResult{Tests: []verdict.TestResult{broken("p", "TestA", "a_test.go:1: x")}})); err == nil {
 			t.Errorf("%s was written over a folder", file)
 		}
 		left, err := filepath.Glob(filepath.Join(dir, "*"))

@@ -5,26 +5,34 @@ package report
 import (
 	"fmt"
 	"io"
-	"path/filepath"
-	"slices"
 	"strings"
 	"unicode"
 
-	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
 )
 
-// What fits a screen of 24 lines, about.
-const (
-	maxFindings   = 8
-	maxOutput     = 10 // lines of the first test that failed
-	maxSplatLines = 8
+// extent bounds what a text shows.
+type extent struct {
+	findings int // 0: all
+	splats   int // kinds that are shown with their call trace
+	trace    int // lines of each of them
+}
+
+// A screen gets what can be read there, and the file all but what would bury the rest.
+var (
+	onScreen = extent{findings: maxFindings, splats: 2, trace: 30}
+	inFile   = extent{splats: 10, trace: 120}
 )
 
-// Text prints a summary that fits a screen: what was run, what speaks against
-// it, and the verdict as the last line.
-func Text(w io.Writer, dir string, r verdict.Result) {
-	fmt.Fprintf(w, "series %s on linux-%s", orUnknown(r.Run.Series), orUnknown(r.Run.Base))
+// maxOutput is how many lines are shown of the first test that failed.
+const maxOutput = 10
+
+// Text prints a summary for a screen: what was run, what speaks against it, and the
+// verdict as the last line.
+func Text(w io.Writer, dir string, r verdict.Result) { text(w, dir, r, onScreen) }
+
+func text(w io.Writer, dir string, r verdict.Result, show extent) {
+	fmt.Fprint(w, title(r.Run))
 	if n := len(r.Run.KernelWarning); n > 0 {
 		fmt.Fprintf(w, ", %d compiler warnings (first: %s)", n, r.Run.KernelWarning[0])
 	}
@@ -32,15 +40,8 @@ func Text(w io.Writer, dir string, r verdict.Result) {
 	for _, l := range r.Lanes {
 		lane(w, l)
 	}
-	findings := acrossLanes(r.Findings)
-	for i, f := range findings {
-		if i == maxFindings {
-			fmt.Fprintf(w, "  ... and %d more in %s\n", len(findings)-i, filepath.Join(dir, JSONFile))
-			break
-		}
-		fmt.Fprintf(w, "  %s: %s\n", blame(f), strings.ReplaceAll(printable(f.Text), "\n", "\n    "))
-	}
-	firstSplat(w, r)
+	findings(w, dir, r, show.findings)
+	splats(w, dir, r, show)
 	firstOutput(w, dir, r)
 	if r.Coverage != nil {
 		coverageSummary(w, dir, r.Coverage)
@@ -50,6 +51,27 @@ func Text(w io.Writer, dir string, r verdict.Result) {
 		fmt.Fprintf(w, "again    %s\n", shellQuote(r.Run.Command))
 	}
 	fmt.Fprintf(w, "verdict  %s (%s, %.1f s)\n", r.Verdict, counts(r), r.DurationS())
+}
+
+// title says what was run, as the first line of every text.
+func title(r verdict.Run) string {
+	line := "series " + tested(r) + " on linux-" + orUnknown(r.Base)
+	if t := r.Tree; t != nil {
+		line += " (" + t.Path
+		if t.Commit != "" {
+			line += fmt.Sprintf(", commit %.12s", t.Commit)
+		}
+		if t.NotCommitted != "" {
+			line += " + " + t.NotCommitted
+		}
+		line += ")"
+	}
+	return line
+}
+
+// tested is the series with the patches on top of it.
+func tested(r verdict.Run) string {
+	return strings.Join(append([]string{orUnknown(r.Series)}, r.Extra...), " + ")
 }
 
 // shellQuote makes a command that a shell reads back as args.
@@ -68,38 +90,11 @@ func needsQuote(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
 }
 
-// acrossLanes are the findings with those that lanes share as one.
-func acrossLanes(all []verdict.Finding) []verdict.Finding {
-	var merged []verdict.Finding
-	for _, f := range all {
-		i := slices.IndexFunc(merged, func(m verdict.Finding) bool { return m.Verdict == f.Verdict && m.Text == f.Text })
-		if i < 0 {
-			merged = append(merged, f)
-		} else {
-			merged[i].Lane += " and " + f.Lane
-		}
-	}
-	return merged
-}
-
 func orUnknown(s string) string {
 	if s == "" {
 		return "(unknown)"
 	}
 	return s
-}
-
-// blame says whose fault a finding is, as its first word.
-func blame(f verdict.Finding) string {
-	who := map[verdict.Verdict]string{
-		verdict.Unbuilt:  "kernel",
-		verdict.Unjudged: "harness",
-		verdict.Failed:   "fail",
-	}[f.Verdict]
-	if f.Lane != "" {
-		who += " (" + f.Lane + ")"
-	}
-	return who
 }
 
 func lane(w io.Writer, l verdict.LaneResult) {
@@ -117,50 +112,6 @@ func lane(w io.Writer, l verdict.LaneResult) {
 		fmt.Fprintf(w, ", %d boots", l.Boots)
 	}
 	fmt.Fprintln(w)
-}
-
-func firstSplat(w io.Writer, r verdict.Result) {
-	for _, l := range r.Lanes {
-		for _, s := range l.Splats {
-			if s.Allowed != "" {
-				continue
-			}
-			for i, line := range s.More {
-				if i == maxSplatLines {
-					break
-				}
-				fmt.Fprintf(w, "    | %s\n", printable(line))
-			}
-			return
-		}
-	}
-}
-
-func firstOutput(w io.Writer, dir string, r verdict.Result) {
-	for _, l := range r.Lanes {
-		for _, t := range l.Tests {
-			if t.AsExpected() || t.Output == "" {
-				continue
-			}
-			fmt.Fprintf(w, "  output of %s (all of it is in %s):\n", t.TestID, filepath.Join(dir, l.Lane, wire.RecordsFile))
-			for _, line := range excerpt(t.Output) {
-				fmt.Fprintf(w, "    | %s\n", printable(line))
-			}
-			return
-		}
-	}
-}
-
-// excerpt is what tells most of an output: the beginning of a Go panic, else
-// the end.
-func excerpt(output string) []string {
-	lines := strings.Split(strings.TrimRight(output, "\n"), "\n")
-	for i, line := range lines {
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "SIGQUIT: ") {
-			return lines[i:min(len(lines), i+maxOutput)]
-		}
-	}
-	return lines[max(0, len(lines)-maxOutput):]
 }
 
 // counts is "21 pass, 2 fail": every status that occurs, those that were
@@ -202,7 +153,7 @@ func counts(r verdict.Result) string {
 // Combined prints the verdict of several runs, one line each.
 func Combined(w io.Writer, runs verdict.Runs) {
 	for _, r := range runs.Results {
-		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, r.Run.Series, counts(r))
+		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, tested(r.Run), counts(r))
 	}
 	fmt.Fprintf(w, "verdict  %s\n", runs.Verdict())
 }

@@ -5,12 +5,14 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -25,6 +27,7 @@ type lane struct {
 
 	running int           // index into the plan; -1 between tests
 	done    bool          // the guest has run all that it was to run
+	live    report.Live   // output of the test that runs
 	left    wire.Carried  // what tests have left for a later guest
 	ended   *atomic.Int64 // tests, in all lanes
 	of      int           // likewise
@@ -49,6 +52,7 @@ func (l *lane) boot(ctx context.Context) error {
 		}
 		l.running, l.done = -1, false
 		exit, err := l.bootGuest(ctx, limits, sub)
+		l.show(l.live.Rest()) // of a test that the guest died in
 		if l.learn != nil {
 			err = errors.Join(err, l.learn(exit))
 		}
@@ -105,23 +109,51 @@ func (l *lane) next(exit wire.Exit) int {
 	return -1
 }
 
-// watch shows which test runs; what came of it is the judge's to say.
+// watch shows which test runs, and with -v what it prints and how its process ended;
+// what came of it is the judge's to say.
 func (l *lane) watch(r wire.Record) {
 	switch r.Type {
 	case wire.TypeStart:
 		l.running = slices.IndexFunc(l.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
 		l.Report.Count("tests", int(l.ended.Load()), l.of, l.guest.Lane+" "+r.TestID.String())
+	case wire.TypeOutput:
+		if l.Verbose {
+			l.show(l.live.Add(r.Data))
+		}
 	case wire.TypeLeft:
 		if r.Key == l.guest.Key {
 			_ = l.left.Add(r) // the judge has an opinion of who leaves a file twice
 		}
 	case wire.TypeEnd:
+		l.show(l.live.Rest())
+		if l.Verbose {
+			l.Report.Step("%s %s ended, %s, after %.2f s", l.guest.Lane, r.TestID, how(*r.End), r.End.DurationS)
+		}
 		l.running = -1
 		l.ended.Add(1)
-		if l.Verbose {
-			l.Report.Step("%s (%s) ended after %.2f s", r.TestID, l.guest.Lane, r.End.DurationS)
-		}
 	case wire.TypeDone:
 		l.done = r.Key == l.guest.Key
 	}
+}
+
+// show shows lines that the test which runs has printed.
+func (l *lane) show(lines []string) {
+	test := "a test"
+	if l.running >= 0 {
+		test = l.plan.Tests[l.running].String()
+	}
+	for _, line := range lines {
+		l.Report.Step("%s %s | %s", l.guest.Lane, test, line)
+	}
+}
+
+// how says how a test's process ended, which is no verdict.
+func how(e wire.End) string {
+	switch {
+	case e.TimedOut:
+		return "killed after its timeout"
+	case e.Signal != "":
+		return "by " + e.Signal
+	}
+	return fmt.Sprintf("exit status %d", e.Exit)
 }

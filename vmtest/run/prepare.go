@@ -65,13 +65,14 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 		p.archive, err = buildArchive(partsCtx, r.Host, spec)
 		return err
 	})
+	parts.Go(func() error { return r.writeLocal(partsCtx, record.Tree) })
 	parts.Go(func() error {
 		t, err := tree()
 		if err != nil {
 			return err
 		}
 		t.Series.Design, t.Series.Expect = s.Design, s.Expect
-		p.tree, record.Base = t, t.Base.Version
+		p.tree, record.Base, record.Origin = t, t.Base.Version, t.Base.Origin
 		if p.image, err = kernel.Build(partsCtx, r.Host, r.kernelSpec(t)); err != nil {
 			return err
 		}

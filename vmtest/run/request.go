@@ -41,7 +41,7 @@ type Request struct {
 	Accel    string   // of the real lane: vm.Auto, vm.KVM or vm.TCG
 	Coverage bool     // measure which of the changed lines run; Config must have the options for it
 	Forget   bool     // delete the kernel from the cache after the run, if the run built it
-	Verbose  bool     // report every test that ends
+	Verbose  bool     // report what each test prints, and how its process ended
 	Command  []string // what the user typed; the run records it
 
 	settled bool // Series.Design is set, and Series.Expect is that for the design

@@ -94,6 +94,18 @@ func (r *runner) gather(ctx context.Context) error {
 		Series: r.Series.Name, Lanes: r.Lanes,
 		Began: began.Format(time.RFC3339), Command: r.Command, Coverage: r.Coverage,
 	}
+	for _, p := range r.Series.Patches {
+		if p.Extra {
+			record.Extra = append(record.Extra, p.Name)
+		}
+	}
+	if r.Base.Tree != "" {
+		path, err := filepath.Abs(r.Base.Tree)
+		if err != nil {
+			return err
+		}
+		record.Tree = &verdict.Tree{Path: path, Commit: r.Base.Commit}
+	}
 	p, err := r.prepare(ctx, &record)
 	if err != nil {
 		return err

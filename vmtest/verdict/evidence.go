@@ -26,15 +26,25 @@ const (
 // Run is what was to be tested.
 type Run struct {
 	Series        string   `json:"series"`
-	Base          string   `json:"base"`           // version of the unpatched kernel
-	Release       string   `json:"kernel_release"` // uname -r of the built kernel
-	Lanes         []string `json:"lanes"`          // in the order of booting; each is a folder
-	Began         string   `json:"began"`          // RFC 3339
-	PrepareS      float64  `json:"prepare_s"`      // host seconds from the start to the first boot
+	Base          string   `json:"base"`                    // version of the unpatched kernel
+	Origin        string   `json:"origin,omitempty"`        // where it is from, for a person
+	Tree          *Tree    `json:"tree,omitempty"`          // the checkout that it is from; nil if from none
+	Extra         []string `json:"extra_patches,omitempty"` // names of the patches on top of the series
+	Release       string   `json:"kernel_release"`          // uname -r of the built kernel
+	Lanes         []string `json:"lanes"`                   // in the order of booting; each is a folder
+	Began         string   `json:"began"`                   // RFC 3339
+	PrepareS      float64  `json:"prepare_s"`               // host seconds from the start to the first boot
 	KernelCached  bool     `json:"kernel_cached"`
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
 	Command       []string `json:"command"`                   // what reproduces the run
 	Coverage      bool     `json:"coverage,omitempty"`        // it is to be measured which changed lines run
+}
+
+// Tree is the kernel checkout that a run is of.
+type Tree struct {
+	Path         string `json:"path"`
+	Commit       string `json:"commit,omitempty"`        // that is checked out, or that the series is applied to; empty: it is no git tree
+	NotCommitted string `json:"not_committed,omitempty"` // file of the run's folder with the changes that are not committed; empty: there are none
 }
 
 // Trouble is why a run could not be carried to its end.

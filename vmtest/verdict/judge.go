@@ -104,9 +104,12 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 		result := b.tests[t.TestID] // missing, if no boot started it
 		result.TestID = t.TestID
 		result.Expected = Expected(expect, t.TestID)
+		if result.Telling == nil && result.Status != Pass && result.Status != Skip {
+			result.Telling = splatIn(t.TestID, r.Splats)
+		}
 		r.Tests = append(r.Tests, result)
 		if !result.AsExpected() {
-			f.add(Failed, "%s: %s, expected %s", t.TestID, result.how(), result.Expected)
+			f.addTest(result)
 		}
 	}
 	b.judgeCarried(from, &f)
@@ -301,38 +304,77 @@ const marker = "\x16"
 
 // judgeTest decides from the records of one test that was started.
 func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
-	r := TestResult{Output: readable(t.output), LatenessS: t.lateness(name)}
-	if t.end == nil {
-		r.Status, r.Note = Crash, "the guest ended under it"
-		if x.Reason == wire.TestTimeout || x.Reason == wire.RunTimeout || x.Reason == wire.Stalled {
-			r.Status, r.Note = Timeout, "the guest hung"
-		}
-		return r
+	r := TestResult{Output: t.readable(), LatenessS: t.lateness(name)}
+	r.Status, r.Note = statusOf(name, t, x)
+	if t.end != nil {
+		r.DurationS = t.end.DurationS
 	}
-	r.DurationS = t.end.DurationS
-	switch {
-	case t.end.TimedOut:
-		r.Status, r.Note = Timeout, "killed after its timeout"
-		return r
-	case t.end.Signal != "":
-		r.Status, r.Note = Crash, "ended by "+t.end.Signal
-		return r
-	}
-	pass, fail, skip := t.counts("PASS", name), t.counts("FAIL", name), t.counts("SKIP", name)
-	switch {
-	case t.end.Exit == 0 && pass == 1 && fail == 0 && skip == 0:
-		r.Status = Pass
-	case t.end.Exit == 0 && skip == 1 && pass == 0 && fail == 0:
-		r.Status = Skip
-	case t.end.Exit == 1 && fail == 1 && pass == 0 && skip == 0:
-		r.Status = Fail
-	default:
-		r.Status, r.Note = Crash, "it ended without one clear result"
+	if r.Status != Pass && r.Status != Skip {
+		r.Telling = telling(string(t.output))
 	}
 	return r
 }
 
-// readable is a test's output as "go test -v" would have shown it.
+func statusOf(name string, t *testRecords, x wire.Exit) (s Status, note string) {
+	switch {
+	case t.end == nil:
+		return cutOff(x)
+	case t.end.TimedOut:
+		return Timeout, "killed after its timeout"
+	case t.end.Signal != "":
+		return Crash, "ended by " + t.end.Signal
+	}
+	pass, fail, skip := t.counts("PASS", name), t.counts("FAIL", name), t.counts("SKIP", name)
+	switch {
+	case t.end.Exit == 0 && pass == 1 && fail == 0 && skip == 0:
+		return Pass, ""
+	case t.end.Exit == 0 && skip == 1 && pass == 0 && fail == 0:
+		return Skip, ""
+	case t.end.Exit == 1 && fail == 1 && pass == 0 && skip == 0:
+		return Fail, ""
+	}
+	return Crash, "it ended without one clear result"
+}
+
+// cutOff is the status of a test that was running when its guest ended. What the
+// user or the host did is nothing against the test: it counts as not run.
+func cutOff(x wire.Exit) (s Status, note string) {
+	switch {
+	case x.Reason == wire.Interrupted:
+		return Missing, "not run to its end: the run was interrupted"
+	case x.Reason == wire.HostTrouble:
+		return Missing, "not run to its end: the evidence could not be written"
+	case x.Reason == wire.EndedItself && x.Signal != "":
+		return Missing, "not run to its end: QEMU was ended by " + x.Signal
+	case x.Reason == wire.EndedItself && x.Status != 0:
+		return Missing, fmt.Sprintf("not run to its end: QEMU exited with status %d", x.Status)
+	case x.Reason == wire.TestTimeout, x.Reason == wire.RunTimeout, x.Reason == wire.Stalled:
+		return Timeout, "the guest hung"
+	}
+	return Crash, "the guest ended under it"
+}
+
+// splatIn is the headline of the first splat while a test ran.
+func splatIn(id wire.TestID, splats []Splat) []string {
+	for _, s := range splats {
+		if s.Test == id.String() && s.Allowed == "" {
+			return []string{short(s.Text)}
+		}
+	}
+	return nil
+}
+
+// readable is a test's output as "go test -v" would have shown it, with a note in
+// the place of what the guest has left out.
+func (t *testRecords) readable() string {
+	if t.end == nil || t.end.Dropped == 0 || len(t.output) < wire.OutputLimit {
+		return readable(t.output)
+	}
+	return readable(t.output[:wire.OutputLimit]) +
+		fmt.Sprintf("\n[vmtest: %d bytes are left out here]\n", t.end.Dropped) + readable(t.output[wire.OutputLimit:])
+}
+
+// readable is an output without the marks of Go's testing package.
 func readable(output []byte) string {
 	var b strings.Builder
 	for line := range strings.Lines(string(output)) {

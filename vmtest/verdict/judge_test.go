@@ -321,6 +321,32 @@ func TestJudgeDecoded(t *testing.T) {
 	}
 }
 
+// All of a call trace is quoted, however many registers stand before it, and nothing
+// behind its end but what else went wrong at once.
+func TestJudgeQuotesCallTraces(t *testing.T) {
+	lines := func(n int, text string) string { return strings.Repeat("[    1.2] "+text+"\n", n) }
+	const warn, traceEnds, more = "[    1.2] WARNING: x\n", "[    1.2] ---[ end trace 0 ]---\n", "[    1.2] more\n"
+	for name, tc := range map[string]struct {
+		console string
+		quoted  int
+		last    string
+	}{
+		"longer than the bound":   {warn + lines(60, "RAX: 0") + traceEnds + more, 62, "---[ end trace 0 ]---"},
+		"ends at once":            {warn + lines(3, "f+0x1/0x2") + traceEnds + lines(9, "more"), 5, "---[ end trace 0 ]---"},
+		"with a panic after it":   {warn + traceEnds + more + "[    1.2] Kernel panic - not syncing: y\n" + more, 4, "Kernel panic - not syncing: y"},
+		"without an end":          {warn + lines(90, "f+0x1/0x2"), splatLines, "f+0x1/0x2"},
+		"its end far away":        {warn + lines(200, "f+0x1/0x2") + traceEnds, splatLines, "f+0x1/0x2"},
+		"cut off by another test": {warn + lines(2, "f+0x1/0x2"), 3, "f+0x1/0x2"},
+	} {
+		e := greenRun()
+		console(tc.console)(&e)
+		splats := Judge(e).Lanes[0].Splats
+		if got := splats[0].More; len(splats) != 1 || len(got) != tc.quoted || got[len(got)-1] != tc.last {
+			t.Errorf("%s: %d splats, the first with %d lines up to %q, want one of %d up to %q", name, len(splats), len(got), got[len(got)-1], tc.quoted, tc.last)
+		}
+	}
+}
+
 func TestJudgeStatus(t *testing.T) {
 	for name, tc := range map[string]struct {
 		output string
@@ -350,10 +376,18 @@ func TestJudgeStatus(t *testing.T) {
 		"guest hung":               {"", nil, wire.Exit{Reason: wire.TestTimeout}, Timeout},
 		"guest stalled":            {passLine(testA), nil, wire.Exit{Reason: wire.Stalled}, Timeout},
 		"guest hung for very long": {passLine(testA), nil, wire.Exit{Reason: wire.RunTimeout}, Timeout},
+		"we killed what hung":      {"", nil, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}, Timeout},
+		"user ended the run":       {"", nil, wire.Exit{Reason: wire.Interrupted}, Missing},
+		"host's disk is full":      {"", nil, wire.Exit{Reason: wire.HostTrouble}, Missing},
+		"host killed QEMU":         {"", nil, wire.Exit{Reason: wire.EndedItself, Status: -1, Signal: "SIGKILL"}, Missing},
+		"QEMU gave up":             {"", nil, wire.Exit{Reason: wire.EndedItself, Status: 1}, Missing},
 	} {
 		got := judgeTest(testA.Name, &testRecords{started: true, output: []byte(tc.output), end: tc.end}, tc.exit)
 		if got.Status != tc.want {
 			t.Errorf("%s: got %v, want %v", name, got.Status, tc.want)
+		}
+		if got.Status == Missing && got.Note == "" {
+			t.Errorf("%s: no note says why it was not run to its end", name)
 		}
 	}
 }

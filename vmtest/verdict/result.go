@@ -84,6 +84,7 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"` // what it makes of the run
 	Lane    string  `json:"lane,omitempty"`
 	Text    string  `json:"text"`
+	Test    string  `json:"test,omitempty"` // package.Test, if it is about the status of one
 }
 
 // LaneResult is a judged lane.
@@ -106,6 +107,7 @@ type TestResult struct {
 	LatenessS *float64 `json:",omitempty"` // the greatest that it measured, in guest seconds; nil if it measured none
 	Note      string   // how it ended, where the status does not say it all
 	Output    string   // what it printed
+	Telling   []string `json:",omitempty"` // one or two lines of it, or of the kernel's, that say why it did not pass
 }
 
 // AsExpected says that a test did what it was to do.
@@ -147,5 +149,11 @@ type findings struct {
 }
 
 func (f *findings) add(v Verdict, format string, args ...any) {
-	f.all = append(f.all, Finding{v, f.lane, fmt.Sprintf(format, args...)})
+	f.all = append(f.all, Finding{Verdict: v, Lane: f.lane, Text: fmt.Sprintf(format, args...)})
+}
+
+// addTest adds that a test is not what was expected of it.
+func (f *findings) addTest(t TestResult) {
+	f.add(Failed, "%s: %s, expected %s", t.TestID, t.how(), t.Expected)
+	f.all[len(f.all)-1].Test = t.TestID.String()
 }

@@ -5,6 +5,7 @@ package verdict
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,14 +15,21 @@ type Splat struct {
 	Line int      `json:"line"` // of that boot's console log, from 1
 	Text string   `json:"text"` // the line that gave it away
 	Test string   `json:"test"` // package.Test that ran then; empty before the first and after the last
-	More []string `json:"more"` // the lines around it, at most splatLines, with source lines if they could be decoded
+	More []string `json:"more"` // the lines from its first on, up to the end of its call trace, with source lines if they could be decoded
 
 	Allowed string `json:"allowed,omitempty"` // reason why it is nothing against the kernel; empty: it is
 }
 
-// splatLines bounds what is quoted of one splat. A splat's other telling lines
-// within the same bound are part of it and not splats of their own.
+// splatLines is how many lines belong to a splat: other telling lines among them are
+// part of it and not splats of their own. So many are quoted if no line says that the
+// call trace ends.
 const splatLines = 40
+
+// traceLines bounds the search for the line that says that a call trace ends.
+const traceLines = 120
+
+// traceEnd stands in that line.
+const traceEnd = "---[ end "
 
 // prefix is what printk puts before a message: a timestamp, and with
 // CONFIG_PRINTK_CALLER the caller.
@@ -112,14 +120,10 @@ func scan(console, decoded []byte, allow []Allowance) (splats []Splat, banners i
 		if i < quietUntil || !isSplat(line) {
 			continue
 		}
-		end := min(i+splatLines, len(lines))
-		for j := i; j < end; j++ {
-			if announcement.MatchString(lines[j]) {
-				end = j
-			}
-		}
+		end, quotedEnd := extent(lines[i:])
+		end, quotedEnd = i+end, i+quotedEnd
 		head := headline(lines[i:end])
-		s := Splat{Line: i + 1, Text: lines[i+head], Test: test, More: quoted[i:end], Allowed: allowed(allow, lines[i+head])}
+		s := Splat{Line: i + 1, Text: lines[i+head], Test: test, More: quoted[i:quotedEnd], Allowed: allowed(allow, lines[i+head])}
 		if s.Allowed == "" {
 			quietUntil = end
 		} else {
@@ -128,6 +132,26 @@ func scan(console, decoded []byte, allow []Allowance) (splats []Splat, banners i
 		splats = append(splats, s)
 	}
 	return splats, banners, lost
+}
+
+// extent is how many lines belong to a splat that begins with the first, and how many
+// tell of it.
+func extent(lines []string) (belong, tell int) {
+	if n := slices.IndexFunc(lines, announcement.MatchString); n >= 0 {
+		lines = lines[:n]
+	}
+	belong = min(splatLines, len(lines))
+	end := slices.IndexFunc(lines[:min(traceLines, len(lines))], func(line string) bool { return strings.Contains(line, traceEnd) })
+	if end < 0 {
+		return belong, belong
+	}
+	tell = end + 1
+	for n := tell; n < belong; n++ { // such as the panic that comes of an oops
+		if isSplat(lines[n]) {
+			tell = n + 1
+		}
+	}
+	return belong, tell
 }
 
 // messages are the lines of a console log without what printk puts before them.

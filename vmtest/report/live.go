@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package report
+
+import (
+	"bytes"
+	"strings"
+)
+
+// maxLive bounds a line that is shown while its test runs, in bytes.
+const maxLive = 4 << 10
+
+// Live makes lines to show of what a test prints while it runs. Its zero value is ready
+// for the first output of a test.
+type Live struct{ rest []byte }
+
+// goMark stands before each line that Go's testing package prints about a test.
+const goMark = 0x16
+
+// Add takes the next part of the output and returns the lines that are complete.
+func (l *Live) Add(part []byte) []string {
+	l.rest = append(l.rest, part...)
+	var all []string
+	for {
+		end := bytes.IndexByte(l.rest, '\n')
+		if mark := bytes.IndexByte(l.rest[min(1, max(end, 0)):max(end, 0)], goMark); mark >= 0 {
+			end = mark // a test need not end its line before Go's begins
+		}
+		if end < 0 && len(l.rest) < maxLive {
+			return all
+		}
+		if end < 0 || end >= maxLive {
+			end = maxLive - 1
+		}
+		all = append(all, shown(l.rest[:end+1])...)
+		l.rest = l.rest[end+1:]
+	}
+}
+
+// Rest returns the last line, if it is not complete, and makes l ready for another test.
+func (l *Live) Rest() []string {
+	last := l.rest
+	l.rest = nil
+	return shown(last)
+}
+
+// shown is a line as it is shown, or nothing where Go's testing package only says which
+// test is meant or repeats itself.
+func shown(line []byte) []string {
+	text := strings.TrimRight(string(line), "\r\n")
+	if marked, ok := strings.CutPrefix(text, string(rune(goMark))); ok &&
+		(strings.HasPrefix(marked, "=== ") || marked == "PASS" || marked == "FAIL") {
+		return nil
+	}
+	if text = printable(text); strings.TrimSpace(text) == "" {
+		return nil
+	}
+	return []string{text}
+}

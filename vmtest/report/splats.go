@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package report
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/verdict"
+)
+
+var (
+	// unread is a line of a splat that the console log is there for: registers, code
+	// bytes, the list of modules, and what is on the stack by chance.
+	unread = regexp.MustCompile(`^(?:-+\[ cut here \]-+|R[ABCDS][XPI]: .*|R1?[0-9]{1,2}: .*|ORIG_RAX: .*|RSP: .*|[FCDE]S: .*|CR[0-9]: .*|DR[0-9]: .*|PKRU: .*|Code: .*|Modules linked in: .*| *\? .*|\s*)$`)
+	// whose is the part of a headline that changes from one time to the next.
+	whose = regexp.MustCompile(`\b(?:(?:CPU: |UID: |PID: |CPU#|pid=|task=|at addr )\S+|0x[0-9a-f]+|[0-9]+s)`)
+)
+
+// splat is one of a run, in its lane.
+type splat struct {
+	verdict.Splat
+	lane string
+}
+
+// where is the splat's place in the folder dir.
+func (s splat) where(dir string) string {
+	return fmt.Sprintf("%s:%d", filepath.Join(dir, s.lane, wire.BootDir(s.Boot), wire.ConsoleFile), s.Line)
+}
+
+// kind is a splat's headline without what changes from one time to the next.
+func (s splat) kind() string { return whose.ReplaceAllString(s.Text, "...") }
+
+// splats shows the first of each kind with its call trace, and counts the others. Of
+// further kinds than are to be shown, it prints the headline.
+func splats(w io.Writer, dir string, r verdict.Result, show extent) {
+	var kinds []string
+	of := make(map[string][]splat)
+	for _, l := range r.Lanes {
+		for _, s := range l.Splats {
+			one := splat{s, l.Lane}
+			if s.Allowed != "" {
+				continue
+			}
+			if !slices.Contains(kinds, one.kind()) {
+				kinds = append(kinds, one.kind())
+			}
+			of[one.kind()] = append(of[one.kind()], one)
+		}
+	}
+	for n, kind := range kinds {
+		all := of[kind]
+		if n >= show.splats {
+			fmt.Fprintf(w, "  and %s: %s (%s)\n", times(len(all)), printable(all[0].Text), all[0].where(dir))
+			continue
+		}
+		fmt.Fprintf(w, "  splat %s (%s):\n", during(all[0].Test), all[0].where(dir))
+		trace(w, all[0].More, show.trace)
+		if len(all) > 1 {
+			fmt.Fprintf(w, "    and %s more, such as in %s\n", times(len(all)-1), all[1].where(dir))
+		}
+	}
+}
+
+// trace shows what is to be read of a splat, in limit lines at most.
+func trace(w io.Writer, lines []string, limit int) {
+	shown := slices.DeleteFunc(slices.Clone(lines), unread.MatchString)
+	for i, line := range shown {
+		if i == limit {
+			fmt.Fprintf(w, "    ... and %d lines more\n", len(shown)-i)
+			return
+		}
+		fmt.Fprintf(w, "    | %s\n", strings.TrimRight(printable(line), " "))
+	}
+}
+
+func during(test string) string {
+	if test == "" {
+		return "outside the tests"
+	}
+	return "during " + test
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
