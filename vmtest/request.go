@@ -23,11 +23,11 @@ func (a *app) requests(ctx context.Context) ([]run.Request, error) {
 	}
 	var extra []patch.Patch
 	for _, path := range a.patches {
-		p, err := patch.Load(path)
+		some, err := patch.Load(ctx, a.host.Sandbox, path)
 		if err != nil {
 			return nil, err
 		}
-		extra = append(extra, p)
+		extra = append(extra, some...)
 	}
 	all, err := a.loadSeries(ctx)
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *app) request() (run.Request, error) {
 // loadSeries reads the series that the flags name: without any, the tree alone.
 func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
 	if a.commits != "" {
-		s, base, err := patch.LoadRange(ctx, a.source.Tree, a.commits)
+		s, base, err := patch.LoadRange(ctx, a.host.Sandbox, a.source.Tree, a.commits)
 		a.source.Commit = base
 		if err == nil {
 			s.Foreign, err = a.origin("", s)
@@ -95,7 +95,7 @@ func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
 	}
 	var all []patch.Series
 	for _, which := range a.series {
-		s, err := patch.LoadSeries(ctx, a.checkout.Patches(), which)
+		s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), which)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ import (
 // Export writes the commits of a tree made by Edit back into the series' folder
 // and returns the names of the files that changed. What is not committed, or
 // was changed in the folder meanwhile, is not overwritten: it says so instead.
-func Export(ctx context.Context, folder, dir string) ([]string, error) {
+func Export(ctx context.Context, box sandbox.Box, folder, dir string) ([]string, error) {
 	base, err := exportable(ctx, folder, dir)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func Export(ctx context.Context, folder, dir string) ([]string, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	fresh, err := formatPatches(ctx, dir, base+"..HEAD", tmp)
+	fresh, err := formatPatches(ctx, box, dir, base+"..HEAD", tmp)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ var plainDiff = []string{
 }
 
 // formatPatches makes patches of commits, in the folder to.
-func formatPatches(ctx context.Context, dir, commits, to string) ([]Patch, error) {
+func formatPatches(ctx context.Context, box sandbox.Box, dir, commits, to string) ([]Patch, error) {
 	out, err := sandbox.Run(sandbox.Git(ctx, dir, slices.Concat(plainDiff, []string{
 		"-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "i18n.logOutputEncoding=UTF-8",
 		"format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-attach", "--no-thread", "--no-notes", "--no-cover-letter",
@@ -63,13 +63,18 @@ func formatPatches(ctx context.Context, dir, commits, to string) ([]Patch, error
 	if err != nil {
 		return nil, err
 	}
-	var all []Patch
+	var files []named
 	for path := range strings.Lines(string(out)) {
-		p, err := Load(strings.TrimSuffix(path, "\n"))
+		path = strings.TrimSuffix(path, "\n")
+		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("a commit in %s cannot be a patch: %w", dir, err)
+			return nil, err
 		}
-		all = append(all, p)
+		files = append(files, named{filepath.Base(path), text})
+	}
+	all, err := loadTexts(ctx, box, files)
+	if err != nil {
+		return nil, fmt.Errorf("a commit in %s cannot be a patch: %w", dir, err)
 	}
 	return all, nil
 }
@@ -124,7 +129,7 @@ func exportable(ctx context.Context, folder, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	patches, err := filepath.Glob(filepath.Join(folder, "*.patch"))
+	patches, err := listed(folder)
 	if err != nil {
 		return "", err
 	}
@@ -144,16 +149,16 @@ func exportable(ctx context.Context, folder, dir string) (string, error) {
 // folderState identifies the patches of a folder and their order.
 func folderState(folder string) (string, error) {
 	var parts []string
-	found, err := filepath.Glob(filepath.Join(folder, "*.patch"))
+	names, err := filesOf(folder)
 	if err != nil {
 		return "", err
 	}
-	for _, path := range append(found, filepath.Join(folder, "series")) {
-		text, err := os.ReadFile(path)
+	for _, name := range append(names, "series") {
+		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, filepath.Base(path), string(text))
+		parts = append(parts, name, string(text))
 	}
 	return cache.Digest(parts...), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
 )
 
 // mailOf is a mail as it lies in a mailbox.
@@ -25,7 +26,7 @@ func partOf(file string) string { return "Why.\n---\n" + strings.ReplaceAll(chan
 func loadMails(t *testing.T, name, mails string) (Series, error) {
 	t.Helper()
 	dir := hosttest.Folder(t, map[string]string{name: mails})
-	return LoadSeries(t.Context(), dir, filepath.Join(dir, name))
+	return LoadSeries(t.Context(), sandbox.Box{}, dir, filepath.Join(dir, name))
 }
 
 func TestLoadMailbox(t *testing.T) {
@@ -57,7 +58,7 @@ func TestLoadMailbox(t *testing.T) {
 			}
 			var got []string
 			for _, p := range s.Patches {
-				got = append(got, p.Name, p.Subject(), strings.Join(p.Touches(), " "))
+				got = append(got, p.Name, p.Subject, strings.Join(p.Touches(), " "))
 			}
 			want := []string{"0001-one.patch", "one", "1.c", "0002-two.patch", "two", "2.c"}
 			if s.Name != "x" || !slices.Equal(got, want) {
@@ -93,8 +94,8 @@ func TestLoadMailboxRefuses(t *testing.T) {
 		"attached alone":  {mailOf("[patchv2] one", "See the attachment.\n"), `"[patchv2] one" holds no patch, `},
 		"attached part":   {part("[PATCH 1/2] one") + mailOf("[PATCH 2/2] two", "See the attachment.\n"), `"[PATCH 2/2] two" holds no patch, `},
 		"flowed":          {mailOf("[PATCH] one", partOf("1.c"), "Content-Type: text/plain; charset=UTF-8; format=flowed"), "format=flowed"},
-		"no mail":         {"nothing\n", "mail 1"},
-		"unknown charset": {mailOf("=?x-none?q?one?=", partOf("1.c")), "subject cannot be decoded"},
+		"no mail":         {"nothing\n", "it holds no mail"},
+		"unknown charset": {mailOf("=?x-none?q?one?=", partOf("1.c")), `x.mbox, mail 1: "=?x-none?q?one?=" cannot be decoded: cannot convert from x-none to UTF-8`},
 	} {
 		_, err := loadMails(t, "x.mbox", tc.mails)
 		var usage *blame.UsageError
@@ -106,7 +107,7 @@ func TestLoadMailboxRefuses(t *testing.T) {
 		t.Error("a patch that is cut off was taken")
 	}
 	var usage *blame.UsageError
-	if _, err := LoadSeries(t.Context(), "", "./absent.mbox"); !errors.As(err, &usage) {
+	if _, err := LoadSeries(t.Context(), sandbox.Box{}, "", "./absent.mbox"); !errors.As(err, &usage) {
 		t.Errorf("no mailbox: got %v, want a UsageError", err)
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
-
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
@@ -20,7 +18,7 @@ import (
 // LoadRange makes a series of the commits BASE..HEAD of a git tree, and says
 // which commit its base is. If HEAD is what is checked out, changes that are not
 // committed are one more patch on top. Nothing is written to the tree.
-func LoadRange(ctx context.Context, dir, commits string) (s Series, base string, err error) {
+func LoadRange(ctx context.Context, box sandbox.Box, dir, commits string) (s Series, base string, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return Series{}, "", err
 	}
@@ -34,7 +32,7 @@ func LoadRange(ctx context.Context, dir, commits string) (s Series, base string,
 		return Series{}, "", err
 	}
 	defer os.RemoveAll(tmp)
-	s.Patches, err = formatPatches(ctx, dir, base+".."+head, tmp)
+	s.Patches, err = formatPatches(ctx, box, dir, base+".."+head, tmp)
 	if _, unfit := errors.AsType[*blame.BuildError](err); unfit { // such as a commit that changes nothing
 		err = blame.Usagef("-range %s: %w", commits, err)
 	}
@@ -52,7 +50,7 @@ func LoadRange(ctx context.Context, dir, commits string) (s Series, base string,
 	if err != nil {
 		return Series{}, "", err
 	}
-	p.Local, p.header = true, &gitdiff.PatchHeader{Title: "changes in " + dir + " that are not committed"}
+	p.Local, p.Subject = true, "changes in "+dir+" that are not committed"
 	s.Patches = append(s.Patches, p)
 	return s, base, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
 )
 
 const change = `diff --git a/a.c b/a.c
@@ -31,7 +32,7 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 		"s/expect":  "fail p T # why\n",
 		"s/design":  "# two numbers\ninline-ns\n",
 	})
-	s, err := LoadSeries(t.Context(), dir, "s")
+	s, err := LoadSeries(t.Context(), sandbox.Box{}, dir, "s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 	if string(s.Expect) != "fail p T # why\n" || s.Name != "s" || s.Design != "inline-ns" {
 		t.Errorf("name %q, expect %q, design %q", s.Name, s.Expect, s.Design)
 	}
-	if _, err := LoadSeries(t.Context(), "nowhere", filepath.Join(dir, "s")); err != nil {
+	if _, err := LoadSeries(t.Context(), sandbox.Box{}, "nowhere", filepath.Join(dir, "s")); err != nil {
 		t.Errorf("a folder in place of a name: %v", err)
 	}
 }
@@ -66,7 +67,7 @@ func TestLoadSeriesRefuses(t *testing.T) {
 		"elsewhere": {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := LoadSeries(t.Context(), hosttest.Folder(t, tc.files), "s")
+			_, err := LoadSeries(t.Context(), sandbox.Box{}, hosttest.Folder(t, tc.files), "s")
 			var usage *blame.UsageError
 			if !errors.As(err, &usage) {
 				t.Fatalf("got %v, want a UsageError", err)
@@ -85,7 +86,7 @@ func TestLoadPatchRefuses(t *testing.T) {
 		"cut":             change[:len(change)-len(" three\n")],
 	} {
 		dir := hosttest.Folder(t, map[string]string{"x.patch": text})
-		_, err := Load(filepath.Join(dir, "x.patch"))
+		_, err := Load(t.Context(), sandbox.Box{}, filepath.Join(dir, "x.patch"))
 		var build *blame.BuildError
 		if !errors.As(err, &build) || build.Stage != "apply" {
 			t.Errorf("%s: got %v, want a BuildError of apply", name, err)
@@ -100,7 +101,7 @@ func TestOwnSeries(t *testing.T) {
 		t.Fatalf("got %v, %v, want control among them", names, err)
 	}
 	for _, name := range names {
-		s, err := LoadSeries(t.Context(), "../patches", name)
+		s, err := LoadSeries(t.Context(), sandbox.Box{}, "../patches", name)
 		if err != nil {
 			t.Error(err)
 		}

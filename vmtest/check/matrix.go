@@ -22,7 +22,7 @@ func (p prefix) patch() patch.Patch { return p.series.Patches[p.n-1] }
 
 func (p prefix) last() bool { return p.n == p.of }
 
-func (p prefix) String() string { return fmt.Sprintf("%d/%d %s", p.n, p.of, p.patch().Subject()) }
+func (p prefix) String() string { return fmt.Sprintf("%d/%d %s", p.n, p.of, p.patch().Subject) }
 
 // to is the prefix that ends with patch n of a series.
 func to(n int, s patch.Series) prefix {
@@ -68,7 +68,7 @@ func (c *checking) fill(ctx context.Context) (verdict.Matrix, error) {
 		m.Steps = append(m.Steps, step.name)
 	}
 	for _, p := range s.Patches {
-		m.Patches = append(m.Patches, verdict.CheckedPatch{Name: p.Name, Subject: p.Subject(), Cells: make([]verdict.Cell, len(steps))})
+		m.Patches = append(m.Patches, verdict.CheckedPatch{Name: p.Name, Subject: p.Subject, Cells: make([]verdict.Cell, len(steps))})
 	}
 	asked, of := 0, len(s.Patches)*len(steps)
 	for _, heavy := range []bool{false, true} {

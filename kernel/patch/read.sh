@@ -1,0 +1,23 @@
+# Run in a folder with the texts in in/, by the tools of "git am". in/N.mail holds mails,
+# in/N.text holds one text that is no mail. Each mail becomes out/N/000001 and so on,
+# with what the tools make of it beside it.
+#
+# mailinfo gets no --encoding: git 2.39 then decodes nothing. UTF-8 is its default.
+for file in in/*; do
+    name=${file#in/} number=${name%.*}
+    mkdir "out/$number" || exit
+    case $name in
+    *.mail) git mailsplit -b --keep-cr -d6 -o"out/$number" "$file" >/dev/null 2>"out/$number.error" || continue ;;
+    *.text) cp "$file" "out/$number/000001" || exit ;;
+    esac
+    for mail in "out/$number"/*; do
+        sed '/^$/q' "$mail" >"$mail.head" || exit
+        git mailinfo -k "$mail.no" "$mail.no" <"$mail.head" >"$mail.outer" 2>/dev/null
+        if ! git mailinfo -k --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>"$mail.undecoded"; then
+            # Without decoding, it still shows whether there is a diff in the mail.
+            git mailinfo -k -n --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>/dev/null
+            echo "git mailinfo ends with an error" >>"$mail.undecoded"
+        fi
+        git apply -p1 --numstat -z "$mail.diff" >"$mail.stat" 2>"$mail.refused" || echo "git apply ends with an error" >>"$mail.refused"
+    done
+done
