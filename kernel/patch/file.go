@@ -153,8 +153,8 @@ func (m mail) asPatch(at place) (Patch, error) {
 	if n := bytes.Index(m.raw, m.change); n >= 0 && at.mail == 0 && len(m.change) > 0 {
 		at.lines = bytes.Count(m.raw[:n], []byte("\n"))
 	}
-	if bytes.HasPrefix(m.raw, []byte("X-Is: no mail\n\n")) {
-		at.lines -= 2
+	if m.text && at.lines >= 0 {
+		at.lines -= strings.Count(noMail, "\n")
 	}
 	p := Patch{Author: m.author, Date: m.date, Subject: bareSubject(m.subject), Changelog: strings.Trim(string(m.changelog), "\n")}
 	if partsOf(m.raw).flowed {
@@ -182,6 +182,12 @@ func (m mail) asPatch(at place) (Patch, error) {
 // be another one for git.
 func (p Patch) agrees(m mail) error {
 	if m.refused != "" {
+		_, strays, _ := scan(m.change)
+		for _, s := range strays {
+			if strings.HasPrefix(s.text, "diff --git ") {
+				return fmt.Errorf("git reads the words %q as the header of a diff, and refuses the patch; indent them", s.text)
+			}
+		}
 		return fmt.Errorf("git cannot read its diff: %s", strings.TrimPrefix(m.refused, "error: "))
 	}
 	var ours []string

@@ -28,8 +28,8 @@ func (s section) field(name string) (string, bool) {
 
 // headerName is the path behind "--- " or "+++ ", without what diff puts after it.
 func headerName(value string) string {
-	if strings.HasPrefix(value, `"`) {
-		if name, err := strconv.Unquote(value); err == nil {
+	if quoted, err := strconv.QuotedPrefix(value); err == nil && value[0] == '"' {
+		if name, err := strconv.Unquote(quoted); err == nil {
 			return name
 		}
 	}
@@ -104,6 +104,9 @@ func (s section) prefixes() (known []string, bad string) {
 		}
 	}
 	old, new, ok := s.names()
+	if s.git && (!ok || old == "" || new == "") {
+		return gitLinePrefixes(s.header[0]), ""
+	}
 	if !ok || old == "" || new == "" {
 		return nil, ""
 	}
@@ -113,4 +116,21 @@ func (s section) prefixes() (known []string, bad string) {
 		return nil, new
 	}
 	return []string{oldPrefix, newPrefix}, ""
+}
+
+// gitLinePrefixes are the two prefixes in a line "diff --git X/PATH Y/PATH". A path may
+// have spaces.
+func gitLinePrefixes(line string) []string {
+	rest := strings.TrimPrefix(line, "diff --git ")
+	for at, c := range rest {
+		if c != ' ' {
+			continue
+		}
+		oldPrefix, old := cutPrefix(strings.Trim(rest[:at], `"`))
+		newPrefix, new := cutPrefix(strings.Trim(rest[at+1:], `"`))
+		if old != "" && old == new && oldPrefix != newPrefix {
+			return []string{oldPrefix, newPrefix}
+		}
+	}
+	return nil
 }

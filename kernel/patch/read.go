@@ -20,6 +20,7 @@ var readScript string
 // mail is what git makes of one mail, or of one text that is no mail.
 type mail struct {
 	raw       []byte
+	text      bool   // it is no mail, and has no header
 	outer     string // subject of the mail's own header, with its brackets; decoded
 	author    string // NAME <ADDRESS>; in-body headers go before the mail's own, as in date and subject
 	date      string
@@ -36,6 +37,9 @@ type input struct {
 	text  []byte
 	mails bool // it holds mails; else it is one text
 }
+
+// noMail is the header that a text is given which has none.
+const noMail = "X-Is: no mail\n\n"
 
 // readAll gives all texts to git at once, in the sandbox: what strangers wrote is taken
 // apart there. A text in which git finds no mail has none.
@@ -85,7 +89,7 @@ func readOnce(ctx context.Context, box sandbox.Box, inputs []input) (all [][]mai
 		name, text := fmt.Sprintf("%06d.mail", i), in.text
 		if !in.mails {
 			// mailinfo wants a header, and tells changelog and diff apart below it.
-			name, text = fmt.Sprintf("%06d.text", i), append([]byte("X-Is: no mail\n\n"), in.text...)
+			name, text = fmt.Sprintf("%06d.text", i), append([]byte(noMail), in.text...)
 		}
 		if err := os.WriteFile(filepath.Join(tmp, "in", name), text, 0o644); err != nil {
 			return nil, err
@@ -95,8 +99,8 @@ func readOnce(ctx context.Context, box sandbox.Box, inputs []input) (all [][]mai
 	if _, err := box.Run(ctx, sandbox.Place{Dir: tmp, Writable: []string{tmp}, Env: env}, "sh", "-c", readScript); err != nil {
 		return nil, fmt.Errorf("read patches: %w", err)
 	}
-	for i := range inputs {
-		mails, err := readMails(tmp, filepath.Join("out", fmt.Sprintf("%06d", i)))
+	for i, in := range inputs {
+		mails, err := readMails(tmp, filepath.Join("out", fmt.Sprintf("%06d", i)), !in.mails)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +110,7 @@ func readOnce(ctx context.Context, box sandbox.Box, inputs []input) (all [][]mai
 }
 
 // readMails reads what the script has left of one text.
-func readMails(tmp, dir string) ([]mail, error) {
+func readMails(tmp, dir string, text bool) ([]mail, error) {
 	var all []mail
 	for n := 1; ; n++ {
 		name := filepath.Join(dir, fmt.Sprintf("%06d", n))
@@ -117,7 +121,7 @@ func readMails(tmp, dir string) ([]mail, error) {
 		if err != nil {
 			return nil, err
 		}
-		m := mail{raw: raw}
+		m := mail{raw: raw, text: text}
 		var outer, info, undecoded, stat, refused []byte
 		for suffix, to := range map[string]*[]byte{
 			"outer": &outer, "info": &info, "log": &m.changelog, "diff": &m.change, "undecoded": &undecoded, "stat": &stat, "refused": &refused,
@@ -146,11 +150,6 @@ func (m *mail) describe(info, outer []byte) {
 	}
 	if m.subject == "" {
 		m.subject = m.outer
-	}
-	// Transport in base64 or quoted-printable gives every line a CR. One that the
-	// file has is in its hunks only.
-	if log, change, all := trimCR(m.changelog, m.change); all {
-		m.changelog, m.change = log, change
 	}
 }
 
@@ -181,16 +180,6 @@ func (m mail) header(name string) string {
 		}
 	}
 	return strings.TrimSpace(value)
-}
-
-// trimCR takes the CR from the end of every line if all lines of a diff and of its
-// changelog have one.
-func trimCR(changelog, change []byte) (log, diff []byte, all bool) {
-	if len(change) == 0 || !everyCR(change) || !everyCR(changelog) {
-		return nil, nil, false
-	}
-	strip := func(text []byte) []byte { return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) }
-	return strip(changelog), strip(change), true
 }
 
 // everyCR says that every line that has an end ends in CR and LF.

@@ -3,6 +3,7 @@
 # with what the tools make of it beside it.
 #
 # mailinfo gets no --encoding: git 2.39 then decodes nothing. UTF-8 is its default.
+cr=$(printf '\r')
 for file in in/*; do
     name=${file#in/} number=${name%.*}
     mkdir "out/$number" || exit
@@ -18,6 +19,11 @@ for file in in/*; do
             git mailinfo -k -n --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>/dev/null
             echo "git mailinfo ends with an error" >>"$mail.undecoded"
         fi
+        # Transport in base64 or quoted-printable gives every line a CR. One that the file
+        # has is in its hunks only.
+        case $name in
+        *.mail) grep -aqv "$cr\$" "$mail.diff" "$mail.log" || sed -i "s/$cr\$//" "$mail.diff" "$mail.log" || exit ;;
+        esac
         git apply -p1 --numstat -z "$mail.diff" >"$mail.stat" 2>"$mail.refused" || echo "git apply ends with an error" >>"$mail.refused"
     done
 done
