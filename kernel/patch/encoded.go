@@ -47,11 +47,13 @@ func hidden(text []byte) string {
 			return "it is encoded in base64; " + saveAgain
 		}
 	}
-	if bytes.Contains(text, []byte("\ndiff --cc ")) || bytes.Contains(text, []byte("\ndiff --combined ")) {
+	if combinedRE.Match(text) {
 		return combined
 	}
 	return ""
 }
+
+var combinedRE = regexp.MustCompile(`(?m)^diff --(cc|combined) `)
 
 const combined = `it has the combined diff of a merge, which git does not apply; make patches of the commits by "git format-patch"`
 

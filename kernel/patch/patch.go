@@ -204,7 +204,7 @@ var misplaced = []struct {
 func between(sections []section, strays []stray) *damage {
 	first, last := sections[0].line, sections[len(sections)-1].line
 	for _, s := range strays {
-		if strings.HasPrefix(s.text, "diff --cc ") || strings.HasPrefix(s.text, "diff --combined ") {
+		if combinedRE.MatchString(s.text) {
 			return &damage{s.line, combined}
 		}
 		if s.line < first || s.line > last {
@@ -259,7 +259,7 @@ func supported(where string, s section, f *gitdiff.File) error {
 	if f.OldMode&typeMask == submodule || f.NewMode&typeMask == submodule {
 		return refused(where, "%s is a submodule, which vmtest does not apply; give a tree that has it, by -tree", name)
 	}
-	if !f.IsBinary && bytes.Contains(s.text, []byte("\nBinary files ")) && len(f.TextFragments) == 0 {
+	if f.BinaryFragment == nil && len(f.TextFragments) == 0 && bytes.Contains(s.text, []byte("\nBinary files ")) {
 		return refused(where, `the change of the binary file %s is not in the patch; make it again by "git format-patch --binary"`, name)
 	}
 	return nil

@@ -161,11 +161,23 @@ func (s *scanner) hunk(old, new int) *damage {
 	if s.begins(s.at, "\\ ") {
 		s.at++
 	}
-	// git would leave these lines out without a word.
-	if line := s.text(s.at); line != "" && (line[0] == '+' || line[0] == '-' && line != "-- " && line != "--" && line != "---" && s.fileHeader() == 0) {
-		return &damage{s.at, fmt.Sprintf("%q stands behind a hunk that is complete; the counts of the hunk %q are wrong", line, s.text(from))}
+	return s.leftOver(from)
+}
+
+// leftOver finds lines of a diff behind a hunk that is complete. git would leave them out
+// without a word.
+func (s *scanner) leftOver(hunk int) *damage {
+	for n := s.at; ; n++ {
+		line := s.text(n)
+		switch {
+		case line == "", line == "-- ", line == "--", line == "---", s.begins(n, "--- ") && s.begins(n+1, "+++ "):
+			return nil
+		case line[0] == '+' || line[0] == '-':
+			return &damage{n, fmt.Sprintf("%q stands behind a hunk that is complete; the counts of the hunk %q are wrong", line, s.text(hunk))}
+		case line[0] != ' ':
+			return nil
+		}
 	}
-	return nil
 }
 
 // binary reads a change of a binary file: its new text, and maybe its old one.
