@@ -255,6 +255,11 @@ func (g *gitBench) applyByUs(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return g.applied(patches)
+}
+
+// applied are the files of the base with patches applied by us.
+func (g *gitBench) applied(patches []patch.Patch) (map[string]string, error) {
 	over, err := apply(g.Context(), sandbox.Box{}, g.base, patches)
 	if err != nil {
 		return nil, err

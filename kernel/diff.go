@@ -29,7 +29,7 @@ func (t Tree) Diff(ctx context.Context) ([]patch.FileDiff, error) {
 		}
 	}
 	for path, f := range t.over {
-		if err := copyIn(t.Base.Dir, filepath.Join(dir, "a"), path); err != nil {
+		if err := copyIn(t.Base.Dir, filepath.Join(dir, "a"), path, t.over); err != nil {
 			return nil, err
 		}
 		if f == nil {

@@ -71,13 +71,14 @@ func apply(ctx context.Context, box sandbox.Box, base source.Base, patches []pat
 	touched := make(overlay)
 	for _, p := range patches {
 		for _, path := range p.Touches() {
-			if _, ok := touched[path]; ok {
-				continue
-			}
-			if err := copyIn(base.Dir, dir, path); err != nil {
+			touched[path] = nil
+		}
+	}
+	for _, p := range patches {
+		for _, path := range p.Touches() {
+			if err := copyIn(base.Dir, dir, path, touched); err != nil {
 				return nil, fmt.Errorf("%s: %w", p.Name, err)
 			}
-			touched[path] = nil
 		}
 	}
 	if err := applyAll(ctx, box, base, dir, patches); err != nil {
@@ -122,8 +123,9 @@ func overlaidBy(dir, path string) (*overlaid, error) {
 
 // copyIn copies one file of the base; a file that the base does not have is
 // for the patch to create or to fail on. A link stays a link. Where a link or a file is
-// on the way to path, it is copied in its place, so that git refuses to go through it.
-func copyIn(base, dir, path string) error {
+// on the way to path, it is copied in its place, so that git refuses to go through it
+// unless the series takes it away before.
+func copyIn(base, dir, path string, touched overlay) error {
 	way := ""
 	for name := range strings.SplitSeq(path, "/") {
 		way = filepath.Join(way, name)
@@ -136,6 +138,9 @@ func copyIn(base, dir, path string) error {
 		}
 		if info.IsDir() && way != path {
 			continue
+		}
+		if _, taken := touched[way]; !taken && info.Mode()&fs.ModeSymlink != 0 {
+			return &blame.BuildError{Stage: "apply", Err: fmt.Errorf("%s is behind the symbolic link %s, and git changes no file through a link; name the file by its own path", path, way)}
 		}
 		if _, err := os.Lstat(filepath.Join(dir, way)); err == nil {
 			return nil // copied for another path

@@ -19,12 +19,17 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// listFlag may be repeated, and each value may hold several by commas.
+// listFlag may be repeated, and each value may hold several by commas. A path that exists
+// is one, whatever commas it has.
 type listFlag []string
 
 func (l *listFlag) String() string { return strings.Join(*l, ",") }
 
 func (l *listFlag) Set(value string) error {
+	if _, err := os.Stat(value); err == nil {
+		*l = append(*l, value)
+		return nil
+	}
 	for part := range strings.SplitSeq(value, ",") {
 		if part == "" {
 			return fmt.Errorf("an empty name in %q", value)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
@@ -46,7 +47,7 @@ func LoadSeries(ctx context.Context, box sandbox.Box, patchesDir, which string) 
 	dir := SeriesFolder(patchesDir, which)
 	s := Series{Name: filepath.Base(dir)}
 	list, err := os.ReadFile(filepath.Join(dir, "series"))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return Series{}, unknownSeries(patchesDir, which)
 	}
 	if err != nil {

@@ -56,15 +56,23 @@ func TestLoadSeriesRefuses(t *testing.T) {
 		files map[string]string
 		want  string // in the message
 	}{
-		"unknown":   {map[string]string{"other/series": ""}, "other"},
-		"unlisted":  {map[string]string{"s/series": "", "s/a.patch": change}, "a.patch is not listed"},
-		"missing":   {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
-		"twice":     {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
-		"options":   {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
-		"design":    {map[string]string{"s/series": "", "s/design": "inline\n"}, "timens-offset, inline-ns, namespaces, none"},
-		"designs":   {map[string]string{"s/series": "", "s/design": "inline-ns\nnone\n"}, "inline-ns none"},
-		"no design": {map[string]string{"s/series": "", "s/design": "# later\n"}, "is not one of"},
-		"elsewhere": {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
+		"unknown":    {map[string]string{"other/series": ""}, "other"},
+		"unlisted":   {map[string]string{"s/series": "", "s/a.patch": change}, "a.patch is not listed"},
+		"missing":    {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
+		"twice":      {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
+		"options":    {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
+		"design":     {map[string]string{"s/series": "", "s/design": "inline\n"}, "timens-offset, inline-ns, namespaces, none"},
+		"designs":    {map[string]string{"s/series": "", "s/design": "inline-ns\nnone\n"}, "inline-ns none"},
+		"no design":  {map[string]string{"s/series": "", "s/design": "# later\n"}, "is not one of"},
+		"reverse":    {map[string]string{"s/series": "a.patch -R\n", "s/a.patch": change}, "series:1: \"a.patch -R\": patches are not applied in reverse"},
+		"guard":      {map[string]string{"s/series": "# c\n\n+x a.patch\n", "s/a.patch": change}, "series:3: \"+x a.patch\": options other than -p1"},
+		"-p0":        {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "with -p1 only, and never with -p0; make the patch again by \"quilt refresh -p ab\""},
+		"compressed": {map[string]string{"s/series": "a.patch.gz\n", "s/a.patch.gz": "x"}, "a.patch.gz is compressed; unpack it"},
+		"absolute":   {map[string]string{"s/series": "/a.patch\n"}, "not the path of a patch below the folder"},
+		"below":      {map[string]string{"s/series": "sub/a.patch\n", "s/sub/a.patch": change, "s/sub/b.patch": change}, "sub/b.patch is not listed"},
+		"other end":  {map[string]string{"s/series": "", "s/b.diff": change}, "b.diff is not listed"},
+		"same name":  {map[string]string{"s/series": "sub/a.patch\nsub-a.patch\n", "s/sub/a.patch": change, "s/sub-a.patch": change}, "two patches would have the name sub-a.patch"},
+		"elsewhere":  {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadSeries(t.Context(), sandbox.Box{}, hosttest.Folder(t, tc.files), "s")
@@ -127,3 +135,28 @@ func FuzzParseList(f *testing.F) {
 }
 
 // folder makes a temporary folder with these files.
+
+// What quilt takes and what changes nothing is taken.
+func TestQuiltForms(t *testing.T) {
+	for list, want := range map[string]string{
+		"a.patch -p1\nb.patch\n":                         "a.patch b.patch",
+		"sub/c.patch\nb.patch # last\na.patch":           "sub-c.patch b.patch a.patch",
+		"\ufeffa.patch\r\nb.patch\r\n":                   "a.patch b.patch",
+		"d.diff\n\n  # only this\n\te\na.patch\nb.patch": "d.diff e a.patch b.patch",
+	} {
+		files := map[string]string{"s/series": list, "s/a.patch": change, "s/b.patch": change, "s/0000-cover-letter.patch": "From: A <a@x>\nSubject: [PATCH 0/2] c\n\nText.\n", "s/e": change}
+		for _, name := range []string{"sub/c.patch", "d.diff"} {
+			if strings.Contains(list, name) {
+				files["s/"+name] = change
+			}
+		}
+		s, err := LoadSeries(t.Context(), sandbox.Box{}, hosttest.Folder(t, files), "s")
+		var names []string
+		for _, p := range s.Patches {
+			names = append(names, p.Name)
+		}
+		if err != nil || strings.Join(names, " ") != want {
+			t.Errorf("%q: got %q, %v, want %s", list, names, err, want)
+		}
+	}
+}
