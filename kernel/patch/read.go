@@ -130,6 +130,9 @@ func readMails(tmp, dir string, text bool) ([]mail, error) {
 				return nil, err
 			}
 		}
+		if full := sandbox.DiskFull(append(undecoded, refused...), "git mailinfo", tmp); full != nil {
+			return nil, full
+		}
 		m.undecoded, m.stat = strings.TrimSpace(string(undecoded)), string(stat)
 		m.refused, _, _ = strings.Cut(strings.TrimSpace(string(refused)), "\n")
 		m.describe(info, outer)

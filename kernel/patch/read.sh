@@ -14,11 +14,9 @@ for file in in/*; do
     for mail in "out/$number"/*; do
         sed '/^$/q' "$mail" >"$mail.head" || exit
         git mailinfo -k "$mail.no" "$mail.no" <"$mail.head" >"$mail.outer" 2>/dev/null
-        if ! git mailinfo -k --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>"$mail.undecoded"; then
-            # Without decoding, it still shows whether there is a diff in the mail.
-            git mailinfo -k -n --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>/dev/null
+        # After an error, too, the diff is there, and shows whether the mail is a patch.
+        git mailinfo -k --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>"$mail.undecoded" ||
             echo "git mailinfo ends with an error" >>"$mail.undecoded"
-        fi
         # Transport in base64 or quoted-printable gives every line a CR. One that the file
         # has is in its hunks only.
         case $name in
@@ -27,3 +25,4 @@ for file in in/*; do
         git apply -p1 --numstat -z "$mail.diff" >"$mail.stat" 2>"$mail.refused" || echo "git apply ends with an error" >>"$mail.refused"
     done
 done
+echo read >complete # fails where a disk is full, and what is above is cut off then
