@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
 package patch
 
 import (
@@ -92,12 +94,21 @@ func readOnce(ctx context.Context, box sandbox.Box, inputs []input) (all [][]mai
 			name, text = fmt.Sprintf("%06d.text", i), append([]byte(noMail), in.text...)
 		}
 		if err := os.WriteFile(filepath.Join(tmp, "in", name), text, 0o644); err != nil {
-			return nil, err
+			return nil, inFolder(tmp, err)
 		}
 	}
 	env := []string{"GIT_CEILING_DIRECTORIES=" + filepath.Dir(tmp), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1"}
-	if _, err := box.Run(ctx, sandbox.Place{Dir: tmp, Writable: []string{tmp}, Env: env}, "sh", "-c", readScript); err != nil {
-		return nil, fmt.Errorf("read patches: %w", err)
+	out, err := box.Output(ctx, sandbox.Place{Dir: tmp, Writable: []string{tmp}, Env: env}, "sh", "-c", readScript)
+	if full := sandbox.DiskFull(out, "git mailinfo", tmp); full != nil || ctx.Err() != nil {
+		return nil, errors.Join(inFolder(tmp, full), ctx.Err())
+	}
+	if err != nil {
+		// The shell does not say why it cannot write. A full disk has no room for this
+		// either.
+		if full := os.WriteFile(filepath.Join(tmp, "room"), make([]byte, 64<<10), 0o644); full != nil {
+			return nil, inFolder(tmp, full)
+		}
+		return nil, fmt.Errorf("read patches: %w\n%s", err, sandbox.Tail(out, 20))
 	}
 	for i, in := range inputs {
 		mails, err := readMails(tmp, filepath.Join("out", fmt.Sprintf("%06d", i)), !in.mails)
@@ -107,6 +118,15 @@ func readOnce(ctx context.Context, box sandbox.Box, inputs []input) (all [][]mai
 		all = append(all, mails)
 	}
 	return all, nil
+}
+
+// inFolder names a folder in place of the file that an error is of: the file goes away
+// with the folder.
+func inFolder(dir string, err error) error {
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		file.Path = dir
+	}
+	return err
 }
 
 // readMails reads what the script has left of one text.
@@ -131,7 +151,7 @@ func readMails(tmp, dir string, text bool) ([]mail, error) {
 			}
 		}
 		if full := sandbox.DiskFull(append(undecoded, refused...), "git mailinfo", tmp); full != nil {
-			return nil, full
+			return nil, inFolder(tmp, full)
 		}
 		m.undecoded, m.stat = strings.TrimSpace(string(undecoded)), string(stat)
 		m.refused, _, _ = strings.Cut(strings.TrimSpace(string(refused)), "\n")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # Run in a folder with the texts in in/, by the tools of "git am". in/N.mail holds mails,
 # in/N.text holds one text that is no mail. Each mail becomes out/N/000001 and so on,
 # with what the tools make of it beside it.
@@ -14,9 +15,12 @@ for file in in/*; do
     for mail in "out/$number"/*; do
         sed '/^$/q' "$mail" >"$mail.head" || exit
         git mailinfo -k "$mail.no" "$mail.no" <"$mail.head" >"$mail.outer" 2>/dev/null
-        # After an error, too, the diff is there, and shows whether the mail is a patch.
-        git mailinfo -k --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>"$mail.undecoded" ||
+        if ! git mailinfo -k --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>"$mail.undecoded"; then
+            # It may have ended at the subject. Without decoding, it goes on to the diff,
+            # which shows whether the mail is a patch.
+            git mailinfo -k -n --no-scissors --quoted-cr=nowarn "$mail.log" "$mail.diff" <"$mail" >"$mail.info" 2>/dev/null
             echo "git mailinfo ends with an error" >>"$mail.undecoded"
+        fi
         # Transport in base64 or quoted-printable gives every line a CR. One that the file
         # has is in its hunks only.
         case $name in
