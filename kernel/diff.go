@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,7 @@ func (t Tree) Diff(ctx context.Context) ([]patch.FileDiff, error) {
 		}
 	}
 	for path, f := range t.over {
-		if err := copyIn(t.Base.Dir, filepath.Join(dir, "a"), path); err != nil {
+		if err := copyIn(t.Base.Dir, filepath.Join(dir, "a"), path, t.over); err != nil {
 			return nil, err
 		}
 		if f == nil {
@@ -38,7 +39,11 @@ func (t Tree) Diff(ctx context.Context) ([]patch.FileDiff, error) {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(to, f.text, 0o644); err != nil {
+		put := os.WriteFile
+		if f.link {
+			put = func(to string, target []byte, _ fs.FileMode) error { return os.Symlink(string(target), to) }
+		}
+		if err := put(to, f.text, 0o644); err != nil {
 			return nil, err
 		}
 	}

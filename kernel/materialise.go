@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
@@ -94,7 +95,11 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 // file. If share is set, the file may be a hard link to the base.
 func place(base source.Base, over overlay, src, path, want string, share bool) error {
 	to := filepath.Join(src, path)
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Remove(to)
+	if errors.Is(err, syscall.ENOTEMPTY) { // another series had a folder there
+		err = os.RemoveAll(to)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
 	}
 	if want == "" || want == gone {
@@ -104,6 +109,9 @@ func place(base source.Base, over overlay, src, path, want string, share bool) e
 		return err
 	}
 	if f := over[path]; f != nil {
+		if f.link {
+			return os.Symlink(string(f.text), to)
+		}
 		mode := fs.FileMode(0o644)
 		if f.executable {
 			mode = 0o755

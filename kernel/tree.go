@@ -6,6 +6,7 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
@@ -41,8 +43,9 @@ type Tree struct {
 type overlay map[string]*overlaid
 
 type overlaid struct {
-	text       []byte
+	text       []byte // of a symbolic link: what it leads to
 	executable bool
+	link       bool
 }
 
 // Apply applies a series to a base. A hunk may apply at an offset, but not with fuzz. If
@@ -69,66 +72,132 @@ func apply(ctx context.Context, box sandbox.Box, base source.Base, patches []pat
 	touched := make(overlay)
 	for _, p := range patches {
 		for _, path := range p.Touches() {
-			if _, ok := touched[path]; ok {
-				continue
-			}
-			if err := copyIn(base.Dir, dir, path); err != nil {
-				return nil, err
-			}
 			touched[path] = nil
+		}
+	}
+	for _, p := range patches {
+		for _, path := range p.Touches() {
+			if err := copyIn(base.Dir, dir, path, touched); err != nil {
+				return nil, fmt.Errorf("%s: %w", p.Name, err)
+			}
 		}
 	}
 	if err := applyAll(ctx, box, base, dir, patches); err != nil {
 		return nil, err
 	}
 	for path := range touched {
-		info, err := os.Lstat(filepath.Join(dir, path))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		if touched[path], err = overlaidBy(dir, path); err != nil {
 			return nil, err
 		}
-		if !info.Mode().IsRegular() {
-			return nil, &blame.BuildError{Stage: "apply", Err: fmt.Errorf("the series makes %s a file that is not regular, such as a link", path)}
-		}
-		text, err := os.ReadFile(filepath.Join(dir, path))
-		if err != nil {
-			return nil, err
-		}
-		touched[path] = &overlaid{text, info.Mode()&0o100 != 0}
 	}
 	return touched, nil
 }
 
-// copyIn copies one file of the base. If the base does not have the file, copyIn does
-// nothing: either the patch creates the file, or it does not apply.
-func copyIn(base, dir, path string) error {
-	info, err := os.Stat(filepath.Join(base, path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// overlaidBy is what the series has made of one file; nil says that it is gone.
+func overlaidBy(dir, path string) (*overlaid, error) {
+	full := filepath.Join(dir, path)
+	info, err := os.Lstat(full)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	text, err := cache.ReadRegular(filepath.Join(base, path))
-	if err != nil {
-		return err
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(full)
+		if err != nil {
+			return nil, err
+		}
+		if filepath.IsAbs(target) || !filepath.IsLocal(filepath.Join(filepath.Dir(path), target)) {
+			return nil, &blame.BuildError{Stage: "apply", Err: fmt.Errorf("the series makes %s a symbolic link that leads out of the tree, to %s", path, target)}
+		}
+		return &overlaid{text: []byte(target), link: true}, nil
+	case info.IsDir(): // other files of the series are in it
+		return nil, nil
+	case !info.Mode().IsRegular():
+		return nil, &blame.BuildError{Stage: "apply", Err: fmt.Errorf("the series makes %s something else than a regular file or a symbolic link", path)}
 	}
-	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, path), text, info.Mode().Perm()|0o600)
+	text, err := os.ReadFile(full)
+	return &overlaid{text: text, executable: info.Mode()&0o100 != 0}, err
 }
 
-// applyAll applies all patches at once, in one process. If they do not apply, git has
-// changed nothing and does not say which patch failed. Then applyAll applies the patches
-// one by one.
+// copyIn copies one file of the base; a file that the base does not have is
+// for the patch to create or to fail on. A link stays a link. Where a link or a file is
+// on the way to path, it is copied in its place, so that git refuses to go through it
+// unless the series takes it away before.
+func copyIn(base, dir, path string, touched overlay) error {
+	way := ""
+	for name := range strings.SplitSeq(path, "/") {
+		way = filepath.Join(way, name)
+		info, err := os.Lstat(filepath.Join(base, way))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if info.IsDir() && way != path {
+			continue
+		}
+		if _, taken := touched[way]; !taken && info.Mode()&fs.ModeSymlink != 0 {
+			return &blame.BuildError{Stage: "apply", Err: fmt.Errorf("%s is behind the symbolic link %s, and git changes no file through a link; name the file by its own path", path, way)}
+		}
+		if _, err := os.Lstat(filepath.Join(dir, way)); err == nil {
+			return nil // copied for another path
+		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, way)), 0o755); err != nil {
+			return err
+		}
+		return copyOne(base, dir, way, info)
+	}
+	return nil
+}
+
+func copyOne(base, dir, path string, info fs.FileInfo) error {
+	from, to := filepath.Join(base, path), filepath.Join(dir, path)
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(target, to)
+	case info.IsDir():
+		return &blame.BuildError{Stage: "apply", Err: fmt.Errorf("the patch takes %s for a file, and the tree has a folder there", path)}
+	}
+	text, err := cache.ReadRegular(from) // a pipe is no fault of the patch
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, info.Mode().Perm()|0o600)
+}
+
+// atOnce says that one git apply of all patches does what one of each does. git takes
+// the source of a rename as it was before all patches, for example.
+func atOnce(patches []patch.Patch) bool {
+	by := make(map[string]int) // path to number of patches
+	for _, p := range patches {
+		for _, path := range p.Touches() {
+			by[path]++
+		}
+	}
+	for _, p := range patches {
+		if p.Alone() && slices.ContainsFunc(p.Touches(), func(path string) bool { return by[path] > 1 }) {
+			return false
+		}
+	}
+	return true
+}
+
+// applyAll applies all patches at once where that is the same, which costs one process,
+// and only when that fails one by one: git, which has changed nothing then, does not say
+// which patch it was.
 func applyAll(ctx context.Context, box sandbox.Box, base source.Base, dir string, patches []patch.Patch) error {
-	if len(patches) > 1 {
+	if len(patches) > 1 && atOnce(patches) {
 		var all patch.Patch
 		for _, p := range patches {
-			all.Text = append(append(all.Text, p.Text...), '\n')
+			all.Diff = append(all.Diff, p.Diff...)
 		}
 		err := applyOne(ctx, box, base, dir, all)
 		if _, misfit := errors.AsType[*blame.BuildError](err); !misfit {
@@ -154,7 +223,7 @@ func applyOne(ctx context.Context, box sandbox.Box, base source.Base, dir string
 	if err != nil {
 		return err
 	}
-	cmd.Stdin = strings.NewReader(string(p.Text))
+	cmd.Stdin = bytes.NewReader(p.Diff)
 	out, err := sandbox.CombinedOutput(cmd, release)
 	if err == nil {
 		return nil
@@ -210,6 +279,9 @@ func (f *overlaid) stamp() string {
 	if f == nil {
 		return gone
 	}
+	if f.link {
+		return "patched link " + cache.Digest(string(f.text))
+	}
 	return fmt.Sprintf("patched %t %s", f.executable, cache.Digest(string(f.text)))
 }
 
@@ -232,10 +304,21 @@ func (t Tree) Touched() []string { return slices.Sorted(maps.Keys(t.over)) }
 // Read returns the contents of a file of the tree. The error is fs.ErrNotExist if the
 // tree has no such file; it also names the series if the series deletes the file. It is
 // a source.ChangedError if the file of a checkout changed after the tree was made.
-func (t Tree) Read(path string) ([]byte, error) {
+func (t Tree) Read(path string) ([]byte, error) { return t.read(path, maxLinks) }
+
+// maxLinks is how many links may lead to a file, as in the kernel.
+const maxLinks = 40
+
+func (t Tree) read(path string, links int) ([]byte, error) {
 	if f, touched := t.over[path]; touched {
 		if f == nil {
 			return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("series %s deletes it: %w", t.Series.Name, fs.ErrNotExist)}
+		}
+		if f.link && links == 0 {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: syscall.ELOOP}
+		}
+		if f.link {
+			return t.read(filepath.Join(filepath.Dir(path), string(f.text)), links-1)
 		}
 		return f.text, nil
 	}

@@ -142,7 +142,7 @@ func (a *app) named(ctx context.Context, args []string) ([]string, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		if s, err := patch.LoadSeries(ctx, a.checkout.Patches(), name); err != nil || len(s.Patches) > 0 {
+		if s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), name); err != nil || len(s.Patches) > 0 {
 			args = append(args, name)
 		}
 	}

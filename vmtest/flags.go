@@ -102,7 +102,7 @@ type flags struct {
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply, or - for a mailbox on standard input; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
-	set.Var(&f.patches, "patch", "`FILE` to apply on top of the series; may be repeated")
+	set.Var(&f.patches, "patch", "`FILE` of one patch or more to apply on top of the series; may be repeated")
 	f.registerTree(set)
 	f.registerSource(set)
 	f.registerConfig(set)

@@ -23,12 +23,14 @@ func (a *app) requests(ctx context.Context) ([]run.Request, error) {
 	}
 	var extra []patch.Patch
 	for _, path := range a.patches {
-		p, err := patch.Load(path)
+		some, err := patch.Load(ctx, a.host.Sandbox, path)
 		if err != nil {
 			return nil, err
 		}
-		p.Extra = true
-		extra = append(extra, p)
+		for _, p := range some {
+			p.Extra = true
+			extra = append(extra, p)
+		}
 	}
 	all, err := a.loadSeries(ctx)
 	if err != nil {
@@ -94,7 +96,7 @@ func (a *app) request() (run.Request, error) {
 // loadSeries reads the series that the flags name: without any, the tree alone.
 func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
 	if a.commits != "" {
-		s, base, err := patch.LoadRange(ctx, a.host.Report, a.source.Tree, a.commits)
+		s, base, err := patch.LoadRange(ctx, a.host, a.source.Tree, a.commits)
 		a.source.Commit = base
 		if err == nil {
 			s.Foreign, err = a.origin("", s)
@@ -112,7 +114,7 @@ func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
 	}
 	var all []patch.Series
 	for _, which := range a.series {
-		s, err := patch.LoadSeries(ctx, a.checkout.Patches(), which)
+		s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), which)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, err
 	}
 	for _, name := range names {
-		s, err := patch.LoadSeries(ctx, a.checkout.Patches(), name)
+		s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), name)
 		if err != nil {
 			return 0, err
 		}
@@ -40,7 +40,7 @@ func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(args) != 1 {
 		return 0, blame.Usagef("give one series: a name, a folder or a mailbox")
 	}
-	s, err := patch.LoadSeries(ctx, a.checkout.Patches(), args[0])
+	s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), args[0])
 	if err != nil {
 		return 0, err
 	}
@@ -49,7 +49,7 @@ func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 		fmt.Println(s.About)
 	}
 	for i, p := range s.Patches {
-		fmt.Printf("\n%d/%d %s\n", i+1, len(s.Patches), p.Subject())
+		fmt.Printf("\n%d/%d %s\n", i+1, len(s.Patches), p.Subject)
 		for _, c := range p.Changes() {
 			fmt.Printf("    %-60s %+5d %+5d\n", c.Path, c.Added, -c.Deleted)
 		}
@@ -90,7 +90,7 @@ func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	changed, err := patch.Export(ctx, folder, dir)
+	changed, err := patch.Export(ctx, a.host.Sandbox, folder, dir)
 	if err != nil {
 		return 0, err
 	}

@@ -33,9 +33,14 @@ const (
 // repository makes a bare git repository whose branch "base" is one commit of the
 // base, and version is the base's.
 func Edit(ctx context.Context, h host.Host, repository func() (string, error), version, folder, dir string) error {
-	s, err := LoadSeries(ctx, filepath.Dir(folder), filepath.Base(folder))
+	s, err := LoadSeries(ctx, h.Sandbox, filepath.Dir(folder), filepath.Base(folder))
 	if err != nil {
 		return err
+	}
+	for _, p := range s.Patches {
+		if p.Author == "" || p.Subject == "" {
+			return blame.Usagef("%s: no commit can be made of it without an author and a subject; put the lines \"From: NAME <ADDRESS>\" and \"Subject: ...\" and an empty line on top of it", p.Name)
+		}
 	}
 	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
 		return blame.Usagef("%s is there already, and may hold work: export it and remove it, or name another folder", dir)
@@ -71,17 +76,27 @@ func Edit(ctx context.Context, h host.Host, repository func() (string, error), v
 			return err
 		}
 	}
-	return commitPatches(ctx, version, s, folder, dir)
+	return commitPatches(ctx, version, s, dir)
 }
 
 // commitPatches applies the series by "git am".
-func commitPatches(ctx context.Context, version string, s Series, folder, dir string) error {
+func commitPatches(ctx context.Context, version string, s Series, dir string) error {
 	if len(s.Patches) == 0 {
 		return nil
 	}
-	args := []string{"am", "-q", "--committer-date-is-author-date", "--whitespace=nowarn", "--keep-non-patch"}
+	// What was read is what is applied: a file may hold encoded mails, or several.
+	tmp, err := os.MkdirTemp("", "vmtest-am-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	args := []string{"am", "-q", "--committer-date-is-author-date", "--whitespace=nowarn", "--keep-non-patch", "--keep-cr", "--no-scissors"}
 	for _, p := range s.Patches {
-		args = append(args, filepath.Join(folder, p.Name))
+		path := filepath.Join(tmp, p.Name)
+		if err := os.WriteFile(path, p.Text, 0o644); err != nil {
+			return err
+		}
+		args = append(args, path)
 	}
 	out, err := sandbox.Git(ctx, dir, args...).CombinedOutput()
 	if err == nil {

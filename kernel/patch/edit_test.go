@@ -20,6 +20,8 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
+func TestMain(m *testing.M) { hosttest.Main(m) }
+
 // lines are the text of a file of n lines, with some of them changed.
 func lines(n int, change map[int]string) string {
 	var b strings.Builder
@@ -120,7 +122,7 @@ func (w workshop) mustEdit() {
 
 func (w workshop) mustExport(want ...string) {
 	w.Helper()
-	changed, err := Export(w.Context(), w.folder, w.tree)
+	changed, err := Export(w.Context(), sandbox.Box{}, w.folder, w.tree)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -169,7 +171,7 @@ func TestEditThenExportChangesNothing(t *testing.T) {
 	w := newWorkshop(t)
 	// The index lines above are guesses; after the first export they are git's.
 	w.mustEdit()
-	if _, err := Export(t.Context(), w.folder, w.tree); err != nil {
+	if _, err := Export(t.Context(), sandbox.Box{}, w.folder, w.tree); err != nil {
 		t.Fatal(err)
 	}
 	before := w.read(w.inFolder(tenth)) + w.read(w.inFolder(thirtieth)) + w.read(w.inFolder("series"))
@@ -207,7 +209,7 @@ func TestEditSurvivesCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.git("fsck", "--full")
-	if _, err := Export(t.Context(), w.folder, w.tree); err != nil {
+	if _, err := Export(t.Context(), sandbox.Box{}, w.folder, w.tree); err != nil {
 		t.Error(err)
 	}
 }
@@ -225,8 +227,8 @@ func TestExportWritesWhatChanged(t *testing.T) {
 	w.git("reset", "-q", "--hard", "HEAD~2")
 	w.git("commit", "-q", "--amend", "-m", "a: Say ten")
 	w.mustExport("0001-a-Say-ten.patch", "series", tenth, thirtieth, "0003-b-Change-the-fifth-line.patch")
-	s, err := LoadSeries(t.Context(), "", w.folder)
-	if err != nil || len(s.Patches) != 1 || s.Patches[0].Subject() != "a: Say ten" || s.Expect == nil {
+	s, err := LoadSeries(t.Context(), sandbox.Box{}, "", w.folder)
+	if err != nil || len(s.Patches) != 1 || s.Patches[0].Subject != "a: Say ten" || s.Expect == nil {
 		t.Errorf("the folder holds %+v, %v", s, err)
 	}
 }
@@ -271,7 +273,7 @@ func TestExportRefuses(t *testing.T) {
 			for _, name := range names {
 				before[name] = w.read(name)
 			}
-			_, err = Export(t.Context(), w.folder, w.tree)
+			_, err = Export(t.Context(), sandbox.Box{}, w.folder, w.tree)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want an error that says %q", err, tc.want)
 			}
@@ -326,7 +328,7 @@ func TestEditOnNewerBase(t *testing.T) {
 			t.Errorf("%q does not say %q", err, want)
 		}
 	}
-	if _, err := Export(t.Context(), w.folder, w.tree); err == nil || !strings.Contains(err.Error(), "not finished") {
+	if _, err := Export(t.Context(), sandbox.Box{}, w.folder, w.tree); err == nil || !strings.Contains(err.Error(), "not finished") {
 		t.Errorf("export within git am: got %v", err)
 	}
 	if got := w.read(w.inTree("dir/b.c.rej")); !strings.Contains(got, "+twenty-one") {
@@ -342,7 +344,7 @@ func TestEditOnNewerBase(t *testing.T) {
 	if got := w.read(w.inFolder(tenth)); !strings.Contains(got, "@@ -10,7 +10,7 @@ line 6\n") {
 		t.Errorf("the first patch is not refreshed:\n%s", got)
 	}
-	s, err := LoadSeries(t.Context(), "", w.folder)
+	s, err := LoadSeries(t.Context(), sandbox.Box{}, "", w.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

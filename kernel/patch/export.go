@@ -18,7 +18,7 @@ import (
 // Export writes the commits of a tree made by Edit back into the series' folder
 // and returns the names of the files that changed. What is not committed, or
 // was changed in the folder meanwhile, is not overwritten: it says so instead.
-func Export(ctx context.Context, folder, dir string) ([]string, error) {
+func Export(ctx context.Context, box sandbox.Box, folder, dir string) ([]string, error) {
 	base, err := exportable(ctx, folder, dir)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func Export(ctx context.Context, folder, dir string) ([]string, error) {
 			return nil, blame.Usagef("%s: commit %.12s (%s) changes no file and cannot be a patch; drop it by \"git rebase -i %.12s\"", dir, c.id, c.subject, base)
 		}
 	}
-	fresh, err := formatPatches(ctx, dir, base, "HEAD", commits, tmp)
+	fresh, err := formatPatches(ctx, box, dir, base, "HEAD", commits, tmp)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ var plainPatch = []string{"--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff",
 
 // formatPatches makes patches, in the folder to, of the commits after base up to
 // head, which all lists. Those that change no file are skipped.
-func formatPatches(ctx context.Context, dir, base, head string, all []commit, to string) ([]Patch, error) {
+func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string, all []commit, to string) ([]Patch, error) {
 	out, err := sandbox.Run(sandbox.Git(ctx, dir, slices.Concat(plainDiff, []string{
 		"-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "format.signOff=false", "-c", "i18n.logOutputEncoding=UTF-8",
 		"format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-attach", "--no-thread", "--no-notes", "--no-cover-letter",
@@ -81,21 +81,21 @@ func formatPatches(ctx context.Context, dir, base, head string, all []commit, to
 	if len(files) != len(all) {
 		return nil, fmt.Errorf("git format-patch in %s made %d patches of %d commits", dir, len(files), len(all))
 	}
-	var patches []Patch
+	var texts []named
 	for i, c := range all {
 		if c.empty {
 			continue
 		}
 		_, subject, _ := strings.Cut(filepath.Base(files[i]), "-")
-		path := filepath.Join(to, fmt.Sprintf("%04d-%s", len(patches)+1, subject))
-		if err := os.Rename(files[i], path); err != nil {
+		text, err := os.ReadFile(files[i])
+		if err != nil {
 			return nil, err
 		}
-		p, err := Load(path)
-		if err != nil {
-			return nil, fmt.Errorf("commit %.12s (%s) of %s cannot be a patch: %w", c.id, c.subject, dir, err)
-		}
-		patches = append(patches, p)
+		texts = append(texts, named{fmt.Sprintf("%04d-%s", len(texts)+1, subject), text})
+	}
+	patches, err := loadTexts(ctx, box, texts)
+	if err != nil {
+		return nil, fmt.Errorf("a commit of %s cannot be a patch: %w", dir, err)
 	}
 	return patches, nil
 }
@@ -150,7 +150,7 @@ func exportable(ctx context.Context, folder, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	patches, err := filepath.Glob(filepath.Join(folder, "*.patch"))
+	patches, err := listed(folder)
 	if err != nil {
 		return "", err
 	}
@@ -170,16 +170,16 @@ func exportable(ctx context.Context, folder, dir string) (string, error) {
 // folderState identifies the patches of a folder and their order.
 func folderState(folder string) (string, error) {
 	var parts []string
-	found, err := filepath.Glob(filepath.Join(folder, "*.patch"))
+	names, err := filesOf(folder)
 	if err != nil {
 		return "", err
 	}
-	for _, path := range append(found, filepath.Join(folder, "series")) {
-		text, err := os.ReadFile(path)
+	for _, name := range append(names, "series") {
+		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, filepath.Base(path), string(text))
+		parts = append(parts, name, string(text))
 	}
 	return cache.Digest(parts...), nil
 }

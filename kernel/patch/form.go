@@ -15,12 +15,12 @@ func (p Patch) Formalities() []string {
 	var all []string
 	complain := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	switch {
-	case p.header.Title == "":
+	case p.Subject == "":
 		complain("it has no subject")
-	case p.header.Author == nil:
+	case p.Author == "":
 		complain("it has no author")
-	case !strings.Contains("\n"+p.header.Body+"\n", "\nSigned-off-by: "+p.header.Author.String()+"\n"):
-		complain("there is no Signed-off-by of its author, %s", p.header.Author)
+	case !strings.Contains("\n"+p.Changelog+"\n", "\nSigned-off-by: "+p.Author+"\n"):
+		complain("there is no Signed-off-by of its author, %s", p.Author)
 	}
 	for _, f := range p.files {
 		if emptied(f) {

@@ -3,8 +3,12 @@
 package patch
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
 )
 
 func TestFormalities(t *testing.T) {
@@ -21,7 +25,7 @@ func TestFormalities(t *testing.T) {
 		"removed":         {head + "diff --git a/a.c b/a.c\ndeleted file mode 100644\n--- a/a.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", ""},
 		"no SPDX":         {head + strings.Replace(created, "SPDX-License-Identifier: GPL-2.0", "Do as you like", 1), "n.c is new and does not begin with its SPDX"},
 	} {
-		p, err := Parse("x.patch", []byte(tc.text))
+		p, err := loadOne(t, tc.text)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -30,4 +34,23 @@ func TestFormalities(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 	}
+}
+
+// loadOne reads a file that is to hold one patch.
+func loadOne(t *testing.T, text string) (Patch, error) {
+	t.Helper()
+	all, err := loadText(t, "x.patch", text)
+	if err == nil && len(all) != 1 {
+		t.Fatalf("got %d patches, want 1", len(all))
+	}
+	if err != nil {
+		return Patch{}, err
+	}
+	return all[0], nil
+}
+
+func loadText(t *testing.T, name, text string) ([]Patch, error) {
+	t.Helper()
+	dir := hosttest.Folder(t, map[string]string{name: text})
+	return Load(t.Context(), sandbox.Box{}, filepath.Join(dir, name))
 }

@@ -7,8 +7,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -67,11 +69,12 @@ func relist(list []byte, names []string) []byte {
 	same := ""
 	for l := range strings.Lines(string(list)) {
 		l = strings.TrimSuffix(l, "\n") + "\n"
-		name, _, _ := strings.Cut(l, "#")
-		if name = strings.TrimSpace(name); name == "" {
+		words := strings.Fields(uncommented(l))
+		if len(words) == 0 {
 			text.WriteString(l)
 			continue
 		}
+		name := words[0]
 		line[name] = l
 		same += name + "\n"
 	}
@@ -88,30 +91,71 @@ func relist(list []byte, names []string) []byte {
 	return []byte(text.String())
 }
 
-// parseList reads a quilt-style series file: a patch a line, "#" starts a
-// comment.
+// parseList reads a quilt-style series file: a patch a line, with the options that it is
+// applied with, and "#" starts a comment.
 func parseList(path string, text []byte) ([]string, error) {
 	var names []string
-	in := bufio.NewScanner(bytes.NewReader(text))
+	in := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
 	for n := 1; in.Scan(); n++ {
-		line, _, _ := strings.Cut(in.Text(), "#")
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "":
-		case len(strings.Fields(line)) > 1:
-			return nil, fmt.Errorf("%s:%d: %q: patches apply with -p1, options are not supported", path, n, line)
-		case filepath.Base(line) != line || !strings.HasSuffix(line, ".patch"):
-			return nil, fmt.Errorf("%s:%d: %q is not the name of a .patch file beside the series file", path, n, line)
-		case slices.Contains(names, line):
-			return nil, fmt.Errorf("%s:%d: %s is listed twice", path, n, line)
-		default:
-			names = append(names, line)
+		words := strings.Fields(uncommented(in.Text()))
+		if len(words) == 0 {
+			continue
 		}
+		refuse := func(format string, args ...any) ([]string, error) {
+			return nil, fmt.Errorf("%s:%d: %w", path, n, fmt.Errorf(format, args...))
+		}
+		name := words[0]
+		for _, option := range words[1:] {
+			if why := optionFault(option); why != "" {
+				return refuse("%q: %s", strings.Join(words, " "), why)
+			}
+		}
+		switch {
+		case !filepath.IsLocal(name) || filepath.Clean(name) != name || name == ".":
+			return refuse("%q is not the path of a patch below the folder of the series file; copy it there", name)
+		case compressedRE.MatchString(name):
+			return refuse("%s is compressed; unpack it, and list it without its last ending", name)
+		case slices.Contains(names, name):
+			return refuse("%s is listed twice", name)
+		}
+		names = append(names, name)
 	}
 	if err := in.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return names, nil
+}
+
+var compressedRE = regexp.MustCompile(`\.(gz|bz2|xz|lzma|lz|zst|Z)$`)
+
+// uncommented is a line of a series file without its comment.
+func uncommented(line string) string {
+	text, _, _ := strings.Cut(line, "#")
+	return text
+}
+
+// optionFault says why an option behind a patch is not taken. -p1 changes nothing.
+func optionFault(option string) string {
+	switch option {
+	case "-p1":
+		return ""
+	case "-R", "--reverse":
+		return "patches are not applied in reverse; list a patch that reverts, as \"interdiff\" or \"git revert\" makes it"
+	}
+	if strings.HasPrefix(option, "-p") {
+		return "patches apply with -p1 only, and never with " + option + "; make the patch again by \"quilt refresh -p ab\""
+	}
+	return "options other than -p1 are not supported; a patch is one word, and each has its own line"
+}
+
+// listed are the patches that the series file of a folder names.
+func listed(folder string) ([]string, error) {
+	path := filepath.Join(folder, "series")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseList(path, text)
 }
 
 // aboutOf is the comment that a series file begins with.
@@ -127,21 +171,55 @@ func aboutOf(list []byte) string {
 	return strings.Join(words, " ")
 }
 
+// filesOf are the patches that lie in a series' folder, and in those of its folders that
+// hold a listed patch, and all that are listed and there; sorted.
+func filesOf(folder string) ([]string, error) {
+	names, err := listed(folder)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	dirs := []string{"."}
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
+			all = append(all, name)
+		}
+		dirs = append(dirs, filepath.Dir(name))
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(filepath.Join(folder, dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, e := range entries {
+			if ext := filepath.Ext(e.Name()); ext == ".patch" || ext == ".diff" {
+				all = append(all, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// coverRE matches the name that git format-patch gives to a cover letter.
+var coverRE = regexp.MustCompile(`(^|/)(v\d+-)?0000-cover-letter\.patch$`)
+
 // nothingUnlisted holds a folder to its list: a patch that lies there and is
 // not listed would silently not be tested.
-func nothingUnlisted(dir string, listed []string) error {
-	found, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+func nothingUnlisted(dir string, names []string) error {
+	found, err := filesOf(dir)
 	if err != nil {
 		return err
 	}
-	for _, path := range found {
-		if !slices.Contains(listed, filepath.Base(path)) {
-			return fmt.Errorf("%s is not listed in %s; list it there, or move it away", path, filepath.Join(dir, "series"))
+	list := filepath.Join(dir, "series")
+	for _, name := range found {
+		if !slices.Contains(names, name) && !coverRE.MatchString(name) {
+			return fmt.Errorf("%s is not listed in %s; list it there, or move it away", filepath.Join(dir, name), list)
 		}
 	}
-	for _, name := range listed {
-		if !slices.Contains(found, filepath.Join(dir, name)) {
-			return fmt.Errorf("%s lists %s, which is not there", filepath.Join(dir, "series"), name)
+	for _, name := range names {
+		if !slices.Contains(found, name) {
+			return fmt.Errorf("%s lists %s, which is not there; put it there, or take its line away", list, name)
 		}
 	}
 	return nil

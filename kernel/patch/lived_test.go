@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/host/hosttest"
 )
 
@@ -27,13 +28,13 @@ func (s *steps) said(what string) bool { return strings.Contains(strings.Join(*s
 func (r repo) subjects(dir, commits string) (string, *steps) {
 	r.Helper()
 	var said steps
-	s, _, err := LoadRange(r.Context(), &said, dir, commits)
+	s, _, err := LoadRange(r.Context(), host.Host{Report: &said}, dir, commits)
 	if err != nil {
 		r.Errorf("%s of %s: %v", commits, dir, err)
 	}
 	var all []string
 	for _, p := range s.Patches {
-		all = append(all, p.Name[:5]+p.Subject())
+		all = append(all, p.Name[:5]+p.Subject)
 	}
 	return strings.Join(all, ", "), &said
 }
@@ -97,7 +98,7 @@ func TestRangeRefusesChangedLink(t *testing.T) {
 	if err := errors.Join(os.Remove(link), os.Symlink("Makefile", link)); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := LoadRange(t.Context(), new(steps), r.dir, "HEAD~1..")
+	_, _, err := LoadRange(t.Context(), host.Host{Report: new(steps)}, r.dir, "HEAD~1..")
 	if blame.Of(err) != blame.User || !strings.Contains(err.Error(), "link is a symbolic link or a submodule") || !strings.Contains(err.Error(), "git checkout HEAD -- link") {
 		t.Errorf("got %v", err)
 	}
@@ -158,7 +159,7 @@ func TestRangeOfShallowClone(t *testing.T) {
 	if got, _ := r.subjects(dir, "HEAD~1.."); got != "0001-a: Change two lines" {
 		t.Errorf("got %q", got)
 	}
-	_, _, err := LoadRange(t.Context(), new(steps), dir, "HEAD~2..")
+	_, _, err := LoadRange(t.Context(), host.Host{Report: new(steps)}, dir, "HEAD~2..")
 	if err == nil || !strings.Contains(err.Error(), "HEAD~2 is no commit there: this clone is shallow; type \"git -C "+dir+" fetch --unshallow\"") {
 		t.Errorf("got %v", err)
 	}
@@ -192,7 +193,7 @@ func TestRangeOfFolderBelow(t *testing.T) {
 	if err := os.Mkdir(below, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := LoadRange(t.Context(), new(steps), below, "base.."); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "it is the folder kernel/ of a git tree") {
+	if _, _, err := LoadRange(t.Context(), host.Host{Report: new(steps)}, below, "base.."); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "it is the folder kernel/ of a git tree") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -205,7 +206,7 @@ func TestRangeWithoutPrefix(t *testing.T) {
 	}
 	r.git("config", "diff.srcPrefix", "x/")
 	r.write("a.c", "not committed\n")
-	s, _, err := LoadRange(t.Context(), hosttest.New(t).Report, r.dir, "base..")
+	s, _, err := LoadRange(t.Context(), hosttest.New(t), r.dir, "base..")
 	if err != nil || len(s.Patches) != 3 {
 		t.Fatalf("got %d patches, %v", len(s.Patches), err)
 	}

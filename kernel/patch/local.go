@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
-
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
@@ -41,8 +39,8 @@ func Local(ctx context.Context, r host.Reporter, dir string) (commit string, cha
 const localName = "not-committed.patch"
 
 // localPatch is what stands in a git tree and is not committed, or nothing.
-func localPatch(ctx context.Context, r host.Reporter, dir string) ([]Patch, error) {
-	local, err := localChanges(ctx, r, dir, true)
+func localPatch(ctx context.Context, h host.Host, dir string) ([]Patch, error) {
+	local, err := localChanges(ctx, h.Report, dir, true)
 	if err != nil || len(local) == 0 {
 		return nil, err
 	}
@@ -50,7 +48,7 @@ func localPatch(ctx context.Context, r host.Reporter, dir string) ([]Patch, erro
 	if err != nil {
 		return nil, blame.Usagef("%s: the changes that are not committed cannot be tested as a patch; commit them, or put them aside by \"git stash -u\": %w", dir, err)
 	}
-	p.Local, p.header = true, &gitdiff.PatchHeader{Title: "changes in " + printable(dir) + " that are not committed"}
+	p.Local, p.Subject = true, "changes in "+printable(dir)+" that are not committed"
 	return []Patch{p}, nil
 }
 

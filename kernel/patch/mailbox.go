@@ -6,8 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"mime"
-	"net/mail"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,142 +14,147 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
-
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
 )
 
-// IsMailbox knows the names that mail clients and b4 give to mailboxes.
+// StandardInput stands for a mailbox that is piped in.
+const StandardInput = "-"
+
+// IsMailbox knows the names that mail clients and b4 give to mailboxes. A folder of such
+// a name with a file "series" is none.
 func IsMailbox(path string) bool {
-	return strings.HasSuffix(path, ".mbox") || strings.HasSuffix(path, ".mbx")
+	if _, err := os.Stat(filepath.Join(path, "series")); err == nil {
+		return false
+	}
+	return path == StandardInput || strings.HasSuffix(path, ".mbox") || strings.HasSuffix(path, ".mbx")
 }
 
 // message is one mail of a mailbox.
 type message struct {
-	id      string
-	subject string
-	tag     string // in the brackets of the subject, less the numbers: "PATCH v3"
-	n, of   int    // from [PATCH n/of]; 0 if it has none
-	text    []byte // as a patch: From, Date, Subject, changelog and diff, decoded
-	patch   bool   // it has a diff that is not quoted
+	mail
+	at    place
+	id    string
+	tag   string // in the brackets of the subject, less the numbers: "PATCH v3"
+	n, of int    // from [PATCH n/of]; 0 if it has none
+	patch bool   // it has a diff that is not quoted
 }
 
 // loadMailbox makes a series of a mailbox: the patches in the order of their
 // numbers, wherever they lie. A cover letter and replies without a patch of
 // their own are left out. Everything that leaves doubt is refused.
-func loadMailbox(ctx context.Context, path string) (Series, error) {
-	path, err := filepath.Abs(path)
+func loadMailbox(ctx context.Context, box sandbox.Box, path string) (Series, error) {
+	name, text, err := mailboxText(path)
 	if err != nil {
 		return Series{}, err
 	}
-	if _, err := os.Stat(path); err != nil {
-		return Series{}, blame.Usagef("series: %w", err)
-	}
-	messages, err := readMailbox(ctx, path)
+	messages, err := readMailbox(ctx, box, name, text)
 	if err != nil {
 		return Series{}, err
 	}
 	messages, err = inOrder(messages)
 	if err != nil {
-		return Series{}, blame.Usagef("%s: %w", path, err)
+		return Series{}, blame.Usagef("%s: %w", name, err)
 	}
-	s := Series{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
+	s := Series{Name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))}
 	for i, m := range messages {
-		p, err := Parse(patchName(i+1, m.subject), m.text)
+		p, err := m.asPatch(m.at)
 		if err != nil {
 			return Series{}, err
 		}
+		p.Name = patchName(i+1, p.Subject)
 		s.Patches = append(s.Patches, p)
 	}
 	return s, nil
 }
 
+// mailboxText reads a mailbox, and says by what name it goes.
+func mailboxText(path string) (name string, text []byte, err error) {
+	if path == StandardInput {
+		text, err = io.ReadAll(os.Stdin)
+		return "stdin", text, err
+	}
+	if name, err = filepath.Abs(path); err != nil {
+		return "", nil, err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", nil, blame.Usagef("series: %w", err)
+	}
+	if info.IsDir() {
+		return "", nil, blame.Usagef("%s is a folder, and has no file \"series\"; name the mailbox file in it, or join the mails of a maildir by \"git mailsplit\" or the mail program's export", name)
+	}
+	if text, err = os.ReadFile(name); err != nil {
+		return "", nil, blame.Usagef("series: %w", err)
+	}
+	return name, text, nil
+}
+
 // readMailbox splits and decodes by git's own tools, as git am does.
-func readMailbox(ctx context.Context, path string) ([]message, error) {
-	tmp, err := os.MkdirTemp("", "vmtest-mbox-")
+func readMailbox(ctx context.Context, box sandbox.Box, name string, text []byte) ([]message, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, refused(name, "it is empty; save the mails again")
+	}
+	in, err := prepare(name, text)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(tmp)
-	if _, err := sandbox.Run(sandbox.Git(ctx, tmp, "mailsplit", "-b", "-o"+tmp, path)); err != nil {
-		return nil, blame.Usagef("split %s: %w", path, err)
+	if !in.mails {
+		return nil, refused(name, "it holds no mail: its first lines are no header; pass a patch by -patch")
 	}
-	mails, err := filepath.Glob(filepath.Join(tmp, "*"))
+	all, err := readAll(ctx, box, []input{in})
 	if err != nil {
 		return nil, err
 	}
-	var all []message
-	for _, file := range mails {
-		m, err := readMessage(ctx, tmp, file)
-		if err != nil {
-			return nil, blame.Usagef("%s, mail %d: %w", path, len(all)+1, err)
-		}
-		all = append(all, m)
+	if len(all[0]) == 0 {
+		return nil, refused(name, "git mailsplit finds no mail in it; save it as a mailbox (mbox)")
 	}
-	return all, nil
+	var messages []message
+	for i, m := range all[0] {
+		msg := messageOf(m)
+		msg.at = place{file: name, mail: i + 1}
+		messages = append(messages, msg)
+	}
+	return messages, nil
 }
 
-func readMessage(ctx context.Context, tmp, file string) (message, error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return message{}, err
+// messageOf says what a mail is in its series.
+func messageOf(m mail) message {
+	msg := message{mail: m, id: m.header("Message-Id")}
+	msg.readTag()
+	sections, _, _ := scan(m.change)
+	msg.patch = len(sections) > 0
+	if msg.cover() && interdiffRE.Match(m.raw) { // it shows what changed since the last version
+		msg.patch = false
 	}
-	parsed, err := mail.ReadMessage(bytes.NewReader(raw))
-	if err != nil {
-		return message{}, fmt.Errorf("its header cannot be read: %w", err)
-	}
-	subject, err := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get("Subject"))
-	if err != nil {
-		return message{}, fmt.Errorf("its subject cannot be decoded: %w", err)
-	}
-	m := message{id: parsed.Header.Get("Message-Id"), subject: strings.Join(strings.Fields(subject), " ")}
-	m.readTag()
-	changelog, diff := filepath.Join(tmp, "changelog"), filepath.Join(tmp, "diff")
-	cmd := sandbox.Git(ctx, tmp, "mailinfo", "--encoding=UTF-8", "--quoted-cr=strip", changelog, diff)
-	cmd.Stdin = bytes.NewReader(raw)
-	header, err := sandbox.Run(cmd)
-	if err != nil {
-		return message{}, err
-	}
-	log, err := os.ReadFile(changelog)
-	if err != nil {
-		return message{}, err
-	}
-	change, err := os.ReadFile(diff)
-	if err != nil {
-		return message{}, err
-	}
-	if files, _, err := gitdiff.Parse(bytes.NewReader(change)); err == nil && len(files) == 0 {
-		return m, nil
-	}
-	m.patch = true
-	if _, params, err := mime.ParseMediaType(parsed.Header.Get("Content-Type")); err == nil && strings.EqualFold(params["format"], "flowed") {
-		return message{}, fmt.Errorf("%q was sent as format=flowed, which folds long lines and takes spaces away; take it from the list's archive, or have it sent again", m.subject)
-	}
-	m.text = asPatch(string(header), log, change, m.subject)
-	return m, nil
+	return msg
 }
 
-// asPatch is the form of git format-patch: what mailinfo prints is nearly it.
-func asPatch(header string, changelog, diff []byte, subject string) []byte {
+var interdiffRE = regexp.MustCompile(`(?m)^(Interdiff|Range-diff)( against v\d+)?:$`)
+
+// cover says that the mail has the number 0.
+func (m message) cover() bool { return m.of > 0 && m.n == 0 }
+
+// claims says that the mail calls itself a patch. A reply does not: its subject does not
+// begin with a bracket.
+func (m message) claims() bool { return !m.cover() && patchRE.MatchString(m.tag) }
+
+// format is the form of git format-patch: what mailinfo prints is nearly it.
+func (m mail) format(subject string) []byte {
 	var b bytes.Buffer
-	field := func(name string) string {
-		for line := range strings.Lines(header) {
-			if value, ok := strings.CutPrefix(line, name+": "); ok {
-				return strings.TrimSpace(value)
-			}
-		}
-		return ""
-	}
 	fmt.Fprintf(&b, "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n")
-	fmt.Fprintf(&b, "From: %s <%s>\nDate: %s\nSubject: [PATCH] %s\n\n", field("Author"), field("Email"), field("Date"), tagRE.ReplaceAllString(subject, ""))
-	b.Write(bytes.TrimRight(changelog, "\n"))
+	for _, field := range []struct{ name, value string }{{"From", m.author}, {"Date", m.date}, {"Subject", "[PATCH] " + subject}} {
+		if field.value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", field.name, field.value)
+		}
+	}
 	b.WriteByte('\n')
-	if !bytes.HasPrefix(diff, []byte("---")) {
+	b.Write(bytes.TrimRight(m.changelog, "\n"))
+	b.WriteByte('\n')
+	if !bytes.HasPrefix(m.change, []byte("---\n")) {
 		b.WriteString("---\n")
 	}
-	b.Write(diff)
+	b.Write(m.change)
 	return b.Bytes()
 }
 
@@ -160,9 +164,16 @@ var (
 	numberRE = regexp.MustCompile(`\s*\b0*(\d+)/0*(\d+)\b\s*`)
 )
 
+// bareSubject is a subject without what mails put before it, as git am cleans it.
+func bareSubject(subject string) string {
+	return strings.Join(strings.Fields(beforeRE.ReplaceAllString(subject, "")), " ")
+}
+
+var beforeRE = regexp.MustCompile(`(?i)^(\s+|:|re:|\[[^\]]*\])*`)
+
 // readTag takes the subject's brackets apart.
 func (m *message) readTag() {
-	m.tag = strings.TrimSpace(tagRE.FindString(m.subject))
+	m.tag = strings.TrimSpace(tagRE.FindString(m.outer))
 	if found := numberRE.FindStringSubmatch(m.tag); found != nil {
 		// Too many digits for a number are too many for a series: it is none.
 		m.n, _ = strconv.Atoi(found[1])
@@ -183,15 +194,14 @@ func inOrder(all []message) ([]message, error) {
 			continue
 		}
 		if !m.patch {
-			// A reply has no tag: its subject does not begin with a bracket.
-			if cover := m.of > 0 && m.n == 0; !cover && patchRE.MatchString(m.tag) {
-				return nil, fmt.Errorf("%q holds no patch, or one that is attached or damaged; save the mail as plain text, or take it out and pass the patch by -patch", m.subject)
+			if m.claims() {
+				return nil, fmt.Errorf("mail %d: %q holds no patch, or one that is attached or damaged; save the mail as plain text, or take it out and pass the patch by -patch", m.at.mail, m.outer)
 			}
 			continue
 		}
 		seen[m.id] = true
-		if strings.HasPrefix(strings.ToLower(m.subject), "re:") {
-			return nil, fmt.Errorf("the reply %q holds a patch of its own; take it out of the mailbox, or pass it by -patch", m.subject)
+		if strings.HasPrefix(strings.ToLower(m.outer), "re:") {
+			return nil, fmt.Errorf("the reply %q holds a patch of its own; take it out of the mailbox, or pass it by -patch", m.outer)
 		}
 		patches = append(patches, m)
 	}
@@ -209,19 +219,19 @@ func inOrder(all []message) ([]message, error) {
 		return patches, nil // git format-patch -N --stdout: in the order in which they lie
 	}
 	if first.of > maxParts {
-		return nil, fmt.Errorf("%q: no series has %d parts", first.subject, first.of)
+		return nil, fmt.Errorf("%q: no series has %d parts", first.outer, first.of)
 	}
 	part := make([]*message, first.of+1)
 	for _, m := range patches {
 		switch {
 		case !numbered(m):
-			return nil, fmt.Errorf("%q holds a patch without a number, and others have one", m.subject)
+			return nil, fmt.Errorf("%q holds a patch without a number, and others have one", m.outer)
 		case m.tag != first.tag || m.of != first.of:
 			return nil, notOneSeries(first, m)
 		case m.n < 1 || m.n > m.of:
-			return nil, fmt.Errorf("%q holds a patch, and there is no part %d of %d", m.subject, m.n, m.of)
+			return nil, fmt.Errorf("%q holds a patch, and there is no part %d of %d", m.outer, m.n, m.of)
 		case part[m.n] != nil:
-			return nil, fmt.Errorf("part %d of %d is there twice: %q and %q", m.n, m.of, part[m.n].subject, m.subject)
+			return nil, fmt.Errorf("part %d of %d is there twice: %q and %q", m.n, m.of, part[m.n].outer, m.outer)
 		}
 		part[m.n] = &m
 	}
@@ -236,14 +246,14 @@ func inOrder(all []message) ([]message, error) {
 }
 
 func notOneSeries(a, b message) error {
-	return fmt.Errorf("%q and %q are not of one series; save one of them alone", a.subject, b.subject)
+	return fmt.Errorf("%q and %q are not of one series; save one of them alone", a.outer, b.outer)
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9._]+`)
 
 // patchName is a file name as git format-patch makes them.
 func patchName(n int, subject string) string {
-	name := notInNames.ReplaceAllString(tagRE.ReplaceAllString(subject, ""), "-")
+	name := notInNames.ReplaceAllString(subject, "-")
 	name = strings.Trim(name[:min(len(name), 52)], "-.")
 	return fmt.Sprintf("%04d-%s.patch", n, name)
 }

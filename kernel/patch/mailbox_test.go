@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
 )
 
 // mailOf is a mail as it lies in a mailbox.
@@ -25,7 +26,7 @@ func partOf(file string) string { return "Why.\n---\n" + strings.ReplaceAll(chan
 func loadMails(t *testing.T, name, mails string) (Series, error) {
 	t.Helper()
 	dir := hosttest.Folder(t, map[string]string{name: mails})
-	return LoadSeries(t.Context(), dir, filepath.Join(dir, name))
+	return LoadSeries(t.Context(), sandbox.Box{}, dir, filepath.Join(dir, name))
 }
 
 func TestLoadMailbox(t *testing.T) {
@@ -57,7 +58,7 @@ func TestLoadMailbox(t *testing.T) {
 			}
 			var got []string
 			for _, p := range s.Patches {
-				got = append(got, p.Name, p.Subject(), strings.Join(p.Touches(), " "))
+				got = append(got, p.Name, p.Subject, strings.Join(p.Touches(), " "))
 			}
 			want := []string{"0001-one.patch", "one", "1.c", "0002-two.patch", "two", "2.c"}
 			if s.Name != "x" || !slices.Equal(got, want) {
@@ -93,8 +94,8 @@ func TestLoadMailboxRefuses(t *testing.T) {
 		"attached alone":  {mailOf("[patchv2] one", "See the attachment.\n"), `"[patchv2] one" holds no patch, `},
 		"attached part":   {part("[PATCH 1/2] one") + mailOf("[PATCH 2/2] two", "See the attachment.\n"), `"[PATCH 2/2] two" holds no patch, `},
 		"flowed":          {mailOf("[PATCH] one", partOf("1.c"), "Content-Type: text/plain; charset=UTF-8; format=flowed"), "format=flowed"},
-		"no mail":         {"nothing\n", "mail 1"},
-		"unknown charset": {mailOf("=?x-none?q?one?=", partOf("1.c")), "subject cannot be decoded"},
+		"no mail":         {"nothing\n", "it holds no mail"},
+		"unknown charset": {mailOf("=?x-none?q?one?=", partOf("1.c")), `x.mbox, mail 1: "=?x-none?q?one?=" cannot be decoded: cannot convert from x-none to UTF-8`},
 	} {
 		_, err := loadMails(t, "x.mbox", tc.mails)
 		var usage *blame.UsageError
@@ -106,7 +107,77 @@ func TestLoadMailboxRefuses(t *testing.T) {
 		t.Error("a patch that is cut off was taken")
 	}
 	var usage *blame.UsageError
-	if _, err := LoadSeries(t.Context(), "", "./absent.mbox"); !errors.As(err, &usage) {
+	if _, err := LoadSeries(t.Context(), sandbox.Box{}, "", "./absent.mbox"); !errors.As(err, &usage) {
 		t.Errorf("no mailbox: got %v, want a UsageError", err)
+	}
+}
+
+// A mail that carries no patch never ends the load of a mailbox, whatever it is.
+func TestMailboxLeavesOut(t *testing.T) {
+	one, two := mailOf("[PATCH 1/2] one", partOf("1.c")), mailOf("[PATCH 2/2] two", partOf("2.c"))
+	page := "<pre>\n" + change + "</pre>\n"
+	for name, mail := range map[string]string{
+		"gb2312":            mailOf("=?gb2312?B?u9i4tDogW1BBVENIIDEvMl0gb25l?=", "Fine.\n"),
+		"unknown charset":   mailOf("=?x-none?q?Re:_one?=", "Fine \xe9.\n", "Content-Type: text/plain; charset=x-none"),
+		"damaged header":    strings.Replace(mailOf("Re: [PATCH 1/2] one", "Fine.\n"), "\nDate:", "\n>From x\n no field\nDate:", 1),
+		"no header":         "From mboxrd@z Thu Jan  1 00:00:00 1970\n\nFine.\n\n",
+		"unreadable date":   strings.Replace(mailOf("Re: [PATCH 1/2] one", "Fine.\n"), "Sun, 22 Nov", "Noday, 99 Nevember", 1),
+		"quoted diff":       mailOf("Re: [PATCH 1/2] one", "> "+strings.ReplaceAll(change, "\n", "\n> ")+"\nNo.\n"),
+		"quoted hunk":       mailOf("Re: [PATCH 1/2] one", "---\n@@ -1,3 +1,3 @@ int main(void)\n\nNo.\n"),
+		"web page":          mailOf("Re: [PATCH 1/2] one", page, "Content-Type: text/html; charset=utf-8"),
+		"web page beside":   mailOf("Re: [PATCH 1/2] one", "--b\nContent-Type: text/plain\n\nFine.\n\n--b\nContent-Type: text/html\n\n"+page+"\n--b--\n", "MIME-Version: 1.0", "Content-Type: multipart/alternative; boundary=b"),
+		"picture":           mailOf("Re: [PATCH 1/2] one", "--b\nContent-Type: image/png\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n\n--b--\n", "MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b"),
+		"damaged base64":    mailOf("Re: [PATCH 1/2] one", "====\xff\n", "Content-Transfer-Encoding: base64"),
+		"cover":             mailOf("[PATCH 0/2] cover", "Text.\n---\n a.c | 2 +-\n 1 file changed\n"),
+		"interdiff":         mailOf("[PATCH 0/2] cover", "Text.\n\nInterdiff against v1:\n"+change),
+		"flowed reply":      mailOf("Re: [PATCH 1/2] one", "Fine.\n", "Content-Type: text/plain; format=flowed"),
+		"reply, other word": mailOf("AW: [PATCH 1/2] one", "Gut.\n"),
+		"very long":         mailOf("Re: [PATCH 1/2] one", strings.Repeat(strings.Repeat("long ", 100)+"\n", 2000)),
+	} {
+		s, err := loadMails(t, "x.mbox", mail+one+mail+two+mail)
+		if err != nil || len(s.Patches) != 2 || s.Patches[0].Subject != "one" || s.Patches[1].Subject != "two" {
+			t.Errorf("%s: got %d patches, %v", name, len(s.Patches), err)
+		}
+	}
+}
+
+// What a patch says of itself is as git mailinfo decodes it.
+func TestMailboxDecodes(t *testing.T) {
+	utf7 := strings.Replace(partOf("a.c"), "Why.", "W+APY-rd.", 1)
+	for name, mail := range map[string]string{
+		"subject":       mailOf("=?ISO-8859-15?Q?=5BPATCH=5D_w=F6rd?=", strings.Replace(partOf("a.c"), "Why.", "Wörd.", 1)),
+		"latin1":        mailOf("[PATCH] =?iso-8859-1?q?w=F6rd?=", strings.Replace(partOf("a.c"), "Why.", "W\xf6rd.", 1), "Content-Type: text/plain; charset=iso-8859-1"),
+		"utf-7":         mailOf("[PATCH] =?utf-8?q?w=C3=B6rd?=", utf7, "Content-Type: text/plain; charset=utf-7"),
+		"in-body":       mailOf("[PATCH] other", "Subject: [PATCH] wörd\n\n"+strings.Replace(partOf("a.c"), "Why.", "Wörd.", 1)),
+		"no empty line": strings.TrimRight(mailOf("[PATCH] =?utf-8?q?w=C3=B6rd?=", strings.Replace(partOf("a.c"), "Why.", "Wörd.", 1)), "\n") + "\n",
+	} {
+		s, err := loadMails(t, "x.mbox", mail+mailOf("Re: x", "Fine.\n"))
+		if err != nil || len(s.Patches) != 1 {
+			t.Errorf("%s: got %d patches, %v", name, len(s.Patches), err)
+			continue
+		}
+		p := s.Patches[0]
+		if p.Subject != "wörd" || p.Changelog != "Wörd." && p.Changelog != "Word." || p.Author != "Jörg <j@example.org>" || string(p.Diff) != change {
+			t.Errorf("%s: subject %q, changelog %q, author %q, diff\n%s", name, p.Subject, p.Changelog, p.Author, p.Diff)
+		}
+	}
+}
+
+func TestMailboxFiles(t *testing.T) {
+	dir := hosttest.Folder(t, map[string]string{
+		"maildir.mbox/cur/1": mailOf("[PATCH] one", partOf("1.c")), "series.mbox/series": "a.patch\n", "series.mbox/a.patch": change,
+		"empty.mbox": "\n", "diff.mbox": change, "wide.mbox": "\xff\xfeF\x00", "quilt/patches/series": "", "one.patch": change,
+	})
+	for name, want := range map[string]string{
+		"maildir.mbox": "is a folder, and has no file \"series\"", "empty.mbox": "it is empty", "diff.mbox": "it holds no mail", "wide.mbox": "UTF-16",
+		"quilt": filepath.Join(dir, "quilt", "patches") + " has; give that folder", "one.patch": "is a file, and no folder",
+	} {
+		_, err := LoadSeries(t.Context(), sandbox.Box{}, "", filepath.Join(dir, name))
+		if _, usage := errors.AsType[*blame.UsageError](err); !usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v, want a UsageError that says %q", name, err, want)
+		}
+	}
+	if s, err := LoadSeries(t.Context(), sandbox.Box{}, "", filepath.Join(dir, "series.mbox")); err != nil || len(s.Patches) != 1 {
+		t.Errorf("a series' folder: got %d patches, %v", len(s.Patches), err)
 	}
 }

@@ -19,8 +19,8 @@ import (
 // LoadRange makes a series of the commits BASE..HEAD of a git tree, and says
 // which commit its base is. Commits that change no file are skipped. If HEAD is what
 // is checked out, changes that are not committed are one more patch on top. Nothing is
-// written to the tree. What is skipped or left out is reported to r.
-func LoadRange(ctx context.Context, r host.Reporter, dir, commits string) (s Series, base string, err error) {
+// written to the tree. What is skipped or left out is reported.
+func LoadRange(ctx context.Context, h host.Host, dir, commits string) (s Series, base string, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return Series{}, "", err
 	}
@@ -28,18 +28,18 @@ func LoadRange(ctx context.Context, r host.Reporter, dir, commits string) (s Ser
 		dir = real
 	}
 	refused := func(err error) error { return blame.Usagef("-range %s of %s: %w", commits, dir, err) }
-	base, head, err := ends(ctx, r, dir, commits)
+	base, head, err := ends(ctx, h.Report, dir, commits)
 	if err != nil {
 		return Series{}, "", refused(err)
 	}
 	s = Series{Name: printable(filepath.Base(dir))}
-	if s.Patches, err = commitsOf(ctx, r, dir, base, head); err != nil {
+	if s.Patches, err = commitsOf(ctx, h, dir, base, head); err != nil {
 		return Series{}, "", refused(err)
 	}
 	if at, err := sandbox.GitLine(ctx, dir, "rev-parse", "HEAD"); err != nil || at != head {
 		return s, base, err
 	}
-	local, err := localPatch(ctx, r, dir)
+	local, err := localPatch(ctx, h, dir)
 	s.Patches = append(s.Patches, local...)
 	return s, base, err
 }
@@ -55,7 +55,7 @@ func printable(name string) string {
 }
 
 // commitsOf makes patches of the commits after base up to head.
-func commitsOf(ctx context.Context, r host.Reporter, dir, base, head string) ([]Patch, error) {
+func commitsOf(ctx context.Context, h host.Host, dir, base, head string) ([]Patch, error) {
 	all, err := listCommits(ctx, dir, base, head)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func commitsOf(ctx context.Context, r host.Reporter, dir, base, head string) ([]
 		if c.cover {
 			what = "it is the cover letter of b4, and changes no file"
 		}
-		r.Step("commit %.12s is skipped, as %s: %s", c.id, what, c.subject)
+		h.Report.Step("commit %.12s is skipped, as %s: %s", c.id, what, c.subject)
 	}
 	if kept == 0 {
 		return nil, errors.New("none of its commits changes a file; give a range with one that does")
@@ -80,7 +80,7 @@ func commitsOf(ctx context.Context, r host.Reporter, dir, base, head string) ([]
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	return formatPatches(ctx, dir, base, head, all, tmp)
+	return formatPatches(ctx, h.Sandbox, dir, base, head, all, tmp)
 }
 
 // ends finds the commits at both ends of a range, in which each commit has the one

@@ -79,14 +79,14 @@ func TestLoadRange(t *testing.T) {
 		"base..main~1":            "a: Change one line",
 		"base~0..refs/heads/main": "a: Change one line, a: Change two lines",
 	} {
-		s, base, err := LoadRange(t.Context(), hosttest.New(t).Report, r.dir, commits)
+		s, base, err := LoadRange(t.Context(), hosttest.New(t), r.dir, commits)
 		if err != nil {
 			t.Errorf("%s: %v", commits, err)
 			continue
 		}
 		var got []string
 		for _, p := range s.Patches {
-			got = append(got, p.Subject())
+			got = append(got, p.Subject)
 		}
 		if got := strings.Join(got, ", "); got != want || base != r.git("rev-parse", cmp.Or(bases[commits], strings.Split(commits, "..")[0])) {
 			t.Errorf("%s: got patches %q on %s, want %q", commits, got, base, want)
@@ -118,12 +118,12 @@ func TestLoadRangeRefused(t *testing.T) {
 		"base...main":   "not of the form BASE..HEAD",
 		"..main":        "not of the form BASE..HEAD",
 	} {
-		_, _, err := LoadRange(t.Context(), hosttest.New(t).Report, r.dir, commits)
+		_, _, err := LoadRange(t.Context(), hosttest.New(t), r.dir, commits)
 		if _, usage := errors.AsType[*blame.UsageError](err); !usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "-range "+commits) {
 			t.Errorf("%s: got %v, want a UsageError that holds %q", commits, err, want)
 		}
 	}
-	if _, _, err := LoadRange(t.Context(), hosttest.New(t).Report, t.TempDir(), "a..b"); err == nil || !strings.Contains(err.Error(), "there is no git tree") {
+	if _, _, err := LoadRange(t.Context(), hosttest.New(t), t.TempDir(), "a..b"); err == nil || !strings.Contains(err.Error(), "there is no git tree") {
 		t.Errorf("a folder without git: got %v", err)
 	}
 }
@@ -138,13 +138,13 @@ func TestLoadRangeNotCommitted(t *testing.T) {
 	before := r.git("status", "--porcelain")
 	objects := r.git("count-objects", "-v")
 	for commits, want := range map[string]int{"base..main": 3, "base..main~1": 1, "base..side": 2} {
-		s, _, err := LoadRange(t.Context(), hosttest.New(t).Report, r.dir, commits)
+		s, _, err := LoadRange(t.Context(), hosttest.New(t), r.dir, commits)
 		if err != nil || len(s.Patches) != want {
 			t.Fatalf("%s: got %d patches, %v, want %d", commits, len(s.Patches), err, want)
 		}
 		last := s.Patches[want-1]
-		if local := want == 3; last.Local != local || local && (!strings.Contains(last.Subject(), "not committed") || len(last.Changes()) != 2) {
-			t.Errorf("%s: the last patch is %q, local %v, with changes %v", commits, last.Subject(), last.Local, last.Changes())
+		if local := want == 3; last.Local != local || local && (!strings.Contains(last.Subject, "not committed") || len(last.Changes()) != 2) {
+			t.Errorf("%s: the last patch is %q, local %v, with changes %v", commits, last.Subject, last.Local, last.Changes())
 		}
 	}
 	if got := r.git("status", "--porcelain"); got != before || r.git("count-objects", "-v") != objects {

@@ -13,8 +13,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 )
 
@@ -36,15 +38,16 @@ type Series struct {
 }
 
 // LoadSeries reads a series. which is a name below patchesDir, a folder with a
-// file "series", or a mailbox.
-func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
+// file "series", a mailbox, or StandardInput for a mailbox. The patches are taken apart
+// in the box.
+func LoadSeries(ctx context.Context, box sandbox.Box, patchesDir, which string) (Series, error) {
 	if IsMailbox(which) {
-		return loadMailbox(ctx, which)
+		return loadMailbox(ctx, box, which)
 	}
 	dir := SeriesFolder(patchesDir, which)
 	s := Series{Name: filepath.Base(dir)}
 	list, err := os.ReadFile(filepath.Join(dir, "series"))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return Series{}, unknownSeries(patchesDir, which)
 	}
 	if err != nil {
@@ -58,12 +61,16 @@ func LoadSeries(ctx context.Context, patchesDir, which string) (Series, error) {
 	if err := nothingUnlisted(dir, names); err != nil {
 		return Series{}, &blame.UsageError{Err: err}
 	}
+	var files []named
 	for _, name := range names {
-		p, err := Load(filepath.Join(dir, name))
+		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
-			return Series{}, err
+			return Series{}, blame.Usagef("series %s: %w", which, err)
 		}
-		s.Patches = append(s.Patches, p)
+		files = append(files, named{name, text})
+	}
+	if s.Patches, err = loadTexts(ctx, box, files); err != nil {
+		return Series{}, err
 	}
 	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses} {
 		*text, err = os.ReadFile(filepath.Join(dir, name))
@@ -127,6 +134,15 @@ func Names(patchesDir string) ([]string, error) {
 }
 
 func unknownSeries(patchesDir, which string) error {
+	dir := SeriesFolder(patchesDir, which)
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return blame.Usagef("series %s is a file, and no folder with a file \"series\"; pass a patch by -patch, and give a mailbox the ending .mbox", which)
+	}
+	for _, below := range []string{"patches", "debian/patches"} {
+		if _, err := os.Stat(filepath.Join(dir, below, "series")); err == nil {
+			return blame.Usagef("series %s has no file \"series\", but %s has; give that folder", which, filepath.Join(dir, below))
+		}
+	}
 	names, err := Names(patchesDir)
 	if err != nil || len(names) == 0 {
 		return blame.Usagef("there is no series %s, nor any other in %s", which, patchesDir)

@@ -11,6 +11,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/sandbox"
 )
 
 const change = `diff --git a/a.c b/a.c
@@ -31,7 +32,7 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 		"s/expect":  "fail p T # why\n",
 		"s/design":  "# two numbers\ninline-ns\n",
 	})
-	s, err := LoadSeries(t.Context(), dir, "s")
+	s, err := LoadSeries(t.Context(), sandbox.Box{}, dir, "s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 	if string(s.Expect) != "fail p T # why\n" || s.Name != "s" || s.Design != "inline-ns" {
 		t.Errorf("name %q, expect %q, design %q", s.Name, s.Expect, s.Design)
 	}
-	if _, err := LoadSeries(t.Context(), "nowhere", filepath.Join(dir, "s")); err != nil {
+	if _, err := LoadSeries(t.Context(), sandbox.Box{}, "nowhere", filepath.Join(dir, "s")); err != nil {
 		t.Errorf("a folder in place of a name: %v", err)
 	}
 }
@@ -55,18 +56,26 @@ func TestLoadSeriesRefuses(t *testing.T) {
 		files map[string]string
 		want  string // in the message
 	}{
-		"unknown":   {map[string]string{"other/series": ""}, "other"},
-		"unlisted":  {map[string]string{"s/series": "", "s/a.patch": change}, "a.patch is not listed"},
-		"missing":   {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
-		"twice":     {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
-		"options":   {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
-		"design":    {map[string]string{"s/series": "", "s/design": "inline\n"}, "timens-offset, inline-ns, namespaces, none"},
-		"designs":   {map[string]string{"s/series": "", "s/design": "inline-ns\nnone\n"}, "inline-ns none"},
-		"no design": {map[string]string{"s/series": "", "s/design": "# later\n"}, "is not one of"},
-		"elsewhere": {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
+		"unknown":    {map[string]string{"other/series": ""}, "other"},
+		"unlisted":   {map[string]string{"s/series": "", "s/a.patch": change}, "a.patch is not listed"},
+		"missing":    {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
+		"twice":      {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
+		"options":    {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
+		"design":     {map[string]string{"s/series": "", "s/design": "inline\n"}, "timens-offset, inline-ns, namespaces, none"},
+		"designs":    {map[string]string{"s/series": "", "s/design": "inline-ns\nnone\n"}, "inline-ns none"},
+		"no design":  {map[string]string{"s/series": "", "s/design": "# later\n"}, "is not one of"},
+		"reverse":    {map[string]string{"s/series": "a.patch -R\n", "s/a.patch": change}, "series:1: \"a.patch -R\": patches are not applied in reverse"},
+		"guard":      {map[string]string{"s/series": "# c\n\n+x a.patch\n", "s/a.patch": change}, "series:3: \"+x a.patch\": options other than -p1"},
+		"-p0":        {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "with -p1 only, and never with -p0; make the patch again by \"quilt refresh -p ab\""},
+		"compressed": {map[string]string{"s/series": "a.patch.gz\n", "s/a.patch.gz": "x"}, "a.patch.gz is compressed; unpack it"},
+		"absolute":   {map[string]string{"s/series": "/a.patch\n"}, "not the path of a patch below the folder"},
+		"below":      {map[string]string{"s/series": "sub/a.patch\n", "s/sub/a.patch": change, "s/sub/b.patch": change}, "sub/b.patch is not listed"},
+		"other end":  {map[string]string{"s/series": "", "s/b.diff": change}, "b.diff is not listed"},
+		"same name":  {map[string]string{"s/series": "sub/a.patch\nsub-a.patch\n", "s/sub/a.patch": change, "s/sub-a.patch": change}, "two patches would have the name sub-a.patch"},
+		"elsewhere":  {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := LoadSeries(t.Context(), hosttest.Folder(t, tc.files), "s")
+			_, err := LoadSeries(t.Context(), sandbox.Box{}, hosttest.Folder(t, tc.files), "s")
 			var usage *blame.UsageError
 			if !errors.As(err, &usage) {
 				t.Fatalf("got %v, want a UsageError", err)
@@ -85,7 +94,7 @@ func TestLoadPatchRefuses(t *testing.T) {
 		"cut":             change[:len(change)-len(" three\n")],
 	} {
 		dir := hosttest.Folder(t, map[string]string{"x.patch": text})
-		_, err := Load(filepath.Join(dir, "x.patch"))
+		_, err := Load(t.Context(), sandbox.Box{}, filepath.Join(dir, "x.patch"))
 		var build *blame.BuildError
 		if !errors.As(err, &build) || build.Stage != "apply" {
 			t.Errorf("%s: got %v, want a BuildError of apply", name, err)
@@ -100,7 +109,7 @@ func TestOwnSeries(t *testing.T) {
 		t.Fatalf("got %v, %v, want control among them", names, err)
 	}
 	for _, name := range names {
-		s, err := LoadSeries(t.Context(), "../patches", name)
+		s, err := LoadSeries(t.Context(), sandbox.Box{}, "../patches", name)
 		if err != nil {
 			t.Error(err)
 		}
@@ -126,3 +135,28 @@ func FuzzParseList(f *testing.F) {
 }
 
 // folder makes a temporary folder with these files.
+
+// What quilt takes and what changes nothing is taken.
+func TestQuiltForms(t *testing.T) {
+	for list, want := range map[string]string{
+		"a.patch -p1\nb.patch\n":                         "a.patch b.patch",
+		"sub/c.patch\nb.patch # last\na.patch":           "sub-c.patch b.patch a.patch",
+		"\ufeffa.patch\r\nb.patch\r\n":                   "a.patch b.patch",
+		"d.diff\n\n  # only this\n\te\na.patch\nb.patch": "d.diff e a.patch b.patch",
+	} {
+		files := map[string]string{"s/series": list, "s/a.patch": change, "s/b.patch": change, "s/0000-cover-letter.patch": "From: A <a@x>\nSubject: [PATCH 0/2] c\n\nText.\n", "s/e": change}
+		for _, name := range []string{"sub/c.patch", "d.diff"} {
+			if strings.Contains(list, name) {
+				files["s/"+name] = change
+			}
+		}
+		s, err := LoadSeries(t.Context(), sandbox.Box{}, hosttest.Folder(t, files), "s")
+		var names []string
+		for _, p := range s.Patches {
+			names = append(names, p.Name)
+		}
+		if err != nil || strings.Join(names, " ") != want {
+			t.Errorf("%q: got %q, %v, want %s", list, names, err, want)
+		}
+	}
+}

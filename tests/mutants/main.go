@@ -118,7 +118,7 @@ func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, erro
 	}
 	texts := make(map[string]map[string][]byte) // by series
 	for name, paths := range files {
-		s, err := patch.LoadSeries(ctx, patchesFolder, name)
+		s, err := patch.LoadSeries(ctx, h.Sandbox, patchesFolder, name)
 		if err != nil {
 			return nil, err
 		}

@@ -38,7 +38,7 @@ func New(ctx context.Context, h host.Host, req run.Request, keepGoing bool) (Che
 	if c.timeless, err = req.Checkout.Fragment("no-timens"); err != nil {
 		return c, err
 	}
-	control, err := req.Checkout.Control(ctx)
+	control, err := req.Checkout.Control(ctx, h)
 	if err != nil {
 		return c, err
 	}

@@ -33,7 +33,7 @@ func (c *checking) begin(presubmit bool) error {
 		c.plan.Steps = append(c.plan.Steps, s.Step)
 	}
 	for _, p := range c.series.Patches {
-		c.plan.Patches = append(c.plan.Patches, verdict.PatchToCheck{Name: p.Name, Subject: p.Subject(), Local: p.Local})
+		c.plan.Patches = append(c.plan.Patches, verdict.PatchToCheck{Name: p.Name, Subject: p.Subject, Local: p.Local})
 	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return err

@@ -117,7 +117,7 @@ func (c *checking) find(ctx context.Context, s step, at prefix) (verdict.Found, 
 	case err == nil:
 		return verdict.Found{Complaints: []string{}}, nil
 	case blame.Of(err) == blame.User:
-		return verdict.Found{}, fmt.Errorf("%d/%d %s, %s: %w", at.n, at.of, c.series.Patches[at.n-1].Subject(), s.Name, err)
+		return verdict.Found{}, fmt.Errorf("%d/%d %s, %s: %w", at.n, at.of, c.series.Patches[at.n-1].Subject, s.Name, err)
 	case unbuilt:
 		return verdict.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel, Text: err.Error()}, Stage: build.Stage}, nil
 	case broken:

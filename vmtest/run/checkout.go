@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/vmtest/verdict"
@@ -67,8 +68,8 @@ func (c Checkout) Complete(s patch.Series) (patch.Series, error) {
 
 // Control returns the series of the unpatched kernel. Its Expect also has what every kernel
 // gets wrong; see Complete.
-func (c Checkout) Control(ctx context.Context) (patch.Series, error) {
-	control, err := patch.LoadSeries(ctx, c.Patches(), controlSeries)
+func (c Checkout) Control(ctx context.Context, h host.Host) (patch.Series, error) {
+	control, err := patch.LoadSeries(ctx, h.Sandbox, c.Patches(), controlSeries)
 	if err != nil {
 		return control, err
 	}

@@ -19,7 +19,7 @@ import (
 // then compares the two runs and writes the reports.
 func Compare(ctx context.Context, h host.Host, req Request, dir string,
 	how func(context.Context, host.Host, Request, string) (verdict.Result, error)) (verdict.Comparison, error) {
-	control, err := req.Checkout.Control(ctx)
+	control, err := req.Checkout.Control(ctx, h)
 	if err != nil {
 		return verdict.Comparison{}, err
 	}

@@ -53,10 +53,10 @@ func ABI(ctx context.Context, h host.Host, image kernel.Image, t kernel.Tree) (w
 // withDesign returns the series of the request with this design. If clone3() takes no
 // offsets, it adds the expectations of the series control: the tests of all designs have
 // to fail.
-func (r Request) withDesign(ctx context.Context, design string) (patch.Series, error) {
+func (r Request) withDesign(ctx context.Context, h host.Host, design string) (patch.Series, error) {
 	s := r.Series
 	if design == wire.NoDesign && s.Name != controlSeries {
-		control, err := r.Checkout.Control(ctx)
+		control, err := r.Checkout.Control(ctx, h)
 		if err != nil {
 			return s, err
 		}

@@ -206,7 +206,7 @@ func (r Request) settle(ctx context.Context, h host.Host, tree func() (kernel.Tr
 			return r, err
 		}
 	}
-	s, err := r.withDesign(ctx, design)
+	s, err := r.withDesign(ctx, h, design)
 	if err != nil {
 		return r, err
 	}

@@ -24,7 +24,7 @@ func TestDesigns(t *testing.T) {
 		if design == wire.NoDesign {
 			name = "control"
 		}
-		s, err := patch.LoadSeries(t.Context(), filepath.Join("..", "..", "kernel", "patches"), name)
+		s, err := patch.LoadSeries(t.Context(), hosttest.New(t).Sandbox, filepath.Join("..", "..", "kernel", "patches"), name)
 		if err != nil || s.Design != design {
 			t.Errorf("series %s has the design %q, %v; want %s", name, s.Design, err, design)
 		}
