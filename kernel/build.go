@@ -308,7 +308,7 @@ func (b *build) failed(ctx context.Context, stage string, err error) error {
 	if fault := sandbox.HostFault(ctx, stage, err, log, b.out()); fault != nil {
 		return fault
 	}
-	fault := &blame.BuildError{Stage: stage, Err: err, Shown: FirstError(log), Log: b.Log}
+	fault := &blame.BuildError{Stage: stage, Err: err, Shown: FirstError(log, b.src), Log: b.Log}
 	if fault.Log == "" {
 		fault.Log = b.log()
 	}

@@ -55,6 +55,15 @@ func complaints(all []string) error {
 	return &blame.RuleError{Complaints: all}
 }
 
+// warnings are complaints.
+func warnings(found []kernel.Warning) error {
+	var all []string
+	for _, w := range found {
+		all = append(all, w.String())
+	}
+	return complaints(all)
+}
+
 func (c *checking) checkpatch(ctx context.Context, at prefix) error {
 	found, err := checkpatch(ctx, c.Host, c.base, at.patch())
 	if err != nil {
@@ -72,7 +81,7 @@ func (c *checking) kernelDoc(ctx context.Context, at prefix) error {
 	if err != nil {
 		return err
 	}
-	return complaints(found)
+	return warnings(found)
 }
 
 // spec is the kernel of a prefix. Kernels that nobody runs are built in one
@@ -98,7 +107,7 @@ func (c *checking) build(config kconfig.Config) func(context.Context, prefix) er
 		if err != nil {
 			return err
 		}
-		return c.newWarnings(ctx, at, kernel.W1, config, kernel.Unplaced(strings.Join(image.Warnings, "\n")))
+		return c.newWarnings(ctx, at, kernel.W1, config, kernel.Warnings(strings.Join(image.Warnings, "\n")))
 	}
 }
 
@@ -117,15 +126,14 @@ func (c *checking) lint(l kernel.Linter, config kconfig.Config) func(context.Con
 }
 
 // newWarnings complains of the warnings that the base does not have.
-func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, config kconfig.Config, patched []string) error {
+func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, config kconfig.Config, patched []kernel.Warning) error {
 	if len(patched) == 0 {
 		return nil
 	}
 	sources := slices.Clone(c.sources)
 	for _, w := range patched {
-		file, _, _ := strings.Cut(w, ": ")
-		if strings.HasSuffix(file, ".c") && !slices.Contains(sources, file) {
-			sources = append(sources, file)
+		if strings.HasSuffix(w.File, ".c") && !slices.Contains(sources, w.File) {
+			sources = append(sources, w.File)
 		}
 	}
 	spec, err := c.spec(ctx, at.without(), config)
@@ -136,7 +144,7 @@ func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, 
 	if err != nil {
 		return fmt.Errorf("the base itself: %v", err) // no patch is to blame
 	}
-	return complaints(kernel.NewWarnings(base, patched))
+	return warnings(kernel.NewWarnings(base, patched))
 }
 
 // smallPlan shows that a kernel boots, where -run leaves nothing else to do.
