@@ -93,9 +93,9 @@ func likeCase(word, like string) string {
 
 // notImperative has the verb of each word that begins a subject in another mood than the
 // imperative.
-var notImperative = moods("add", "allow", "avoid", "change", "clean", "convert", "correct", "create", "delete", "disable",
-	"drop", "enable", "export", "extend", "factor", "fix", "handle", "implement", "improve", "introduce", "modify", "move",
-	"prevent", "provide", "refactor", "remove", "rename", "replace", "rework", "simplify", "stop", "support", "update", "use")
+var notImperative = moods("add", "allow", "avoid", "change", "check", "clean", "convert", "correct", "create", "delete", "disable", "document",
+	"drop", "enable", "ensure", "export", "extend", "factor", "fix", "handle", "implement", "improve", "introduce", "make", "modify", "move",
+	"prevent", "provide", "reduce", "refactor", "remove", "rename", "replace", "report", "return", "rework", "simplify", "stop", "support", "update", "use")
 
 // moods are the other moods of verbs, with the verb of each.
 func moods(verbs ...string) map[string]string {

@@ -21,7 +21,24 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// rules are the steps, in the order of the columns.
+// StepNames are the names of all rules, each once.
+func StepNames() []string {
+	var names []string
+	for _, rule := range new(checking).rules() {
+		if !slices.Contains(names, rule.Name) {
+			names = append(names, rule.Name)
+		}
+	}
+	return names
+}
+
+// asked says that a rule is to be asked.
+func (c Checker) asked(name string) bool { return c.Only == nil || slices.Contains(c.Only, name) }
+
+// leftOut names the rules that are not to be asked.
+func (c Checker) leftOut() []string { return slices.DeleteFunc(StepNames(), c.asked) }
+
+// rules are all steps that there are, in the order of the columns.
 func (c *checking) rules() []step {
 	formal := func(name string, ask func(context.Context, prefix) error) step {
 		return step{Step: verdict.Step{Name: name, Formal: true}, ask: ask}
@@ -34,7 +51,7 @@ func (c *checking) rules() []step {
 	}
 	config := c.Request.Config
 	return []step{
-		formal("form", func(_ context.Context, at prefix) error { return complaints(at.patch().Formalities()) }),
+		formal("form", c.form),
 		quick("applies", func(ctx context.Context, at prefix) error { _, err := c.tree(ctx, at); return err }),
 		formal("checkpatch", c.checkpatch),
 		quick("kernel-doc", c.kernelDoc),
