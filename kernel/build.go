@@ -110,8 +110,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	}
 	defer unlockWork()
 	if s.Tree.Base.Private {
-		_, err := os.Stat(filepath.Join(b.dir, manifestFile))
-		if err := s.Tree.Base.Verify(files, err != nil); err != nil {
+		if err := b.verifyBase(files); err != nil {
 			return Image{}, err
 		}
 	}

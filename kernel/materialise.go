@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,8 @@ func (t Tree) survey(ctx context.Context) (source.Manifest, error) {
 // materialise makes dir/src a copy of the tree and returns its path. files are the stamps
 // of the base's files. The file dir/manifest.json has the stamps of the files that are in
 // dir/src already. Only files with another stamp are written, so that make rebuilds only
-// what changed.
+// what changed. Of these files it leaves alone the ones that have the wanted contents: a
+// checkout and a commit of one git tree have other stamps for equal files.
 func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (src string, err error) {
 	base, over := t.Base, t.over
 	want := maps.Clone(files)
@@ -90,10 +92,44 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 	return src, cache.WriteJSON(memory, want)
 }
 
+// isAlready says that place would change nothing about the file at to, except its times.
+func isAlready(base source.Base, f *overlaid, to, path, want string) (bool, error) {
+	have, err := os.Lstat(to)
+	if want == "" || want == gone || err != nil || !have.Mode().IsRegular() {
+		return false, nil
+	}
+	var text []byte
+	executable := f != nil && f.executable
+	if f != nil {
+		text = f.text
+	} else {
+		from := filepath.Join(base.Dir, path)
+		info, err := os.Lstat(from)
+		if err != nil {
+			return false, err
+		}
+		if !info.Mode().IsRegular() || info.Size() != have.Size() {
+			return false, nil
+		}
+		executable = info.Mode()&0o100 != 0
+		if text, err = os.ReadFile(from); err != nil {
+			return false, err
+		}
+	}
+	if executable != (have.Mode()&0o100 != 0) {
+		return false, nil
+	}
+	old, err := os.ReadFile(to)
+	return err == nil && bytes.Equal(old, text), err
+}
+
 // place makes one file in src what the tree has at that path. want is the stamp of the
 // file. If share is set, the file may be a hard link to the base.
 func place(base source.Base, over overlay, src, path, want string, share bool) error {
 	to := filepath.Join(src, path)
+	if same, err := isAlready(base, over[path], to, path, want); err != nil || same {
+		return err
+	}
 	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

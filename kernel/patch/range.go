@@ -32,7 +32,7 @@ func LoadRange(ctx context.Context, r host.Reporter, dir, commits string) (s Ser
 	if err != nil {
 		return Series{}, "", refused(err)
 	}
-	s = Series{Name: printable(filepath.Base(dir))}
+	s = Series{Name: printable(filepath.Base(dir)), InTree: true}
 	if s.Patches, err = commitsOf(ctx, r, dir, base, head); err != nil {
 		return Series{}, "", refused(err)
 	}
