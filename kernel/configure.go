@@ -153,9 +153,9 @@ func (b *build) configure(ctx context.Context) error {
 	var lost *kconfig.LostError
 	if errors.As(err, &lost) {
 		var hints strings.Builder
-		for _, l := range lost.Lost {
-			if h := kconfig.Hint(b.src, l.Name); h != "" && !l.Unmeant {
-				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
+		for i, h := range kconfig.Hints(b.src, got, lost.Lost) {
+			if h != "" && !lost.Lost[i].Unmeant {
+				fmt.Fprintf(&hints, "hint: %s %s\n", lost.Lost[i].Name, h)
 			}
 		}
 		return &blame.BuildError{Stage: "configure", Err: err, Shown: hints.String()}
