@@ -93,26 +93,28 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 }
 
 // isAlready says that place would change nothing about the file at to, except its times.
+// It is a source.ChangedError if the file of the base is not the one with the stamp want.
 func isAlready(base source.Base, f *overlaid, to, path, want string) (bool, error) {
 	have, err := os.Lstat(to)
-	if want == "" || want == gone || err != nil || !have.Mode().IsRegular() {
+	if want == "" || want == gone || source.IsLink(want) || err != nil || !have.Mode().IsRegular() {
 		return false, nil
 	}
-	var text []byte
-	executable := f != nil && f.executable
+	text, executable := []byte(nil), false
 	if f != nil {
-		text = f.text
+		text, executable = f.text, f.executable
 	} else {
-		from := filepath.Join(base.Dir, path)
-		info, err := os.Lstat(from)
+		from, same, err := base.Open(path, want)
 		if err != nil {
 			return false, err
 		}
-		if !info.Mode().IsRegular() || info.Size() != have.Size() {
-			return false, nil
+		defer from.Close()
+		info, err := from.Stat()
+		if err != nil || info.Size() != have.Size() {
+			return false, err
 		}
 		executable = info.Mode()&0o100 != 0
-		if text, err = os.ReadFile(from); err != nil {
+		text, err = io.ReadAll(from)
+		if err = errors.Join(err, same()); err != nil {
 			return false, err
 		}
 	}

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -196,5 +197,32 @@ func TestSharedFolderVerifiesBase(t *testing.T) {
 	}
 	if _, err := Build(w.ctx, w.Host, Spec{Tree: tree, Config: w.config}); err == nil || !strings.Contains(err.Error(), "unrelated/file is not as it was unpacked") {
 		t.Errorf("got %v, want a refusal of the damaged base", err)
+	}
+}
+
+// A file that changed since it was surveyed is not taken for the one that was, although
+// the work folder has it already.
+func TestEqualFileChangedWhileRead(t *testing.T) {
+	dir, _ := ownTree(t)
+	w := newWorkbench(t, dir)
+	w.built(w.standing())
+	path := filepath.Join(dir, "main.c")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, path, "return 1", "return 2")
+	base, s := w.standing()
+	tree, err := Apply(w.ctx, w.Host, base, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, before, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	spec := Spec{Tree: tree, Config: w.config}
+	var changed *source.ChangedError
+	if _, err := tree.materialise(tree.files, filepath.Join(w.Cache.Dir, "work", spec.workKey()), w.Report); !errors.As(err, &changed) {
+		t.Errorf("got %v, want a ChangedError", err)
 	}
 }
