@@ -41,12 +41,12 @@ const (
 // folders where it adds them. It is empty if the base comes without its history, and if
 // git takes too long to find them.
 func (c *checking) history(ctx context.Context, p patch.Patch) ([]string, error) {
-	tree := c.Request.Base.Tree
+	tree := c.base.Tree
 	if tree == "" {
 		return nil, nil
 	}
-	if _, err := os.Stat(filepath.Join(tree, ".git")); err != nil {
-		return nil, nil
+	if _, err := sandbox.GitLine(ctx, tree, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
+		return nil, ctx.Err() // nothing was ever committed
 	}
 	var paths []string
 	for _, path := range p.Touches() {
