@@ -182,36 +182,6 @@ func TestDefined(t *testing.T) {
 	}
 }
 
-func TestHint(t *testing.T) {
-	tree := t.TempDir()
-	write(t, filepath.Join(tree, "Kconfig"), `config PLAIN
-	bool "Plain"
-	depends on NET && INET
-	help
-	  This depends on nothing that matters.
-config HIDDEN
-	bool
-	default y
-config EXPERTS
-	bool "For experts" if EXPERT
-	default y
-menuconfig CHOOSER
-	bool "Chooser"
-	select EXPERTS if PLAIN
-`)
-	for _, tc := range []struct{ name, want string }{
-		{"CONFIG_PLAIN", "depends on NET && INET (Kconfig:3)"},
-		{"CONFIG_HIDDEN", "it has no prompt, so only a select or its default sets it"},
-		{"CONFIG_EXPERTS", "can be chosen only if EXPERT (Kconfig:10); CHOOSER selects it (Kconfig:14)"},
-		{"CONFIG_CHOOSER", ""},
-		{"CONFIG_CHOSER", "no Kconfig file of this tree defines it: is it misspelt, renamed, or added by a patch that is missing?"},
-	} {
-		if got := Hint(tree, tc.name); got != tc.want {
-			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
-		}
-	}
-}
-
 // The project's own fragments must parse and must not contradict themselves.
 func TestOwnFragments(t *testing.T) {
 	files, err := filepath.Glob("*.config")

@@ -110,8 +110,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	}
 	defer unlockWork()
 	if s.Tree.Base.Private {
-		_, err := os.Stat(filepath.Join(b.dir, manifestFile))
-		if err := s.Tree.Base.Verify(files, err != nil); err != nil {
+		if err := b.verifyBase(files); err != nil {
 			return Image{}, err
 		}
 	}
@@ -308,7 +307,7 @@ func (b *build) failed(ctx context.Context, stage string, err error) error {
 	if fault := sandbox.HostFault(ctx, stage, err, log, b.out()); fault != nil {
 		return fault
 	}
-	fault := &blame.BuildError{Stage: stage, Err: err, Shown: FirstError(log), Log: b.Log}
+	fault := &blame.BuildError{Stage: stage, Err: err, Shown: FirstError(log, b.src), Log: b.Log}
 	if fault.Log == "" {
 		fault.Log = b.log()
 	}

@@ -44,7 +44,7 @@ vmlinux: $(O)/main.o
 	@echo 6.12.1-fake > $(O)/include/config/kernel.release
 $(O)/main.o: main.c
 	@echo "  CC      main.o"
-	@gcc -c -Wall -o $@ $<
+	@gcc -c -Wall -o $@ $(CURDIR)/$<
 `,
 	"main.c":         "int main(void)\n{\n\treturn 0;\n}\n",
 	"Kconfig":        "config GOOD\n\tbool \"Good\"\nconfig IMPOSSIBLE\n\tbool \"No\"\n\tdepends on MOON\n",
@@ -353,7 +353,7 @@ func TestBuildFaults(t *testing.T) {
 		},
 		"C error": {
 			good, []string{patchOf("main.c", "return 0;", "return nothing;")},
-			"build", []string{"main.c:3:16: error: ", "nothing", "whole log"},
+			"build", []string{"\nmain.c:3:16: error: ", "nothing", "whole log"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -391,8 +391,12 @@ func TestBuildTakesTraditionalPatch(t *testing.T) {
 func TestBuildReportsWarnings(t *testing.T) {
 	w := newWorld(t)
 	image := w.mustBuild(good, patchOf("main.c", "return 0;", "int unused; return 0;"))
-	if len(image.Warnings) != 1 || !strings.Contains(image.Warnings[0], "unused") {
-		t.Errorf("got warnings %q, want one of unused", image.Warnings)
+	if len(image.Warnings) != 1 || !strings.HasPrefix(image.Warnings[0], "main.c:3:13: warning: unused") {
+		t.Errorf("got warnings %q, want one of unused in main.c", image.Warnings)
+	}
+	raw, err := os.ReadFile(filepath.Join(filepath.Dir(image.Vmlinux), "build.log"))
+	if err != nil || !strings.Contains(string(raw), "/src/main.c:3:13: warning: unused") {
+		t.Errorf("build.log is %q, %v, want what gcc printed", raw, err)
 	}
 }
 

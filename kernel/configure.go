@@ -4,9 +4,11 @@ package kernel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -22,7 +24,7 @@ import (
 
 // configureOnce configures the kernel, unless there is a .config that was made from the
 // same requests, Kconfig files and tools. To configure takes longer than to compile one
-// file.
+// file. Kconfig files whose stamps differ are read, because their contents may be the same.
 func (b *build) configureOnce(ctx context.Context, files source.Manifest) error {
 	over := b.Tree.over
 	parts := []string{b.toolchain, string(b.Config.Bytes())}
@@ -36,22 +38,80 @@ func (b *build) configureOnce(ctx context.Context, files source.Manifest) error 
 			parts = append(parts, path, over[path].stamp())
 		}
 	}
-	inputs := cache.Digest(parts...)
 	memory := filepath.Join(b.dir, "configured")
-	state := func() string {
-		made, err := sandbox.HashMade(b.out(), ".config")
-		if err != nil {
-			return "" // there is no .config
-		}
-		return inputs + " " + made
+	var last configured
+	if text, err := os.ReadFile(memory); err == nil && json.Unmarshal(text, &last) != nil {
+		last = configured{} // damaged
 	}
-	if text, err := os.ReadFile(memory); err == nil && string(text) == state() {
+	now := configured{Stamps: cache.Digest(parts...), Made: b.configMade()}
+	if now.Made != "" && now.Made == last.Made && now.Stamps == last.Stamps {
 		return nil
 	}
-	if err := b.configure(ctx); err != nil {
+	var err error
+	if now.Contents, err = b.kconfigContents(files); err != nil {
 		return err
 	}
-	return cache.WriteFile(memory, []byte(state()))
+	if now.Made == "" || now.Made != last.Made || now.Contents != last.Contents {
+		if err := b.configure(ctx); err != nil {
+			return err
+		}
+		now.Made = b.configMade()
+	}
+	return cache.WriteJSON(memory, now)
+}
+
+// configured is what a .config was made of, and what came of it.
+type configured struct {
+	Stamps   string `json:"stamps"`   // digest of the requests, the tools, and the stamps of the files that Kconfig reads
+	Contents string `json:"contents"` // the same with the contents of the files
+	Made     string `json:"made"`     // digest of the .config
+}
+
+// configMade is the digest of the .config; "" if there is none.
+func (b *build) configMade() string {
+	made, err := sandbox.HashMade(b.out(), ".config")
+	if err != nil {
+		return ""
+	}
+	return made
+}
+
+// kconfigContents is the digest of all that a .config is made of.
+func (b *build) kconfigContents(files source.Manifest) (string, error) {
+	parts := []string{b.toolchain, string(b.Config.Bytes())}
+	paths := slices.Collect(maps.Keys(files))
+	for path := range b.Tree.over {
+		if _, ok := files[path]; !ok {
+			paths = append(paths, path)
+		}
+	}
+	slices.Sort(paths)
+	for _, path := range paths {
+		if !readByKconfig(path) || !readByBuild(path) {
+			continue
+		}
+		sum, err := hashPlaced(filepath.Join(b.src, path))
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, path, sum)
+	}
+	return cache.Digest(parts...), nil
+}
+
+// hashPlaced is the digest of a file that materialise placed, or of the target of a link.
+func hashPlaced(path string) (string, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return gone, nil
+	case err != nil:
+		return "", err
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(path)
+		return "-> " + target, err
+	}
+	return cache.HashFile(path)
 }
 
 // readByKconfig reports whether a file may change the .config. These are Kconfig files,
@@ -93,9 +153,9 @@ func (b *build) configure(ctx context.Context) error {
 	var lost *kconfig.LostError
 	if errors.As(err, &lost) {
 		var hints strings.Builder
-		for _, l := range lost.Lost {
-			if h := kconfig.Hint(b.src, l.Name); h != "" && !l.Unmeant {
-				fmt.Fprintf(&hints, "hint: %s %s\n", l.Name, h)
+		for i, h := range kconfig.Hints(b.src, got, lost.Lost) {
+			if h != "" && !lost.Lost[i].Unmeant {
+				fmt.Fprintf(&hints, "hint: %s %s\n", lost.Lost[i].Name, h)
 			}
 		}
 		return &blame.BuildError{Stage: "configure", Err: err, Shown: hints.String()}

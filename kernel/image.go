@@ -120,7 +120,7 @@ func (b *build) store(ctx context.Context, entry string) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range warningLine.FindAll(log, -1) {
+	for _, w := range warningLine.FindAll(unrooted(log, b.src), -1) {
 		image.Warnings = append(image.Warnings, string(w))
 	}
 	if err := cache.WriteSealed(filepath.Join(tmp, "image.json"), image); err != nil {

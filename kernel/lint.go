@@ -29,9 +29,9 @@ var (
 	Sparse = Linter{Name: "sparse", args: []string{"C=2", "CHECK=sparse"}, tool: "sparse"}
 )
 
-// Lint makes the objects of sources and returns the linter's warnings, Unplaced.
+// Lint makes the objects of sources and returns the linter's warnings.
 // Sources that the configuration does not build are left out.
-func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string) ([]string, error) {
+func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string) ([]Warning, error) {
 	b, err := s.begin(ctx, h)
 	if err != nil {
 		return nil, err
@@ -44,8 +44,8 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 	}
 	// What only a later patch adds must not tell equal trees apart.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return !s.Tree.Has(source) })
-	key := "lint 3 " + l.Name + cache.Digest(s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), b.toolchain, string(version), strings.Join(sources, " "))
-	return host.Answer(ctx, h, key, func() ([]string, error) {
+	key := "lint 4 " + l.Name + cache.Digest(s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), b.toolchain, string(version), strings.Join(sources, " "))
+	return host.Answer(ctx, h, key, func() ([]Warning, error) {
 		files, err := s.Tree.survey(ctx)
 		if err != nil {
 			return nil, err
@@ -59,7 +59,7 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 	})
 }
 
-func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sources []string) ([]string, error) {
+func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sources []string) ([]Warning, error) {
 	if err := b.prepare(ctx, files); err != nil {
 		return nil, err
 	}
@@ -102,5 +102,5 @@ func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sourc
 	if err := b.runMake(ctx, &objectCounter{report: b.Report, out: b.out() + "/"}, slices.Concat(l.args, targets)...); err != nil {
 		return nil, b.failed(ctx, "build", err)
 	}
-	return Unplaced(string(b.printed.text)), b.setCompiled()
+	return Warnings(string(b.printed.text)), b.setCompiled()
 }

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,18 +15,19 @@ import (
 )
 
 func TestNewWarnings(t *testing.T) {
-	base := Unplaced("/c/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n../src/kernel/fork.c:3:4:    expected int *p\n./include/a.h:7:2: error: typename\n")
-	if want := []string{"./include/a.h: error: typename", "kernel/fork.c: warning: a", "kernel/fork.c: warning: a", "kernel/fork.c: warning: b [-Wb]"}; !slices.Equal(base, want) {
+	base := Warnings("/c/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n../src/kernel/fork.c:3:4:    expected int *p\n./include/a.h:7:2: error: typename\n")
+	if want := "[./include/a.h:7:2: error: typename kernel/fork.c:12:3: warning: a kernel/fork.c:99: warning: a kernel/fork.c:1:1: warning: b [-Wb]]"; fmt.Sprint(base) != want {
 		t.Fatalf("got %q, want %q", base, want)
 	}
-	for output, want := range map[string]int{
-		"": 0,
-		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\n":                                  0,
-		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\nkernel/fork.c:502:1: warning: a\n": 1,
-		"kernel/nsproxy.c:1:1: warning: a\n":                                                                  1,
+	for output, want := range map[string]string{
+		"": "[]",
+		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\n":                                  "[]",
+		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\nkernel/fork.c:502:1: warning: a\n": "[kernel/fork.c:502:1: warning: a]",
+		"kernel/fork.c:12:3: warning: a\nkernel/fork.c:20:1: warning: a\nkernel/fork.c:99: warning: a\n":      "[kernel/fork.c:20:1: warning: a]",
+		"kernel/nsproxy.c:1:1: warning: a\n":                                                                  "[kernel/nsproxy.c:1:1: warning: a]",
 	} {
-		if got := NewWarnings(base, Unplaced(output)); len(got) != want {
-			t.Errorf("%q: %q are new, want %d", output, got, want)
+		if got := NewWarnings(base, Warnings(output)); fmt.Sprint(got) != want {
+			t.Errorf("%q: %q are new, want %s", output, got, want)
 		}
 	}
 }
@@ -58,7 +60,7 @@ func TestLintCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	sources := []string{"main.c", "other.c"}
-	lint := func(patches ...patch.Patch) []string {
+	lint := func(patches ...patch.Patch) []Warning {
 		t.Helper()
 		found, err := W1.Lint(t.Context(), w.Host, Spec{Tree: w.tree(patches...)}, sources)
 		if err != nil {
@@ -67,7 +69,7 @@ func TestLintCompiles(t *testing.T) {
 		return found
 	}
 	patched, base := lint(p), lint()
-	if len(patched) != 1 || !strings.Contains(patched[0], "other.c: warning: unused parameter") || !slices.Equal(base, patched) {
+	if len(patched) != 1 || patched[0].File != "other.c" || !strings.HasPrefix(patched[0].String(), "other.c:1:15: warning: unused parameter") || !slices.Equal(base, patched) {
 		t.Errorf("with the patch %q, without it %q, want the warning of other.c from both", patched, base)
 	}
 	// The same question, when its answer is lost.

@@ -38,8 +38,10 @@ var (
 )
 
 // FirstError is the first message of a compiler or linker in a log of make,
-// with the lines that belong to it; the end of the log if there is none.
-func FirstError(log []byte) string {
+// with the lines that belong to it; the end of the log if there is none. Files below one
+// of the roots are named as they are there.
+func FirstError(log []byte, roots ...string) string {
+	log = unrooted(log, roots...)
 	at := compilerError.FindIndex(log)
 	if at == nil {
 		return sandbox.Tail(log, 20)
@@ -52,6 +54,15 @@ func FirstError(log []byte) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// unrooted cuts the folders off the names of files below them: a person knows and edits
+// kernel/fork.c, and not the cache's copy of it.
+func unrooted(log []byte, roots ...string) []byte {
+	for _, root := range roots {
+		log = bytes.ReplaceAll(log, []byte(root+"/"), nil)
+	}
+	return log
 }
 
 // warnedObjects lists the objects whose compilers warned. What a compiler says of a

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,7 +37,8 @@ func (t Tree) survey(ctx context.Context) (source.Manifest, error) {
 // materialise makes dir/src a copy of the tree and returns its path. files are the stamps
 // of the base's files. The file dir/manifest.json has the stamps of the files that are in
 // dir/src already. Only files with another stamp are written, so that make rebuilds only
-// what changed.
+// what changed. Of these files it leaves alone the ones that have the wanted contents: a
+// checkout and a commit of one git tree have other stamps for equal files.
 func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (src string, err error) {
 	base, over := t.Base, t.over
 	want := maps.Clone(files)
@@ -91,10 +93,46 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 	return src, cache.WriteJSON(memory, want)
 }
 
+// isAlready says that place would change nothing about the file at to, except its times.
+// It is a source.ChangedError if the file of the base is not the one with the stamp want.
+func isAlready(base source.Base, f *overlaid, to, path, want string) (bool, error) {
+	have, err := os.Lstat(to)
+	if want == "" || want == gone || source.IsLink(want) || err != nil || !have.Mode().IsRegular() {
+		return false, nil
+	}
+	text, executable := []byte(nil), false
+	if f != nil {
+		text, executable = f.text, f.executable
+	} else {
+		from, same, err := base.Open(path, want)
+		if err != nil {
+			return false, err
+		}
+		defer from.Close()
+		info, err := from.Stat()
+		if err != nil || info.Size() != have.Size() {
+			return false, err
+		}
+		executable = info.Mode()&0o100 != 0
+		text, err = io.ReadAll(from)
+		if err = errors.Join(err, same()); err != nil {
+			return false, err
+		}
+	}
+	if executable != (have.Mode()&0o100 != 0) {
+		return false, nil
+	}
+	old, err := os.ReadFile(to)
+	return err == nil && bytes.Equal(old, text), err
+}
+
 // place makes one file in src what the tree has at that path. want is the stamp of the
 // file. If share is set, the file may be a hard link to the base.
 func place(base source.Base, over overlay, src, path, want string, share bool) error {
 	to := filepath.Join(src, path)
+	if same, err := isAlready(base, over[path], to, path, want); err != nil || same {
+		return err
+	}
 	err := os.Remove(to)
 	if errors.Is(err, syscall.ENOTEMPTY) { // another series had a folder there
 		err = os.RemoveAll(to)

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/kernel/source"
 )
 
 // A work folder holds src, the patched tree; out, make's O=; and what has to be
@@ -19,13 +21,18 @@ import (
 
 // workKey names the folder in which builds of one series follow each other, so
 // that a changed patch costs what make needs for it and no more. It is the same
-// in every checkout: a fresh clone goes on where the last one was.
+// in every checkout: a fresh clone goes on where the last one was. It is also the same
+// for all states of one git tree: the tree as it stands and a range of its commits have
+// nearly all files in common, and materialise leaves those alone.
 func (s Spec) workKey() string {
 	name := s.Tree.Series.Name
-	if s.foreign() != "" {
+	switch {
+	case s.foreign() != "":
 		name = "the work of others"
+	case s.Tree.Series.InTree:
+		name = "the tree itself"
 	}
-	parts := []string{s.Tree.Base.Dir, name}
+	parts := []string{cmp.Or(s.Tree.Base.Tree, s.Tree.Base.Dir), name}
 	for _, o := range s.Config.Options {
 		if name := filepath.Base(o.File); !slices.Contains(parts, name) {
 			parts = append(parts, name)
@@ -50,6 +57,22 @@ func (b *build) lock(ctx context.Context) (unlock func(), err error) {
 // making is a file that is there while make runs, and stays if make was killed:
 // then an object may be half written, and look newer than its source.
 func (b *build) making() string { return filepath.Join(b.dir, "making") }
+
+// verifyBase verifies a private base in full before its first build in the folder, which
+// other bases may have been built in.
+func (b *build) verifyBase(files source.Manifest) error {
+	base := b.Tree.Base
+	memory := filepath.Join(b.dir, "verified")
+	last, err := os.ReadFile(memory)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = os.Stat(filepath.Join(b.dir, manifestFile))
+	if err := base.Verify(files, err != nil || string(last) != base.Dir); err != nil {
+		return err
+	}
+	return cache.WriteFile(memory, []byte(base.Dir))
+}
 
 // admit empties the build folder of what another's series has left in it.
 func (b *build) admit() error {

@@ -33,6 +33,11 @@ func (f *flags) registerPresubmit(set *flag.FlagSet) {
 	f.registerCheck(set)
 }
 
+func (f *flags) registerSeriesCheck(set *flag.FlagSet) {
+	f.registerPresubmit(set)
+	set.Var(&f.steps, "steps", "rules to ask, by commas, of `"+strings.Join(check.StepNames(), ",")+"`; the first four take seconds and need no build (default all)")
+}
+
 // seriesCheckVerb holds every patch of some series to the rules for patches.
 func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
 	return a.checkEach(ctx, args, "check-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, *verdict.Trouble, error) {
@@ -85,6 +90,14 @@ func printSubmission(verb, dir string, s verdict.Submission) error {
 // checkEach checks the series that the command line names, by default all that
 // have patches, and stops at the first that has a fault unless it is to go on.
 func (a *app) checkEach(ctx context.Context, args []string, what string, one func(check.Checker, patch.Series, string) (verdict.Verdict, *verdict.Trouble, error)) (int, error) {
+	for _, name := range a.steps {
+		if !slices.Contains(check.StepNames(), name) {
+			return 0, blame.Usagef("-steps %s: there is no such rule; there are %s", name, strings.Join(check.StepNames(), ","))
+		}
+	}
+	if a.source.Tree != "" && a.commits == "" && len(args) == 0 {
+		return 0, blame.Usagef("-tree %s: name the series to be checked on this tree, or check commits of it by -range BASE..HEAD", a.source.Tree)
+	}
 	if a.commits == "" {
 		var err error
 		if a.series, err = a.named(ctx, args); err != nil {
@@ -109,6 +122,10 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 	if err != nil {
 		return 0, err
 	}
+	c.Only = a.steps
+	if err := a.noteAhead(ctx); err != nil {
+		return 0, err
+	}
 	dir, err := run.NewFolder(a.results, what+names(reqs))
 	if err != nil {
 		return 0, err
@@ -129,6 +146,28 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 		}
 	}
 	return all.Verdict(judged).ExitCode(), nil
+}
+
+// noteAhead says which of the folders of the series are older than the git trees that
+// "series edit" made of them.
+func (a *app) noteAhead(ctx context.Context) error {
+	for _, which := range a.series {
+		if patch.IsMailbox(which) {
+			continue
+		}
+		folder, err := filepath.Abs(patch.SeriesFolder(a.checkout.Patches(), which))
+		if err != nil {
+			return err
+		}
+		ahead, err := patch.Ahead(ctx, a.host, folder)
+		if err != nil {
+			return err
+		}
+		if ahead != "" {
+			a.progress.Step("note: %s", ahead)
+		}
+	}
+	return nil
 }
 
 // named are the series that the arguments name: without any all that have

@@ -94,6 +94,7 @@ type flags struct {
 	verbose bool
 
 	keepGoing bool
+	steps     listFlag
 	coverage  bool
 	sandbox   string
 

@@ -34,15 +34,15 @@ type verb struct {
 }
 
 var (
-	kernelFlags    = (*flags).registerKernel
-	sourceFlags    = (*flags).registerSource
-	testFlags      = (*flags).registerTests
-	bootFlags      = (*flags).registerBoot
-	runFlags       = (*flags).registerRun
-	checkFlags     = (*flags).registerCheck
-	presubmitFlags = (*flags).registerPresubmit
-	resultsFlags   = (*flags).registerResults
-	verboseFlags   = (*flags).registerVerbose
+	kernelFlags      = (*flags).registerKernel
+	sourceFlags      = (*flags).registerSource
+	testFlags        = (*flags).registerTests
+	bootFlags        = (*flags).registerBoot
+	runFlags         = (*flags).registerRun
+	seriesCheckFlags = (*flags).registerSeriesCheck
+	presubmitFlags   = (*flags).registerPresubmit
+	resultsFlags     = (*flags).registerResults
+	verboseFlags     = (*flags).registerVerbose
 )
 
 type registrars = []func(*flags, *flag.FlagSet)
@@ -57,7 +57,7 @@ var verbs = []verb{
 	{"shell", "", "boot the kernel into an interactive u-root shell", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
 	{"series list", "", "list the series that there are", nil, seriesListVerb},
 	{"series show", "NAME", "list a series' patches and what they change", nil, seriesShowVerb},
-	{"series check", "[NAME...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{sourceFlags, testFlags, bootFlags, checkFlags}, seriesCheckVerb},
+	{"series check", "[NAME...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
 	{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{sourceFlags}, seriesEditVerb},
 	{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", nil, seriesExportVerb},
 }

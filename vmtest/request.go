@@ -107,7 +107,7 @@ func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
 		if a.coverage {
 			return nil, blame.Usagef("-coverage: give the series whose lines are to be counted, by -series or -range")
 		}
-		tree := patch.Series{Name: "tree"}
+		tree := patch.Series{Name: "tree", InTree: true}
 		var err error
 		tree.Foreign, err = a.origin("", tree)
 		return []patch.Series{tree}, err

@@ -75,7 +75,7 @@ func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []st
 		if fault := sandbox.HostFault(ctx, "build", err, out, dir); fault != nil {
 			return nil, fault
 		}
-		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", uapiHeader, err), Shown: kernel.FirstError(out)}
+		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", uapiHeader, err), Shown: kernel.FirstError(out, filepath.Join(dir, "patched"), t.Base.Dir)}
 	}
 	return layouts(filepath.Join(dir, "abi.o"), "abi.c", structs)
 }

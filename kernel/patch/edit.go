@@ -17,12 +17,13 @@ import (
 )
 
 // Names in the configuration of a git tree made by Edit: the series' folder,
-// the commit under its first patch, and the state of the folder when the two
-// were last the same.
+// the commit under its first patch, and the state of the folder and the last
+// commit when the two were last the same.
 const (
 	seriesKey = "vmtest.series"
 	baseKey   = "vmtest.base"
 	stateKey  = "vmtest.state"
+	headKey   = "vmtest.head"
 )
 
 // Edit makes dir a git tree of the base with a commit for every patch of the
@@ -76,7 +77,13 @@ func Edit(ctx context.Context, h host.Host, repository func() (string, error), v
 			return err
 		}
 	}
-	return commitPatches(ctx, version, s, dir)
+	if err := rememberEdited(h, folder, dir); err != nil {
+		return err
+	}
+	if err := commitPatches(ctx, version, s, dir); err != nil {
+		return err
+	}
+	return rememberHead(ctx, dir)
 }
 
 // commitPatches applies the series by "git am".

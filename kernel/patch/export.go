@@ -49,8 +49,10 @@ func Export(ctx context.Context, box sandbox.Box, folder, dir string) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	_, err = sandbox.Run(sandbox.Git(ctx, dir, "config", stateKey, state))
-	return changed, err
+	if _, err = sandbox.Run(sandbox.Git(ctx, dir, "config", stateKey, state)); err != nil {
+		return nil, err
+	}
+	return changed, rememberHead(ctx, dir)
 }
 
 // plainDiff are git's options that spell out everything that a configuration

@@ -3,7 +3,9 @@
 package patch
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +23,23 @@ func TestFormalities(t *testing.T) {
 		"not signed":      {strings.Replace(head, "Signed-off-by", "Reviewed-by", 1) + change, "no Signed-off-by of its author, Ann <a@example.org>"},
 		"signed by other": {strings.Replace(head, "Signed-off-by: Ann", "Signed-off-by: Bob", 1) + change, "no Signed-off-by of its author"},
 		"signed in words": {strings.Replace(head, "Signed-off-by", "not Signed-off-by", 1) + change, "no Signed-off-by of its author"},
+		"signed again":    {head[:len(head)-4] + "Signed-off-by: Bob <b@example.org>\n---\n" + change, ""},
+		"no subsystem":    {strings.Replace(head, "a: Do", "Do", 1) + change, "does not begin with its subsystem"},
+		"revert":          {strings.Replace(head, "a: Do", `Revert "a: Did that, of which a good deal was not really necessary, to all of them."`, 1) + change, ""},
+		"long enough":     {strings.Replace(head, "Do", strings.Repeat("é", 72), 1) + change, ""},
+		"too long":        {strings.Replace(head, "Do", strings.Repeat("d", 73), 1) + change, "the subject has 76 characters; 75 are the most"},
+		"folded":          {strings.Replace(head, "Do", strings.Repeat("d", 40)+"\n "+strings.Repeat("d", 40), 1) + change, "the subject has 84 characters"},
+		"full stop":       {strings.Replace(head, "Do", "Do.", 1) + change, "ends with a full stop"},
+		"past":            {strings.Replace(head, "Do", "Dropped it", 1) + change, `says "Dropped"; say in the imperative what the patch does: "Drop"`},
+		"third person":    {strings.Replace(head, "Do", "simplifies it", 1) + change, `says "simplifies"; say in the imperative what the patch does: "simplify"`},
+		"gerund":          {strings.Replace(head, "Do", "Moving it", 1) + change, `says "Moving"; say in the imperative what the patch does: "Move"`},
+		"adjective":       {strings.Replace(head, "Do", "fixed-point arithmetic", 1) + change, ""},
+		"tags only":       {strings.Replace(head, "Why.\n\n", "", 1) + change, "the changelog is empty"},
+		"fixes":           {strings.Replace(head, "Signed", "Fixes: 54a4f0239f2e (\"a: Do (not)\")\nReported-by: Bob <b@example.org>\nCloses: https://example.org/1\nSigned", 1) + change, ""},
+		"fixes short":     {strings.Replace(head, "Signed", "Fixes: 54a4f023 (\"a: Do\")\nSigned", 1) + change, `"Fixes: 54a4f023 (\"a: Do\")" is not of the form`},
+		"fixes bare":      {strings.Replace(head, "Signed", "fixes: 54a4f0239f2e a: Do\nSigned", 1) + change, "is not of the form"},
+		"fixes below":     {head[:len(head)-4] + "Fixes: 54a4f0239f2e (\"a: Do\")\n---\n" + change, `"Fixes: 54a4f0239f2e (\"a: Do\")" stands below the Signed-off-by of the author`},
+		"reviewed below":  {head[:len(head)-4] + "Reviewed-by: Bob <b@example.org>\n---\n" + change, ""},
 		"emptied":         {head + "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", "it leaves a.c empty"},
 		"removed":         {head + "diff --git a/a.c b/a.c\ndeleted file mode 100644\n--- a/a.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", ""},
 		"no SPDX":         {head + strings.Replace(created, "SPDX-License-Identifier: GPL-2.0", "Do as you like", 1), "n.c is new and does not begin with its SPDX"},
@@ -53,4 +72,39 @@ func loadText(t *testing.T, name, text string) ([]Patch, error) {
 	t.Helper()
 	dir := hosttest.Folder(t, map[string]string{name: text})
 	return Load(t.Context(), sandbox.Box{}, filepath.Join(dir, name))
+}
+
+// What this project sends has the form.
+func TestFormalitiesOfOwnSeries(t *testing.T) {
+	patches := filepath.Join("..", "patches")
+	names, err := Names(patches)
+	if err != nil || len(names) < 4 {
+		t.Fatalf("got series %q, %v", names, err)
+	}
+	for _, name := range names {
+		s, err := LoadSeries(t.Context(), sandbox.Box{}, patches, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range s.Patches {
+			if faults := p.Formalities(); faults != nil {
+				t.Errorf("%s/%s: %q", name, p.Name, faults)
+			}
+		}
+	}
+}
+
+// All forms of a verb are found, and are spelt as they are.
+func TestMoods(t *testing.T) {
+	for verb, want := range map[string]string{
+		"add":    "added adding adds",
+		"fix":    "fixed fixes fixing",
+		"use":    "used uses using",
+		"modify": "modified modifies modifying",
+		"drop":   "dropped dropping drops",
+	} {
+		if got := strings.Join(slices.Sorted(maps.Keys(moods(verb))), " "); got != want {
+			t.Errorf("%s: got %q, want %q", verb, got, want)
+		}
+	}
 }

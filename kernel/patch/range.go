@@ -32,7 +32,7 @@ func LoadRange(ctx context.Context, h host.Host, dir, commits string) (s Series,
 	if err != nil {
 		return Series{}, "", refused(err)
 	}
-	s = Series{Name: printable(filepath.Base(dir))}
+	s = Series{Name: printable(filepath.Base(dir)), InTree: true}
 	if s.Patches, err = commitsOf(ctx, h, dir, base, head); err != nil {
 		return Series{}, "", refused(err)
 	}

@@ -31,6 +31,10 @@ type Series struct {
 	About   string  // comment on top of its series file, as one line
 	Floor   []byte  // text of its coverage file; nil if it has none
 
+	// InTree says that the patches are commits of the base's own git tree, or that
+	// the tree is tested as it stands.
+	InTree bool
+
 	// Foreign tells the work of others apart. Such series are built in one work
 	// folder, which begins anew with each, so that no build goes on with what
 	// another's makefiles have left. Empty: it is the user's own.

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -257,5 +258,12 @@ func (b *selftestBuild) make(ctx context.Context, suite, out string, include []s
 	if fault := sandbox.HostFault(ctx, "selftests", err, log, out); fault != nil {
 		return nil, fault
 	}
-	return nil, &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: kernel.FirstError(log)}
+	return nil, &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: kernel.FirstError(inTree(log, suite), filepath.Join(b.dir, "tree"))}
+}
+
+var besideMakefile = regexp.MustCompile(`(?m)^((?:In file included from |\s+from )?)([^\s/:][^\s:]*\.[chS]:)`)
+
+// inTree names the files of a suite, in what make printed, as the tree does.
+func inTree(log []byte, suite string) []byte {
+	return besideMakefile.ReplaceAll(log, []byte("${1}"+filepath.Join(selftestsDir, suite)+"/${2}"))
 }

@@ -91,7 +91,7 @@ func TestSelftests(t *testing.T) {
 		t.Errorf("with a new program: %v, %v, want clone3/second, which exits 7", slices.Collect(maps.Keys(more)), err)
 	}
 	var fault *blame.BuildError
-	if _, err := build([]string{"clone3"}, strings.Replace(second, "return 7", "int unused; return 7", 1)); !errors.As(err, &fault) || !strings.Contains(err.Error(), "second.c:1:") || !strings.Contains(err.Error(), "unused") {
+	if _, err := build([]string{"clone3"}, strings.Replace(second, "return 7", "int unused; return 7", 1)); !errors.As(err, &fault) || !strings.Contains(err.Error(), "\ntools/testing/selftests/clone3/second.c:1:") || !strings.Contains(err.Error(), "unused") {
 		t.Errorf("a program that does not compile: %v, want a BuildError with the line", err)
 	}
 	if none, err := build([]string{"timens"}); err != nil || len(none) != 0 {

@@ -57,6 +57,7 @@ type Base struct {
 	ID      string // equal IDs are equal contents
 	Origin  string // where it is from, for a person
 	Private bool   // in the cache and never edited, so files may be hard-linked
+	Tree    string // the git tree that it is a state of, as a path without links; "" if of none
 }
 
 // Fetch makes the base available, from the cache where it can.
@@ -98,6 +99,7 @@ func openTree(ctx context.Context, dir string, r host.Reporter) (Base, error) {
 	if _, err := sandbox.GitLine(ctx, dir, "rev-parse", "--git-dir"); err != nil {
 		return Base{}, blame.Usagef("-tree %s: git cannot use its .git; if the repository of a worktree was moved, type \"git worktree repair\" there, else remove .git:\n%w", dir, err)
 	}
+	base.Tree = dir
 	commit, err := sandbox.GitLine(ctx, dir, "rev-parse", "--verify", "--quiet", "--short=12", "HEAD")
 	if err != nil {
 		return base, nil // nothing was ever committed
@@ -125,10 +127,15 @@ func (s Spec) fetchCommit(ctx context.Context, h host.Host) (Base, error) {
 	if err != nil {
 		return Base{}, err
 	}
-	return unpacked(ctx, h, id, "commit "+s.Commit[:12], func(tmp string) error {
+	base, err := unpacked(ctx, h, id, "commit "+s.Commit[:12], func(tmp string) error {
 		h.Report.Step("check out %.12s of %s", s.Commit, dir)
 		return checkOut(ctx, dir, s.Commit, filepath.Join(tmp, "tree"))
 	})
+	if err != nil {
+		return Base{}, err
+	}
+	base.Tree, err = filepath.EvalSymlinks(dir)
+	return base, err
 }
 
 var versionRE = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(.*)$`)

@@ -25,6 +25,7 @@ type Checker struct {
 	host.Host
 	Request   run.Request // of the run of a whole series; its Series is replaced
 	KeepGoing bool        // do not stop at the first fault
+	Only      []string    // StepNames that are asked; nil: all
 
 	base     source.Base
 	timeless kconfig.Config        // without time namespaces
@@ -89,7 +90,7 @@ func (c Checker) of(s patch.Series, dir string) (*checking, error) {
 		return nil, err
 	}
 	one := &checking{Checker: c, series: s, dir: dir, excuses: excuses, sources: s.Sources(), trees: make(map[int]kernel.Tree)}
-	one.steps = one.rules()
+	one.steps = slices.DeleteFunc(one.rules(), func(s step) bool { return !c.asked(s.Name) })
 	return one, nil
 }
 

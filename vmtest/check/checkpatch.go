@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"timens-vmtest/internal/cache"
@@ -24,7 +25,7 @@ import (
 // complaint is one of checkpatch's.
 type complaint struct {
 	Type string // such as FILE_PATH_CHANGES
-	Text string // as it printed it
+	Text string // as it printed it, with the place in the tree
 }
 
 // excuse says that checkpatch may complain of something, and why.
@@ -76,7 +77,25 @@ func unexcused(p patch.Patch, complaints []complaint, excuses []excuse) []string
 	return all
 }
 
-var complaintRE = regexp.MustCompile(`(?m)^\S+?:\d+: ((?:ERROR|WARNING|CHECK):([A-Z0-9_]+): .*)$`)
+var complaintRE = regexp.MustCompile(`(?m)^(\S*?):(\d+): ((?:ERROR|WARNING|CHECK):([A-Z0-9_]+): .*)$`)
+
+// ofWholePatch are the types that checkpatch finds when it has read all of a patch: the
+// place that it prints with them is where it was then.
+var ofWholePatch = []string{"COMMIT_MESSAGE", "FROM_SIGN_OFF_MISMATCH", "MISSING_SIGN_OFF", "NO_AUTHOR_SIGN_OFF", "NOT_UNIFIED_DIFF"}
+
+// parseComplaints reads what checkpatch prints with --showfile.
+func parseComplaints(out string) []complaint {
+	var all []complaint
+	for _, m := range complaintRE.FindAllStringSubmatch(out, -1) {
+		file, line, text, kind := m[1], m[2], m[3], m[4]
+		place := file + ":" + line
+		if file == "" || slices.Contains(ofWholePatch, kind) {
+			place = "changelog"
+		}
+		all = append(all, complaint{Type: kind, Text: place + ": " + text})
+	}
+	return all
+}
 
 // checkpatch runs the base's own scripts/checkpatch.pl --strict.
 func checkpatch(ctx context.Context, h host.Host, base source.Base, p patch.Patch) ([]complaint, error) {
@@ -87,7 +106,7 @@ func checkpatch(ctx context.Context, h host.Host, base source.Base, p patch.Patc
 	if base, _, err = base.Identified(ctx, nil); err != nil { // it looks at more than its script
 		return nil, err
 	}
-	key := "checkpatch 3 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))
+	key := "checkpatch 4 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))
 	return host.Answer(ctx, h, key, func() ([]complaint, error) { return runCheckpatch(ctx, h.Sandbox, base, p) })
 }
 
@@ -112,12 +131,9 @@ func runCheckpatch(ctx context.Context, box sandbox.Box, base source.Base, p pat
 		return nil, err
 	}
 	env := []string{"HOME=" + dir, "GIT_CEILING_DIRECTORIES=" + dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}
-	args := []string{"scripts/checkpatch.pl", "--root=" + base.Dir, "--strict", "--terse", "--show-types", "--no-summary", "--color=never", file}
+	args := []string{"scripts/checkpatch.pl", "--root=" + base.Dir, "--strict", "--terse", "--showfile", "--show-types", "--no-summary", "--color=never", file}
 	out, err := box.Output(ctx, sandbox.Place{Dir: tree, Readable: append(readable, base.Dir), Writable: []string{dir}, Env: env}, "perl", args...)
-	var all []complaint
-	for _, m := range complaintRE.FindAllStringSubmatch(string(out), -1) {
-		all = append(all, complaint{Type: m[2], Text: m[1]})
-	}
+	all := parseComplaints(string(out))
 	exit, failed := errors.AsType[*exec.ExitError](err)
 	switch {
 	case failed && exit.ExitCode() == 1 && len(all) > 0: // it complained

@@ -21,8 +21,8 @@ import (
 )
 
 // kernelDoc returns what the base's scripts/kernel-doc finds wrong in the files
-// that the series touches and not in the base's, Unplaced.
-func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]string, error) {
+// that the series touches and not in the base's.
+func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]kernel.Warning, error) {
 	script := filepath.Join(t.Base.Dir, "scripts", "kernel-doc")
 	text, err := cache.ReadRegular(script)
 	if err != nil {
@@ -48,9 +48,9 @@ func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]string, error
 			}
 		}
 	}
-	key := "kernel-doc 2 " + cache.Digest(string(text), fmt.Sprintf("%q %q", before, after))
-	return host.Answer(ctx, h, key, func() ([]string, error) {
-		var found [2][]string
+	key := "kernel-doc 3 " + cache.Digest(string(text), fmt.Sprintf("%q %q", before, after))
+	return host.Answer(ctx, h, key, func() ([]kernel.Warning, error) {
+		var found [2][]kernel.Warning
 		for i, files := range []map[string][]byte{before, after} {
 			var err error
 			if found[i], err = runKernelDoc(ctx, h.Sandbox, script, files); err != nil {
@@ -61,7 +61,7 @@ func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]string, error
 	})
 }
 
-func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map[string][]byte) ([]string, error) {
+func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map[string][]byte) ([]kernel.Warning, error) {
 	dir, err := os.MkdirTemp("", "vmtest-kernel-doc-")
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map
 		return nil, nil
 	}
 	out, err := box.Output(ctx, sandbox.Place{Dir: dir, Readable: []string{filepath.Dir(filepath.Dir(script))}, Writable: []string{dir}}, script, args...)
-	found := kernel.Unplaced(string(out))
+	found := kernel.Warnings(string(out))
 	if err != nil && len(found) == 0 {
 		return nil, fmt.Errorf("%s %s: %w\n%s", script, strings.Join(args, " "), err, sandbox.Tail(out, 20))
 	}

@@ -21,7 +21,24 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// rules are the steps, in the order of the columns.
+// StepNames are the names of all rules, each once.
+func StepNames() []string {
+	var names []string
+	for _, rule := range new(checking).rules() {
+		if !slices.Contains(names, rule.Name) {
+			names = append(names, rule.Name)
+		}
+	}
+	return names
+}
+
+// asked says that a rule is to be asked.
+func (c Checker) asked(name string) bool { return c.Only == nil || slices.Contains(c.Only, name) }
+
+// leftOut names the rules that are not to be asked.
+func (c Checker) leftOut() []string { return slices.DeleteFunc(StepNames(), c.asked) }
+
+// rules are all steps that there are, in the order of the columns.
 func (c *checking) rules() []step {
 	formal := func(name string, ask func(context.Context, prefix) error) step {
 		return step{Step: verdict.Step{Name: name, Formal: true}, ask: ask}
@@ -34,7 +51,7 @@ func (c *checking) rules() []step {
 	}
 	config := c.Request.Config
 	return []step{
-		formal("form", func(_ context.Context, at prefix) error { return complaints(at.patch().Formalities()) }),
+		formal("form", c.form),
 		quick("applies", func(ctx context.Context, at prefix) error { _, err := c.tree(ctx, at); return err }),
 		formal("checkpatch", c.checkpatch),
 		quick("kernel-doc", c.kernelDoc),
@@ -55,6 +72,15 @@ func complaints(all []string) error {
 	return &blame.RuleError{Complaints: all}
 }
 
+// warnings are complaints.
+func warnings(found []kernel.Warning) error {
+	var all []string
+	for _, w := range found {
+		all = append(all, w.String())
+	}
+	return complaints(all)
+}
+
 func (c *checking) checkpatch(ctx context.Context, at prefix) error {
 	found, err := checkpatch(ctx, c.Host, c.base, at.patch())
 	if err != nil {
@@ -72,7 +98,7 @@ func (c *checking) kernelDoc(ctx context.Context, at prefix) error {
 	if err != nil {
 		return err
 	}
-	return complaints(found)
+	return warnings(found)
 }
 
 // spec is the kernel of a prefix. Kernels that nobody runs are built in one
@@ -98,7 +124,7 @@ func (c *checking) build(config kconfig.Config) func(context.Context, prefix) er
 		if err != nil {
 			return err
 		}
-		return c.newWarnings(ctx, at, kernel.W1, config, kernel.Unplaced(strings.Join(image.Warnings, "\n")))
+		return c.newWarnings(ctx, at, kernel.W1, config, kernel.Warnings(strings.Join(image.Warnings, "\n")))
 	}
 }
 
@@ -117,15 +143,14 @@ func (c *checking) lint(l kernel.Linter, config kconfig.Config) func(context.Con
 }
 
 // newWarnings complains of the warnings that the base does not have.
-func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, config kconfig.Config, patched []string) error {
+func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, config kconfig.Config, patched []kernel.Warning) error {
 	if len(patched) == 0 {
 		return nil
 	}
 	sources := slices.Clone(c.sources)
 	for _, w := range patched {
-		file, _, _ := strings.Cut(w, ": ")
-		if strings.HasSuffix(file, ".c") && !slices.Contains(sources, file) {
-			sources = append(sources, file)
+		if strings.HasSuffix(w.File, ".c") && !slices.Contains(sources, w.File) {
+			sources = append(sources, w.File)
 		}
 	}
 	spec, err := c.spec(ctx, at.without(), config)
@@ -136,7 +161,7 @@ func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, 
 	if err != nil {
 		return fmt.Errorf("the base itself: %v", err) // no patch is to blame
 	}
-	return complaints(kernel.NewWarnings(base, patched))
+	return warnings(kernel.NewWarnings(base, patched))
 }
 
 // smallPlan shows that a kernel boots, where -run leaves nothing else to do.

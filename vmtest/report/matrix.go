@@ -41,16 +41,24 @@ func Checked(w io.Writer, c verdict.Checked) error {
 		return err
 	}
 	if patch, step, faulty := c.Matrix.Fault(); faulty {
-		fmt.Fprintf(w, "check    fail: %s (%.1f s)\n", place(c.Matrix, patch, step), c.TookS)
+		fmt.Fprintf(w, "check    fail: %s%s (%.1f s)\n", place(c.Matrix, patch, step), partial(c.Matrix), c.TookS)
 		return nil
 	}
-	fmt.Fprintf(w, "check    %s (%d patches, %.1f s)\n", c.Verdict(), len(c.Matrix.Patches), c.TookS)
+	fmt.Fprintf(w, "check    %s%s (%d patches, %.1f s)\n", c.Verdict(), partial(c.Matrix), len(c.Matrix.Patches), c.TookS)
 	return nil
 }
 
 // Trouble prints why the evidence about a series is no verdict, as an error of a verb.
 func Trouble(w io.Writer, verb, series string, t verdict.Trouble) {
 	fmt.Fprintf(w, "vmtest %s: series %s, %s\n", verb, orUnknown(series), printable(t.Text))
+}
+
+// partial says what a verdict is silent on.
+func partial(m verdict.Matrix) string {
+	if len(m.LeftOut) == 0 {
+		return ""
+	}
+	return ", partial: not asked were " + strings.Join(m.LeftOut, ", ")
 }
 
 // place names a cell of a matrix.

@@ -25,9 +25,10 @@ const CheckSchema = 1
 type Check struct {
 	Schema    int            `json:"schema"`
 	Series    string         `json:"series"`
-	Base      string         `json:"base"`  // version of the unpatched kernel
-	Began     string         `json:"began"` // RFC 3339
-	Steps     []Step         `json:"steps"` // in the order of the columns
+	Base      string         `json:"base"`               // version of the unpatched kernel
+	Began     string         `json:"began"`              // RFC 3339
+	Steps     []Step         `json:"steps"`              // in the order of the columns
+	LeftOut   []string       `json:"left_out,omitempty"` // rules that nobody asked for: the verdict says nothing of them
 	Patches   []PatchToCheck `json:"patches"`
 	KeepGoing bool           `json:"keep_going"` // it does not stop at the first fault
 	Presubmit bool           `json:"presubmit"`  // it is the first part of a presubmit

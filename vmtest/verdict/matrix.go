@@ -12,6 +12,7 @@ import (
 type Matrix struct {
 	Steps   []string // two may have one name
 	Patches []CheckedPatch
+	LeftOut []string // rules that nobody asked for: the verdict says nothing of them
 }
 
 // CheckedPatch is a line of a Matrix.
@@ -117,6 +118,7 @@ func JudgeCheck(e CheckEvidence) Checked {
 		return c
 	}
 	c.Series, c.Base, c.goesOn = e.Check.Series, e.Check.Base, e.Check.KeepGoing
+	c.Matrix.LeftOut = e.Check.LeftOut
 	for _, s := range e.Check.Steps {
 		c.Matrix.Steps = append(c.Matrix.Steps, s.Name)
 	}

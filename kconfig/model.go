@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kconfig
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// srcArch is the architecture whose Kconfig files are read.
+const srcArch = "x86"
+
+// model is what the Kconfig files say that make reads for one architecture.
+type model struct {
+	entries   map[string][]*entry // by symbol; one may have several
+	selectors map[string][]place  // by the symbol that is selected: whose entry selects it
+}
+
+// place is a line of a Kconfig file. Text is what stands there.
+type place struct {
+	file string
+	line int
+	text string
+}
+
+func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
+
+// entry is one definition of a symbol.
+type entry struct {
+	name   string
+	kind   string // bool, tristate, int, hex or string; "" if another definition says it
+	prompt bool
+	only   place   // condition of the prompt; no text if it has none
+	needs  []place // conditions: its own, and those of the blocks around it
+	ranges []place
+	choice *choice // nil if it is in none
+}
+
+// choice is a group of symbols of which one is set.
+type choice struct {
+	place
+	members []string
+}
+
+// block is what stands around entries: an if, a menu or a choice.
+type block struct {
+	needs  []place
+	choice *choice
+}
+
+// reader reads Kconfig files, from the first one to those that it sources.
+type reader struct {
+	model
+	tree  *os.Root
+	stack []block
+	seen  map[string]bool
+	at    *entry // that attributes belong to; nil if they belong to the innermost block or to nothing
+	inTop bool   // attributes belong to the innermost block
+}
+
+// readModel reads the Kconfig files of a tree. What leaves the tree is an error.
+func readModel(tree string) (model, error) {
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return model{}, err
+	}
+	defer root.Close()
+	r := reader{model: model{make(map[string][]*entry), make(map[string][]place)}, tree: root, seen: make(map[string]bool)}
+	return r.model, r.file("Kconfig")
+}
+
+func (r *reader) file(name string) error {
+	if r.seen[name] {
+		return nil
+	}
+	r.seen[name] = true
+	lines, err := readLines(r.tree, name)
+	if err != nil {
+		return err
+	}
+	helped := -1 // indentation of a help text: 0 while it is not known, and below if there is none
+	for _, l := range lines {
+		text := strings.TrimSpace(l.text)
+		indent := indentation(l.text)
+		switch {
+		case text == "":
+			continue
+		case helped == 0 && indent > 0:
+			helped = indent
+			continue
+		case helped > 0 && indent >= helped:
+			continue
+		}
+		helped = -1
+		if text == "help" || text == "---help---" {
+			helped = 0
+			continue
+		}
+		if err := r.take(place{name, l.line, text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indentation is the column of the first character, with tabs of eight.
+func indentation(line string) int {
+	n := 0
+	for _, c := range line {
+		switch c {
+		case ' ':
+			n++
+		case '\t':
+			n = n/8*8 + 8
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+// readLines joins lines that end with a backslash.
+func readLines(tree *os.Root, name string) ([]place, error) {
+	f, err := tree.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	var all []place
+	joined, first := "", 1
+	for i, line := range strings.Split(string(text), "\n") {
+		if joined != "" {
+			line = strings.TrimSpace(line)
+		}
+		if head, ok := strings.CutSuffix(line, "\\"); ok {
+			joined += strings.TrimRight(head, " \t") + " "
+			continue
+		}
+		all = append(all, place{name, first, joined + line})
+		joined, first = "", i+2
+	}
+	return all, nil
+}
+
+var (
+	sourceRE = regexp.MustCompile(`^(o?r?source)\s+"([^"]+)"`)
+	promptRE = regexp.MustCompile(`^(?:bool|tristate|string|int|hex|prompt)\s+(?:"(?:[^"\\]|\\.)*"|'[^']*')\s*(?:if\s+(.+))?$`)
+	selectRE = regexp.MustCompile(`^select\s+(\w+)`)
+)
+
+// take reads one line that is no help text.
+func (r *reader) take(p place) error {
+	p.text = withoutComment(p.text)
+	word, rest, _ := strings.Cut(strings.ReplaceAll(p.text, "\t", " "), " ")
+	rest = strings.TrimSpace(rest)
+	switch word {
+	case "config", "menuconfig":
+		r.open(rest)
+	case "if":
+		r.push(block{needs: []place{{p.file, p.line, rest}}})
+		r.inTop = false
+	case "menu":
+		r.push(block{})
+	case "choice":
+		r.push(block{choice: &choice{place: p}})
+	case "endif", "endmenu", "endchoice":
+		if len(r.stack) > 0 {
+			r.stack = r.stack[:len(r.stack)-1]
+		}
+		r.at, r.inTop = nil, false
+	case "comment", "mainmenu":
+		r.at, r.inTop = nil, false
+	case "source", "rsource", "osource", "orsource":
+		r.at, r.inTop = nil, false
+		return r.source(p)
+	default:
+		r.attribute(p, word, rest)
+	}
+	return nil
+}
+
+// withoutComment cuts off what a "#" outside of quotes begins.
+func withoutComment(line string) string {
+	quote := rune(0)
+	for i, c := range line {
+		switch {
+		case quote == 0 && c == '#':
+			return strings.TrimSpace(line[:i])
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote:
+			quote = 0
+		}
+	}
+	return line
+}
+
+func (r *reader) push(b block) {
+	r.stack = append(r.stack, b)
+	r.at, r.inTop = nil, true
+}
+
+// open begins the entry of a symbol.
+func (r *reader) open(name string) {
+	r.at, r.inTop = &entry{name: name}, false
+	for _, b := range r.stack {
+		r.at.needs = append(r.at.needs, b.needs...)
+		if b.choice != nil {
+			r.at.choice = b.choice
+			b.choice.members = append(b.choice.members, name)
+		}
+	}
+	r.entries[name] = append(r.entries[name], r.at)
+}
+
+func (r *reader) source(p place) error {
+	m := sourceRE.FindStringSubmatch(p.text)
+	if m == nil {
+		return nil
+	}
+	name := strings.NewReplacer("$(SRCARCH)", srcArch, "$(ARCH)", srcArch, "$SRCARCH", srcArch, "$ARCH", srcArch).Replace(m[2])
+	if strings.HasSuffix(m[1], "rsource") {
+		name = path.Join(path.Dir(p.file), name)
+	}
+	err := r.file(path.Clean(name))
+	if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(m[1], "o") {
+		return nil
+	}
+	return err
+}
+
+// attribute reads a line of an entry or a block.
+func (r *reader) attribute(p place, word, rest string) {
+	if word == "depends" {
+		need := place{p.file, p.line, strings.TrimSpace(strings.TrimPrefix(rest, "on"))}
+		switch {
+		case r.at != nil:
+			r.at.needs = append(r.at.needs, need)
+		case r.inTop:
+			top := &r.stack[len(r.stack)-1]
+			top.needs = append(top.needs, need)
+		}
+		return
+	}
+	if r.at == nil {
+		return
+	}
+	switch word {
+	case "bool", "tristate", "int", "hex", "string":
+		r.at.kind = word
+	case "def_bool", "def_tristate":
+		r.at.kind = strings.TrimPrefix(word, "def_")
+	case "range":
+		r.at.ranges = append(r.at.ranges, place{p.file, p.line, rest})
+	case "select":
+		if m := selectRE.FindStringSubmatch(p.text); m != nil {
+			r.selectors[m[1]] = append(r.selectors[m[1]], place{p.file, p.line, r.at.name})
+		}
+	}
+	if m := promptRE.FindStringSubmatch(p.text); m != nil {
+		r.at.prompt = true
+		if m[1] != "" {
+			r.at.only = place{p.file, p.line, m[1]}
+		}
+	}
+}

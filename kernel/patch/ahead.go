@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package patch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+)
+
+// editedFile keeps the path of the tree that Edit made last of a folder.
+func editedFile(h host.Host, folder string) string {
+	return filepath.Join(h.Cache.Dir, "edited", cache.Digest(folder)[:20])
+}
+
+func rememberEdited(h host.Host, folder, dir string) error {
+	return cache.WriteFile(editedFile(h, folder), []byte(dir))
+}
+
+// rememberHead keeps which commit of a tree is the last patch of its folder.
+func rememberHead(ctx context.Context, dir string) error {
+	head, err := sandbox.GitLine(ctx, dir, "rev-parse", "HEAD")
+	if err != nil {
+		return err
+	}
+	_, err = sandbox.Run(sandbox.Git(ctx, dir, "config", headKey, head))
+	return err
+}
+
+// Ahead says what the git tree that Edit made last of a series' folder has and the folder
+// has not: commits, or changes that are not committed. It is "" if there is nothing, if
+// the tree is gone, or if the folder was changed otherwise since.
+func Ahead(ctx context.Context, h host.Host, folder string) (string, error) {
+	text, err := os.ReadFile(editedFile(h, folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	dir := string(text)
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		return "", nil
+	}
+	known := make(map[string]string)
+	for _, key := range []string{seriesKey, baseKey, stateKey} {
+		// Git's way to say that there is none is an error: it is another tree now.
+		known[key], err = sandbox.GitLine(ctx, dir, "config", "--local", key)
+		if err != nil {
+			return "", ctx.Err()
+		}
+	}
+	state, err := folderState(folder)
+	if err != nil || known[seriesKey] != folder || known[stateKey] != state {
+		return "", err
+	}
+	dirty, err := sandbox.Run(sandbox.Git(ctx, dir, "--no-optional-locks", "status", "--porcelain"))
+	if err != nil {
+		return "", err
+	}
+	if len(dirty) > 0 {
+		return fmt.Sprintf("%s has changes that are not committed and are not in %s", dir, folder), nil
+	}
+	head, err := sandbox.GitLine(ctx, dir, "rev-parse", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	if at, err := sandbox.GitLine(ctx, dir, "config", "--local", headKey); err == nil && at == head {
+		return "", nil
+	}
+	// A rebase that changed nothing makes other commits of the same patches.
+	same, err := sameAsCommits(ctx, h.Sandbox, folder, dir, known[baseKey])
+	if err != nil || same {
+		return "", err
+	}
+	return fmt.Sprintf("%s has commits that are not in %s; write them there by \"vmtest series export %s %s\"", dir, folder, folder, dir), nil
+}
+
+// sameAsCommits says that the patches of a folder are what Export would write.
+func sameAsCommits(ctx context.Context, box sandbox.Box, folder, dir, base string) (bool, error) {
+	tmp, err := os.MkdirTemp("", "vmtest-ahead-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(tmp)
+	commits, err := listCommits(ctx, dir, base, "HEAD")
+	if err != nil {
+		return false, err
+	}
+	fresh, err := formatPatches(ctx, box, dir, base, "HEAD", commits, tmp)
+	if err != nil {
+		return false, err
+	}
+	list, err := os.ReadFile(filepath.Join(folder, "series"))
+	if err != nil {
+		return false, err
+	}
+	names, err := parseList(filepath.Join(folder, "series"), list)
+	if err != nil || len(names) != len(fresh) {
+		return false, err
+	}
+	for i, p := range fresh {
+		text, err := os.ReadFile(filepath.Join(folder, names[i]))
+		if err != nil || p.Name != names[i] || !bytes.Equal(p.Text, text) {
+			return false, err
+		}
+	}
+	return true, nil
+}

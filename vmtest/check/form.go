@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
+)
+
+// form holds a patch to what its text alone shows, and the prefix of its subject to the
+// history of the files that it changes.
+func (c *checking) form(ctx context.Context, at prefix) error {
+	all := at.patch().Formalities()
+	log, err := c.history(ctx, at.patch())
+	if err != nil {
+		return err
+	}
+	if fault := prefixFault(at.patch().Subject, log); fault != "" {
+		all = append(all, fault)
+	}
+	return complaints(all)
+}
+
+const (
+	historyLength = 50 // subjects of the last commits that are looked at
+	historyTime   = 20 * time.Second
+)
+
+// history has the subjects of the last commits to the files of a patch, or to their
+// folders where it adds them. It is empty if the base comes without its history, and if
+// git takes too long to find them.
+func (c *checking) history(ctx context.Context, p patch.Patch) ([]string, error) {
+	tree := c.base.Tree
+	if tree == "" {
+		return nil, nil
+	}
+	if _, err := sandbox.GitLine(ctx, tree, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
+		return nil, ctx.Err() // nothing was ever committed
+	}
+	var paths []string
+	for _, path := range p.Touches() {
+		if _, err := os.Lstat(filepath.Join(c.base.Dir, path)); err != nil {
+			path = filepath.Dir(path)
+		}
+		paths = append(paths, path)
+	}
+	args := []string{"--literal-pathspecs", "log", "--no-merges", "--format=%s", fmt.Sprintf("--max-count=%d", historyLength), cmp.Or(c.Request.Base.Commit, "HEAD"), "--"}
+	args = append(args, paths...)
+	limited, stop := context.WithTimeout(ctx, historyTime)
+	defer stop()
+	out, err := sandbox.Run(sandbox.Git(limited, tree, args...))
+	if errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+		c.Report.Step("git log of %s takes longer than %v: the prefix of the subject is not compared with it", strings.Join(paths, " "), historyTime)
+		return nil, nil
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), err
+}
+
+// enoughHistory is how many subjects with a prefix say what is usual.
+const enoughHistory = 5
+
+// prefixFault says that the subsystem in a subject is none of those in the log. Only the
+// first word of a prefix counts ("time" of "time/namespace"): how much stands behind it
+// differs from commit to commit.
+func prefixFault(subject string, log []string) string {
+	mine := patch.SubjectPrefix(subject)
+	if mine == "" || patch.IsRevert(subject) {
+		return ""
+	}
+	times, found := make(map[string]int), 0
+	for _, other := range log {
+		prefix := patch.SubjectPrefix(other)
+		if prefix == "" || patch.IsRevert(other) {
+			continue
+		}
+		if subsystem(prefix) == subsystem(mine) {
+			return ""
+		}
+		times[prefix]++
+		found++
+	}
+	if found < enoughHistory {
+		return ""
+	}
+	usual := slices.SortedFunc(maps.Keys(times), func(a, b string) int {
+		return cmp.Or(cmp.Compare(times[b], times[a]), cmp.Compare(a, b))
+	})
+	var shown []string
+	for _, prefix := range usual[:min(3, len(usual))] {
+		shown = append(shown, fmt.Sprintf("%q (%d times)", prefix+":", times[prefix]))
+	}
+	return fmt.Sprintf("the subject begins with %q, which no subject in git log of these files does; usual are %s", mine+":", strings.Join(shown, ", "))
+}
+
+// subsystem is the first word of a prefix.
+func subsystem(prefix string) string {
+	words := strings.FieldsFunc(strings.ToLower(prefix), func(r rune) bool { return strings.ContainsRune("/:, ", r) })
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
