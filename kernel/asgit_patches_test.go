@@ -111,6 +111,7 @@ func (g *gitBench) mangled(text []byte, how string) []byte {
 	case "drop a line":
 		return bytes.Join(slices.Delete(lines, line, line+1), nil)
 	case "double a line":
+		line = max(line, 1) // the first begins a mail, and an empty mail is left out, which git am refuses
 		return bytes.Join(slices.Insert(lines, line, lines[line]), nil)
 	case "other context":
 		return bytes.Replace(text, []byte("\n line"), []byte("\n Line"), 1)

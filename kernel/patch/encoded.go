@@ -16,13 +16,12 @@ const (
 )
 
 var (
-	quotedRE  = regexp.MustCompile(`=(?:[0-9A-F]{2}|\r?\n)`)
-	entityRE  = regexp.MustCompile(`&(?:lt|gt|amp|quot|nbsp|#\d+);`)
-	flowedRE  = regexp.MustCompile(`(?i)^content-type:[ \t]*text/plain(?:[^\n]|\n[ \t])*format="?flowed`)
-	htmlRE    = regexp.MustCompile(`(?i)^content-type:[ \t]*text/html`)
-	boundRE   = regexp.MustCompile(`(?i)boundary="?([^"\s;]+)`)
-	base64RE  = regexp.MustCompile(`^[A-Za-z0-9+/\s]+={0,2}\s*$`)
-	encodedRE = regexp.MustCompile(`(?i)^content-transfer-encoding:[ \t]*(base64|quoted-printable)`)
+	quotedRE = regexp.MustCompile(`=(?:[0-9A-F]{2}|\r?\n)`)
+	entityRE = regexp.MustCompile(`&(?:lt|gt|amp|quot|nbsp|#\d+);`)
+	flowedRE = regexp.MustCompile(`(?i)^content-type:[ \t]*text/plain(?:[^\n]|\n[ \t])*format="?flowed`)
+	htmlRE   = regexp.MustCompile(`(?i)^content-type:[ \t]*text/html`)
+	boundRE  = regexp.MustCompile(`(?i)boundary="?([^"\s;]+)`)
+	base64RE = regexp.MustCompile(`^[A-Za-z0-9+/\s]+={0,2}\s*$`)
 )
 
 // stillEncoded names the encoding of a diff that nobody has decoded. Every "=" of such a
@@ -73,7 +72,6 @@ func charsetFault(text []byte) string {
 // parts are what the header of a mail and of its parts say of it.
 type parts struct {
 	flowed  bool
-	encoded bool
 	html    bool   // a part is a web page
 	without []byte // the mail without such parts
 }
@@ -114,7 +112,6 @@ func partsOf(raw []byte) parts {
 func (p *parts) take(header []byte) (html bool) {
 	for _, field := range fieldsOf(header) {
 		p.flowed = p.flowed || flowedRE.Match(field)
-		p.encoded = p.encoded || encodedRE.Match(field)
 		html = html || htmlRE.Match(field)
 	}
 	p.html = p.html || html

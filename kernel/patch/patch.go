@@ -133,12 +133,8 @@ func (at place) String() string {
 	return fmt.Sprintf("%s, mail %d", at.file, at.mail)
 }
 
-// damaged is the error of a patch that nobody could apply, refused that of one that was
-// saved or made in a way that vmtest does not take.
-func damaged(at fmt.Stringer, format string, args ...any) error {
-	return &blame.BuildError{Stage: "apply", Err: fmt.Errorf("%s is damaged: %w", at, fmt.Errorf(format, args...))}
-}
-
+// refused is the error of a patch that was saved or made in a way that vmtest does not
+// take.
 func refused(where, format string, args ...any) error {
 	return blame.Usagef("%s: %w", where, fmt.Errorf(format, args...))
 }
