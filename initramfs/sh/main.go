@@ -119,6 +119,7 @@ func interactive(runner *interp.Runner) (code int, err error) {
 				return code, nil
 			}
 			if stopped {
+				fmt.Println() // after the ^C that the terminal shows
 				break
 			}
 		}

@@ -54,7 +54,8 @@ func code(t *testing.T, err error) int {
 // Words are split in what is typed, so that the echo is not taken for output.
 func TestTerminal(t *testing.T) {
 	type step struct{ send, want string }
-	alive := []step{{"echo ali''ve\n", "alive"}, {"\x04", ""}}
+	// Ctrl-D is typed at the prompt: typed before, it would be for the program.
+	alive := []step{{"echo ali''ve\n", "alive"}, {"", "# "}, {"\x04", ""}}
 	for name, tc := range map[string]struct {
 		steps []step
 		code  int

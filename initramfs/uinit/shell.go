@@ -37,11 +37,16 @@ func runShell(design string) error {
 		}
 		env = append(env, name+"="+value)
 	}
-	// Not by standard output: u-root's init copies that to the console later.
-	if err := os.WriteFile("/dev/console", []byte(wire.ShellBegins+"\n"), 0); err != nil {
+	if err := mark(wire.ShellBegins); err != nil {
 		return err
 	}
-	return errors.Join(ServeShell(out.tty, wire.ShellPath, wire.TestDir, env), out.drain())
+	return errors.Join(ServeShell(out.tty, wire.ShellPath, wire.TestDir, env), mark(wire.ShellEnds), out.drain())
+}
+
+// mark writes a line to the kernel's log, as an error, so that the console has
+// it. A line that is written to the console itself may be overtaken.
+func mark(text string) error {
+	return os.WriteFile("/dev/kmsg", []byte("<3>"+text+"\n"), 0)
 }
 
 // ServeShell runs one command, or the shell if the host names none, in the

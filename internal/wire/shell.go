@@ -10,9 +10,12 @@ import (
 // ShellPath is the guest's shell.
 const ShellPath = "/bin/sh"
 
-// ShellBegins is the line on the console with which the boot ends and the shell
-// begins.
-const ShellBegins = "vmtest: the shell begins"
+// Lines of the kernel's log between which the console is shown at the host's
+// terminal. Before the first, the machine boots; after the second, it resets.
+const (
+	ShellBegins = "vmtest: the shell begins"
+	ShellEnds   = "vmtest: the shell ends"
+)
 
 // Frame is a message between "vmtest shell" and the guest: a line of JSON on
 // the UART that carries the records of a run. The kernel's console is the other

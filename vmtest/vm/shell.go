@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -97,6 +98,10 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 	if err = p.handOver(); err == nil {
 		err = c.hold(ctx)
 	}
+	if c.terminal && c.partial { // what comes next begins a line
+		_, werr := io.WriteString(c.Out, "\r\n")
+		err = errors.Join(err, werr)
+	}
 	c.restore()
 	var werr error
 	if err == nil && c.code == nil { // it ends by itself, and its status tells why
@@ -132,6 +137,7 @@ type conversation struct {
 	partial bool   // what was printed last did not end a line
 	redrawn bool   // the prompt was asked for, and has not come yet
 	shown   bool   // the kernel's lines are shown
+	reset   bool   // the guest resets, and the kernel's lines are of no interest
 	code    *int   // exit code, when it is known
 }
 
@@ -285,12 +291,18 @@ func (c *conversation) print(w io.Writer, text []byte) error {
 }
 
 // kernelSays prints a line of the kernel's on a line of its own, and has the
-// prompt drawn below it. What was printed before the shell begins is only kept
-// in the file.
+// prompt drawn below it. What is printed before the shell begins and after it
+// has ended is only kept in the file.
 func (c *conversation) kernelSays(line []byte) error {
 	text := strings.Map(harmless, strings.TrimRight(string(line), "\r\n"))
-	if !c.shown {
-		c.shown = text == wire.ShellBegins
+	switch {
+	case strings.HasSuffix(text, wire.ShellBegins):
+		c.shown = true
+		return nil
+	case strings.HasSuffix(text, wire.ShellEnds):
+		c.reset = true
+	}
+	if !c.shown || c.reset {
 		return nil
 	}
 	end := "\n"
