@@ -31,7 +31,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest test build deps bench canary long mutants steady shell kernel initramfs series check presubmit clean
+.PHONY: vmtest test build deps bench canary long mutants steady shell shell-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -54,6 +54,11 @@ test: deps build
 build:
 	@go build -o bin/vmtest ./vmtest
 
+# Tests the shell in a guest with the kernel of the default series.
+shell-test: deps build
+	go test -count=1 -timeout 30m ./vmtest -run '^TestShell$$' -args -boot-shell
+
+#   make shell ARGS='-- uname -a'    one command
 shell kernel: deps build
 	@bin/vmtest $@ $(FROM) $(if $(filter shell,$@),$(if $(RUN),-run '$(RUN)')) $(ARGS)
 

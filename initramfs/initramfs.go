@@ -33,14 +33,21 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Packages of u-root. They are tools of our go.mod, so go.sum pins them.
-const (
-	uroot     = "github.com/u-root/u-root/cmds/core/"
-	shellPath = uroot + "gosh"
-)
+// uroot is the folder of u-root's commands. Those that we use are tools of our
+// go.mod, so go.sum pins them.
+const uroot = "github.com/u-root/u-root/cmds/core/"
 
-// shellCommands are the commands of an interactive shell, beside its builtins.
-var shellCommands = []string{"cat", "date", "dmesg", "grep", "kill", "ls", "mount", "ps", "sleep", "uname"}
+// shell is the package of the guest's shell.
+const shell = "initramfs/sh"
+
+// shellCommands are the packages of a shell's commands, beside its builtins.
+// u-root has no less: its page is the pager that reads a pipe, too.
+var shellCommands = []string{
+	uroot + "cat", uroot + "date", uroot + "dmesg", uroot + "grep", uroot + "kill", uroot + "ls", uroot + "mount", uroot + "ps",
+	uroot + "sleep", uroot + "strace", uroot + "stty", uroot + "tail", uroot + "uname", pager,
+}
+
+const pager = "github.com/u-root/u-root/cmds/exp/page"
 
 // Spec says what an archive contains.
 type Spec struct {
@@ -55,7 +62,7 @@ type Spec struct {
 	Timeout time.Duration          // of each test, in guest time
 	Key     string                 // for wire.KeyPath; empty for an archive that no guest boots
 	Files   FilesFunc              // further files; nil: none
-	Shell   bool                   // start an interactive shell instead of running the plan
+	Shell   bool                   // serve a shell, with all test binaries, instead of running the plan
 }
 
 // FilesFunc returns the further programs that the tests of a plan need: the
@@ -93,12 +100,12 @@ func Build(ctx context.Context, s Spec) (Archive, error) {
 	if err != nil {
 		return Archive{}, err
 	}
-	if s.Shell {
-		return s.pack(programs, wire.Plan{})
-	}
 	plan, err := s.plan()
 	if err != nil {
 		return Archive{}, err
+	}
+	if s.Shell {
+		return s.pack(programs, plan)
 	}
 	if s.Files != nil {
 		files, err := s.Files(ctx, plan)
@@ -127,10 +134,7 @@ func (p program) neededBy(plan wire.Plan) bool {
 func (s Spec) compile(ctx context.Context) ([]program, error) {
 	commands := []string{"./" + initPackage}
 	if s.Shell {
-		commands = append(commands, shellPath)
-		for _, name := range shellCommands {
-			commands = append(commands, uroot+name)
-		}
+		commands = slices.Concat(commands, []string{"./" + shell}, shellCommands)
 	}
 	flags := []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
 	stamp, err := s.stamp(flags, commands, s.Tests)
@@ -303,7 +307,8 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
 	}
 	if s.Shell {
-		records = append(records, cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "/bin/gosh", "-design", s.Design}), 0o644))
+		records = append(records, cpio.Symlink("bin/less", path.Base(pager)),
+			cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "-design", s.Design}), 0o644))
 	} else {
 		records = append(records, cpio.Symlink(strings.TrimPrefix(wire.FirstTest, "/"), wire.TestBinary(plan.Tests[0].Package)))
 		if err := json.NewEncoder(id).Encode(plan); err != nil {

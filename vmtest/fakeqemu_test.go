@@ -33,6 +33,15 @@ func fakeQEMU() {
 		fmt.Println("QEMU emulator version 7.2.0 (fake)")
 		return
 	}
+	if shell, err := newFakeShell(os.Args[1:]); err != nil || shell != nil {
+		if err == nil {
+			err = shell.play(os.Getenv("FAKE_GUEST"))
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	g, err := newFakeGuest(os.Args[1:])
 	if err == nil {
 		err = g.play(os.Getenv("FAKE_GUEST"))

@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 
 	"initramfs":       {"internal/wire"},
 	"initramfs/uinit": {"internal/wire"},
+	"initramfs/sh":    {},
 
 	"vmtest/vm":                {"internal/wire"},
 	"vmtest/verdict":           {"internal/reasons", "internal/wire"},
@@ -80,7 +81,7 @@ var testsMayImport = map[string][]string{
 	"tests/inline-ns":      {"tests/internal/"},
 	"tests/namespaces":     {"tests/internal/"},
 	"tests/kselftest":      {"internal/wire", "tests/internal/"},
-	"vmtest":               {"internal/ci"},
+	"vmtest":               {"initramfs/uinit", "internal/ci"},
 }
 
 // importedBy says which package alone may import each outside module. x/sys is for all.
@@ -95,6 +96,10 @@ var importedBy = map[string][]string{
 	"github.com/yuin/goldmark":                   {"docs"},
 	"github.com/BurntSushi/toml":                 {"vmtest"},
 	"golang.org/x/term":                          {"vmtest", "vmtest/vm"},
+	"mvdan.cc/sh":                                {"initramfs/sh"},
+	"github.com/peterh/liner":                    {"initramfs/sh"},
+	"github.com/creack/pty":                      {"initramfs/uinit", "initramfs/sh", "vmtest"}, // the last two: their tests have terminals
+	"github.com/Netflix/go-expect":               {"initramfs/sh", "vmtest"},                    // their tests type at terminals
 }
 
 // listed is a package as "go list -json" prints it.

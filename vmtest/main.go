@@ -54,7 +54,7 @@ var verbs = []verb{
 	{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
 	{"initramfs", "", "build the initramfs only and list its tests", registrars{testFlags, outFlag}, initramfsVerb},
 	{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
-	{"shell", "", "boot the kernel into an interactive u-root shell", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
+	{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
 	{"series list", "", "list the series that there are", nil, seriesListVerb},
 	{"series show", "NAME", "list a series' patches and what they change", nil, seriesShowVerb},
 	{"series check", "[NAME...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},

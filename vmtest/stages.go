@@ -8,7 +8,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 
+	"timens-vmtest/internal/blame"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/run"
@@ -54,13 +56,16 @@ func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	return 0, nil
 }
 
-// shellVerb boots into a shell on this terminal.
-func shellVerb(ctx context.Context, a *app, _ []string) (int, error) {
+// shellVerb boots into a shell on this terminal, or runs one command.
+func shellVerb(ctx context.Context, a *app, args []string) (int, error) {
+	if n := len(os.Args) - len(args); len(args) > 0 && os.Args[n-1] != "--" {
+		return 0, blame.Usagef("unexpected argument %q; to run it in the guest, type \"vmtest shell -- %s\"", args[0], strings.Join(args, " "))
+	}
 	req, err := a.oneRequest(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return 0, run.Shell(ctx, a.host, req, os.Stdin, os.Stdout)
+	return run.Shell(ctx, a.host, req, args)
 }
 
 func outFlag(f *flags, set *flag.FlagSet) {

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -36,23 +35,15 @@ func Main() {
 
 func run(args []string) error {
 	flags := flag.NewFlagSet("uinit", flag.ContinueOnError)
-	shell := flags.String("shell", "", "run this shell on the console instead of the plan")
+	shell := flags.Bool("shell", false, "serve vmtest shell instead of running the plan")
 	design := flags.String("design", "", "tell this design to what the shell runs")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *shell != "" {
-		return runShell(*shell, *design)
+	if *shell {
+		return runShell(*design)
 	}
 	return runPlan()
-}
-
-func runShell(path, design string) error {
-	cmd := exec.Command(path)
-	cmd.Env = append(os.Environ(), wire.DesignEnv+"="+design)
-	cmd.Dir = wire.TestDir
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return cmd.Run()
 }
 
 // runPlan writes the whole stream of records. An error is a failure of the

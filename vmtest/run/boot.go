@@ -60,8 +60,8 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 		why := ""
 		if name == wire.Real {
 			l.guest.Accel, l.learn = choice.Accel, choice.Learn
-			if choice.Why != "" {
-				why = "; KVM is out: " + choice.Why
+			if why, err = choice.Said(r.knowsKVM()); err != nil {
+				return err
 			}
 		}
 		r.Report.Step("boot %d tests in QEMU, lane %s (%s%s); console: %s", len(l.plan.Tests), name, l.guest.Accel, why,

@@ -4,58 +4,92 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"timens-vmtest/initramfs"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/vm"
 )
 
-// Shell boots the kernel of a request into a shell on this terminal.
-func Shell(ctx context.Context, h host.Host, req Request, in, out *os.File) error {
+// Shell boots the kernel of a request into a shell on this terminal, or runs one
+// command in it, and returns the command's exit code.
+func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, error) {
 	if err := vm.Check(); err != nil {
-		return err
+		return 0, err
 	}
-	r := &runner{Host: h, Request: req}
 	qemu, err := vm.Version(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	tree, err := req.Tree(ctx, h)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if req, err = req.settle(ctx, h, func() (kernel.Tree, error) { return tree, nil }); err != nil {
-		return err
+		return 0, err
 	}
+	r := &runner{Host: h, Request: req}
 	spec := r.archiveSpec(req.Series.Design, r.Config)
 	spec.Shell = true
 	archive, err := buildArchive(ctx, h, spec)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	image, err := kernel.Build(ctx, h, kernel.Spec{Tree: tree, Config: r.Config})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r.describe(image)
-	tmp, err := os.MkdirTemp("", "vmtest-shell-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
 	g, err := guestOf(image)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	g.Initramfs, g.Accel, g.QEMU = filepath.Join(tmp, "initramfs.cpio"), r.Accel, qemu
+	g.Lane, g.Long, g.Accel, g.QEMU = wire.Real, DefaultLong, r.Accel, qemu
 	if g.Accel == vm.Auto {
 		g.Accel = vm.Known(g, r.knowsKVM())
 	}
-	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
-		return err
+	return r.converse(ctx, g, archive, args)
+}
+
+// converse boots the guest. Its console is kept if the guest ends before its
+// shell does.
+func (r *runner) converse(ctx context.Context, g vm.Guest, archive initramfs.Archive, args []string) (code int, err error) {
+	dir, err := os.MkdirTemp("", "vmtest-shell-")
+	if err != nil {
+		return 0, err
 	}
-	r.Report.Step("boot a shell (%s); tests are in the folder it starts in; \"exit\" or Ctrl-] ends it", g.Accel)
-	return vm.Shell(ctx, g, in, out)
+	g.Initramfs = filepath.Join(dir, "initramfs.cpio")
+	defer func() {
+		if err == nil || ctx.Err() != nil {
+			_ = os.RemoveAll(dir) // nothing in it is wanted
+		}
+		_ = os.Remove(g.Initramfs)
+	}()
+	if err := os.WriteFile(g.Initramfs, archive.CPIO, 0o644); err != nil {
+		return 0, err
+	}
+	r.Report.Step("boot a shell (%s)", g.Accel)
+	return vm.Shell(ctx, g, vm.Session{
+		Args: args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Dir: dir, Boot: vm.DefaultLimits.Boot,
+		Welcome: func() {
+			r.Report.Step("run one test:  %s", oneTest(archive.Plan))
+			r.Report.Step("\"exit\" and Ctrl-D end the shell; Ctrl-] ends a guest that hangs, too")
+		},
+	})
+}
+
+// oneTest is the command that runs a test of the plan in the folder in which the
+// shell starts.
+func oneTest(plan wire.Plan) string {
+	if real := plan.In(wire.Real); len(real.Tests) > 0 {
+		plan = real // a test that is for this lane
+	}
+	t := plan.Tests[0]
+	binary := "." + strings.TrimPrefix(wire.TestBinary(t.Package), wire.TestDir)
+	return fmt.Sprintf("%s -test.v -test.run '^%s$'", binary, t.Name)
 }

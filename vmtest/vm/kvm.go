@@ -90,6 +90,28 @@ func noKVM(want, why string) (Choice, error) {
 	return Choice{Accel: TCG, Why: why}, nil
 }
 
+// day is how long a reason that was printed is not printed again.
+const day = 24 * time.Hour
+
+// Said returns how to say that KVM is out: with the reason once a day, because
+// it is long, the same with every boot, and there is nothing new to do about it.
+// The folder memory tells when this reason was returned last.
+func (c Choice) Said(memory string) (string, error) {
+	if c.Why == "" {
+		return "", nil
+	}
+	sum := sha256.Sum256([]byte(c.Why))
+	file := filepath.Join(memory, "said-"+hex.EncodeToString(sum[:4])+".json")
+	info, err := os.Stat(file)
+	if err == nil && time.Since(info.ModTime()) < day {
+		return "; KVM is out", nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return "; KVM is out: " + c.Why, remember(file, true)
+}
+
 // Learn remembers that KVM does not work on this host, if the guest that did
 // not boot under KVM has booted under TCG. Otherwise the guest may be to blame.
 func (c Choice) Learn(exit wire.Exit) error {

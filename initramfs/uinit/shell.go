@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package uinit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/wire"
+)
+
+// runShell serves "vmtest shell" instead of running a plan.
+func runShell(design string) error {
+	out, err := openRecords()
+	if err != nil {
+		return err
+	}
+	if err := checkMounts(); err != nil {
+		return err
+	}
+	env := []string{"HOME=/tmp", "TMPDIR=/tmp", "PATH=/bin", "GOTRACEBACK=all", wire.DesignEnv + "=" + design}
+	for name, param := range map[string]string{wire.LaneEnv: wire.LaneParam, wire.LongEnv: wire.LongParam} {
+		value, err := bootParam(param)
+		if err != nil {
+			return err
+		}
+		env = append(env, name+"="+value)
+	}
+	if err := mark(wire.ShellBegins); err != nil {
+		return err
+	}
+	return errors.Join(ServeShell(out.tty, wire.ShellPath, wire.TestDir, env), mark(wire.ShellEnds), out.drain())
+}
+
+// mark writes a line to the kernel's log, as an error, so that the console has
+// it. A line that is written to the console itself may be overtaken.
+func mark(text string) error {
+	return os.WriteFile("/dev/kmsg", []byte("<3>"+text+"\n"), 0)
+}
+
+// ServeShell runs one command, or the shell if the host names none, in the
+// folder dir. It passes its input and output to the host through port, and
+// returns when the host knows how it ended.
+func ServeShell(port io.ReadWriter, shell, dir string, env []string) error {
+	s := &server{port: port, shell: shell, dir: dir, env: env}
+	if err := s.send(wire.Frame{Type: wire.FrameReady}); err != nil {
+		return err
+	}
+	lines := bufio.NewReader(port)
+	first, err := readFrame(lines)
+	if err != nil {
+		return err
+	}
+	code, err := s.run(first, lines)
+	if err != nil {
+		return errors.Join(err, s.send(wire.Frame{Type: wire.FrameTrouble, Text: err.Error()}))
+	}
+	return s.send(wire.Frame{Type: wire.FrameExit, Code: code})
+}
+
+// server is the guest's end of a shell.
+type server struct {
+	port  io.ReadWriter
+	shell string
+	dir   string
+	env   []string
+
+	mu sync.Mutex // of writes to port
+}
+
+func readFrame(lines *bufio.Reader) (wire.Frame, error) {
+	line, err := lines.ReadBytes('\n')
+	if err != nil {
+		return wire.Frame{}, err
+	}
+	return wire.ParseFrame(line)
+}
+
+func (s *server) send(f wire.Frame) error {
+	line, err := f.Line()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err = s.port.Write(line)
+	return err
+}
+
+// leftoverGrace is how long what a command leaves behind may go on printing.
+const leftoverGrace = 500 * time.Millisecond
+
+// run runs the command of a start frame to its end.
+func (s *server) run(start wire.Frame, lines *bufio.Reader) (code int, err error) {
+	if start.Type != wire.FrameStart {
+		return 0, fmt.Errorf("the host begins with a frame %q, want %q", start.Type, wire.FrameStart)
+	}
+	cmd := exec.Command(s.shell)
+	if len(start.Args) > 0 { // by the shell, so that its builtins are commands, too
+		cmd.Args = append(cmd.Args, slices.Concat([]string{"-c", `"$@"`, "sh"}, start.Args)...)
+	}
+	cmd.Dir, cmd.WaitDelay = s.dir, leftoverGrace
+	cmd.Env = append(slices.Clone(s.env), "SHELL="+s.shell, "TERM="+start.Term)
+	if start.Term != "" {
+		return s.onTerminal(cmd, start, lines)
+	}
+	cmd.Stdout, cmd.Stderr = framed{s, wire.FrameStdout}, framed{s, wire.FrameStderr}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
+	// A session of its own, so that nothing that the command does to its
+	// process group ends us.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	go s.input(lines, in, nil)
+	return exitCode(cmd.Wait())
+}
+
+// onTerminal runs cmd in a session of its own, whose terminal is a pseudo
+// terminal. Ctrl-C thus reaches the foreground of that session only. Init and
+// uinit have another terminal, on which nobody types.
+func (s *server) onTerminal(cmd *exec.Cmd, start wire.Frame, lines *bufio.Reader) (code int, err error) {
+	master, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: start.Rows, Cols: start.Cols})
+	if err != nil {
+		return 0, err
+	}
+	defer master.Close()
+	printed := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(framed{s, wire.FrameStdout}, master) // ends with EIO when all have closed the terminal
+		printed <- err
+	}()
+	go s.input(lines, master, master)
+	code, err = exitCode(cmd.Wait())
+	select {
+	case <-printed:
+	case <-time.After(leftoverGrace):
+	}
+	return code, err
+}
+
+// input passes on what the host sends, until the port ends. Once the command
+// reads no more, its input is dropped. Bytes for a full terminal wait in a
+// goroutine, so that other frames do not wait for them.
+func (s *server) input(lines *bufio.Reader, in io.WriteCloser, terminal *os.File) {
+	typed := make(chan wire.Frame, 1) // the host sends the next input when this one is taken
+	go func() {
+		for f := range typed {
+			if f.Type == wire.FrameEnd {
+				_ = in.Close() // it may have ended already
+				continue
+			}
+			_, _ = in.Write(f.Data)
+			if s.send(wire.Frame{Type: wire.FrameTaken}) != nil {
+				return // the port has ended
+			}
+		}
+	}()
+	defer close(typed)
+	for {
+		f, err := readFrame(lines)
+		if err != nil {
+			return
+		}
+		switch {
+		case f.Type == wire.FrameInput, f.Type == wire.FrameEnd && terminal == nil:
+			typed <- f
+		case f.Type == wire.FrameSize && terminal != nil:
+			// It may have ended already.
+			_ = pty.Setsize(terminal, &pty.Winsize{Rows: f.Rows, Cols: f.Cols})
+		case f.Type == wire.FrameRedraw && terminal != nil:
+			redraw(terminal)
+		}
+	}
+}
+
+// redraw asks the program in the foreground to draw its line again. A program
+// that draws none ignores the signal.
+func redraw(terminal *os.File) {
+	if group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP); err == nil && group > 0 {
+		_ = unix.Kill(-group, unix.SIGWINCH) // it may have ended already
+	}
+}
+
+// framed sends what is written to it as frames of one type.
+type framed struct {
+	s         *server
+	frameType string
+}
+
+func (w framed) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		n := min(len(rest), wire.FrameDataLimit)
+		if err := w.s.send(wire.Frame{Type: w.frameType, Data: rest[:n]}); err != nil {
+			return 0, err
+		}
+		rest = rest[n:]
+	}
+	return len(p), nil
+}
+
+// exitCode turns the error of Wait into a shell's exit code.
+func exitCode(err error) (int, error) {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			return 128 + int(ws.Signal()), nil
+		}
+		return exit.ExitCode(), nil
+	case errors.Is(err, exec.ErrWaitDelay): // it left something behind that still has its output
+		return 0, nil
+	}
+	return 0, err
+}
