@@ -77,6 +77,8 @@ func TestVerbs(t *testing.T) {
 		"run -tree . -rnu X":      "run has no flag -rnu",
 		"series export -lane x y": "series export has no flag -lane",
 		"VERB -h":                 "",
+		"shell -- uname -a":       "",
+		"shell -x -- uname":       "shell has no flag -x",
 		"":                        "",
 	} {
 		if got := notInHelp(help, strings.Fields(args)); got != want {
@@ -112,6 +114,9 @@ func notInHelp(help func(verb string) (string, bool), args []string) string {
 			continue
 		}
 		for _, arg := range args[words:] {
+			if arg == "--" {
+				break // what follows is no flag of ours
+			}
 			if strings.HasPrefix(arg, "-") && !regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(arg)+`\b`).MatchString(text) {
 				return fmt.Sprintf("%s has no flag %s", verb, arg)
 			}
