@@ -76,6 +76,8 @@ func TestVerbs(t *testing.T) {
 		"series edit x":           "",
 		"run -tree . -rnu X":      "run has no flag -rnu",
 		"series export -lane x y": "series export has no flag -lane",
+		"shell -- ls -l":          "",
+		"shell -l -- ls":          "shell has no flag -l",
 		"VERB -h":                 "",
 		"":                        "",
 	} {
@@ -112,6 +114,9 @@ func notInHelp(help func(verb string) (string, bool), args []string) string {
 			continue
 		}
 		for _, arg := range args[words:] {
+			if arg == "--" { // what follows is a command for the guest
+				break
+			}
 			if strings.HasPrefix(arg, "-") && !regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(arg)+`\b`).MatchString(text) {
 				return fmt.Sprintf("%s has no flag %s", verb, arg)
 			}
