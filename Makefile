@@ -5,12 +5,36 @@
 #   make vmtest SERIES=control       test another series, or several: SERIES=a,b
 #   make vmtest RUN=Timerfd          run only tests whose package.Name matches
 #   make vmtest ARGS='-tree ~/linux -v'   pass flags to bin/vmtest
+#
+# Flags of bin/vmtest stand in ARGS: make takes "make vmtest -v" for its own -v, and
+# prints its version.
 
 SERIES :=
 LANE   :=
 RUN    :=
 ARGS   :=
 comma  := ,
+
+# The variables that each target reads. Any other on the command line is a mistake that
+# would change nothing, so it ends make.
+TAKES_vmtest    := SERIES LANE RUN ARGS
+TAKES_shell     := SERIES ARGS
+TAKES_kernel    := SERIES ARGS
+TAKES_initramfs := RUN ARGS
+TAKES_check     := SERIES LANE RUN ARGS
+TAKES_presubmit := SERIES LANE RUN ARGS
+TAKES_bench     := BENCH
+TAKES_steady    := SERIES LANE RUN ARGS N
+TAKES_long      := SERIES ARGS
+TAKES_canary    := SERIES RUN UPDATE
+TAKES_mutants   := SERIES RUN UPDATE ARGS
+
+TAKES_deps      := PACKAGES
+
+GOALS := $(or $(MAKECMDGOALS),vmtest)
+TAKEN := $(sort $(foreach goal,$(GOALS),$(TAKES_$(goal))))
+GIVEN := $(foreach v,$(filter-out MAKE% SHELL,$(.VARIABLES)),$(if $(filter command,$(origin $v)),$v))
+$(foreach v,$(filter-out $(TAKEN),$(GIVEN)),$(error "make $(GOALS)" does not read $v; it reads $(or $(TAKEN),no variable)))
 
 FROM    = $(if $(SERIES),-series '$(SERIES)')
 TESTS   = $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)')
@@ -60,7 +84,7 @@ shell-test: deps build
 
 #   make shell ARGS='-- uname -a'    one command
 shell kernel: deps build
-	@bin/vmtest $@ $(FROM) $(if $(filter shell,$@),$(if $(RUN),-run '$(RUN)')) $(ARGS)
+	@bin/vmtest $@ $(FROM) $(ARGS)
 
 initramfs: deps build
 	@bin/vmtest initramfs $(if $(RUN),-run '$(RUN)') $(ARGS)

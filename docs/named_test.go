@@ -72,7 +72,9 @@ func TestVerbs(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"runn":                    "no such verb",
-		"series":                  "no such verb",
+		"seriess":                 "no such verb",
+		"series -h":               "",
+		"-version":                "",
 		"series edit x":           "",
 		"run -tree . -rnu X":      "run has no flag -rnu",
 		"series export -lane x y": "series export has no flag -lane",
@@ -101,7 +103,7 @@ func helpOf(t *testing.T, program string) func(verb string) (string, bool) {
 
 // notInHelp says what is wrong with the arguments of a vmtest command, or "".
 func notInHelp(help func(verb string) (string, bool), args []string) string {
-	if len(args) == 0 || args[0] == "-h" || args[0] == "VERB" {
+	if len(args) == 0 || slices.Contains([]string{"-h", "-version", "VERB"}, args[0]) {
 		return ""
 	}
 	for words := min(2, len(args)); words > 0; words-- {
@@ -117,7 +119,7 @@ func notInHelp(help func(verb string) (string, bool), args []string) string {
 			if arg == "--" { // what follows is a command for the guest
 				break
 			}
-			if strings.HasPrefix(arg, "-") && !regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(arg)+`\b`).MatchString(text) {
+			if strings.HasPrefix(arg, "-") && arg != "-h" && !regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(arg)+`\b`).MatchString(text) {
 				return fmt.Sprintf("%s has no flag %s", verb, arg)
 			}
 		}

@@ -100,7 +100,7 @@ func Build(ctx context.Context, s Spec) (Archive, error) {
 	if err != nil {
 		return Archive{}, err
 	}
-	plan, err := s.plan()
+	plan, err := s.Plan()
 	if err != nil {
 		return Archive{}, err
 	}
@@ -234,8 +234,9 @@ func (s Spec) fullFile(output string) string {
 
 var fullRE = regexp.MustCompile(`(/[^\s:]+): no space left on device`)
 
-// plan lists the tests of all suites.
-func (s Spec) plan() (wire.Plan, error) {
+// Plan lists the tests of all suites, from their sources: nothing is compiled. If
+// none is selected, the error is ErrEmptyPlan and the plan says what was left out.
+func (s Spec) Plan() (wire.Plan, error) {
 	p := wire.Plan{Schema: wire.Schema, Design: s.Design}
 	var chosen []string
 	lacking := ""
@@ -259,22 +260,32 @@ func (s Spec) plan() (wire.Plan, error) {
 		}
 	}
 	slices.SortStableFunc(p.Tests, func(a, b wire.Test) int { return cmp.Compare(min(len(a.After), 1), min(len(b.After), 1)) })
-	others, err := filepath.Glob(filepath.Join(s.Module, "tests", "*", "*_test.go"))
-	if err != nil {
+	var err error
+	if p.LeftOut, err = s.leftOut(chosen); err != nil {
 		return wire.Plan{}, err
 	}
+	if len(p.Tests) == 0 {
+		return p, fmt.Errorf("%w: -run %s matches none of the %d tests; \"vmtest initramfs\" lists them%s", ErrEmptyPlan, s.Run, len(p.Filtered), lacking)
+	}
+	return p, nil
+}
+
+// leftOut are the packages of tests that are not among those that were chosen.
+func (s Spec) leftOut(chosen []string) ([]string, error) {
+	others, err := filepath.Glob(filepath.Join(s.Module, "tests", "*", "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	var all []string
 	for _, file := range others {
 		pkg := filepath.Base(filepath.Dir(file))
 		for _, name := range []string{pkg, pkg + wire.I386} {
-			if !slices.Contains(chosen, name) && !slices.Contains(p.LeftOut, name) {
-				p.LeftOut = append(p.LeftOut, name)
+			if !slices.Contains(chosen, name) && !slices.Contains(all, name) {
+				all = append(all, name)
 			}
 		}
 	}
-	if len(p.Tests) == 0 {
-		return wire.Plan{}, fmt.Errorf("%w: -run %s matches none of the %d tests; \"vmtest initramfs\" lists them%s", ErrEmptyPlan, s.Run, len(p.Filtered), lacking)
-	}
-	return p, nil
+	return all, nil
 }
 
 // wants reports whether a test is to run: because it is selected, or because a

@@ -54,7 +54,7 @@ func TestLeaves(t *testing.T) {}
 		"TestOther":     "p.TestOther p/386.TestOther",
 	} {
 		s.Run = regexp.MustCompile(run)
-		p, err := s.plan()
+		p, err := s.Plan()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestPlanWithout(t *testing.T) {
 	s := moduleOf(t, "//vmtest:after TestLeaves\nfunc TestFinds(t *testing.T) {}\n\nfunc TestOther(t *testing.T) {}\nfunc TestLeaves(t *testing.T) {}\n")
 	for without, want := range map[string]int{"": 6, "TestOther": 4, "TestFinds": 4, "TestLeaves": 6, "p.TestOther": 5} {
 		s.Without = func(id wire.TestID) bool { return id.Name == without || id.String() == without }
-		p, err := s.plan()
+		p, err := s.Plan()
 		if err != nil || len(p.Tests) != want || len(p.Tests)+len(p.Filtered) != 6 {
 			t.Errorf("without %q: planned %v and left out %v, %v; want %d planned", without, p.Tests, p.Filtered, err, want)
 		}
@@ -99,13 +99,13 @@ func TestAny(t *testing.T) {}
 `)
 	for config, want := range map[string]int{"CONFIG_ODD=y": 4, "CONFIG_ODD=m": 2, "": 2} {
 		s.Config = []string{"CONFIG_EVEN=y", config}
-		p, err := s.plan()
+		p, err := s.Plan()
 		if err != nil || len(p.Tests) != want || len(p.Filtered) != 4-want {
 			t.Errorf("with %q: planned %v, left out %v, %v; want %d", config, p.Tests, p.Filtered, err, want)
 		}
 	}
 	s.Config, s.Run = nil, regexp.MustCompile("TestOdd")
-	if p, err := s.plan(); !errors.Is(err, ErrEmptyPlan) || !strings.Contains(err.Error(), "p.TestOdd is for kernels with CONFIG_ODD=y") {
+	if p, err := s.Plan(); !errors.Is(err, ErrEmptyPlan) || !strings.Contains(err.Error(), "p.TestOdd is for kernels with CONFIG_ODD=y") {
 		t.Errorf("planned %v, %v", p.Tests, err)
 	}
 }
@@ -116,7 +116,7 @@ func TestPlanRefusesAfter(t *testing.T) {
 		"itself":  "//vmtest:after TestFinds\nfunc TestFinds(t *testing.T) {}\n",
 		"a later": "//vmtest:after TestB\nfunc TestC(t *testing.T) {}\n\n//vmtest:after TestA\nfunc TestB(t *testing.T) {}\n\nfunc TestA(t *testing.T) {}\n",
 	} {
-		if p, err := moduleOf(t, text).plan(); err == nil || !strings.Contains(err.Error(), "which is no test of tests/p that the first guest runs") {
+		if p, err := moduleOf(t, text).Plan(); err == nil || !strings.Contains(err.Error(), "which is no test of tests/p that the first guest runs") {
 			t.Errorf("after %s: planned %v, %v", name, p.Tests, err)
 		}
 	}

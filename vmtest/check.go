@@ -29,7 +29,8 @@ func (f *flags) registerCheck(set *flag.FlagSet) {
 
 func (f *flags) registerPresubmit(set *flag.FlagSet) {
 	f.registerTree(set)
-	f.registerSource(set)
+	f.registerBase(set)
+	f.registerSandbox(set)
 	f.registerCheck(set)
 }
 
@@ -113,6 +114,9 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 	if err != nil {
 		return 0, err
 	}
+	if err := a.planned(reqs); err != nil {
+		return 0, err
+	}
 	for _, req := range reqs {
 		if _, err := check.ExcusesOf(req.Series); err != nil {
 			return 0, err
@@ -191,8 +195,10 @@ func (a *app) named(ctx context.Context, args []string) ([]string, error) {
 // commands are this one and those of its parts. args are the series that this
 // one names.
 func (a *app) commands(s patch.Series, args []string) [][]string {
-	given := os.Args[2 : len(os.Args)-len(args)]
-	given = slices.DeleteFunc(slices.Clone(given), func(arg string) bool { return strings.TrimLeft(arg, "-") == "keep-going" })
+	given := slices.DeleteFunc(slices.Clone(a.given), func(arg string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		return name == "keep-going"
+	})
 	if a.commits == "" {
 		given = append(given, "-series", a.namedAs(s, args))
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -47,6 +48,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
+func (l *listFlag) repeatable() {}
+
 // pathFlag may be repeated; a path may hold commas.
 type pathFlag []string
 
@@ -56,6 +59,8 @@ func (p *pathFlag) Set(value string) error {
 	*p = append(*p, value)
 	return nil
 }
+
+func (p *pathFlag) repeatable() {}
 
 // defaultSeries is what "make vmtest" tests.
 const defaultSeries = "timens-offset"
@@ -98,14 +103,16 @@ type flags struct {
 	coverage  bool
 	sandbox   string
 
-	match *regexp.Regexp // of run
+	match *regexp.Regexp  // of run
+	set   map[string]bool // the names of the flags that were given
 }
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply, or - for a mailbox on standard input; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` of one patch or more to apply on top of the series; may be repeated")
 	f.registerTree(set)
-	f.registerSource(set)
+	f.registerBase(set)
+	f.registerSandbox(set)
 	f.registerConfig(set)
 }
 
@@ -118,17 +125,23 @@ func (f *flags) registerTree(set *flag.FlagSet) {
 	set.StringVar(&f.commits, "range", "", "take the commits `BASE..HEAD` of the git tree that -tree names as the series, and BASE as its base")
 }
 
-func (f *flags) registerSource(set *flag.FlagSet) {
+func (f *flags) registerBase(set *flag.FlagSet) {
 	set.StringVar(&f.base, "base", "", "`NAME` of the kernel that is the base (default 6.12): "+source.Names)
 	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+source.DefaultPackage+"; needs -sha256")
 	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
+}
+
+func (f *flags) registerSandbox(set *flag.FlagSet) {
 	set.StringVar(&f.sandbox, "sandbox", "auto", "`auto|on|off`: apply and build without network and with nothing writable but the build folder; auto goes without for series of this checkout where it cannot be had")
+}
+
+func (f *flags) registerSuites(set *flag.FlagSet) {
+	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design, for 64 bits and, in the lane virtual, for 32, and tests/kselftest)")
+	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or the one whose members the headers of its kernel have, or "+wire.NoDesign+")")
 }
 
 func (f *flags) registerTests(set *flag.FlagSet) {
 	set.StringVar(&f.run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
-	set.Var(&f.tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design, for 64 bits and, in the lane virtual, for 32, and tests/kselftest)")
-	set.StringVar(&f.design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or the one whose members the headers of its kernel have, or "+wire.NoDesign+")")
 	set.DurationVar(&f.timeout, "timeout", run.DefaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
 }
 
@@ -144,7 +157,7 @@ func (f *flags) registerResults(set *flag.FlagSet) {
 func (f *flags) registerRun(set *flag.FlagSet) {
 	set.BoolVar(&f.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
 	set.BoolVar(&f.forget, "forget", false, "do not keep a kernel that this run had to build: nobody will want it again")
-	set.BoolVar(&f.bisect, "bisect", false, "exit as git bisect run wants it: 125 for 3 and 4, to go around the commit; 129 for 2, 130 when interrupted, to end")
+	set.BoolVar(&f.bisect, "bisect", false, "exit as git bisect run wants it: 125 instead of 3 and 4, so that git skips the commit; 129 instead of 2, and 130 for Ctrl-C, which end the bisection")
 }
 
 func (f *flags) registerLane(set *flag.FlagSet) {
@@ -156,6 +169,36 @@ func (f *flags) registerVerbose(set *flag.FlagSet) {
 	set.BoolVar(&f.verbose, "v", false, "show what each test prints while it runs, and how its process ended")
 }
 
+// checkSuite refuses a folder without tests.
+func checkSuite(root, dir string) error {
+	if filepath.IsLocal(dir) {
+		found, err := filepath.Glob(filepath.Join(pathPattern.Replace(root), pathPattern.Replace(strings.TrimSuffix(dir, wire.I386)), "*_test.go"))
+		if err != nil || len(found) > 0 {
+			return err
+		}
+	}
+	known := suites(root)
+	return blame.Usagef("-tests %s is no folder with tests; there are %s%s", dir, strings.Join(known, ", "), didYouMean(dir, known))
+}
+
+// pathPattern makes a pattern that matches a path alone.
+var pathPattern = strings.NewReplacer(`\`, `\\`, `[`, `\[`, `*`, `\*`, `?`, `\?`)
+
+// suites are the folders of test packages.
+func suites(root string) []string {
+	found, err := fs.Glob(os.DirFS(root), "tests/*/*_test.go")
+	if err != nil { // of the pattern, which is right
+		return nil
+	}
+	var all []string
+	for _, path := range found {
+		if dir := filepath.Dir(path); !slices.Contains(all, dir) {
+			all = append(all, dir)
+		}
+	}
+	return all
+}
+
 // check completes and checks what was given. root is the module's folder.
 func (f *flags) check(root string) error {
 	if len(f.series) == 0 && f.source.Tree == "" {
@@ -165,11 +208,8 @@ func (f *flags) check(root string) error {
 		f.results = filepath.Join(root, "results")
 	}
 	for _, dir := range f.tests {
-		if !filepath.IsLocal(dir) {
-			return blame.Usagef("-tests %s is not a folder of this project", dir)
-		}
-		if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(dir, wire.I386))); err != nil {
-			return blame.Usagef("-tests: %w", err)
+		if err := checkSuite(root, dir); err != nil {
+			return err
 		}
 	}
 	if known := append(slices.Clone(wire.Designs), wire.NoDesign); f.design != "" && !slices.Contains(known, f.design) {
@@ -189,6 +229,12 @@ func (f *flags) check(root string) error {
 	}
 	if f.long < 0 || f.long > 0 && f.long < time.Second {
 		return blame.Usagef("-long %v is below one second", f.long)
+	}
+	if f.set["long"] && f.lane == wire.Real {
+		return blame.Usagef("-long is of the lane virtual; leave it out with -lane real")
+	}
+	if f.accel == vm.KVM && f.lane == wire.Virtual {
+		return blame.Usagef("-accel kvm is of the lane real; the lane virtual is always emulated")
 	}
 	if f.commits != "" && (f.source.Tree == "" || len(f.series) > 0) {
 		return blame.Usagef("-range goes with -tree, and without -series")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -35,7 +36,9 @@ type verb struct {
 
 var (
 	kernelFlags      = (*flags).registerKernel
-	sourceFlags      = (*flags).registerSource
+	baseFlags        = (*flags).registerBase
+	sandboxFlags     = (*flags).registerSandbox
+	suiteFlags       = (*flags).registerSuites
 	testFlags        = (*flags).registerTests
 	bootFlags        = (*flags).registerBoot
 	runFlags         = (*flags).registerRun
@@ -47,24 +50,31 @@ var (
 
 type registrars = []func(*flags, *flag.FlagSet)
 
-var verbs = []verb{
-	{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, testFlags, bootFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
-	{"compare", "", "run the plan of a series without and with it, and class every test", registrars{kernelFlags, testFlags, bootFlags, resultsFlags, verboseFlags}, compareVerb},
-	{"presubmit", "[NAME|FOLDER|MBOX...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{testFlags, bootFlags, presubmitFlags}, presubmitVerb},
-	{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
-	{"initramfs", "", "build the initramfs only and list its tests", registrars{testFlags, outFlag}, initramfsVerb},
-	{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
-	{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, testFlags, bootFlags}, shellVerb},
-	{"series list", "", "list the series that there are", nil, seriesListVerb},
-	{"series show", "NAME", "list a series' patches and what they change", nil, seriesShowVerb},
-	{"series check", "[NAME...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
-	{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{sourceFlags}, seriesEditVerb},
-	{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", nil, seriesExportVerb},
+// verbs are all there are. Help and completion are made of this table.
+func verbs() []verb {
+	return []verb{
+		{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
+		{"compare", "", "run the plan of a series without and with it, and class every test", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, resultsFlags, verboseFlags}, compareVerb},
+		{"presubmit", "[SERIES...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{suiteFlags, testFlags, bootFlags, presubmitFlags}, presubmitVerb},
+		{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
+		{"initramfs", "", "build the initramfs only and list its tests", registrars{suiteFlags, testFlags, outFlag}, initramfsVerb},
+		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
+		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags}, shellVerb},
+		{"series list", "", "list the series that there are", nil, seriesListVerb},
+		{"series show", "SERIES", "list a series' patches and what they change", nil, seriesShowVerb},
+		{"series check", "[SERIES...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{suiteFlags, testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
+		{"series new", "NAME [DIR]", "start a series: an empty one, and a git tree for its commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesNewVerb},
+		{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesEditVerb},
+		{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", nil, seriesExportVerb},
+		{"completion", "bash", "print a script that completes verbs, flags and their values", nil, completionVerb},
+		{"version", "", "print what this program is made of, and what it runs", nil, versionVerb},
+	}
 }
 
 // app is what every verb works with.
 type app struct {
 	flags
+	given    []string     // the flags as they were typed
 	checkout run.Checkout // of this project
 	host     host.Host
 	progress *progress
@@ -93,11 +103,8 @@ func main() {
 
 // dispatch runs a verb and turns whatever comes of it into an exit code.
 func dispatch(ctx context.Context, args []string) int {
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage()
-		if len(args) == 0 {
-			return blame.User.ExitCode()
-		}
+	if list, ok := asksList(args); ok {
+		usage(os.Stdout, list)
 		return 0
 	}
 	bisect := asksBisect(args)
@@ -106,36 +113,55 @@ func dispatch(ctx context.Context, args []string) int {
 		// goroutine, it ends us by SIGABRT instead.
 		debug.SetTraceback("crash")
 	}
-	for _, v := range verbs {
-		rest, ok := v.called(args)
-		if !ok {
-			continue
-		}
-		a := &app{progress: newProgress()}
-		code, err := v.start(ctx, a, rest)
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
-		if err != nil {
-			err = run.Interrupted(ctx, err)
-			party := blame.Of(err)
-			if code = party.ExitCode(); party == blame.Host {
-				err = a.host.Advise(err)
-			}
-			a.progress.clear()
-			fmt.Fprintf(os.Stderr, "vmtest %s: %v\n", v.name, err)
-		}
-		if a.bisect || bisect && code == blame.User.ExitCode() {
-			return bisectCode(code, ctx.Err() != nil)
-		}
-		return code
+	a := &app{progress: newProgress()}
+	if args = slices.Clone(args); len(args) > 0 && slices.Contains([]string{"-version", "--version"}, args[0]) {
+		args[0] = "version"
 	}
-	fmt.Fprintf(os.Stderr, "vmtest: unknown verb %q\n", strings.Join(args[:min(2, len(args))], " "))
-	usage()
-	if bisect {
-		return bisectCode(blame.User.ExitCode(), false)
+	code, err := a.dispatch(ctx, args)
+	if err != nil {
+		err = run.Interrupted(ctx, err)
+		party := blame.Of(err)
+		if code = party.ExitCode(); party == blame.Host {
+			err = a.host.Advise(err)
+		}
+		a.progress.clear()
+		v, _, _ := verbOf(args)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", strings.TrimSpace("vmtest "+v.name), err)
 	}
-	return blame.User.ExitCode()
+	if a.bisect || bisect && code == blame.User.ExitCode() {
+		return bisectCode(code, ctx.Err() != nil)
+	}
+	return code
+}
+
+// dispatch runs the verb that the arguments begin with.
+func (a *app) dispatch(ctx context.Context, args []string) (int, error) {
+	if len(args) == 0 {
+		usage(os.Stderr, "")
+		return blame.User.ExitCode(), nil
+	}
+	if groups := verbsOf(args[0]); len(args) == 1 && len(groups) > 0 { // "series" alone
+		usage(os.Stderr, args[0])
+		return blame.User.ExitCode(), nil
+	}
+	v, rest, ok := verbOf(args)
+	if !ok {
+		return 0, unknownVerb(args)
+	}
+	return v.start(ctx, a, rest)
+}
+
+// asksList says that the verbs are to be listed: all, or those that begin with a word.
+func asksList(args []string) (word string, ok bool) {
+	if len(args) > 1 && len(verbsOf(args[0])) > 0 {
+		word, args = args[0], args[1:]
+	}
+	return word, len(args) > 0 && slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0])
+}
+
+// verbsOf are the verbs of two words that begin with this one.
+func verbsOf(word string) []verb {
+	return slices.DeleteFunc(verbs(), func(v verb) bool { return !strings.HasPrefix(v.name, word+" ") })
 }
 
 // asksBisect looks for -bisect in all arguments: the flag package stops at the
@@ -148,9 +174,9 @@ func asksBisect(args []string) bool {
 	})
 }
 
-// bisectCode is what "git bisect run" is to be told: 125 makes it go around the
-// commit, and all above 127 end it. Else it would blame some commit for Ctrl-C
-// or for a wrong flag.
+// bisectCode is what "git bisect run" is to be told: 125 makes it skip the commit,
+// and all above 127 end it. Else it would blame some commit for Ctrl-C or for a
+// wrong flag.
 func bisectCode(code int, stopped bool) int {
 	switch {
 	case stopped:
@@ -174,22 +200,16 @@ func (v verb) called(args []string) (rest []string, ok bool) {
 }
 
 func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
-	set := flag.NewFlagSet("vmtest "+v.name, flag.ContinueOnError)
-	set.Usage = func() {
-		fmt.Fprintf(set.Output(), "usage: vmtest %s\n\n%s.\n\n", strings.TrimSpace(v.name+" [flags] "+v.args), v.about)
-		set.PrintDefaults()
+	names, err := a.parse(v, args)
+	if errors.Is(err, flag.ErrHelp) {
+		v.help(os.Stdout)
+		return 0, nil
 	}
-	for _, register := range v.register {
-		register(&a.flags, set)
+	if err != nil {
+		return 0, err
 	}
-	if err := set.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0, err
-		}
-		return blame.User.ExitCode(), nil // the flag package has said what is wrong
-	}
-	if v.args == "" && set.NArg() > 0 {
-		return 0, blame.Usagef("unexpected argument %q; flags begin with a dash", set.Arg(0))
+	if v.args == "" && len(names) > 0 {
+		return 0, blame.Usagef("unexpected argument %q; flags begin with a dash", names[0])
 	}
 	defer func() { os.RemoveAll(a.piped) }() // it is of no use, and names nothing of the user's
 	if v.needsProject() {
@@ -197,7 +217,7 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 			return 0, err
 		}
 	}
-	return v.run(ctx, a, set.Args())
+	return v.run(ctx, a, names)
 }
 
 // stand makes ready what every stage stands on.
@@ -221,15 +241,25 @@ func (a *app) stand(ctx context.Context) error {
 
 // needsProject says that the verb works in a checkout of ours: a stored run is
 // judged anywhere.
-func (v verb) needsProject() bool { return v.name != "judge" }
+func (v verb) needsProject() bool {
+	return !slices.Contains([]string{"judge", "completion", "version"}, v.name)
+}
 
-func usage() {
-	fmt.Fprintln(os.Stderr, "usage: vmtest VERB [flags]")
-	for _, v := range verbs {
-		fmt.Fprintf(os.Stderr, "  %-24s %s\n", strings.TrimSpace(v.name+" "+v.args), v.about)
+// usage lists the verbs, or those that begin with a word.
+func usage(w io.Writer, word string) {
+	list := verbs()
+	if word != "" {
+		list = verbsOf(word)
 	}
-	fmt.Fprintln(os.Stderr, "\"vmtest VERB -h\" lists the flags of a verb.")
-	fmt.Fprintln(os.Stderr, "exit codes: 0 as expected, 1 not as expected, 2 usage, 3 the kernel did not build, 4 could not be judged")
+	fmt.Fprintln(w, "usage: vmtest", strings.TrimSpace(word+" VERB [flags]"))
+	for _, v := range list {
+		fmt.Fprintf(w, "  %-24s %s\n", strings.TrimSpace(v.name+" "+v.args), v.about)
+	}
+	if word == "" || word == "series" {
+		fmt.Fprintln(w, "SERIES is a name in kernel/patches/, or the path of a folder, a mailbox or a patch.")
+	}
+	fmt.Fprintf(w, "\"vmtest %s\" lists the flags of a verb.\n", strings.TrimSpace(word+" VERB -h"))
+	fmt.Fprintln(w, "exit codes: 0 as expected, 1 not as expected, 2 usage, 3 the kernel did not build, 4 could not be judged")
 }
 
 // moduleRoot finds this project's folder: around the working folder, else

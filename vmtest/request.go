@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -17,6 +19,14 @@ import (
 // requests are the runs that the flags ask for, one for each series. Whatever can be
 // wrong with a file that the flags name is found here, before anything is made of it.
 func (a *app) requests(ctx context.Context) ([]run.Request, error) {
+	if err := a.checkBase(ctx); err != nil {
+		return nil, err
+	}
+	return a.unchecked(ctx)
+}
+
+// unchecked is requests of a base that was not looked at.
+func (a *app) unchecked(ctx context.Context) ([]run.Request, error) {
 	common, err := a.request()
 	if err != nil {
 		return nil, err
@@ -70,6 +80,44 @@ func distinct(patches []patch.Patch) error {
 			return blame.Usagef("-patch: there are two patches %s; copy one to another name", p.Name)
 		}
 		seen[p.Name] = true
+	}
+	return nil
+}
+
+// checkBase finds what is wrong with the flags of the base. Only a download shows that
+// a tarball has another digest; it stays in the cache.
+func (a *app) checkBase(ctx context.Context) error {
+	if tree := a.source.Tree; tree != "" {
+		if info, err := os.Stat(tree); errors.Is(err, fs.ErrNotExist) {
+			return blame.Usagef("-tree %s: %s", tree, noSuchPath(tree))
+		} else if err == nil && !info.IsDir() {
+			return blame.Usagef("-tree %s is no folder", tree)
+		}
+	}
+	if a.commits != "" { // BASE is looked at, not what is checked out
+		return nil
+	}
+	if err := a.source.Check(); err != nil || a.source.URL == "" {
+		return err
+	}
+	_, err := a.source.Fetch(ctx, a.host)
+	return err
+}
+
+// planned refuses requests that select no test, before anything is built for them.
+func (a *app) planned(reqs []run.Request) error {
+	for _, req := range reqs {
+		_, err := req.Plan()
+		if none, ok := errors.AsType[*run.NothingPlanned](err); ok {
+			near := ""
+			if name := nearestTest(a.run, none.Tests); a.run != "" && name != "" {
+				near = "; did you mean " + name + "?"
+			}
+			return blame.Usagef("%w%s", err, near)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

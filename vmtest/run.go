@@ -20,6 +20,9 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := a.planned(reqs); err != nil {
+		return 0, err
+	}
 	dir, err := run.NewFolder(a.results, names(reqs))
 	if err != nil {
 		return 0, err
@@ -80,6 +83,9 @@ func compareVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	}
 	if len(req.Series.Patches) == 0 {
 		return 0, blame.Usagef("-series %s has no patches: it is the base, and there is nothing to compare", req.Series.Name)
+	}
+	if err := a.planned([]run.Request{req}); err != nil {
+		return 0, err
 	}
 	dir, err := run.NewFolder(a.results, req.Series.Name+"-compared")
 	if err != nil {

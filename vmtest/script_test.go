@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -95,7 +96,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", cache)
 			return copyTree(filepath.Join(root, "vmtest", "testdata", "tree"), filepath.Join(e.WorkDir, "tree"))
 		},
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft, "advised": advised},
 		Condition: func(name string) (bool, error) { return condition(t.Context(), name) },
 	})
 }
@@ -167,6 +168,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// advised runs the command that a message advises, as it is printed, and demands that
+// it does well: "advised FILE REGEXP", whose first group is the command.
+func advised(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: advised FILE REGEXP")
+	}
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	m := re.FindStringSubmatch(ts.ReadFile(args[0]))
+	if m == nil {
+		ts.Fatalf("no command %q in\n%s", args[1], ts.ReadFile(args[0]))
+	}
+	ts.Logf("it advises: %s", m[1])
+	if err := ts.Exec("sh", "-c", m[1]); err != nil {
+		ts.Fatalf("%s: %v", m[1], err)
+	}
+}
+
 // waitFor waits until a file holds a text: "waitfor FILE TEXT".
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -233,7 +252,7 @@ func copyTree(from, to string) error { return os.CopyFS(to, os.DirFS(from)) }
 func TestContractFlags(t *testing.T) {
 	set := flag.NewFlagSet("run", flag.ContinueOnError)
 	var f flags
-	for _, v := range verbs {
+	for _, v := range verbs() {
 		if v.name == "run" {
 			for _, register := range v.register {
 				register(&f, set)

@@ -41,18 +41,26 @@ func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := a.planned([]run.Request{{Checkout: req.Checkout, Tests: req.Tests, Match: req.Match, Design: cmp.Or(a.design, defaultDesign), Lanes: lanes[bothLanes]}}); err != nil {
+		return 0, err
+	}
 	noKernel := kconfig.Config{} // and so none of the tests that are for some only
 	archive, err := req.Archive(ctx, a.host, cmp.Or(a.design, defaultDesign), noKernel)
 	if err != nil {
 		return 0, err
 	}
-	if err := os.WriteFile(a.out, archive.CPIO, 0o644); err != nil {
-		return 0, err
-	}
 	for _, t := range archive.Plan.Tests {
 		fmt.Println(t)
 	}
-	a.progress.Step("wrote %s: %d tests, %.1f MB, plan %s", a.out, len(archive.Plan.Tests), float64(len(archive.CPIO))/1e6, archive.Plan.ID)
+	what := fmt.Sprintf("%d tests, %.1f MB, plan %s", len(archive.Plan.Tests), float64(len(archive.CPIO))/1e6, archive.Plan.ID)
+	if a.out == "" {
+		a.progress.Step("an initramfs has %s; -o FILE writes it", what)
+		return 0, nil
+	}
+	if err := os.WriteFile(a.out, archive.CPIO, 0o644); err != nil {
+		return 0, err
+	}
+	a.progress.Step("wrote %s: %s", a.out, what)
 	return 0, nil
 }
 
@@ -69,5 +77,5 @@ func shellVerb(ctx context.Context, a *app, args []string) (int, error) {
 }
 
 func outFlag(f *flags, set *flag.FlagSet) {
-	set.StringVar(&f.out, "o", "initramfs.cpio", "`FILE` to write")
+	set.StringVar(&f.out, "o", "", "`FILE` to write the archive to (default: it is not written)")
 }

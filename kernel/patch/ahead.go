@@ -14,6 +14,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/shell"
 )
 
 // editedFile keeps the path of the tree that Edit made last of a folder.
@@ -81,7 +82,7 @@ func Ahead(ctx context.Context, h host.Host, folder string) (string, error) {
 	if err != nil || same {
 		return "", err
 	}
-	return fmt.Sprintf("%s has commits that are not in %s; write them there by \"vmtest series export %s %s\"", dir, folder, folder, dir), nil
+	return fmt.Sprintf("%s has commits that are not in %s; write them there by \"%s\"", dir, folder, shell.Quote("vmtest", "series", "export", folder, dir)), nil
 }
 
 // sameAsCommits says that the patches of a folder are what Export would write.

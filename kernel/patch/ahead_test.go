@@ -41,7 +41,7 @@ func TestAhead(t *testing.T) {
 	says("not committed", w.tree+" has changes that are not committed and are not in "+w.folder)
 	w.git("commit", "-qa", "--amend", "--no-edit")
 	says("committed", w.tree+` has commits that are not in `+w.folder+`; write them there by "vmtest series export `+w.folder+" "+w.tree+`"`)
-	if _, err := Export(t.Context(), sandbox.Box{}, w.folder, w.tree); err != nil {
+	if _, err := w.place().Export(t.Context(), sandbox.Box{}); err != nil {
 		t.Fatal(err)
 	}
 	says("exported", "")

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/shell"
 )
 
 // Names in the configuration of a git tree made by Edit: the series' folder,
@@ -26,15 +26,29 @@ const (
 	headKey   = "vmtest.head"
 )
 
-// Edit makes dir a git tree of the base with a commit for every patch of the
-// series in folder, to be changed and then given to Export. A patch that does
+// Workplace is a series' folder and the git tree in which it is changed.
+type Workplace struct {
+	Name   string // of the series, as the user writes it
+	Folder string // of the series, from the root
+	Dir    string // the git tree, from the root
+
+	Program string // how the user calls this program, for the commands in messages
+}
+
+// Command is a line to paste: the verb "series WORD" for this workplace.
+func (w Workplace) Command(word string) string {
+	return shell.Quote(w.Program, "series", word, w.Name, w.Dir)
+}
+
+// Repository makes a bare git repository whose branch "base" is one commit of a base.
+type Repository func() (string, error)
+
+// Edit makes Dir a git tree of the base with a commit for every patch of the
+// series in Folder, to be changed and then given to Export. A patch that does
 // not apply leaves the tree in the middle of "git am", to be gone on with there;
-// the BuildError names the hunk and what to type.
-//
-// repository makes a bare git repository whose branch "base" is one commit of the
-// base, and version is the base's.
-func Edit(ctx context.Context, h host.Host, repository func() (string, error), version, folder, dir string) error {
-	s, err := LoadSeries(ctx, h.Sandbox, filepath.Dir(folder), filepath.Base(folder))
+// the BuildError names the hunk and what to type. version is the base's.
+func (w Workplace) Edit(ctx context.Context, h host.Host, repository Repository, version string) error {
+	s, err := LoadSeries(ctx, h.Sandbox, filepath.Dir(w.Folder), filepath.Base(w.Folder))
 	if err != nil {
 		return err
 	}
@@ -43,12 +57,24 @@ func Edit(ctx context.Context, h host.Host, repository func() (string, error), v
 			return blame.Usagef("%s: no commit can be made of it without an author and a subject; put the lines \"From: NAME <ADDRESS>\" and \"Subject: ...\" and an empty line on top of it", p.Name)
 		}
 	}
-	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
-		return blame.Usagef("%s is there already, and may hold work: export it and remove it, or name another folder", dir)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &blame.UsageError{Err: err}
+	if _, err := os.Stat(filepath.Join(w.Folder, "series")); err != nil {
+		return blame.Usagef("%s has no file \"series\", in which \"series export\" lists the patches; type \"%s\"", w.Folder, listCommand(w.Folder))
 	}
-	state, err := folderState(folder)
+	if err := w.checkOut(ctx, h, repository, version); err != nil {
+		return err
+	}
+	if err := w.commitPatches(ctx, version, s); err != nil {
+		return err
+	}
+	return rememberHead(ctx, w.Dir)
+}
+
+// checkOut makes Dir a git tree of the base alone, which belongs to Folder.
+func (w Workplace) checkOut(ctx context.Context, h host.Host, repository Repository, version string) error {
+	if w.taken() {
+		return blame.Usagef("%s is there already, and may hold work: name another folder: type \"%s\"", w.Dir, w.elsewhere().Command("edit"))
+	}
+	state, err := folderState(w.Folder)
 	if err != nil {
 		return err
 	}
@@ -56,38 +82,41 @@ func Edit(ctx context.Context, h host.Host, repository func() (string, error), v
 	if err != nil {
 		return err
 	}
-	h.Report.Step("check out linux-%s into %s", version, dir)
-	if _, err := sandbox.Run(sandbox.Git(ctx, "", "clone", "-q", "--no-checkout", "--origin=vmtest", "--branch=base", repo, dir)); err != nil {
+	h.Report.Step("check out linux-%s into %s", version, w.Dir)
+	if _, err := sandbox.Run(sandbox.Git(ctx, "", "clone", "-q", "--no-checkout", "--origin=vmtest", "--branch=base", repo, w.Dir)); err != nil {
 		return err
 	}
-	commit, err := sandbox.GitLine(ctx, dir, "rev-parse", "HEAD")
+	commit, err := sandbox.GitLine(ctx, w.Dir, "rev-parse", "HEAD")
 	if err != nil {
 		return err
 	}
 	for _, args := range [][]string{
-		{"checkout", "-q", "-b", s.Name},
+		{"checkout", "-q", "-b", w.branch()},
 		{"branch", "-q", "-D", "base"},
 		{"tag", "linux-" + version, commit},
 		{"remote", "remove", "vmtest"}, // it goes with the cache
 		{"config", baseKey, commit},
 		{"config", stateKey, state},
-		{"config", seriesKey, folder}, // last: without it Export takes the tree for no series
+		{"config", seriesKey, w.Folder}, // last: without it Export takes the tree for no series
 	} {
-		if _, err := sandbox.Run(sandbox.Git(ctx, dir, args...)); err != nil {
+		if _, err := sandbox.Run(sandbox.Git(ctx, w.Dir, args...)); err != nil {
 			return err
 		}
 	}
-	if err := rememberEdited(h, folder, dir); err != nil {
-		return err
+	return rememberEdited(h, w.Folder, w.Dir)
+}
+
+// branch is a name for git made of the folder's, which may have spaces.
+func (w Workplace) branch() string {
+	name := strings.Trim(notInNames.ReplaceAllString(filepath.Base(w.Folder), "-"), "-.")
+	if name == "" || name == "base" || strings.Contains(name, "..") || strings.HasSuffix(name, ".lock") {
+		return "series"
 	}
-	if err := commitPatches(ctx, version, s, dir); err != nil {
-		return err
-	}
-	return rememberHead(ctx, dir)
+	return name
 }
 
 // commitPatches applies the series by "git am".
-func commitPatches(ctx context.Context, version string, s Series, dir string) error {
+func (w Workplace) commitPatches(ctx context.Context, version string, s Series) error {
 	if len(s.Patches) == 0 {
 		return nil
 	}
@@ -105,33 +134,42 @@ func commitPatches(ctx context.Context, version string, s Series, dir string) er
 		}
 		args = append(args, path)
 	}
-	out, err := sandbox.Git(ctx, dir, args...).CombinedOutput()
+	out, err := sandbox.Git(ctx, w.Dir, args...).CombinedOutput()
 	if err == nil {
 		return nil
 	}
-	if full := sandbox.DiskFull(out, "git am", dir); full != nil || ctx.Err() != nil {
+	if full := sandbox.DiskFull(out, "git am", w.Dir); full != nil || ctx.Err() != nil {
 		return errors.Join(full, ctx.Err())
 	}
-	next, nerr := os.ReadFile(filepath.Join(dir, ".git", "rebase-apply", "next"))
+	next, nerr := os.ReadFile(filepath.Join(w.Dir, ".git", "rebase-apply", "next"))
 	var n int
 	if _, serr := fmt.Sscan(string(next), &n); nerr != nil || serr != nil || n < 1 || n > len(s.Patches) {
-		return fmt.Errorf("git am in %s: %w\n%s", dir, err, sandbox.Tail(out, 20))
+		return fmt.Errorf("git am in %s: %w\n%s", w.Dir, err, sandbox.Tail(out, 20))
 	}
 	p := s.Patches[n-1]
 	// The hunks that fit are applied, so that only those that do not are left;
 	// it exits with an error as they are.
-	rejects, _ := sandbox.Git(ctx, dir, "apply", "--reject", "--whitespace=nowarn", filepath.Join(".git", "rebase-apply", "patch")).CombinedOutput()
+	rejects, _ := sandbox.Git(ctx, w.Dir, "apply", "--reject", "--whitespace=nowarn", filepath.Join(".git", "rebase-apply", "patch")).CombinedOutput()
 	where := p.FailedHunks(string(rejects))
 	if where == nil { // a whole file is missing, or in the way
 		where = []string{sandbox.Tail(rejects, 1)}
 	}
+	git := shell.Quote("git", "-C", w.Dir)
 	return &blame.BuildError{
 		Stage: "apply",
 		Err:   fmt.Errorf("%s does not apply to linux-%s: %s", p.Name, version, strings.Join(where, "; ")),
-		Shown: fmt.Sprintf(`%s holds the patches before it, and of it the hunks that fit; go on there:
-    put in by hand what *.rej files hold, and remove them
-    git add FILES
-    git am --continue        (and if a later patch does not fit: git apply --reject .git/rebase-apply/patch)
-then write the patches back: vmtest series export %s %s`, dir, s.Name, dir),
+		Shown: fmt.Sprintf(`%[1]s holds the patches before it, and of it the hunks that fit. Go on there: put in by hand
+what the *.rej files hold, remove them, and type
+
+    %[2]s add -A
+    %[2]s am --continue
+
+If a later patch does not fit, this puts in the hunks of it that do:
+
+    %[2]s apply --reject .git/rebase-apply/patch
+
+Write the patches back:
+
+    %[3]s`, w.Dir, git, w.Command("export")),
 	}
 }

@@ -108,9 +108,14 @@ func newWorkshop(t *testing.T) workshop {
 	return w
 }
 
+func (w workshop) place() Workplace {
+	return Workplace{Name: w.folder, Folder: w.folder, Dir: w.tree, Program: "vmtest"}
+}
+
 func (w workshop) edit(base source.Base, folder, tree string) error {
 	repository := func() (string, error) { return base.Repository(w.Context(), w.Host) }
-	return Edit(w.Context(), w.Host, repository, base.Version, folder, tree)
+	w.folder, w.tree = folder, tree
+	return w.place().Edit(w.Context(), w.Host, repository, base.Version)
 }
 
 func (w workshop) mustEdit() {
@@ -122,7 +127,7 @@ func (w workshop) mustEdit() {
 
 func (w workshop) mustExport(want ...string) {
 	w.Helper()
-	changed, err := Export(w.Context(), sandbox.Box{}, w.folder, w.tree)
+	changed, err := w.place().Export(w.Context(), sandbox.Box{})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -171,7 +176,7 @@ func TestEditThenExportChangesNothing(t *testing.T) {
 	w := newWorkshop(t)
 	// The index lines above are guesses; after the first export they are git's.
 	w.mustEdit()
-	if _, err := Export(t.Context(), sandbox.Box{}, w.folder, w.tree); err != nil {
+	if _, err := w.place().Export(t.Context(), sandbox.Box{}); err != nil {
 		t.Fatal(err)
 	}
 	before := w.read(w.inFolder(tenth)) + w.read(w.inFolder(thirtieth)) + w.read(w.inFolder("series"))
@@ -209,7 +214,7 @@ func TestEditSurvivesCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.git("fsck", "--full")
-	if _, err := Export(t.Context(), sandbox.Box{}, w.folder, w.tree); err != nil {
+	if _, err := w.place().Export(t.Context(), sandbox.Box{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -273,7 +278,7 @@ func TestExportRefuses(t *testing.T) {
 			for _, name := range names {
 				before[name] = w.read(name)
 			}
-			_, err = Export(t.Context(), sandbox.Box{}, w.folder, w.tree)
+			_, err = w.place().Export(t.Context(), sandbox.Box{})
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want an error that says %q", err, tc.want)
 			}
@@ -323,12 +328,12 @@ func TestEditOnNewerBase(t *testing.T) {
 	if !errors.As(err, &build) {
 		t.Fatalf("got %v, want a BuildError", err)
 	}
-	for _, want := range []string{thirtieth + " does not apply to linux-6.12.2: dir/b.c, hunk 2 of 2, @@ -20,3 +20,3 @@ line 19", "git am --continue", "vmtest series export s " + w.tree} {
+	for _, want := range []string{thirtieth + " does not apply to linux-6.12.2: dir/b.c, hunk 2 of 2, @@ -20,3 +20,3 @@ line 19", "git -C " + w.tree + " am --continue", "vmtest series export " + w.folder + " " + w.tree} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
 	}
-	if _, err := Export(t.Context(), sandbox.Box{}, w.folder, w.tree); err == nil || !strings.Contains(err.Error(), "not finished") {
+	if _, err := w.place().Export(t.Context(), sandbox.Box{}); err == nil || !strings.Contains(err.Error(), "not finished") {
 		t.Errorf("export within git am: got %v", err)
 	}
 	if got := w.read(w.inTree("dir/b.c.rej")); !strings.Contains(got, "+twenty-one") {

@@ -13,13 +13,14 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/shell"
 )
 
 // Export writes the commits of a tree made by Edit back into the series' folder
 // and returns the names of the files that changed. What is not committed, or
 // was changed in the folder meanwhile, is not overwritten: it says so instead.
-func Export(ctx context.Context, box sandbox.Box, folder, dir string) ([]string, error) {
-	base, err := exportable(ctx, folder, dir)
+func (w Workplace) Export(ctx context.Context, box sandbox.Box) ([]string, error) {
+	base, err := w.exportable(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -28,31 +29,31 @@ func Export(ctx context.Context, box sandbox.Box, folder, dir string) ([]string,
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	commits, err := listCommits(ctx, dir, base, "HEAD")
+	commits, err := listCommits(ctx, w.Dir, base, "HEAD")
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range commits {
 		if c.empty {
-			return nil, blame.Usagef("%s: commit %.12s (%s) changes no file and cannot be a patch; drop it by \"git rebase -i %.12s\"", dir, c.id, c.subject, base)
+			return nil, w.refuse("commit %.12s (%s) changes no file and cannot be a patch; drop it by \"%s\"", c.id, c.subject, w.git("rebase", "-i", base[:12]))
 		}
 	}
-	fresh, err := formatPatches(ctx, box, dir, base, "HEAD", commits, tmp)
+	fresh, err := formatPatches(ctx, box, w.Dir, base, "HEAD", commits, tmp)
 	if err != nil {
 		return nil, err
 	}
-	changed, err := rewrite(folder, fresh)
+	changed, err := rewrite(w.Folder, fresh)
 	if err != nil {
 		return nil, err
 	}
-	state, err := folderState(folder)
+	state, err := folderState(w.Folder)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = sandbox.Run(sandbox.Git(ctx, dir, "config", stateKey, state)); err != nil {
+	if _, err = sandbox.Run(sandbox.Git(ctx, w.Dir, "config", stateKey, state)); err != nil {
 		return nil, err
 	}
-	return changed, rememberHead(ctx, dir)
+	return changed, rememberHead(ctx, w.Dir)
 }
 
 // plainDiff are git's options that spell out everything that a configuration
@@ -70,6 +71,9 @@ var plainPatch = []string{"--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff",
 // formatPatches makes patches, in the folder to, of the commits after base up to
 // head, which all lists. Those that change no file are skipped.
 func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string, all []commit, to string) ([]Patch, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
 	out, err := sandbox.Run(sandbox.Git(ctx, dir, slices.Concat(plainDiff, []string{
 		"-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "format.signOff=false", "-c", "i18n.logOutputEncoding=UTF-8",
 		"format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-attach", "--no-thread", "--no-notes", "--no-cover-letter",
@@ -104,69 +108,121 @@ func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string,
 
 // exportable refuses to lose work, in the tree or in the folder, and returns
 // the commit under the first patch.
-func exportable(ctx context.Context, folder, dir string) (string, error) {
-	refuse := func(format string, args ...any) (string, error) {
-		return "", blame.Usagef(dir+": "+format, args...)
-	}
-	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
-		return refuse("there is no git tree; make one by \"vmtest series edit\"")
-	}
-	known := func(key string) string {
-		value, err := sandbox.GitLine(ctx, dir, "config", "--local", key)
-		if err != nil { // git's way to say that there is none
-			return ""
-		}
-		return value
-	}
-	base := known(baseKey)
-	switch of := known(seriesKey); {
-	case of == "" || base == "":
-		return refuse("this git tree was not made by \"vmtest series edit\"")
-	case of != folder:
-		return refuse("this is the tree of %s, not of %s", of, folder)
-	}
-	for _, busy := range []string{"rebase-apply", "rebase-merge", "MERGE_HEAD", "CHERRY_PICK_HEAD"} {
-		if _, err := os.Stat(filepath.Join(dir, ".git", busy)); err == nil {
-			return refuse("an am, rebase, merge or cherry-pick is not finished; \"git status\" says how to go on")
-		}
-	}
-	dirty, err := sandbox.Run(sandbox.Git(ctx, dir, "status", "--porcelain", "--untracked-files=all"))
+func (w Workplace) exportable(ctx context.Context) (string, error) {
+	base, err := w.baseOf(ctx)
 	if err != nil {
 		return "", err
 	}
-	if len(dirty) > 0 {
-		lines := strings.SplitAfterN(string(dirty), "\n", 6)
-		return refuse("not all is committed; commit it, stash it or remove it:\n%s", strings.Join(lines[:min(5, len(lines))], ""))
+	if err := w.settled(ctx); err != nil {
+		return "", err
 	}
-	if _, err := sandbox.Run(sandbox.Git(ctx, dir, "merge-base", "--is-ancestor", base, "HEAD")); err != nil {
-		return refuse("HEAD is not built on the base (%.12s); rebase it", base)
+	if _, err := sandbox.Run(sandbox.Git(ctx, w.Dir, "merge-base", "--is-ancestor", base, "HEAD")); err != nil {
+		return "", w.refuse("HEAD is not built on the base; rebase it onto %.12s", base)
 	}
-	merges, err := sandbox.GitLine(ctx, dir, "rev-list", "--merges", base+"..HEAD")
+	merges, err := sandbox.GitLine(ctx, w.Dir, "rev-list", "--merges", base+"..HEAD")
 	if err != nil {
 		return "", err
 	}
 	if merges != "" {
-		return refuse("%.12s is a merge, which no patch can be; make the history linear by \"git rebase %.12s\"", merges, base)
+		return "", w.refuse("%.12s is a merge, which no patch can be; type \"%s\", which makes the history linear", merges, w.git("rebase", base[:12]))
 	}
-	count, err := sandbox.GitLine(ctx, dir, "rev-list", "--count", base+"..HEAD")
+	count, err := sandbox.GitLine(ctx, w.Dir, "rev-list", "--count", base+"..HEAD")
 	if err != nil {
 		return "", err
 	}
-	patches, err := listed(folder)
+	patches, err := listed(w.Folder)
 	if err != nil {
 		return "", err
 	}
 	if count == "0" && len(patches) > 0 {
-		return refuse("HEAD is the base, so every patch of %s would go; if that is meant, empty its series file", folder)
+		return "", w.refuse("HEAD is the base, so every patch of %s would go; if that is meant, remove the folder", w.Folder)
 	}
-	state, err := folderState(folder)
-	if err != nil {
-		return "", err
+	return base, w.unchanged(ctx)
+}
+
+// git is a line to paste that runs git in Dir.
+func (w Workplace) git(args ...string) string {
+	return shell.Quote(append([]string{"git", "-C", w.Dir}, args...)...)
+}
+
+func (w Workplace) refuse(format string, args ...any) error {
+	return blame.Usagef("%s: "+format, append([]any{w.Dir}, args...)...)
+}
+
+// taken says that there is something at Dir.
+func (w Workplace) taken() bool {
+	if _, err := os.Lstat(w.Dir); err != nil {
+		return false
 	}
-	if known(stateKey) != state {
-		return refuse("the patches in %s were changed since they were taken from there or written there; they would be lost: edit them into another tree and take over what you need, or restore them by git", folder)
+	left, err := os.ReadDir(w.Dir)
+	return err != nil || len(left) > 0
+}
+
+// elsewhere is w with a folder for the git tree that is not there yet.
+func (w Workplace) elsewhere() Workplace {
+	for n, dir := 2, w.Dir; w.taken(); n++ {
+		w.Dir = fmt.Sprintf("%s-%d", dir, n)
+	}
+	return w
+}
+
+// known is a value that Edit has left in the configuration of Dir.
+func (w Workplace) known(ctx context.Context, key string) string {
+	value, err := sandbox.GitLine(ctx, w.Dir, "config", "--local", key)
+	if err != nil { // git's way to say that there is none
+		return ""
+	}
+	return value
+}
+
+// baseOf is the commit under the first patch of a tree that Edit has made.
+func (w Workplace) baseOf(ctx context.Context) (string, error) {
+	if _, err := os.Stat(filepath.Join(w.Dir, ".git")); err != nil {
+		if w.taken() {
+			return "", w.refuse("this is no git tree; name the folder that \"series edit\" has made")
+		}
+		return "", w.refuse("there is no git tree; type \"%s\" to make one", w.Command("edit"))
+	}
+	base, of := w.known(ctx, baseKey), w.known(ctx, seriesKey)
+	switch {
+	case of == "" || base == "":
+		return "", w.refuse("this git tree was not made by \"series edit\"; name the folder of one that was")
+	case of != w.Folder:
+		return "", w.refuse("this is the tree of %s, not of %s; type \"%s\"", of, w.Folder, shell.Quote(w.Program, "series", "export", of, w.Dir))
 	}
 	return base, nil
+}
+
+// settled refuses a tree in which something is going on, or is not committed.
+func (w Workplace) settled(ctx context.Context) error {
+	for _, busy := range []string{"rebase-apply", "rebase-merge", "MERGE_HEAD", "CHERRY_PICK_HEAD"} {
+		if _, err := os.Stat(filepath.Join(w.Dir, ".git", busy)); err == nil {
+			return w.refuse("an am, rebase, merge or cherry-pick is not finished; type \"%s\", which says how to go on", w.git("status"))
+		}
+	}
+	dirty, err := sandbox.Run(sandbox.Git(ctx, w.Dir, "status", "--porcelain", "--untracked-files=all"))
+	if err != nil {
+		return err
+	}
+	if len(dirty) > 0 {
+		lines := strings.SplitAfterN(string(dirty), "\n", 6)
+		return w.refuse("not all is committed; commit it, stash it or remove it:\n%s", strings.Join(lines[:min(5, len(lines))], ""))
+	}
+	return nil
+}
+
+// unchanged refuses a folder whose patches are not those that were last taken from
+// there or written there.
+func (w Workplace) unchanged(ctx context.Context) error {
+	state, err := folderState(w.Folder)
+	if err != nil {
+		return err
+	}
+	if w.known(ctx, stateKey) == state {
+		return nil
+	}
+	return w.refuse("the patches in %s were changed since they were taken from there or written there; they would be lost: "+
+		"type \"%s\" and take over what you need, or restore them by git", w.Folder, w.elsewhere().Command("edit"))
 }
 
 // folderState identifies the patches of a folder and their order.

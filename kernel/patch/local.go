@@ -162,7 +162,7 @@ func listCommits(ctx context.Context, dir, base, head string) ([]commit, error) 
 		return nil, err
 	}
 	out, err := sandbox.GitLine(ctx, dir, "log", "-z", "--reverse", "--topo-order", "--no-show-signature", "--no-color", "--format=%H%n%T%n%s%n%b", base+".."+head)
-	if err != nil {
+	if err != nil || out == "" { // a series that has no patch yet
 		return nil, err
 	}
 	var all []commit

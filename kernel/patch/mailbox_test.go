@@ -170,14 +170,16 @@ func TestMailboxFiles(t *testing.T) {
 	})
 	for name, want := range map[string]string{
 		"maildir.mbox": "is a folder, and has no file \"series\"", "empty.mbox": "it is empty", "diff.mbox": "it holds no mail", "wide.mbox": "UTF-16",
-		"quilt": filepath.Join(dir, "quilt", "patches") + " has; give that folder", "one.patch": "is a file, and no folder",
+		"quilt": filepath.Join(dir, "quilt", "patches") + " has; give that folder",
 	} {
 		_, err := LoadSeries(t.Context(), sandbox.Box{}, "", filepath.Join(dir, name))
 		if _, usage := errors.AsType[*blame.UsageError](err); !usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v, want a UsageError that says %q", name, err, want)
 		}
 	}
-	if s, err := LoadSeries(t.Context(), sandbox.Box{}, "", filepath.Join(dir, "series.mbox")); err != nil || len(s.Patches) != 1 {
-		t.Errorf("a series' folder: got %d patches, %v", len(s.Patches), err)
+	for what, name := range map[string]string{"a series' folder": "series.mbox", "a single patch": "one.patch"} {
+		if s, err := LoadSeries(t.Context(), sandbox.Box{}, "", filepath.Join(dir, name)); err != nil || len(s.Patches) != 1 {
+			t.Errorf("%s: got %d patches, %v", what, len(s.Patches), err)
+		}
 	}
 }

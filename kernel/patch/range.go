@@ -14,6 +14,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/shell"
 )
 
 // LoadRange makes a series of the commits BASE..HEAD of a git tree, and says
@@ -150,7 +151,7 @@ func lacking(ctx context.Context, dir, name string) string {
 		return "; type \"git branch --set-upstream-to=REMOTE/BRANCH\" or name the base"
 	}
 	if shallow, err := sandbox.GitLine(ctx, dir, "rev-parse", "--is-shallow-repository"); err == nil && shallow == "true" {
-		return fmt.Sprintf(": this clone is shallow; type \"git -C %s fetch --unshallow\"", dir)
+		return fmt.Sprintf(": this clone is shallow; type \"%s\"", shell.Quote("git", "-C", dir, "fetch", "--unshallow"))
 	}
 	return ""
 }

@@ -17,6 +17,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
 )
 
@@ -42,28 +43,24 @@ type Series struct {
 }
 
 // LoadSeries reads a series. which is a name below patchesDir, a folder with a
-// file "series", a mailbox, or StandardInput for a mailbox. The patches are taken apart
-// in the box.
+// file "series" or with numbered patches, a file with patches, a mailbox, or
+// StandardInput for a mailbox. The patches are taken apart in the box.
 func LoadSeries(ctx context.Context, box sandbox.Box, patchesDir, which string) (Series, error) {
 	if IsMailbox(which) {
 		return loadMailbox(ctx, box, which)
 	}
+	if IsPatchFile(which) {
+		all, err := Load(ctx, box, which)
+		return Series{Name: strings.TrimSuffix(filepath.Base(which), filepath.Ext(which)), Patches: all}, err
+	}
 	dir := SeriesFolder(patchesDir, which)
 	s := Series{Name: filepath.Base(dir)}
-	list, err := os.ReadFile(filepath.Join(dir, "series"))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	names, err := s.readList(dir)
+	if err != nil {
+		return Series{}, err
+	}
+	if names == nil {
 		return Series{}, unknownSeries(patchesDir, which)
-	}
-	if err != nil {
-		return Series{}, blame.Usagef("series %s: %w", which, err)
-	}
-	names, err := parseList(filepath.Join(dir, "series"), list)
-	if err != nil {
-		return Series{}, &blame.UsageError{Err: err}
-	}
-	s.About = aboutOf(list)
-	if err := nothingUnlisted(dir, names); err != nil {
-		return Series{}, &blame.UsageError{Err: err}
 	}
 	var files []named
 	for _, name := range names {
@@ -92,10 +89,31 @@ func LoadSeries(ctx context.Context, box sandbox.Box, patchesDir, which string) 
 	return s, nil
 }
 
+// readList reads which patches a folder has, in their order; nil: it is no series.
+func (s *Series) readList(dir string) ([]string, error) {
+	path := filepath.Join(dir, "series")
+	list, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return byNumber(dir)
+	}
+	if err != nil {
+		return nil, blame.Usagef("series %s: %w", dir, err)
+	}
+	s.About = aboutOf(list)
+	names, err := parseList(path, list)
+	if err == nil {
+		err = nothingUnlisted(dir, names)
+	}
+	if err != nil {
+		return nil, &blame.UsageError{Err: err}
+	}
+	return append([]string{}, names...), nil // not nil: it may be empty
+}
+
 // SeriesFolder is the folder that a series' name stands for: one below
-// patchesDir, or with a slash in it the folder itself.
+// patchesDir, or with a slash in it the folder itself. A single patch is a path, too.
 func SeriesFolder(patchesDir, which string) string {
-	if strings.ContainsRune(which, filepath.Separator) {
+	if strings.ContainsRune(which, filepath.Separator) || IsPatchFile(which) {
 		return which
 	}
 	return filepath.Join(patchesDir, which)
@@ -137,20 +155,31 @@ func Names(patchesDir string) ([]string, error) {
 	return names, nil
 }
 
+// unknownSeries says what there is instead of a series.
 func unknownSeries(patchesDir, which string) error {
 	dir := SeriesFolder(patchesDir, which)
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return blame.Usagef("series %s is a file, and no folder with a file \"series\"; pass a patch by -patch, and give a mailbox the ending .mbox", which)
-	}
 	for _, below := range []string{"patches", "debian/patches"} {
 		if _, err := os.Stat(filepath.Join(dir, below, "series")); err == nil {
 			return blame.Usagef("series %s has no file \"series\", but %s has; give that folder", which, filepath.Join(dir, below))
 		}
 	}
+	info, err := os.Stat(which)
+	isPath := strings.ContainsRune(which, filepath.Separator)
+	switch {
+	case err == nil && isPath && info.IsDir():
+		return blame.Usagef("%s has neither a file \"series\" nor patches; \"git format-patch -o %s BASE..HEAD\" in a git tree puts some there", which, shell.Quote(which))
+	case err == nil && isPath:
+		return blame.Usagef("%s is neither a folder, nor a mailbox (.mbox, .mbx), nor a patch (.patch, .diff); give it the name of what it is", which)
+	case isPath:
+		return blame.Usagef("there is no series %s: no such path", which)
+	}
+	hint := ""
+	if err == nil {
+		hint = fmt.Sprintf("; to take the one in this folder, write ./%s", which)
+	}
 	names, err := Names(patchesDir)
 	if err != nil || len(names) == 0 {
-		return blame.Usagef("there is no series %s, nor any other in %s", which, patchesDir)
+		return blame.Usagef("there is no series %s, nor any other in %s%s", which, patchesDir, hint)
 	}
-	return blame.Usagef("there is no series %s: %s holds %s; a path is taken as it is when it has a slash (./%s)",
-		which, patchesDir, strings.Join(names, ", "), which)
+	return blame.Usagef("there is no series %s: %s holds %s%s", which, patchesDir, strings.Join(names, ", "), hint)
 }

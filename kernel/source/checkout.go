@@ -21,6 +21,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/shell"
 )
 
 // Checkout is what a folder of kernel sources holds: all that is tested of it, and
@@ -77,7 +78,7 @@ func denied(dir string, paths []string) error {
 	if len(paths) > 1 {
 		more = fmt.Sprintf(" (and %d more)", len(paths)-1)
 	}
-	return blame.Usagef("-tree %s: %s cannot be read%s; type \"chmod -R u+rX %s\" as its owner, or remove it", dir, paths[0], more, dir)
+	return blame.Usagef("-tree %s: %s cannot be read%s; type \"%s\" as its owner, or remove it", dir, paths[0], more, shell.Quote("chmod", "-R", "u+rX", dir))
 }
 
 // isGitTree says that a folder is the top of a git tree: a clone, or a worktree,
@@ -158,7 +159,7 @@ func (c *Checkout) listPlain(ctx context.Context) (map[string]byte, error) {
 	}
 	found, warned, err := listFiles(ctx, c.Dir, []string{"--git-dir=" + filepath.Join(tmp, ".git"), "--work-tree=" + c.Dir}, args...)
 	if err == nil && warned != "" {
-		return nil, blame.Usagef("-tree %s: not all of it can be read; type \"chmod -R u+rX %s\" as its owner, or remove what is meant:\n%s", c.Dir, c.Dir, warned)
+		return nil, blame.Usagef("-tree %s: not all of it can be read; type \"%s\" as its owner, or remove what is meant:\n%s", c.Dir, shell.Quote("chmod", "-R", "u+rX", c.Dir), warned)
 	}
 	return found, errors.Join(err, c.findSpecial(found))
 }

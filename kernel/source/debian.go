@@ -18,6 +18,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/shell"
 )
 
 // deb is what apt knows of a package.
@@ -75,7 +76,7 @@ func (a apt) refresh() string {
 	if a.suite == "" {
 		return "type \"sudo apt-get update\""
 	}
-	return fmt.Sprintf("type \"rm -r %s\"", a.dir)
+	return fmt.Sprintf("type \"%s\"", shell.Quote("rm", "-r", a.dir))
 }
 
 // find says which package is meant, of which version, and whose lists have it. The

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/shell"
 )
 
 // seals are the names of the files beside an unpacked base that say what it was
@@ -51,7 +52,7 @@ func (b Base) Verify(files Manifest, first bool) error {
 		return err
 	}
 	damaged := func(what string) error {
-		return fmt.Errorf("the kernel source in the cache is damaged (%s); type \"rm -r %s\" to have it fetched again", what, b.Dir)
+		return fmt.Errorf("the kernel source in the cache is damaged (%s); type \"%s\" to have it fetched again", what, shell.Quote("rm", "-r", b.Dir))
 	}
 	want := make(map[string]string)
 	text, err := os.ReadFile(contentsFile)

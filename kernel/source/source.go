@@ -62,9 +62,10 @@ type Base struct {
 
 // Fetch makes the base available, from the cache where it can.
 func (s Spec) Fetch(ctx context.Context, h host.Host) (Base, error) {
+	if err := s.Check(); err != nil {
+		return Base{}, err
+	}
 	switch {
-	case s.Tree != "" && (s.URL != "" || s.Package != ""), s.URL != "" && s.Package != "":
-		return Base{}, &blame.UsageError{Err: errors.New("a base has one source: a tree, a tarball or a package")}
 	case s.Commit != "":
 		return s.fetchCommit(ctx, h)
 	case s.Tree != "":
@@ -85,12 +86,9 @@ func openTree(ctx context.Context, dir string, r host.Reporter) (Base, error) {
 	if real, err := filepath.EvalSymlinks(dir); err == nil { // what is linked to is what the sandbox shows
 		dir = real
 	}
-	version, err := treeVersion(dir)
-	if errors.Is(err, fs.ErrNotExist) && isGitTree(dir) {
-		return Base{}, blame.Usagef("-tree %s has no Makefile checked out; type \"git -C %s checkout\", or test its commits with -range", dir, dir)
-	}
+	version, err := checkedOut(dir)
 	if err != nil {
-		return Base{}, blame.Usagef("-tree %s is no kernel source tree: %w", dir, err)
+		return Base{}, err
 	}
 	base := Base{Dir: dir, Version: version, Origin: "a folder"}
 	if !isGitTree(dir) {

@@ -17,6 +17,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/shell"
 )
 
 // Manifest says of every file of a tree which state it is in: the stamp of the
@@ -76,7 +77,7 @@ func Survey(ctx context.Context, base Base) (Manifest, error) {
 func (c Checkout) manifest() (Manifest, error) {
 	for _, path := range c.Sparse {
 		if !strings.HasPrefix(path, "Documentation/") { // most of it is not read by a build
-			return nil, blame.Usagef("-tree %s is a sparse checkout, and a kernel is made of all files (%s is not there); type \"git -C %s sparse-checkout disable\", or test its commits with -range", c.Dir, path, c.Dir)
+			return nil, blame.Usagef("-tree %s is a sparse checkout, and a kernel is made of all files (%s is not there); type \"%s\", or test its commits with -range", c.Dir, path, shell.Quote("git", "-C", c.Dir, "sparse-checkout", "disable"))
 		}
 	}
 	m := make(Manifest)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"timens-vmtest/internal/shell"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -69,7 +70,7 @@ func (o *outgoing) field(name, text string) {
 func (o *outgoing) command(name string, args []string) {
 	line := fmt.Sprintf("%-*s", margin-1, name)
 	for _, arg := range args {
-		word := shellQuote([]string{arg})
+		word := shell.Quote(arg)
 		if len(line)+1+len(word)+2 > outgoingWidth {
 			fmt.Fprintln(o, line+" \\")
 			line = strings.Repeat(" ", margin-1)

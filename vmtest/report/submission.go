@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"timens-vmtest/internal/shell"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -70,7 +71,7 @@ func Submission(w io.Writer, dir string, s verdict.Submission) error {
 	}
 	fmt.Fprintf(w, "goes out %s\nevidence %s\n", filepath.Join(dir, OutgoingFile), dir)
 	if s.Verdict() != verdict.Passed && len(s.Commands) > 0 {
-		fmt.Fprintf(w, "again    %s\n", shellQuote(s.Commands[0]))
+		fmt.Fprintf(w, "again    %s\n", shell.Quote(s.Commands[0]...))
 	}
 	fmt.Fprintf(w, "verdict  %s%s (%d patches, %.1f s)\n", s.Verdict(), atFault(s.Matrix), len(s.Matrix.Patches), s.TookS)
 	return nil
@@ -159,7 +160,7 @@ func SubmissionJSON(s verdict.Submission) ([]byte, error) {
 		}
 	}
 	for _, c := range s.Commands {
-		j.Commands = append(j.Commands, shellQuote(c))
+		j.Commands = append(j.Commands, shell.Quote(c...))
 	}
 	return marshal(j)
 }

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
+	"timens-vmtest/internal/shell"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -48,7 +48,7 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 	}
 	fmt.Fprintf(w, "evidence %s\n", dir)
 	if r.Verdict != verdict.Passed && len(r.Run.Command) > 0 {
-		fmt.Fprintf(w, "again    %s\n", shellQuote(r.Run.Command))
+		fmt.Fprintf(w, "again    %s\n", shell.Quote(r.Run.Command...))
 	}
 	fmt.Fprintf(w, "verdict  %s (%s, %.1f s)\n", r.Verdict, counts(r), r.DurationS())
 }
@@ -72,22 +72,6 @@ func title(r verdict.Run) string {
 // tested is the series with the patches on top of it.
 func tested(r verdict.Run) string {
 	return strings.Join(append([]string{orUnknown(r.Series)}, r.Extra...), " + ")
-}
-
-// shellQuote makes a command that a shell reads back as args.
-func shellQuote(args []string) string {
-	quoted := make([]string, len(args))
-	for i, arg := range args {
-		quoted[i] = arg
-		if arg == "" || strings.ContainsFunc(arg, needsQuote) {
-			quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
-}
-
-func needsQuote(r rune) bool {
-	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
 }
 
 func orUnknown(s string) string {

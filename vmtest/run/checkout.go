@@ -81,6 +81,19 @@ func (c Checkout) Fragment(name string) (kconfig.Config, error) {
 	return kconfig.Load(filepath.Join(c.Root, "kconfig", name+".config"))
 }
 
+// OwnsControl says that a folder is the one of the series control, by whatever path.
+func (c Checkout) OwnsControl(folder string) bool {
+	here, err := os.Stat(folder)
+	if err != nil {
+		return false
+	}
+	control, err := os.Stat(c.ControlFolder())
+	return err == nil && os.SameFile(here, control)
+}
+
+// ControlFolder is the folder of the series control, in which nobody writes patches.
+func (c Checkout) ControlFolder() string { return filepath.Join(c.Patches(), controlSeries) }
+
 // defaultFragments are the fragments of every configuration, in the order in which they are
 // merged.
 var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}

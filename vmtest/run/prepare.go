@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,8 +83,7 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 	}
 	record.Lanes = slices.DeleteFunc(slices.Clone(record.Lanes), func(lane string) bool { return len(p.archive.Plan.In(lane).Tests) == 0 })
 	if len(record.Lanes) == 0 {
-		return prepared{}, fmt.Errorf("%w: lane %s does not run %s; the lane virtual does, or -tests makes it",
-			initramfs.ErrEmptyPlan, strings.Join(r.Lanes, ", "), p.archive.Plan.Tests[0])
+		return prepared{}, onlyElsewhere(r.Lanes, p.archive.Plan)
 	}
 	return p, nil
 }

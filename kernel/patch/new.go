@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package patch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+)
+
+// seriesNameRE are names that a folder, a branch of git and a list with commas can have.
+var seriesNameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// New starts a series: Folder with an empty list of patches, and Dir as Edit makes
+// it. If Dir is a tree that Edit has made of the folder unowned, whose patches are
+// never written, that tree becomes the series'. base is asked for only if there is
+// none; it returns its version, too.
+func (w Workplace) New(ctx context.Context, h host.Host, unowned string, base func() (Repository, string, error)) (err error) {
+	if name := filepath.Base(w.Folder); !seriesNameRE.MatchString(name) {
+		return blame.Usagef("%q cannot be the name of a series: take letters, digits, \".\", \"_\" and \"-\"", name)
+	}
+	if left, err := os.ReadDir(w.Folder); err == nil && len(left) > 0 {
+		if w.treeOf(ctx) == w.Folder {
+			return blame.Usagef("%s is there already, and %s is the tree of it: commit there, then type \"%s\"", w.Folder, w.Dir, w.Command("export"))
+		}
+		return blame.Usagef("%s is there already; type \"%s\" to change it, or take another name", w.Folder, w.elsewhere().Command("edit"))
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &blame.UsageError{Err: err}
+	}
+	adopted := w.treeOf(ctx) == unowned
+	var repository Repository
+	var version string
+	if !adopted {
+		if w.taken() {
+			return blame.Usagef("%s is there already, and may hold work; name another folder: type \"%s\"", w.Dir, w.elsewhere().Command("new"))
+		}
+		if repository, version, err = base(); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(w.Folder, 0o755); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil { // so that the same command can be given again
+			_ = os.Remove(filepath.Join(w.Folder, "series"))
+			_ = os.Remove(w.Folder) // fails if the user has put something there
+		}
+	}()
+	list := "# Say here in one sentence what this series does.\n"
+	if err := os.WriteFile(filepath.Join(w.Folder, "series"), []byte(list), 0o644); err != nil {
+		return err
+	}
+	if adopted {
+		return w.adopt(ctx, h)
+	}
+	if err := w.checkOut(ctx, h, repository, version); err != nil {
+		return err
+	}
+	return rememberHead(ctx, w.Dir)
+}
+
+// Free says that New can take Dir: there is nothing, or a tree that it adopts.
+func (w Workplace) Free(ctx context.Context, unowned string) bool {
+	return !w.taken() || w.treeOf(ctx) == unowned
+}
+
+// treeOf is the folder of the series that Dir is the tree of; empty if it is of none.
+func (w Workplace) treeOf(ctx context.Context) string {
+	if _, err := os.Stat(filepath.Join(w.Dir, ".git")); err != nil {
+		return "" // git would look for one around it
+	}
+	return w.known(ctx, seriesKey)
+}
+
+// adopt makes Dir the tree of Folder, in which none of its commits is yet.
+func (w Workplace) adopt(ctx context.Context, h host.Host) error {
+	state, err := folderState(w.Folder)
+	if err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"config", stateKey, state}, {"config", headKey, w.known(ctx, baseKey)}, {"config", seriesKey, w.Folder}} {
+		if _, err := sandbox.Run(sandbox.Git(ctx, w.Dir, args...)); err != nil {
+			return fmt.Errorf("make %s the tree of %s: %w", w.Dir, w.Name, err)
+		}
+	}
+	return rememberEdited(h, w.Folder, w.Dir)
+}

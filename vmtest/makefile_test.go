@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// A variable that a target does not read ends make before anything is done: it would
+// change nothing, and the default would be tested instead.
+func TestMakeRefusesVariables(t *testing.T) {
+	if _, err := os.ReadFile("../Makefile"); err != nil { // so that go test knows when it changes
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"vmtest SERIES=control LANE=real RUN=x ARGS=-v": "bin/vmtest run -series 'control' -lane 'real' -run 'x' -v\n",
+		"RUN=x":                     "bin/vmtest run   -run 'x' \n",
+		"kernel SERIES=control":     "bin/vmtest kernel -series 'control' \n",
+		"check SERIES=a,b":          "bin/vmtest series check    a b\n",
+		"steady N=4":                "-steady 4 ",
+		"vmtest SERIE=control":      `"make vmtest" does not read SERIE; it reads ARGS LANE RUN SERIES.`,
+		"N=4":                       `"make vmtest" does not read N; `,
+		"shell RUN=x":               `"make shell" does not read RUN; it reads ARGS SERIES.`,
+		"initramfs SERIES=control":  `"make initramfs" does not read SERIES; `,
+		"test RUN=x":                `"make test" does not read RUN; it reads no variable.`,
+		"canary LANE=real":          `"make canary" does not read LANE; `,
+		"kernel initramfs LANE=two": `"make kernel initramfs" does not read LANE; `,
+	} {
+		cmd := exec.Command("make", append([]string{"-n", "-C", ".."}, strings.Fields(line)...)...)
+		cmd.Env = append(os.Environ(), "N=3", "SERIE=x", "MAKEFLAGS=") // those of the environment are no mistake
+		out, err := cmd.CombinedOutput()
+		if !strings.Contains(string(out), want) || (err != nil) != strings.Contains(want, "does not read") {
+			t.Errorf("make %s: %v, want %q in\n%s", line, err, want, out)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package run
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"timens-vmtest/initramfs"
+	"timens-vmtest/internal/wire"
+)
+
+// NothingPlanned says that a request selects no test, which is known before a kernel
+// is built.
+type NothingPlanned struct {
+	Tests []wire.TestID // that there are
+	Err   error
+}
+
+func (e *NothingPlanned) Error() string { return e.Err.Error() }
+
+func (e *NothingPlanned) Unwrap() error { return e.Err }
+
+// Plan lists the tests that a request selects, from their sources. It fails with a
+// NothingPlanned. If only the headers of the tree will tell the design, these are the
+// tests of all designs.
+func (r Request) Plan() (wire.Plan, error) {
+	design := cmp.Or(r.Design, r.Series.Design, wire.NoDesign)
+	one := runner{Request: r}
+	plan, err := one.archiveSpec(design, r.Config).Plan()
+	if err != nil {
+		if errors.Is(err, initramfs.ErrEmptyPlan) {
+			err = &NothingPlanned{plan.Filtered, err}
+		}
+		return plan, err
+	}
+	if !slices.ContainsFunc(r.Lanes, func(lane string) bool { return len(plan.In(lane).Tests) > 0 }) {
+		return plan, &NothingPlanned{nil, onlyElsewhere(r.Lanes, plan)}
+	}
+	return plan, nil
+}
+
+// onlyElsewhere says that the lanes of a run do not run what is selected.
+func onlyElsewhere(lanes []string, plan wire.Plan) error {
+	return fmt.Errorf("%w: lane %s does not run %s; the lane virtual does, or -tests makes it",
+		initramfs.ErrEmptyPlan, strings.Join(lanes, ", "), plan.Tests[0])
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"timens-vmtest/vmtest/run"
+)
+
+// reads says what each verb reads: members of its Request, and flags that say how the
+// verb itself goes on. A flag that sets nothing of these would be ignored.
+var reads = map[string][]string{
+	"run": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "Verbose",
+		"-sandbox", "-results", "-bisect"},
+	"compare":      {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
+	"presubmit":    {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
+	"series check": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"kernel":       {"Base", "Series", "Config", "-sandbox"},
+	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
+	"shell":        {"Base", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
+	"series new":   {"Base"},
+	"series edit":  {"Base"},
+}
+
+// tried is what a flag is tried with: flags that it goes with, and itself.
+type tried struct{ with, itself []string }
+
+func triedFlags(t *testing.T) map[string]tried {
+	dir := t.TempDir()
+	tree := filepath.Join(dir, "tree")
+	if err := copyTree("testdata/tree", tree); err != nil {
+		t.Fatal(err)
+	}
+	git := func(args ...string) []byte {
+		cmd := exec.Command("git", append([]string{"-C", tree, "-c", "user.name=U", "-c", "user.email=u@example.org"}, args...)...)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("git %q: %v", args, err)
+		}
+		return out
+	}
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-qm", "base")
+	if err := os.WriteFile(filepath.Join(tree, "main.c"), []byte("int main(void) { return 7; }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	git("commit", "-qam", "main: Return seven")
+	patch := filepath.Join(dir, "x.patch")
+	if err := os.WriteFile(patch, git("format-patch", "--stdout", "-1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]tried{
+		"range":  {with: []string{"-tree", tree}, itself: []string{"-range", "HEAD~1..HEAD"}},
+		"sha256": {with: []string{"-tarball", "file:///x"}, itself: []string{"-sha256", strings.Repeat("0", 64)}},
+	}
+	for _, args := range [][]string{
+		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-config", "debug"},
+		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
+		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"},
+	} {
+		all[args[0][1:]] = tried{itself: args}
+	}
+	return all
+}
+
+// asked is what a verb makes of its flags: its Request, and how it goes on.
+func asked(t *testing.T, v verb, args []string) map[string]any {
+	t.Helper()
+	a := &app{progress: newProgress()}
+	a.host.Sandbox.Off = true // the patches are ours
+	if _, err := a.parse(v, args); err != nil {
+		t.Fatalf("%s %q: %v", v.name, args, err)
+	}
+	var err error
+	if a.checkout.Root, err = filepath.Abs(".."); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.check(a.checkout.Root); err != nil {
+		t.Fatalf("%s %q: %v", v.name, args, err)
+	}
+	reqs, err := a.unchecked(t.Context())
+	if err != nil {
+		t.Fatalf("%s %q: %v", v.name, args, err)
+	}
+	req := reqs[0]
+	all := map[string]any{"-sandbox": a.sandbox, "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps}
+	members := reflect.ValueOf(req)
+	for i := range members.NumField() {
+		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {
+			all[f.Name] = members.Field(i).Interface()
+		}
+	}
+	return all
+}
+
+// Every flag of every verb changes something that the verb reads.
+func TestEveryFlagCounts(t *testing.T) {
+	known, seen := triedFlags(t), make(map[string]bool)
+	for _, v := range verbs() {
+		v.flagSet(new(flags)).VisitAll(func(f *flag.Flag) {
+			try, ok := known[f.Name]
+			if !ok {
+				t.Errorf("the flag -%s of %s is not tried; add it to triedFlags", f.Name, v.name)
+				return
+			}
+			seen[f.Name] = true
+			without := asked(t, v, try.with)
+			with := asked(t, v, slices.Concat(try.with, try.itself))
+			for _, name := range reads[v.name] {
+				if !reflect.DeepEqual(without[name], with[name]) {
+					return
+				}
+			}
+			t.Errorf("vmtest %s ignores -%s", v.name, f.Name)
+		})
+	}
+	for name := range known {
+		if !seen[name] {
+			t.Errorf("no verb has the flag -%s, which is tried", name)
+		}
+	}
+	for name, members := range reads {
+		for _, m := range members {
+			if _, ok := reflect.TypeFor[run.Request]().FieldByName(m); !ok && known[m[1:]].itself == nil {
+				t.Errorf("%s reads %s, which there is not", name, m)
+			}
+		}
+	}
+}
+
+// Flags may stand before and behind names, up to "--". A value that is missing, empty
+// or given twice is refused.
+func TestParse(t *testing.T) {
+	check := verbNamed(t, "series check")
+	for line, want := range map[string]string{
+		"a -keep-going b":          "[a b] [-keep-going]",
+		"-run x a":                 "[a] [-run x]",
+		"a -run=x":                 "[a] [-run=x]",
+		"--run x":                  "[] [--run x]",
+		"a -- -run":                "[a -run] []",
+		"-":                        "[-] []",
+		"-tests a -tests b,c":      "[] [-tests a -tests b,c]",
+		"-run":                     `-run needs a value; "vmtest series check -h" says which`,
+		"-run=":                    "-run has an empty value; leave the flag out, or give one",
+		"-run x -run y":            "-run is given twice, and takes one value",
+		"-keep-going=maybe":        `invalid boolean value "maybe" for -keep-going: parse error`,
+		"-timeout soon":            `invalid value "soon" for flag -timeout: parse error`,
+		"-keepgoing":               `there is no flag -keepgoing; did you mean -keep-going? "vmtest series check -h" lists the flags`,
+		"-forget":                  `there is no flag -forget, but "vmtest run" has it. "vmtest series check -h" lists the flags`,
+		"-xyzzy":                   `there is no flag -xyzzy; "vmtest series check -h" lists the flags`,
+		"-h":                       flag.ErrHelp.Error(),
+		"a --help":                 flag.ErrHelp.Error(),
+		"---run x":                 `there is no flag --run; did you mean -run? "vmtest series check -h" lists the flags`,
+		"-keep-going -keep-going":  "-keep-going is given twice, and takes one value",
+		"-keep-going=false a -v=1": `there is no flag -v, but "vmtest run" has it. "vmtest series check -h" lists the flags`,
+	} {
+		a := &app{}
+		names, err := a.parse(check, strings.Fields(line))
+		got := fmt.Sprint(names, a.given)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q:\ngot  %s\nwant %s", line, got, want)
+		}
+	}
+}
+
+func verbNamed(t *testing.T, name string) verb {
+	t.Helper()
+	for _, v := range verbs() {
+		if v.name == name {
+			return v
+		}
+	}
+	t.Fatalf("there is no verb %s", name)
+	return verb{}
+}
+
+// A word that is near enough is offered, and no other.
+func TestNearest(t *testing.T) {
+	words := []string{"series", "sandbox", "run", "results", "range", "tests", "timens-offset", "inline-ns"}
+	for word, want := range map[string]string{
+		"serise": "series", "rune": "run", "sand": "sandbox", "inlinens": "inline-ns", "timens_offset": "timens-offset",
+		"x": "", "completely-else": "", "re": "results", "r": "", "": "",
+	} {
+		if got := nearest(word, words); got != want {
+			t.Errorf("%q: got %q, want %q", word, got, want)
+		}
+	}
+}
+
+// The script that "vmtest completion bash" prints completes verbs, flags and values,
+// in a bash as a user has it.
+func TestBashCompletion(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"vmtest pre":                          "presubmit",
+		"vmtest series e":                     "edit export",
+		"vmtest run -la":                      "-lane",
+		"vmtest run -lane ":                   "real virtual both",
+		"vmtest run -lane real -accel k":      "kvm",
+		"vmtest run -lane = r":                "real",
+		"vmtest run -lane =":                  "real virtual both",
+		"vmtest series check -steps form,app": "form,applies",
+		"vmtest run -series in":               "inline-ns",
+		"vmtest run -series control,ti":       "control,timens-offset",
+		"vmtest run -config deb":              "debug",
+		"vmtest run -design n":                "namespaces none",
+		"vmtest run -tests tests/cl":          "tests/clone3",
+		"vmtest series edit na":               "namespaces",
+		"vmtest series edit -tarball x na":    "namespaces",
+		"vmtest series edit namespaces na":    "",
+		"vmtest presubmit control -keep":      "-keep-going",
+		"vmtest presubmit control timens-":    "timens-offset",
+		"vmtest shell -run":                   "",
+		"vmtest nonsuch ":                     "",
+		"vmtest completion b":                 "bash",
+		"vmtest run -tree ":                   "",
+		"vmtest run -keep-going -bisect -res": "-results",
+	} {
+		const script = `cd "$2" && source <(vmtest completion bash) || exit
+			read -ra COMP_WORDS <<<"$1"
+			case $1 in *" ") COMP_WORDS+=("") ;; esac
+			COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+			complete -p vmtest >/dev/null && _vmtest && echo "${COMPREPLY[*]}"`
+		out, err := exec.Command("bash", "--norc", "-c", script, "bash", line, root).CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%q: got %q, %v, want %q", line, got, err, want)
+		}
+	}
+}

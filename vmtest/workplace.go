@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/shell"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/vmtest/run"
+)
+
+// seriesNewVerb starts a series: an empty one, and a git tree for its commits.
+func seriesNewVerb(ctx context.Context, a *app, args []string) (int, error) {
+	w, err := a.workplace(ctx, args)
+	if err != nil {
+		return 0, err
+	}
+	version := ""
+	base := func() (patch.Repository, string, error) {
+		base, err := a.source.Fetch(ctx, a.host)
+		version = base.Version
+		return func() (string, error) { return base.Repository(ctx, a.host) }, version, err
+	}
+	if err := w.New(ctx, a.host, a.checkout.ControlFolder(), base); err != nil {
+		return 0, err
+	}
+	a.progress.clear()
+	tree := run.ShortPath(w.Dir)
+	w.Dir = tree
+	what := "is linux-" + version
+	if version == "" { // it was there
+		what = "is now the tree of the series " + w.Name
+	}
+	fmt.Printf(`%s %s, and %s is a series without patches. Commit in the tree, then
+
+    %s
+
+writes the commits to the series as patches, and
+
+    %s
+
+tests the tree as it stands.
+`, tree, what, run.ShortPath(w.Folder), w.Command("export"), a.command("run", "-tree", tree))
+	return 0, nil
+}
+
+// seriesEditVerb makes a git tree of a series.
+func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
+	w, err := a.workplace(ctx, args)
+	if err != nil {
+		return 0, err
+	}
+	base, err := a.source.Fetch(ctx, a.host)
+	if err != nil {
+		return 0, err
+	}
+	repository := func() (string, error) { return base.Repository(ctx, a.host) }
+	if err := w.Edit(ctx, a.host, repository, base.Version); err != nil {
+		return 0, err
+	}
+	a.progress.clear()
+	tree := run.ShortPath(w.Dir)
+	w.Dir = tree
+	fmt.Printf(`%s is linux-%s with %s as commits. Change them there by git, for example by
+
+    %s
+
+Test the tree as it stands, and write the commits back to the series as patches:
+
+    %s
+    %s
+`, tree, base.Version, w.Name, shell.Quote("git", "-C", tree, "rebase", "-i", "linux-"+base.Version),
+		a.command("run", "-tree", tree), w.Command("export"))
+	return 0, nil
+}
+
+// seriesExportVerb writes a git tree back to the series' folder.
+func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
+	w, err := a.workplace(ctx, args)
+	if err != nil {
+		return 0, err
+	}
+	changed, err := w.Export(ctx, a.host.Sandbox)
+	if err != nil {
+		return 0, err
+	}
+	if len(changed) == 0 {
+		fmt.Printf("%s is as it was\n", run.ShortPath(w.Folder))
+	}
+	for _, name := range changed {
+		fmt.Println(run.ShortPath(filepath.Join(w.Folder, name)))
+	}
+	return 0, nil
+}
+
+// command is a line to paste that runs this program.
+func (a *app) command(words ...string) string {
+	return shell.Quote(append([]string{os.Args[0]}, words...)...)
+}
+
+// ownSeries is the name that advice gives to a series that is to be started.
+const ownSeries = "my-series"
+
+// workplace is the folder of a series and the git tree for it. The kernel as it is
+// takes no patches, so it is no workplace.
+func (a *app) workplace(ctx context.Context, args []string) (patch.Workplace, error) {
+	if len(args) < 1 || len(args) > 2 {
+		return patch.Workplace{}, blame.Usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
+	}
+	w := patch.Workplace{Name: args[0], Folder: patch.SeriesFolder(a.checkout.Patches(), args[0]), Program: os.Args[0]}
+	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && (patch.IsMailbox(args[0]) || patch.IsPatchFile(args[0])) {
+		return w, blame.Usagef("%s: %s", args[0], noSuchPath(args[0]))
+	}
+	if info, err := os.Stat(w.Folder); patch.IsMailbox(args[0]) || err == nil && !info.IsDir() {
+		return w, blame.Usagef("%s is no folder, so patches cannot be written back to it; type \"%s\", and then \"%s\"", args[0],
+			a.newSeries("linux-"+ownSeries), shell.Quote("git", "-C", "linux-"+ownSeries, "am", mustAbs(args[0])))
+	}
+	w.Dir = "linux-" + filepath.Base(w.Folder)
+	if len(args) == 2 {
+		w.Dir = args[1]
+	}
+	var err error
+	if w.Folder, err = filepath.Abs(w.Folder); err != nil {
+		return w, err
+	}
+	if w.Dir, err = filepath.Abs(w.Dir); err != nil {
+		return w, err
+	}
+	if a.checkout.OwnsControl(w.Folder) {
+		var dir []string
+		if len(args) == 2 && w.Free(ctx, a.checkout.ControlFolder()) {
+			dir = args[1:]
+		}
+		return w, blame.Usagef("%s is the kernel as it is, and is never written to; type \"%s\" to start a series", args[0], a.newSeries(dir...))
+	}
+	return w, nil
+}
+
+// newSeries is the line to paste that starts a series on the base that the flags name.
+func (a *app) newSeries(dir ...string) string {
+	return a.command(slices.Concat([]string{"series", "new"}, a.given, []string{ownSeries}, dir)...)
+}
+
+// mustAbs is a path from the root, or the path itself if there is no working folder.
+func mustAbs(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
