@@ -37,7 +37,6 @@ type verb struct {
 var (
 	kernelFlags      = (*flags).registerKernel
 	baseFlags        = (*flags).registerBase
-	sandboxFlags     = (*flags).registerSandbox
 	suiteFlags       = (*flags).registerSuites
 	testFlags        = (*flags).registerTests
 	bootFlags        = (*flags).registerBoot
