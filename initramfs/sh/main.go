@@ -37,10 +37,8 @@ func run(command string, args []string) int {
 	if len(args) > 1 {
 		params = append([]string{"--"}, args[1:]...) // of the script, or of the command after its name
 	}
-	// A program that Ctrl-C does not end goes on, as under other shells.
-	const never = 24 * time.Hour
 	runner, err := interp.New(interp.StdIO(os.Stdin, os.Stdout, os.Stderr), interp.Params(params...),
-		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return interp.DefaultExecHandler(never) }))
+		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return runProgram }))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sh:", err)
 		return 2
@@ -66,6 +64,20 @@ func run(command string, args []string) int {
 		return 2
 	}
 	return code
+}
+
+// never is when a program is killed that goes on after Ctrl-C. Other shells do
+// not kill it either.
+const never = 24 * time.Hour
+
+// runProgram runs a program. One that Ctrl-C has ended stops the whole line: it
+// may be gone before we get the same signal.
+func runProgram(ctx context.Context, args []string) error {
+	err := interp.DefaultExecHandler(never)(ctx, args)
+	if code, ok := interp.IsExitStatus(err); ok && code == 128+uint8(unix.SIGINT) {
+		return context.Canceled
+	}
+	return err
 }
 
 func script(runner *interp.Runner, text io.Reader, name string) int {
@@ -112,25 +124,26 @@ func interactive(runner *interp.Runner) (code int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		for _, stmt := range stmts {
-			var stopped bool
-			code, stopped = runOne(runner, stmt, keys)
-			if runner.Exited() {
-				return code, nil
-			}
-			if stopped {
-				fmt.Println() // after the ^C that the terminal shows
-				break
-			}
+		if len(stmts) == 0 {
+			continue
+		}
+		var stopped bool
+		code, stopped = runLine(runner, stmts, keys)
+		if runner.Exited() {
+			return code, nil
+		}
+		if stopped {
+			fmt.Println() // after the ^C that the terminal shows
 		}
 	}
 }
 
-// runOne runs a statement until it ends or Ctrl-C stops it. A program decides
-// itself what it does on Ctrl-C, but no other program of the statement starts.
-func runOne(runner *interp.Runner, stmt *syntax.Stmt, keys <-chan os.Signal) (code int, stopped bool) {
+// runLine runs the statements of a line until they end or Ctrl-C stops them. A
+// program decides itself what it does on Ctrl-C, but no other program of the
+// line starts.
+func runLine(runner *interp.Runner, stmts []*syntax.Stmt, keys <-chan os.Signal) (code int, stopped bool) {
 	select {
-	case <-keys: // of the program before
+	case <-keys: // of the line before
 	default:
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -144,6 +157,12 @@ func runOne(runner *interp.Runner, stmt *syntax.Stmt, keys <-chan os.Signal) (co
 		case <-ended:
 		}
 	}()
-	code = status(runner.Run(ctx, stmt))
-	return code, ctx.Err() != nil
+	for _, stmt := range stmts {
+		err := runner.Run(ctx, stmt)
+		code, stopped = status(err), ctx.Err() != nil || errors.Is(err, context.Canceled)
+		if runner.Exited() || stopped {
+			break
+		}
+	}
+	return code, stopped
 }

@@ -71,6 +71,7 @@ func TestTerminal(t *testing.T) {
 		"Ctrl-C is the program's":         {append([]step{{"sh -c 'trap \"echo cau''ght; exit\" INT; echo go''es; while :; do sleep 0.05; done'\n", "goes"}, {"\x03", "caught"}}, alive...), 0},
 		"a program reads the terminal":    {append([]step{{"echo go''es; cat\n", "goes"}, {"a''b\n", "a''b"}, {"", "a''b"}, {"\x04", "# "}}, alive...), 0},
 		"lines that are pasted":           {append([]step{{"echo on''e\necho tw''o\n", "one"}, {"", "two"}}, alive...), 0},
+		"typed before the prompt":         {append([]step{{"echo go''es; sleep 0.5\n", "goes"}, {"echo typ''ed\n", "typed"}}, alive...), 0},
 		"a statement of several lines":    {append([]step{{"for i in 1 2; do\n", "> "}, {"echo i$i\ndone\n", "i1"}, {"", "i2"}}, alive...), 0},
 		"a statement that is none":        {append([]step{{"fi\n", "sh: "}}, alive...), 0},
 		"status of the command before":    {append([]step{{"sh -c 'exit 7'\n", "# "}, {"echo code=$?\n", "code=7"}}, alive...), 0},
@@ -82,7 +83,11 @@ func TestTerminal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.Close()
+			t.Cleanup(func() { c.Close() }) // by then the shell was killed, which may hold the terminal
+			// In a window that is too narrow for the prompt there is no editor.
+			if err := pty.Setsize(c.Tty(), &pty.Winsize{Rows: 24, Cols: 200}); err != nil {
+				t.Fatal(err)
+			}
 			cmd := shell(t)
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Tty(), c.Tty(), c.Tty()
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -114,7 +119,7 @@ func TestRedraw(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { c.Close() }) // as above
 	if err := pty.Setsize(c.Tty(), &pty.Winsize{Rows: 24, Cols: 200}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/peterh/liner"
+	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/interp"
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -34,8 +35,23 @@ func newPrompt(runner *interp.Runner) (*prompt, error) {
 	p.line.SetCtrlCAborts(true)
 	p.line.SetTabCompletionStyle(liner.TabPrints)
 	p.line.SetWordCompleter(p.complete)
+	if err := noSignals(); err != nil {
+		return nil, err
+	}
 	p.editing, err = liner.TerminalMode()
 	return p, errors.Join(err, p.programs.ApplyMode())
+}
+
+// noSignals makes Ctrl-C a key like any other. Liner does so only after it has
+// printed the prompt. A Ctrl-C before would drop what was typed before it.
+func noSignals() error {
+	fd := int(os.Stdin.Fd())
+	mode, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	mode.Lflag &^= unix.ISIG
+	return unix.IoctlSetTermios(fd, unix.TCSETS, mode)
 }
 
 func (p *prompt) close() {
@@ -44,12 +60,20 @@ func (p *prompt) close() {
 
 // read returns the statements of the next line, or of several lines if a
 // statement does not end before. Ctrl-C drops what was typed.
-func (p *prompt) read() ([]*syntax.Stmt, error) {
+func (p *prompt) read() (stmts []*syntax.Stmt, err error) {
+	if err := p.editing.ApplyMode(); err != nil {
+		return nil, err
+	}
+	// Programs have the terminal in another mode.
+	defer func() { err = errors.Join(err, p.programs.ApplyMode()) }()
 	text := ""
 	for {
-		line, err := p.ask(text != "")
+		mark := p.runner.Dir + " # "
+		if text != "" {
+			mark = "> "
+		}
+		line, err := p.line.Prompt(mark)
 		if errors.Is(err, liner.ErrPromptAborted) {
-			fmt.Println("^C")
 			text = ""
 			continue
 		}
@@ -73,19 +97,6 @@ func (p *prompt) read() ([]*syntax.Stmt, error) {
 		fmt.Fprintln(os.Stderr, "sh:", err)
 		text = ""
 	}
-}
-
-// ask reads a line. Programs have the terminal in another mode.
-func (p *prompt) ask(more bool) (line string, err error) {
-	mark := p.runner.Dir + " # "
-	if more {
-		mark = "> "
-	}
-	if err := p.editing.ApplyMode(); err != nil {
-		return "", err
-	}
-	line, err = p.line.Prompt(mark)
-	return line, errors.Join(err, p.programs.ApplyMode())
 }
 
 // complete completes the word at pos: a command at the beginning of a line, a
