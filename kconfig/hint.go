@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"timens-vmtest/internal/nearest"
 )
 
 // Hints explains, for each option that was lost, why the kernel tree has refused it: what
@@ -308,34 +310,9 @@ func otherArch(tree, name string) string {
 func (h hints) nearest(name string) string {
 	best, least := "", len(name)/4+1
 	for other := range h.entries {
-		if d := distance(name, other, least); d < least || d == least && best != "" && other < best {
+		if d := nearest.Distance(name, other); d < least || d == least && best != "" && other < best {
 			best, least = other, d
 		}
 	}
 	return best
-}
-
-// distance is how many letters have to be put in, taken out or replaced to make one word
-// of the other, or more than limit.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) > limit || len(b)-len(a) > limit {
-		return limit + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

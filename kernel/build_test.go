@@ -21,6 +21,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -87,7 +88,7 @@ func newWorld(t *testing.T) world {
 // tree is the base with these patches.
 func (w world) tree(patches ...patch.Patch) Tree {
 	w.t.Helper()
-	tree, err := Apply(w.ctx, w.Host, w.base, patch.Series{Name: "s", Patches: patches})
+	tree, err := Apply(w.ctx, w.Host, w.base, series.Series{Name: "s", Patches: patches})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func (w world) build(config string, patches ...string) (Image, error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s := patch.Series{Name: "s"}
+	s := series.Series{Name: "s"}
 	for i, text := range patches {
 		p, err := patch.Parse(fmt.Sprintf("%04d.patch", i+1), []byte(text))
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -34,6 +35,7 @@ func (m *meddler) Step(format string, args ...any) {
 		}
 	}
 }
+
 func (m *meddler) Count(string, int, int, string) {}
 
 func lived(t *testing.T) (string, host.Host) {
@@ -47,7 +49,7 @@ func open(t *testing.T, dir string, h host.Host) Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := Apply(t.Context(), h, base, patch.Series{Name: "s"})
+	tree, err := Apply(t.Context(), h, base, series.Series{Name: "s"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,7 @@ func TestApplyToPipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Apply(t.Context(), h, base, patch.Series{Name: "s", Patches: []patch.Patch{p}})
+	_, err = Apply(t.Context(), h, base, series.Series{Name: "s", Patches: []patch.Patch{p}})
 	if blame.Of(err) == blame.Kernel || err == nil || !strings.Contains(err.Error(), "main.c: it is a named pipe") {
 		t.Errorf("got %v", err)
 	}
@@ -158,6 +160,6 @@ func TestApplyKilled(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	h.Sandbox.Off = true
-	_, err = Apply(t.Context(), h, base, patch.Series{Name: "s", Patches: []patch.Patch{p}})
+	_, err = Apply(t.Context(), h, base, series.Series{Name: "s", Patches: []patch.Patch{p}})
 	hosttest.Blames(t, "a killed git", err, "x.patch: git was ended by a signal: killed")
 }

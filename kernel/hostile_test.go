@@ -15,10 +15,11 @@ import (
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 )
 
 // hostile is a patch whose Makefile does what it should not.
-func hostile(t *testing.T, w world, outside string, port int) patch.Series {
+func hostile(t *testing.T, w world, outside string, port int) series.Series {
 	makefile := string(bytes.TrimSpace([]byte(fakeTree["Makefile"])))
 	lines := strings.Split(makefile, "\n")
 	last := lines[len(lines)-1]
@@ -34,7 +35,7 @@ func hostile(t *testing.T, w world, outside string, port int) patch.Series {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return patch.Series{Name: "hostile", Patches: []patch.Patch{p}}
+	return series.Series{Name: "hostile", Patches: []patch.Patch{p}}
 }
 
 // A series whose Makefile writes elsewhere and opens a connection does so where
@@ -77,7 +78,7 @@ func TestForeignBuildsStayApart(t *testing.T) {
 	trap := strings.Replace(fakeTree["Makefile"], "vmlinux: $(O)/main.o\n", "vmlinux: $(O)/main.o\n\t@cp $(O)/main.o $(O)/trap\n", 1)
 	build := func(name, foreign, makefile string, patches ...string) string {
 		t.Helper()
-		s := patch.Series{Name: name, Foreign: foreign}
+		s := series.Series{Name: name, Foreign: foreign}
 		for _, text := range patches {
 			p, err := patch.Parse("x.patch", []byte(text))
 			if err != nil {

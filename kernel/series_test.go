@@ -13,6 +13,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -98,7 +99,7 @@ func TestTreeOfLinks(t *testing.T) {
 	}
 	p, err := patch.Parse("x.patch", []byte(link("fs/l.c", "../fs/x.c")+link("one", "two")+link("two", "one")))
 	g.must(err)
-	tree := Tree{Base: g.base, Series: patch.Series{Name: "s", Patches: []patch.Patch{p}}}
+	tree := Tree{Base: g.base, Series: series.Series{Name: "s", Patches: []patch.Patch{p}}}
 	tree.over, err = apply(t.Context(), sandbox.Box{}, g.base, tree.Series.Patches)
 	g.must(err)
 	if text, err := tree.Read("fs/l.c"); err != nil || string(text) != numbered(2, 60) {
@@ -135,5 +136,6 @@ func TestTreeOfLinks(t *testing.T) {
 // nothing is a reporter that tells nobody.
 type nothing struct{}
 
-func (nothing) Step(string, ...any)            {}
+func (nothing) Step(string, ...any) {}
+
 func (nothing) Count(string, int, int, string) {}

@@ -25,6 +25,7 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -32,7 +33,7 @@ import (
 // it. Its zero value is not usable.
 type Tree struct {
 	Base   source.Base
-	Series patch.Series
+	Series series.Series
 
 	over  overlay
 	files source.Manifest // stamps of the base's files; nil if the base came with an ID
@@ -51,7 +52,7 @@ type overlaid struct {
 // Apply applies a series to a base. A hunk may apply at an offset, but not with fuzz. If
 // a patch does not apply, the error is a blame.BuildError that names the patch. Nothing
 // is written to the base.
-func Apply(ctx context.Context, h host.Host, base source.Base, s patch.Series) (Tree, error) {
+func Apply(ctx context.Context, h host.Host, base source.Base, s series.Series) (Tree, error) {
 	t := Tree{Base: base, Series: s}
 	var err error
 	if t.over, err = apply(ctx, h.Sandbox, base, s.Patches); err != nil {

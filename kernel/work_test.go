@@ -15,7 +15,7 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -80,19 +80,19 @@ func newWorkbench(t *testing.T, dir string) workbench {
 }
 
 // standing is the tree as it stands.
-func (w workbench) standing() (source.Base, patch.Series) {
+func (w workbench) standing() (source.Base, series.Series) {
 	w.t.Helper()
 	base, err := source.Spec{Tree: w.dir}.Fetch(w.ctx, w.Host)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return base, patch.Series{Name: "tree", InTree: true}
+	return base, series.Series{Name: "tree", InTree: true}
 }
 
 // ranged are the commits from base to HEAD.
-func (w workbench) ranged() (source.Base, patch.Series) {
+func (w workbench) ranged() (source.Base, series.Series) {
 	w.t.Helper()
-	s, commit, err := patch.LoadRange(w.ctx, w.Host, w.dir, "base..HEAD")
+	s, commit, err := series.LoadRange(w.ctx, w.Host, w.dir, "base..HEAD")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ var compiled = regexp.MustCompile(`(?m)^  CC +(\S+)`)
 
 // built builds, and returns the build ID and what was done for it: the objects that were
 // compiled, and "config".
-func (w workbench) built(base source.Base, s patch.Series) (id, done string) {
+func (w workbench) built(base source.Base, s series.Series) (id, done string) {
 	w.t.Helper()
 	tree, err := Apply(w.ctx, w.Host, base, s)
 	if err != nil {
@@ -143,7 +143,7 @@ func TestBuildsOfOneTreeShareObjects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, git := ownTree(t)
 			w := newWorkbench(t, dir)
-			states := []func() (source.Base, patch.Series){w.standing, w.ranged}
+			states := []func() (source.Base, series.Series){w.standing, w.ranged}
 			if swap {
 				slices.Reverse(states)
 			}

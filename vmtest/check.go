@@ -14,9 +14,11 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/check"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -41,9 +43,9 @@ func (f *flags) registerSeriesCheck(set *flag.FlagSet) {
 
 // seriesCheckVerb holds every patch of some series to the rules for patches.
 func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
-	return a.checkEach(ctx, args, "check-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, *verdict.Trouble, error) {
+	return a.checkEach(ctx, args, "check-", func(c check.Checker, s series.Series, dir string) (verdict.Verdict, *verdict.Trouble, error) {
 		checked, err := c.Series(ctx, s, dir)
-		a.progress.clear()
+		a.progress.Clear()
 		if err != nil {
 			return verdict.Unjudged, nil, fmt.Errorf("series %s, %w", s.Name, err)
 		}
@@ -52,7 +54,7 @@ func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
 }
 
 // printCheck prints a judged check of one series.
-func printCheck(verb string, c verdict.Checked) error {
+func printCheck(verb string, c several.Checked) error {
 	if c.Trouble != nil {
 		report.Trouble(os.Stderr, verb, c.Series, *c.Trouble)
 	}
@@ -63,9 +65,9 @@ func printCheck(verb string, c verdict.Checked) error {
 // itself, of the tests without and with the series, and of the lines that it
 // changes.
 func presubmitVerb(ctx context.Context, a *app, args []string) (int, error) {
-	return a.checkEach(ctx, args, "presubmit-", func(c check.Checker, s patch.Series, dir string) (verdict.Verdict, *verdict.Trouble, error) {
+	return a.checkEach(ctx, args, "presubmit-", func(c check.Checker, s series.Series, dir string) (verdict.Verdict, *verdict.Trouble, error) {
 		sub, err := c.Presubmit(ctx, s, dir, a.commands(s, args))
-		a.progress.clear()
+		a.progress.Clear()
 		if err != nil {
 			return verdict.Unjudged, nil, fmt.Errorf("series %s, %w", s.Name, err)
 		}
@@ -79,7 +81,7 @@ func presubmitVerb(ctx context.Context, a *app, args []string) (int, error) {
 }
 
 // printSubmission prints a judged presubmit of one series.
-func printSubmission(verb, dir string, s verdict.Submission) error {
+func printSubmission(verb, dir string, s several.Submission) error {
 	if s.Trouble == nil {
 		return report.Submission(os.Stdout, dir, s)
 	}
@@ -90,7 +92,7 @@ func printSubmission(verb, dir string, s verdict.Submission) error {
 
 // checkEach checks the series that the command line names, by default all that
 // have patches, and stops at the first that has a fault unless it is to go on.
-func (a *app) checkEach(ctx context.Context, args []string, what string, one func(check.Checker, patch.Series, string) (verdict.Verdict, *verdict.Trouble, error)) (int, error) {
+func (a *app) checkEach(ctx context.Context, args []string, what string, one func(check.Checker, series.Series, string) (verdict.Verdict, *verdict.Trouble, error)) (int, error) {
 	for _, name := range a.steps {
 		if !slices.Contains(check.StepNames(), name) {
 			return 0, blame.Usagef("-steps %s: there is no such rule; there are %s", name, strings.Join(check.StepNames(), ","))
@@ -134,8 +136,8 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 	if err != nil {
 		return 0, err
 	}
-	all := several(reqs, a.keepGoing)
-	if err := wire.WriteJSON(filepath.Join(dir, verdict.SeveralFile), all); err != nil {
+	all := taskOf(reqs, a.keepGoing)
+	if err := wire.WriteJSON(filepath.Join(dir, several.TaskFile), all); err != nil {
 		return 0, err
 	}
 	var judged []verdict.Verdict
@@ -159,11 +161,11 @@ func (a *app) noteAhead(ctx context.Context) error {
 		if patch.IsMailbox(which) {
 			continue
 		}
-		folder, err := filepath.Abs(patch.SeriesFolder(a.checkout.Patches(), which))
+		folder, err := filepath.Abs(series.Folder(a.checkout.Patches(), which))
 		if err != nil {
 			return err
 		}
-		ahead, err := patch.Ahead(ctx, a.host, folder)
+		ahead, err := series.Ahead(ctx, a.host, folder)
 		if err != nil {
 			return err
 		}
@@ -180,12 +182,12 @@ func (a *app) named(ctx context.Context, args []string) ([]string, error) {
 	if len(args) > 0 {
 		return args, nil
 	}
-	names, err := patch.Names(a.checkout.Patches())
+	names, err := series.Names(a.checkout.Patches())
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), name); err != nil || len(s.Patches) > 0 {
+		if s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), name); err != nil || len(s.Patches) > 0 {
 			args = append(args, name)
 		}
 	}
@@ -194,7 +196,7 @@ func (a *app) named(ctx context.Context, args []string) ([]string, error) {
 
 // commands are this one and those of its parts. args are the series that this
 // one names.
-func (a *app) commands(s patch.Series, args []string) [][]string {
+func (a *app) commands(s series.Series, args []string) [][]string {
 	given := slices.DeleteFunc(slices.Clone(a.given), func(arg string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		return name == "keep-going"
@@ -207,7 +209,7 @@ func (a *app) commands(s patch.Series, args []string) [][]string {
 }
 
 // namedAs is the argument that stands for a series.
-func (a *app) namedAs(s patch.Series, args []string) string {
+func (a *app) namedAs(s series.Series, args []string) string {
 	for _, arg := range args {
 		if name := filepath.Base(arg); name == s.Name || strings.TrimSuffix(name, filepath.Ext(name)) == s.Name {
 			return arg

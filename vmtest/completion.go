@@ -15,7 +15,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
 )
 
@@ -152,7 +152,7 @@ func seriesNames() []string {
 	if err != nil {
 		return nil
 	}
-	names, err := patch.Names(run.Checkout{Root: root}.Patches())
+	names, err := series.Names(run.Checkout{Root: root}.Patches())
 	if err != nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/vmtest/report"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -26,20 +27,20 @@ func judgeVerb(_ context.Context, _ *app, args []string) (int, error) {
 	} else if !info.IsDir() {
 		return 0, blame.Usagef("%s is a file; give the folder that it is in", dir)
 	}
-	kind, err := verdict.KindOf(dir)
+	kind, err := several.KindOf(dir)
 	if err != nil {
 		return 0, err
 	}
 	var v verdict.Verdict
 	switch {
-	case kind == verdict.OfSeveral:
+	case kind == several.OfSeveral:
 		v, err = judgeSeveral(dir)
-	case kind == verdict.OfNothing && holdsLatest(dir):
+	case kind == several.OfNothing && holdsLatest(dir):
 		v, err = judgeResults(dir)
-	case kind == verdict.OfNothing:
+	case kind == several.OfNothing:
 		return 0, blame.Usagef("%s holds no evidence: there is none of %s (a run), %s (a comparison), %s or %s (a check or a presubmit of one series), "+
 			"%s (several series), and no link latest (all results); give a folder that \"vmtest run\", \"compare\", \"series check\" or \"presubmit\" has left",
-			dir, verdict.RunFile, verdict.PairFile, verdict.CheckFile, verdict.PresubmitFile, verdict.SeveralFile)
+			dir, verdict.RunFile, verdict.PairFile, several.CheckFile, several.PresubmitFile, several.TaskFile)
 	default:
 		v, err = judgeOne(dir, kind)
 	}
@@ -47,9 +48,9 @@ func judgeVerb(_ context.Context, _ *app, args []string) (int, error) {
 }
 
 // judgeOne judges the folder of one series.
-func judgeOne(dir string, kind verdict.Kind) (verdict.Verdict, error) {
+func judgeOne(dir string, kind several.Kind) (verdict.Verdict, error) {
 	switch kind {
-	case verdict.OfComparison:
+	case several.OfComparison:
 		e, err := verdict.LoadComparison(dir)
 		if err != nil {
 			return verdict.Unjudged, err
@@ -57,19 +58,19 @@ func judgeOne(dir string, kind verdict.Kind) (verdict.Verdict, error) {
 		c := verdict.Compare(e.Base, e.Series)
 		report.Comparison(os.Stdout, dir, c)
 		return c.Verdict, nil
-	case verdict.OfCheck:
-		e, err := verdict.LoadCheck(dir)
+	case several.OfCheck:
+		e, err := several.LoadCheck(dir)
 		if err != nil {
 			return verdict.Unjudged, err
 		}
-		c := verdict.JudgeCheck(e)
+		c := several.JudgeCheck(e)
 		return c.Verdict(), printCheck("judge", c)
-	case verdict.OfPresubmit:
-		e, err := verdict.LoadSubmission(dir)
+	case several.OfPresubmit:
+		e, err := several.LoadSubmission(dir)
 		if err != nil {
 			return verdict.Unjudged, err
 		}
-		s := verdict.JudgeSubmission(e)
+		s := several.JudgeSubmission(e)
 		return s.Verdict(), printSubmission("judge", dir, s)
 	}
 	r, err := judgeRun(dir)
@@ -89,11 +90,11 @@ func judgeRun(dir string) (verdict.Result, error) {
 
 // judgeSeveral judges the folders of several series, up to the first that is not there.
 func judgeSeveral(dir string) (verdict.Verdict, error) {
-	all, err := verdict.LoadSeveral(dir)
+	all, err := several.LoadTask(dir)
 	if err != nil {
 		return verdict.Unjudged, err
 	}
-	runs := verdict.Runs{Several: all}
+	runs := several.Runs{Task: all}
 	var judged []verdict.Verdict
 	for _, name := range all.Series {
 		sub := filepath.Join(dir, name)
@@ -103,11 +104,11 @@ func judgeSeveral(dir string) (verdict.Verdict, error) {
 			}
 			break
 		}
-		kind, err := verdict.KindOf(sub)
+		kind, err := several.KindOf(sub)
 		if err != nil {
 			return verdict.Unjudged, err
 		}
-		if kind != verdict.OfRun && kind != verdict.OfNothing {
+		if kind != several.OfRun && kind != several.OfNothing {
 			v, err := judgeOne(sub, kind)
 			if err != nil {
 				return verdict.Unjudged, err
@@ -147,11 +148,11 @@ func judgeResults(dir string) (verdict.Verdict, error) {
 		if !entry.IsDir() {
 			continue
 		}
-		kind, err := verdict.KindOf(sub)
+		kind, err := several.KindOf(sub)
 		v := verdict.Unjudged
 		switch {
 		case err != nil:
-		case kind == verdict.OfSeveral:
+		case kind == several.OfSeveral:
 			v, err = judgeSeveral(sub)
 		default:
 			v, err = judgeOne(sub, kind)
@@ -163,5 +164,5 @@ func judgeResults(dir string) (verdict.Verdict, error) {
 		names, judged = append(names, entry.Name()), append(judged, v)
 	}
 	report.Folders(os.Stdout, names, judged)
-	return verdict.Overall(judged), nil
+	return several.Overall(judged), nil
 }

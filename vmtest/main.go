@@ -23,6 +23,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/vmtest/progress"
 	"timens-vmtest/vmtest/run"
 )
 
@@ -76,7 +77,7 @@ type app struct {
 	given    []string     // the flags as they were typed
 	checkout run.Checkout // of this project
 	host     host.Host
-	progress *progress
+	progress *progress.Progress
 	piped    string // folder of the mailbox that came by standard input; "" if none did
 }
 
@@ -112,7 +113,7 @@ func dispatch(ctx context.Context, args []string) int {
 		// goroutine, it ends us by SIGABRT instead.
 		debug.SetTraceback("crash")
 	}
-	a := &app{progress: newProgress()}
+	a := &app{progress: progress.New()}
 	if args = slices.Clone(args); len(args) > 0 && slices.Contains([]string{"-version", "--version"}, args[0]) {
 		args[0] = "version"
 	}
@@ -123,7 +124,7 @@ func dispatch(ctx context.Context, args []string) int {
 		if code = party.ExitCode(); party == blame.Host {
 			err = a.host.Advise(err)
 		}
-		a.progress.clear()
+		a.progress.Clear()
 		v, _, _ := verbOf(args)
 		fmt.Fprintf(os.Stderr, "%s: %v\n", strings.TrimSpace("vmtest "+v.name), err)
 	}
@@ -212,15 +213,15 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 	}
 	defer func() { os.RemoveAll(a.piped) }() // it is of no use, and names nothing of the user's
 	if v.needsProject() {
-		if err := a.stand(ctx); err != nil {
+		if err := a.stand(ctx, names); err != nil {
 			return 0, err
 		}
 	}
 	return v.run(ctx, a, names)
 }
 
-// stand makes ready what every stage stands on.
-func (a *app) stand(ctx context.Context) error {
+// stand makes ready what every stage stands on. names are the arguments of the verb.
+func (a *app) stand(ctx context.Context, names []string) error {
 	kept, err := cache.DefaultCache()
 	if err != nil {
 		return err
@@ -232,7 +233,7 @@ func (a *app) stand(ctx context.Context) error {
 		return err
 	}
 	a.host = host.Host{Cache: kept, Report: a.progress, Results: a.results}
-	if err := a.readPiped(ctx, os.Stdin); err != nil {
+	if err := a.readPiped(ctx, os.Stdin, names); err != nil {
 		return err
 	}
 	return a.confine(ctx)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/nearest"
 )
 
 // flagSet has the flags of a verb, which set f.
@@ -136,9 +137,9 @@ func unknownVerb(args []string) error {
 			one = append(one, first)
 		}
 	}
-	near := nearest(words, all)
+	near := nearest.Word(words, all)
 	if near == "" {
-		near = nearest(args[0], one)
+		near = nearest.Word(args[0], one)
 	}
 	if near == "" || near == args[0] {
 		return blame.Usagef("there is no verb %q; \"vmtest -h\" lists the verbs", words)

@@ -14,9 +14,14 @@ import (
 	"timens-vmtest/internal/blame"
 )
 
-// readPiped makes a file of the mailbox that "-series -" stands for.
-func (a *app) readPiped(ctx context.Context, in io.Reader) (err error) {
+// readPiped makes a file of the mailbox on standard input, and puts its path in place of
+// the "-" in -series or in the names of a verb's series.
+func (a *app) readPiped(ctx context.Context, in io.Reader, names []string) (err error) {
 	at := slices.Index(a.series, "-")
+	piped := []string(a.series)
+	if at < 0 {
+		piped, at = names, slices.Index(names, "-")
+	}
 	if at < 0 {
 		return nil
 	}
@@ -36,7 +41,7 @@ func (a *app) readPiped(ctx context.Context, in io.Reader) (err error) {
 	case <-ctx.Done():
 		return ctx.Err()
 	case err := <-read:
-		a.series[at] = path
+		piped[at] = path
 		if err != nil {
 			err = fmt.Errorf("read the series: %w", err)
 		}

@@ -18,14 +18,18 @@ import (
 func TestReadPiped(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	a := &app{flags: flags{series: listFlag{"control", "-"}}}
-	if err := a.readPiped(t.Context(), strings.NewReader("From x\n")); err != nil {
+	if err := a.readPiped(t.Context(), strings.NewReader("From x\n"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(a.series[1]); err != nil || string(text) != "From x\n" || filepath.Base(a.series[1]) != "stdin.mbox" || a.series[0] != "control" {
 		t.Errorf("%q: %q, %v", a.series, text, err)
 	}
+	show, names := &app{}, []string{"-"}
+	if err := show.readPiped(t.Context(), strings.NewReader("From x\n"), names); err != nil || filepath.Base(names[0]) != "stdin.mbox" {
+		t.Errorf("the series of a verb is %q, %v", names, err)
+	}
 	empty := &app{flags: flags{series: listFlag{"-"}}}
-	if err := empty.readPiped(t.Context(), strings.NewReader("")); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "nothing on standard input") {
+	if err := empty.readPiped(t.Context(), strings.NewReader(""), nil); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "nothing on standard input") {
 		t.Errorf("nothing: %v, want it to be the user's", err)
 	}
 }
@@ -38,7 +42,7 @@ func TestReadPipedEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	a := &app{flags: flags{series: listFlag{"-"}}}
-	if err := a.readPiped(ctx, in); !errors.Is(err, context.Canceled) {
+	if err := a.readPiped(ctx, in, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want it to be cancelled", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -142,27 +143,27 @@ func (a *app) request() (run.Request, error) {
 }
 
 // loadSeries reads the series that the flags name: without any, the tree alone.
-func (a *app) loadSeries(ctx context.Context) ([]patch.Series, error) {
+func (a *app) loadSeries(ctx context.Context) ([]series.Series, error) {
 	if a.commits != "" {
-		s, base, err := patch.LoadRange(ctx, a.host, a.source.Tree, a.commits)
+		s, base, err := series.LoadRange(ctx, a.host, a.source.Tree, a.commits)
 		a.source.Commit = base
 		if err == nil {
 			s.Foreign, err = a.origin("", s)
 		}
-		return []patch.Series{s}, err
+		return []series.Series{s}, err
 	}
 	if len(a.series) == 0 { // a tree that is to be tested as it stands
 		if a.coverage {
 			return nil, blame.Usagef("-coverage: give the series whose lines are to be counted, by -series or -range")
 		}
-		tree := patch.Series{Name: "tree", InTree: true}
+		tree := series.Series{Name: "tree", InTree: true}
 		var err error
 		tree.Foreign, err = a.origin("", tree)
-		return []patch.Series{tree}, err
+		return []series.Series{tree}, err
 	}
-	var all []patch.Series
+	var all []series.Series
 	for _, which := range a.series {
-		s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), which)
+		s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), which)
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
-	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/several"
 )
 
 // runVerb is the straight line, once for every series.
@@ -27,9 +27,9 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	runs := verdict.Runs{Several: several(reqs, true)}
+	runs := several.Runs{Task: taskOf(reqs, true)}
 	if len(reqs) > 1 {
-		if err := wire.WriteJSON(filepath.Join(dir, verdict.SeveralFile), runs.Several); err != nil {
+		if err := wire.WriteJSON(filepath.Join(dir, several.TaskFile), runs.Task); err != nil {
 			return 0, err
 		}
 	}
@@ -46,7 +46,7 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		a.progress.clear()
+		a.progress.Clear()
 		report.Text(os.Stdout, run.ShortPath(sub), r)
 		runs.Results = append(runs.Results, r)
 		if ctx.Err() != nil {
@@ -66,9 +66,9 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	return runs.Verdict().ExitCode(), nil
 }
 
-// several is what is to be done with the series of some requests.
-func several(reqs []run.Request, keepGoing bool) verdict.Several {
-	s := verdict.Several{KeepGoing: keepGoing}
+// taskOf is what is to be done with the series of some requests.
+func taskOf(reqs []run.Request, keepGoing bool) several.Task {
+	s := several.Task{KeepGoing: keepGoing}
 	for _, req := range reqs {
 		s.Series = append(s.Series, req.Series.Name)
 	}
@@ -95,7 +95,7 @@ func compareVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	a.progress.clear()
+	a.progress.Clear()
 	report.Comparison(os.Stdout, run.ShortPath(dir), c)
 	return c.Verdict.ExitCode(), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 )
 
 // confine says in a.host how series are applied and built: in a sandbox, unless
@@ -55,7 +56,7 @@ func (a *app) foreign() []string {
 
 // isForeign says that a series is a mailbox, or a folder outside of this checkout.
 func (a *app) isForeign(which string) bool {
-	return patch.IsMailbox(which) || a.isOutside(patch.SeriesFolder(a.checkout.Patches(), which))
+	return patch.IsMailbox(which) || a.isOutside(series.Folder(a.checkout.Patches(), which))
 }
 
 // isOutside says that a path does not lead into this checkout.
@@ -70,7 +71,7 @@ func (a *app) isOutside(path string) bool {
 
 // origin is a series' Foreign: the paths of what is others' work, and of a mailbox
 // what it holds, as the next one may have the same name.
-func (a *app) origin(which string, s patch.Series) (string, error) {
+func (a *app) origin(which string, s series.Series) (string, error) {
 	var all, paths []string
 	switch {
 	case patch.IsMailbox(which):

@@ -7,23 +7,24 @@ import (
 	"testing"
 
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
 )
 
 // Whose work something is shows in where it lies, however it is written.
 func TestOrigin(t *testing.T) {
 	root, elsewhere := t.TempDir(), t.TempDir()
-	origin := func(from, series string, patches ...string) string {
+	origin := func(from, which string, patches ...string) string {
 		t.Helper()
 		t.Chdir(from)
-		a := app{flags: flags{series: listFlag{series}, patches: patches}, checkout: run.Checkout{Root: root}}
-		s := patch.Series{Patches: []patch.Patch{{Text: []byte(from)}}}
-		got, err := a.origin(series, s)
+		a := app{flags: flags{series: listFlag{which}, patches: patches}, checkout: run.Checkout{Root: root}}
+		s := series.Series{Patches: []patch.Patch{{Text: []byte(from)}}}
+		got, err := a.origin(which, s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if foreign := a.foreign(); (foreign == nil) != (got == "") {
-			t.Errorf("series %s with %q in %s: foreign are %q, and the origin is %q", series, patches, from, foreign, got)
+			t.Errorf("series %s with %q in %s: foreign are %q, and the origin is %q", which, patches, from, foreign, got)
 		}
 		return got
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/blame"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 )
 
 // seriesListVerb lists the series of this project.
@@ -17,12 +17,12 @@ func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(args) > 0 {
 		return 0, blame.Usagef("it takes no arguments; \"vmtest series show %s\" says more of one", args[0])
 	}
-	names, err := patch.Names(a.checkout.Patches())
+	names, err := series.Names(a.checkout.Patches())
 	if err != nil {
 		return 0, err
 	}
 	for _, name := range names {
-		s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), name)
+		s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), name)
 		if err != nil {
 			return 0, err
 		}
@@ -37,7 +37,7 @@ func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(args) != 1 {
 		return 0, blame.Usagef("give one series: a name, a folder or a mailbox")
 	}
-	s, err := patch.LoadSeries(ctx, a.host.Sandbox, a.checkout.Patches(), args[0])
+	s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), args[0])
 	if err != nil {
 		return 0, err
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"timens-vmtest/vmtest/run"
+
+	"timens-vmtest/vmtest/progress"
 )
 
 // reads says what each verb reads: members of its Request, and flags that say how the
@@ -76,7 +78,7 @@ func triedFlags(t *testing.T) map[string]tried {
 // asked is what a verb makes of its flags: its Request, and how it goes on.
 func asked(t *testing.T, v verb, args []string) map[string]any {
 	t.Helper()
-	a := &app{progress: newProgress()}
+	a := &app{progress: progress.New()}
 	a.host.Sandbox.Off = true // the patches are ours
 	if _, err := a.parse(v, args); err != nil {
 		t.Fatalf("%s %q: %v", v.name, args, err)
@@ -185,19 +187,6 @@ func verbNamed(t *testing.T, name string) verb {
 	}
 	t.Fatalf("there is no verb %s", name)
 	return verb{}
-}
-
-// A word that is near enough is offered, and no other.
-func TestNearest(t *testing.T) {
-	words := []string{"series", "sandbox", "run", "results", "range", "tests", "timens-offset", "inline-ns"}
-	for word, want := range map[string]string{
-		"serise": "series", "rune": "run", "sand": "sandbox", "inlinens": "inline-ns", "timens_offset": "timens-offset",
-		"x": "", "completely-else": "", "re": "results", "r": "", "": "",
-	} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("%q: got %q, want %q", word, got, want)
-		}
-	}
 }
 
 // The script that "vmtest completion bash" prints completes verbs, flags and values,

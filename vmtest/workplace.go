@@ -14,6 +14,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
 )
 
@@ -24,7 +25,7 @@ func seriesNewVerb(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, err
 	}
 	version := ""
-	base := func() (patch.Repository, string, error) {
+	base := func() (series.Repository, string, error) {
 		base, err := a.source.Fetch(ctx, a.host)
 		version = base.Version
 		return func() (string, error) { return base.Repository(ctx, a.host) }, version, err
@@ -32,7 +33,7 @@ func seriesNewVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err := w.New(ctx, a.host, a.checkout.ControlFolder(), base); err != nil {
 		return 0, err
 	}
-	a.progress.clear()
+	a.progress.Clear()
 	tree := run.ShortPath(w.Dir)
 	w.Dir = tree
 	what := "is linux-" + version
@@ -66,7 +67,7 @@ func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err := w.Edit(ctx, a.host, repository, base.Version); err != nil {
 		return 0, err
 	}
-	a.progress.clear()
+	a.progress.Clear()
 	tree := run.ShortPath(w.Dir)
 	w.Dir = tree
 	fmt.Printf(`%s is linux-%s with %s as commits. Change them there by git, for example by
@@ -111,12 +112,12 @@ const ownSeries = "my-series"
 
 // workplace is the folder of a series and the git tree for it. The kernel as it is
 // takes no patches, so it is no workplace.
-func (a *app) workplace(ctx context.Context, args []string) (patch.Workplace, error) {
+func (a *app) workplace(ctx context.Context, args []string) (series.Workplace, error) {
 	if len(args) < 1 || len(args) > 2 {
-		return patch.Workplace{}, blame.Usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
+		return series.Workplace{}, blame.Usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
 	}
-	w := patch.Workplace{Name: args[0], Folder: patch.SeriesFolder(a.checkout.Patches(), args[0]), Program: os.Args[0]}
-	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && (patch.IsMailbox(args[0]) || patch.IsPatchFile(args[0])) {
+	w := series.Workplace{Name: args[0], Folder: series.Folder(a.checkout.Patches(), args[0]), Program: os.Args[0]}
+	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && (patch.IsMailbox(args[0]) || series.IsPatchFile(args[0])) {
 		return w, blame.Usagef("%s: %s", args[0], noSuchPath(args[0]))
 	}
 	if info, err := os.Stat(w.Folder); patch.IsMailbox(args[0]) || err == nil && !info.IsDir() {

@@ -10,6 +10,7 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -43,7 +44,7 @@ func New(t testing.TB, files map[string]string) World {
 // test.
 func (w World) Tree(t testing.TB, patches ...patch.Patch) kernel.Tree {
 	t.Helper()
-	tree, err := kernel.Apply(t.Context(), w.Host, w.Base, patch.Series{Name: "s", Patches: patches})
+	tree, err := kernel.Apply(t.Context(), w.Host, w.Base, series.Series{Name: "s", Patches: patches})
 	if err != nil {
 		t.Fatal(err)
 	}

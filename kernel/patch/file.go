@@ -26,20 +26,20 @@ func Load(ctx context.Context, box sandbox.Box, path string) ([]Patch, error) {
 	if err != nil {
 		return nil, blame.Usagef("read patch: %w", err)
 	}
-	return loadTexts(ctx, box, []named{{filepath.Base(path), text}})
+	return LoadTexts(ctx, box, []Named{{filepath.Base(path), text}})
 }
 
 // named is the text of a file.
-type named struct {
-	name string
-	text []byte
+type Named struct {
+	Name string
+	Text []byte
 }
 
 // loadTexts makes patches of files, in their order. A cover letter is left out.
-func loadTexts(ctx context.Context, box sandbox.Box, files []named) ([]Patch, error) {
+func LoadTexts(ctx context.Context, box sandbox.Box, files []Named) ([]Patch, error) {
 	var inputs []input
 	for _, f := range files {
-		in, err := prepare(f.name, f.text)
+		in, err := prepare(f.Name, f.Text)
 		if err != nil {
 			return nil, err
 		}
@@ -51,13 +51,13 @@ func loadTexts(ctx context.Context, box sandbox.Box, files []named) ([]Patch, er
 	}
 	var patches []Patch
 	for i, mails := range all {
-		some, err := patchesOf(files[i].name, inputs[i], mails)
+		some, err := patchesOf(files[i].Name, inputs[i], mails)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range some {
 			if slices.ContainsFunc(patches, func(other Patch) bool { return other.Name == p.Name }) {
-				return nil, blame.Usagef("%s: two patches would have the name %s; rename one of the files", files[i].name, p.Name)
+				return nil, blame.Usagef("%s: two patches would have the name %s; rename one of the files", files[i].Name, p.Name)
 			}
 			patches = append(patches, p)
 		}

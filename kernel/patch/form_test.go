@@ -74,26 +74,6 @@ func loadText(t *testing.T, name, text string) ([]Patch, error) {
 	return Load(t.Context(), sandbox.Box{}, filepath.Join(dir, name))
 }
 
-// What this project sends has the form.
-func TestFormalitiesOfOwnSeries(t *testing.T) {
-	patches := filepath.Join("..", "patches")
-	names, err := Names(patches)
-	if err != nil || len(names) < 4 {
-		t.Fatalf("got series %q, %v", names, err)
-	}
-	for _, name := range names {
-		s, err := LoadSeries(t.Context(), sandbox.Box{}, patches, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range s.Patches {
-			if faults := p.Formalities(); faults != nil {
-				t.Errorf("%s/%s: %q", name, p.Name, faults)
-			}
-		}
-	}
-}
-
 // All forms of a verb are found, and are spelt as they are.
 func TestMoods(t *testing.T) {
 	for verb, want := range map[string]string{

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,16 +17,13 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// StandardInput stands for a mailbox that is piped in.
-const StandardInput = "-"
-
 // IsMailbox knows the names that mail clients and b4 give to mailboxes. A folder of such
 // a name with a file "series" is none.
 func IsMailbox(path string) bool {
 	if _, err := os.Stat(filepath.Join(path, "series")); err == nil {
 		return false
 	}
-	return path == StandardInput || strings.HasSuffix(path, ".mbox") || strings.HasSuffix(path, ".mbx")
+	return strings.HasSuffix(path, ".mbox") || strings.HasSuffix(path, ".mbx")
 }
 
 // message is one mail of a mailbox.
@@ -40,40 +36,35 @@ type message struct {
 	patch bool   // it has a diff that is not quoted
 }
 
-// loadMailbox makes a series of a mailbox: the patches in the order of their
-// numbers, wherever they lie. A cover letter and replies without a patch of
-// their own are left out. Everything that leaves doubt is refused.
-func loadMailbox(ctx context.Context, box sandbox.Box, path string) (Series, error) {
-	name, text, err := mailboxText(path)
+// LoadMailbox reads the patches of a mailbox in the order of their numbers, wherever they
+// lie. A cover letter and replies without a patch of their own are left out. Everything
+// that leaves doubt is refused. file is the path from the root.
+func LoadMailbox(ctx context.Context, box sandbox.Box, path string) (file string, patches []Patch, err error) {
+	file, text, err := mailboxText(path)
 	if err != nil {
-		return Series{}, err
+		return "", nil, err
 	}
-	messages, err := readMailbox(ctx, box, name, text)
+	messages, err := readMailbox(ctx, box, file, text)
 	if err != nil {
-		return Series{}, err
+		return "", nil, err
 	}
 	messages, err = inOrder(messages)
 	if err != nil {
-		return Series{}, blame.Usagef("%s: %w", name, err)
+		return "", nil, blame.Usagef("%s: %w", file, err)
 	}
-	s := Series{Name: strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))}
 	for i, m := range messages {
 		p, err := m.asPatch(m.at)
 		if err != nil {
-			return Series{}, err
+			return "", nil, err
 		}
 		p.Name = patchName(i+1, p.Subject)
-		s.Patches = append(s.Patches, p)
+		patches = append(patches, p)
 	}
-	return s, nil
+	return file, patches, nil
 }
 
 // mailboxText reads a mailbox, and says by what name it goes.
 func mailboxText(path string) (name string, text []byte, err error) {
-	if path == StandardInput {
-		text, err = io.ReadAll(os.Stdin)
-		return "stdin", text, err
-	}
 	if name, err = filepath.Abs(path); err != nil {
 		return "", nil, err
 	}

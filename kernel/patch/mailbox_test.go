@@ -23,10 +23,25 @@ func mailOf(subject, body string, headers ...string) string {
 
 func partOf(file string) string { return "Why.\n---\n" + strings.ReplaceAll(change, "a.c", file) }
 
-func loadMails(t *testing.T, name, mails string) (Series, error) {
+// change is a diff of a file a.c.
+const change = `diff --git a/a.c b/a.c
+--- a/a.c
++++ b/a.c
+@@ -1,3 +1,3 @@ int main(void)
+ one
+-two
++TWO
+ three
+`
+
+func loadMails(t *testing.T, mails string) ([]Patch, error) {
 	t.Helper()
-	dir := hosttest.Folder(t, map[string]string{name: mails})
-	return LoadSeries(t.Context(), sandbox.Box{}, dir, filepath.Join(dir, name))
+	dir := hosttest.Folder(t, map[string]string{"x.mbox": mails})
+	file, patches, err := LoadMailbox(t.Context(), sandbox.Box{}, filepath.Join(dir, "x.mbox"))
+	if err == nil && file != filepath.Join(dir, "x.mbox") {
+		t.Errorf("the mailbox is called %s", file)
+	}
+	return patches, err
 }
 
 func TestLoadMailbox(t *testing.T) {
@@ -50,26 +65,24 @@ func TestLoadMailbox(t *testing.T) {
 		"encoded": mailOf("=?UTF-8?q?=5BPATCH_v2_1/2=5D?= one", qp, "MIME-Version: 1.0", "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: quoted-printable") +
 			mailOf("[PATCH v2 2/2] two", b64, "MIME-Version: 1.0", "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: base64"),
 	} {
-		for _, ending := range []string{".mbox", ".mbx"} {
-			s, err := loadMails(t, "x"+ending, mails)
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-				continue
-			}
-			var got []string
-			for _, p := range s.Patches {
-				got = append(got, p.Name, p.Subject, strings.Join(p.Touches(), " "))
-			}
-			want := []string{"0001-one.patch", "one", "1.c", "0002-two.patch", "two", "2.c"}
-			if s.Name != "x" || !slices.Equal(got, want) {
-				t.Errorf("%s: %s holds %q, want %q", name, s.Name, got, want)
-				continue
-			}
-			text := string(s.Patches[0].Text)
-			if !strings.HasPrefix(text, "From 0000000000000000000000000000000000000000 ") || strings.Contains(text, "\r") ||
-				!strings.Contains(text, "\nFrom: Jörg <j@example.org>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nSubject: [PATCH] one\n\nWhy.\n---\ndiff --git ") {
-				t.Errorf("%s: the patch is\n%s", name, text)
-			}
+		patches, err := loadMails(t, mails)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []string
+		for _, p := range patches {
+			got = append(got, p.Name, p.Subject, strings.Join(p.Touches(), " "))
+		}
+		want := []string{"0001-one.patch", "one", "1.c", "0002-two.patch", "two", "2.c"}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: it holds %q, want %q", name, got, want)
+			continue
+		}
+		text := string(patches[0].Text)
+		if !strings.HasPrefix(text, "From 0000000000000000000000000000000000000000 ") || strings.Contains(text, "\r") ||
+			!strings.Contains(text, "\nFrom: Jörg <j@example.org>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nSubject: [PATCH] one\n\nWhy.\n---\ndiff --git ") {
+			t.Errorf("%s: the patch is\n%s", name, text)
 		}
 	}
 }
@@ -97,17 +110,17 @@ func TestLoadMailboxRefuses(t *testing.T) {
 		"no mail":         {"nothing\n", "it holds no mail"},
 		"unknown charset": {mailOf("=?x-none?q?one?=", partOf("1.c")), `x.mbox, mail 1: "=?x-none?q?one?=" cannot be decoded: cannot convert from x-none to UTF-8`},
 	} {
-		_, err := loadMails(t, "x.mbox", tc.mails)
+		_, err := loadMails(t, tc.mails)
 		var usage *blame.UsageError
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want a UsageError that says %q", name, err, tc.want)
 		}
 	}
-	if _, err := loadMails(t, "x.mbox", mailOf("[PATCH] one", strings.Replace(partOf("1.c"), "+TWO\n three\n", "", 1))); err == nil {
+	if _, err := loadMails(t, mailOf("[PATCH] one", strings.Replace(partOf("1.c"), "+TWO\n three\n", "", 1))); err == nil {
 		t.Error("a patch that is cut off was taken")
 	}
 	var usage *blame.UsageError
-	if _, err := LoadSeries(t.Context(), sandbox.Box{}, "", "./absent.mbox"); !errors.As(err, &usage) {
+	if _, _, err := LoadMailbox(t.Context(), sandbox.Box{}, "./absent.mbox"); !errors.As(err, &usage) {
 		t.Errorf("no mailbox: got %v, want a UsageError", err)
 	}
 }
@@ -134,9 +147,9 @@ func TestMailboxLeavesOut(t *testing.T) {
 		"reply, other word": mailOf("AW: [PATCH 1/2] one", "Gut.\n"),
 		"very long":         mailOf("Re: [PATCH 1/2] one", strings.Repeat(strings.Repeat("long ", 100)+"\n", 2000)),
 	} {
-		s, err := loadMails(t, "x.mbox", mail+one+mail+two+mail)
-		if err != nil || len(s.Patches) != 2 || s.Patches[0].Subject != "one" || s.Patches[1].Subject != "two" {
-			t.Errorf("%s: got %d patches, %v", name, len(s.Patches), err)
+		patches, err := loadMails(t, mail+one+mail+two+mail)
+		if err != nil || len(patches) != 2 || patches[0].Subject != "one" || patches[1].Subject != "two" {
+			t.Errorf("%s: got %d patches, %v", name, len(patches), err)
 		}
 	}
 }
@@ -151,35 +164,14 @@ func TestMailboxDecodes(t *testing.T) {
 		"in-body":       mailOf("[PATCH] other", "Subject: [PATCH] wörd\n\n"+strings.Replace(partOf("a.c"), "Why.", "Wörd.", 1)),
 		"no empty line": strings.TrimRight(mailOf("[PATCH] =?utf-8?q?w=C3=B6rd?=", strings.Replace(partOf("a.c"), "Why.", "Wörd.", 1)), "\n") + "\n",
 	} {
-		s, err := loadMails(t, "x.mbox", mail+mailOf("Re: x", "Fine.\n"))
-		if err != nil || len(s.Patches) != 1 {
-			t.Errorf("%s: got %d patches, %v", name, len(s.Patches), err)
+		patches, err := loadMails(t, mail+mailOf("Re: x", "Fine.\n"))
+		if err != nil || len(patches) != 1 {
+			t.Errorf("%s: got %d patches, %v", name, len(patches), err)
 			continue
 		}
-		p := s.Patches[0]
+		p := patches[0]
 		if p.Subject != "wörd" || p.Changelog != "Wörd." && p.Changelog != "Word." || p.Author != "Jörg <j@example.org>" || string(p.Diff) != change {
 			t.Errorf("%s: subject %q, changelog %q, author %q, diff\n%s", name, p.Subject, p.Changelog, p.Author, p.Diff)
-		}
-	}
-}
-
-func TestMailboxFiles(t *testing.T) {
-	dir := hosttest.Folder(t, map[string]string{
-		"maildir.mbox/cur/1": mailOf("[PATCH] one", partOf("1.c")), "series.mbox/series": "a.patch\n", "series.mbox/a.patch": change,
-		"empty.mbox": "\n", "diff.mbox": change, "wide.mbox": "\xff\xfeF\x00", "quilt/patches/series": "", "one.patch": change,
-	})
-	for name, want := range map[string]string{
-		"maildir.mbox": "is a folder, and has no file \"series\"", "empty.mbox": "it is empty", "diff.mbox": "it holds no mail", "wide.mbox": "UTF-16",
-		"quilt": filepath.Join(dir, "quilt", "patches") + " has; give that folder",
-	} {
-		_, err := LoadSeries(t.Context(), sandbox.Box{}, "", filepath.Join(dir, name))
-		if _, usage := errors.AsType[*blame.UsageError](err); !usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: got %v, want a UsageError that says %q", name, err, want)
-		}
-	}
-	for what, name := range map[string]string{"a series' folder": "series.mbox", "a single patch": "one.patch"} {
-		if s, err := LoadSeries(t.Context(), sandbox.Box{}, "", filepath.Join(dir, name)); err != nil || len(s.Patches) != 1 {
-			t.Errorf("%s: got %d patches, %v", what, len(s.Patches), err)
 		}
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -118,7 +118,7 @@ func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, erro
 	}
 	texts := make(map[string]map[string][]byte) // by series
 	for name, paths := range files {
-		s, err := patch.LoadSeries(ctx, h.Sandbox, patchesFolder, name)
+		s, err := series.Load(ctx, h.Sandbox, patchesFolder, name)
 		if err != nil {
 			return nil, err
 		}

@@ -15,8 +15,10 @@ import (
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -55,36 +57,36 @@ func (c Checker) Base() string { return c.base.Version }
 
 // Series asks all patches of a series all rules, and has the folder dir judged, which
 // is made and takes the evidence. An error means that there is nothing to judge.
-func (c Checker) Series(ctx context.Context, s patch.Series, dir string) (verdict.Checked, error) {
+func (c Checker) Series(ctx context.Context, s series.Series, dir string) (several.Checked, error) {
 	one, err := c.of(s, dir)
 	if err != nil {
-		return verdict.Checked{}, err
+		return several.Checked{}, err
 	}
 	if err := one.begin(false); err != nil {
-		return verdict.Checked{}, err
+		return several.Checked{}, err
 	}
 	if err := one.trouble(ctx, one.ask(ctx)); err != nil {
-		return verdict.Checked{}, err
+		return several.Checked{}, err
 	}
-	e, err := verdict.LoadCheck(run.ShortPath(dir))
-	return verdict.JudgeCheck(e), err
+	e, err := several.LoadCheck(run.ShortPath(dir))
+	return several.JudgeCheck(e), err
 }
 
 // checking is the check of one series.
 type checking struct {
 	Checker
-	series   patch.Series
+	series   series.Series
 	dir      string // takes the evidence
 	evidence evidence
 	steps    []step
-	plan     verdict.Check // of these steps
+	plan     several.Check // of these steps
 	excuses  []excuse
 	sources  []string            // that any of the patches touches
 	trees    map[int]kernel.Tree // with the first patches applied, by their number
 }
 
 // of is the check of one series, which nothing has been done for.
-func (c Checker) of(s patch.Series, dir string) (*checking, error) {
+func (c Checker) of(s series.Series, dir string) (*checking, error) {
 	excuses, err := ExcusesOf(s)
 	if err != nil {
 		return nil, err
@@ -120,7 +122,7 @@ func (c *checking) tree(ctx context.Context, at prefix) (kernel.Tree, error) {
 
 // ExcusesOf are a series' excuses. It refuses those for patches that the series
 // does not have, and a series without patches.
-func ExcusesOf(s patch.Series) ([]excuse, error) {
+func ExcusesOf(s series.Series) ([]excuse, error) {
 	if len(s.Patches) == 0 {
 		return nil, blame.Usagef("series %s has no patches to check", s.Name)
 	}

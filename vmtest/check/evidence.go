@@ -13,6 +13,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -25,20 +26,20 @@ type evidence struct {
 // begin makes the folder, and writes down what is to be asked before any of it is.
 func (c *checking) begin(presubmit bool) error {
 	c.evidence = evidence{c.dir, time.Now()}
-	c.plan = verdict.Check{
-		Schema: verdict.CheckSchema, Series: c.series.Name, Base: c.base.Version, Began: c.evidence.began.Format(time.RFC3339),
+	c.plan = several.Check{
+		Schema: several.CheckSchema, Series: c.series.Name, Base: c.base.Version, Began: c.evidence.began.Format(time.RFC3339),
 		KeepGoing: c.KeepGoing, Presubmit: presubmit, LeftOut: c.leftOut(),
 	}
 	for _, s := range c.steps {
 		c.plan.Steps = append(c.plan.Steps, s.Step)
 	}
 	for _, p := range c.series.Patches {
-		c.plan.Patches = append(c.plan.Patches, verdict.PatchToCheck{Name: p.Name, Subject: p.Subject, Local: p.Local})
+		c.plan.Patches = append(c.plan.Patches, several.PatchToCheck{Name: p.Name, Subject: p.Subject, Local: p.Local})
 	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return err
 	}
-	return c.evidence.write(verdict.CheckFile, c.plan)
+	return c.evidence.write(several.CheckFile, c.plan)
 }
 
 // after is how many seconds the check has taken.
@@ -54,12 +55,12 @@ func (e evidence) write(name string, v any) error {
 }
 
 // answered appends an answer.
-func (e evidence) answered(a verdict.Answered) error {
+func (e evidence) answered(a several.Answered) error {
 	line, err := json.Marshal(a)
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(e.dir, verdict.AnswersFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(filepath.Join(e.dir, several.AnswersFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}

@@ -14,13 +14,13 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
 // maintainers lists who is to be sent the series, as the base's own
 // scripts/get_maintainer.pl has it. A base without the script has none.
-func maintainers(ctx context.Context, h host.Host, base source.Base, s patch.Series) ([]string, error) {
+func maintainers(ctx context.Context, h host.Host, base source.Base, s series.Series) ([]string, error) {
 	script := filepath.Join("scripts", "get_maintainer.pl")
 	if _, err := os.Stat(filepath.Join(base.Dir, script)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

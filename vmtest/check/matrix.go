@@ -9,15 +9,17 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
 // prefix is a series up to one of its patches: what a bisection would meet.
 type prefix struct {
-	series patch.Series // that patch is its last
-	n, of  int          // which patch it is, of how many
-	base   bool         // without any patch: what is at fault there is no patch's fault
+	series series.Series // that patch is its last
+	n, of  int           // which patch it is, of how many
+	base   bool          // without any patch: what is at fault there is no patch's fault
 }
 
 func (p prefix) patch() patch.Patch { return p.series.Patches[p.n-1] }
@@ -25,7 +27,7 @@ func (p prefix) patch() patch.Patch { return p.series.Patches[p.n-1] }
 func (p prefix) last() bool { return p.n == p.of }
 
 // to is the prefix that ends with patch n of a series.
-func to(n int, s patch.Series) prefix {
+func to(n int, s series.Series) prefix {
 	p := prefix{series: s, n: n, of: len(s.Patches)}
 	p.series.Patches = s.Patches[:n]
 	return p
@@ -40,7 +42,7 @@ func (p prefix) without() prefix {
 // step is one question that every patch has to answer. A heavy one can be asked of the
 // base, too.
 type step struct {
-	verdict.Step
+	several.Step
 
 	// ask returns a blame.RuleError or a blame.BuildError if the tree is at fault, and
 	// any other error if it could not find out.
@@ -72,7 +74,7 @@ func (c *checking) fill(ctx context.Context) error {
 			return err
 		}
 		cell, trouble := c.plan.Judge(q, a)
-		if trouble != nil || cell.Answer == verdict.Faulty && !c.KeepGoing {
+		if trouble != nil || cell.Answer == several.Faulty && !c.KeepGoing {
 			return nil
 		}
 	}
@@ -80,27 +82,27 @@ func (c *checking) fill(ctx context.Context) error {
 }
 
 // answer asks one patch one step, and the base as well if the fault may be its own.
-func (c *checking) answer(ctx context.Context, q verdict.Question, s step, at prefix) (verdict.AnswerEvidence, error) {
+func (c *checking) answer(ctx context.Context, q several.Question, s step, at prefix) (several.AnswerEvidence, error) {
 	found, err := c.find(ctx, s, at)
 	if err != nil {
-		return verdict.AnswerEvidence{}, err
+		return several.AnswerEvidence{}, err
 	}
-	answered := verdict.Answered{Patch: q.Patch + 1, Step: q.Step + 1, Name: s.Name, Found: found}
-	a, err := verdict.LoadAnswer(c.dir, answered)
+	answered := several.Answered{Patch: q.Patch + 1, Step: q.Step + 1, Name: s.Name, Found: found}
+	a, err := several.LoadAnswer(c.dir, answered)
 	if err == nil && c.plan.AsksBase(q, a) && ctx.Err() == nil {
-		var own verdict.Found
+		var own several.Found
 		if own, err = c.find(ctx, s, at.without()); err != nil {
 			return a, err
 		}
 		answered.Base = &own
-		a, err = verdict.LoadAnswer(c.dir, answered)
+		a, err = several.LoadAnswer(c.dir, answered)
 	}
 	a.AfterS = c.evidence.after()
 	return a, err
 }
 
 // find asks a step of a tree. An error is the user's mistake, which is no evidence.
-func (c *checking) find(ctx context.Context, s step, at prefix) (verdict.Found, error) {
+func (c *checking) find(ctx context.Context, s step, at prefix) (several.Found, error) {
 	var folder string
 	var err error
 	if s.Boots {
@@ -113,15 +115,15 @@ func (c *checking) find(ctx context.Context, s step, at prefix) (verdict.Found, 
 	rule, broken := errors.AsType[*blame.RuleError](err)
 	switch {
 	case err == nil && s.Boots:
-		return verdict.Found{Run: folder}, nil
+		return several.Found{Run: folder}, nil
 	case err == nil:
-		return verdict.Found{Complaints: []string{}}, nil
+		return several.Found{Complaints: []string{}}, nil
 	case blame.Of(err) == blame.User:
-		return verdict.Found{}, fmt.Errorf("%d/%d %s, %s: %w", at.n, at.of, c.series.Patches[at.n-1].Subject, s.Name, err)
+		return several.Found{}, fmt.Errorf("%d/%d %s, %s: %w", at.n, at.of, c.series.Patches[at.n-1].Subject, s.Name, err)
 	case unbuilt:
-		return verdict.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel, Text: err.Error()}, Stage: build.Stage}, nil
+		return several.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel, Text: err.Error()}, Stage: build.Stage}, nil
 	case broken:
-		return verdict.Found{Complaints: rule.Complaints}, nil
+		return several.Found{Complaints: rule.Complaints}, nil
 	}
-	return verdict.Found{Trouble: c.hostTrouble(err)}, nil
+	return several.Found{Trouble: c.hostTrouble(err)}, nil
 }

@@ -13,12 +13,14 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
 type silent struct{}
 
-func (silent) Step(string, ...any)            {}
+func (silent) Step(string, ...any) {}
+
 func (silent) Count(string, int, int, string) {}
 
 // asked is a check of a series of two patches with these steps, whose evidence has begun.
@@ -44,7 +46,7 @@ func asked(t *testing.T, keepGoing bool, steps ...step) *checking {
 
 // says is a step that has an answer for each patch, and nil for the base unless
 // ofBase says otherwise. It notes what it is asked.
-func says(name string, s verdict.Step, log *[]string, answers []error, ofBase error) step {
+func says(name string, s several.Step, log *[]string, answers []error, ofBase error) step {
 	s.Name = name
 	return step{Step: s, ask: func(_ context.Context, at prefix) error {
 		if at.base {
@@ -92,16 +94,16 @@ func TestFill(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log []string
 			c := asked(t, tc.keepGoing,
-				says("slow", verdict.Step{Heavy: true}, &log, tc.slow, tc.ofBase),
-				says("formal", verdict.Step{Formal: true}, &log, tc.formal, nil),
-				says("quick", verdict.Step{}, &log, tc.quick, nil))
+				says("slow", several.Step{Heavy: true}, &log, tc.slow, tc.ofBase),
+				says("formal", several.Step{Formal: true}, &log, tc.formal, nil),
+				says("quick", several.Step{}, &log, tc.quick, nil))
 			err := c.trouble(t.Context(), c.fill(t.Context()))
-			e, lerr := verdict.LoadCheck(c.dir)
+			e, lerr := several.LoadCheck(c.dir)
 			if lerr != nil {
 				t.Fatal(lerr)
 			}
-			judged := verdict.JudgeCheck(e)
-			left, rerr := os.ReadFile(filepath.Join(c.dir, verdict.AnswersFile))
+			judged := several.JudgeCheck(e)
+			left, rerr := os.ReadFile(filepath.Join(c.dir, several.AnswersFile))
 			if rerr != nil || !strings.Contains(string(left), tc.left) {
 				t.Errorf("left %s, %v, want %s in it", left, rerr, tc.left)
 			}
@@ -119,8 +121,8 @@ func TestFill(t *testing.T) {
 func TestAnswersGrow(t *testing.T) {
 	var c *checking
 	n := 0
-	c = asked(t, false, step{Step: verdict.Step{Name: "quick"}, ask: func(context.Context, prefix) error {
-		e, err := verdict.LoadCheck(c.dir)
+	c = asked(t, false, step{Step: several.Step{Name: "quick"}, ask: func(context.Context, prefix) error {
+		e, err := several.LoadCheck(c.dir)
 		if err != nil || len(e.Answers) != n || e.Check.Base != "6.12" {
 			t.Errorf("before question %d the folder holds %d answers, %v", n+1, len(e.Answers), err)
 		}
@@ -135,13 +137,13 @@ func TestAnswersGrow(t *testing.T) {
 // What ends a check from outside is no fault of a patch, whatever the tools say.
 func TestInterruptedAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	c := asked(t, true, step{Step: verdict.Step{Name: "slow", Heavy: true}, ask: func(context.Context, prefix) error {
+	c := asked(t, true, step{Step: several.Step{Name: "slow", Heavy: true}, ask: func(context.Context, prefix) error {
 		cancel()
 		return &blame.BuildError{Stage: "build", Err: errors.New("make was killed")}
 	}})
 	err := c.fill(ctx)
-	e, lerr := verdict.LoadCheck(c.dir)
-	judged := verdict.JudgeCheck(e)
+	e, lerr := several.LoadCheck(c.dir)
+	judged := several.JudgeCheck(e)
 	if err != nil || lerr != nil || judged.Verdict() != verdict.Unjudged || !strings.HasSuffix(judged.Trouble.Text, ", slow: interrupted") || len(e.Answers) != 1 {
 		t.Errorf("got %v, %v, %v, %+v", judged.Verdict(), err, lerr, judged.Trouble)
 	}
@@ -156,16 +158,16 @@ func TestTrouble(t *testing.T) {
 		{&blame.BuildError{Stage: "apply", Err: errors.New("no")}, verdict.Unbuilt},
 		{errors.New("disk full"), verdict.Unjudged},
 	} {
-		c := asked(t, false, step{Step: verdict.Step{Name: "quick"}})
+		c := asked(t, false, step{Step: several.Step{Name: "quick"}})
 		if err := c.trouble(t.Context(), tc.err); err != nil {
 			t.Errorf("%v came back as %v", tc.err, err)
 		}
-		e, err := verdict.LoadCheck(c.dir)
-		if judged := verdict.JudgeCheck(e); err != nil || judged.Verdict() != tc.want || judged.Trouble.Text != tc.err.Error() {
+		e, err := several.LoadCheck(c.dir)
+		if judged := several.JudgeCheck(e); err != nil || judged.Verdict() != tc.want || judged.Trouble.Text != tc.err.Error() {
 			t.Errorf("%v: got %v, %+v, %v", tc.err, judged.Verdict(), judged.Trouble, err)
 		}
 	}
-	c := asked(t, false, step{Step: verdict.Step{Name: "quick"}})
+	c := asked(t, false, step{Step: several.Step{Name: "quick"}})
 	if err := c.trouble(t.Context(), blame.Usagef("what flag")); err == nil {
 		t.Error("a mistake of the user's was taken for evidence")
 	}

@@ -13,8 +13,9 @@ import (
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
 )
@@ -22,25 +23,25 @@ import (
 // Presubmit finds out all there is to say of a series, and has the folder dir judged,
 // which is made and takes the evidence. It ends at the first patch that is at fault,
 // unless it is to go on. An error means that there is nothing to judge.
-func (c Checker) Presubmit(ctx context.Context, s patch.Series, dir string, commands [][]string) (verdict.Submission, error) {
+func (c Checker) Presubmit(ctx context.Context, s series.Series, dir string, commands [][]string) (several.Submission, error) {
 	one, err := c.of(s, dir)
 	if err != nil {
-		return verdict.Submission{}, err
+		return several.Submission{}, err
 	}
 	if err := one.begin(true); err != nil {
-		return verdict.Submission{}, err
+		return several.Submission{}, err
 	}
 	if err := one.trouble(ctx, one.presubmit(ctx, commands)); err != nil {
-		return verdict.Submission{}, err
+		return several.Submission{}, err
 	}
-	e, err := verdict.LoadSubmission(run.ShortPath(dir))
-	return verdict.JudgeSubmission(e), err
+	e, err := several.LoadSubmission(run.ShortPath(dir))
+	return several.JudgeSubmission(e), err
 }
 
 // presubmit leaves the evidence of a presubmit: what is known of the series before
 // the first question, and what only the series as a whole can answer behind the last.
 func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
-	facts := verdict.Presubmit{Schema: verdict.CheckSchema, Origin: c.base.Origin, Countless: !c.series.Countable(), Commands: commands}
+	facts := several.Presubmit{Schema: several.CheckSchema, Origin: c.base.Origin, Countless: !c.series.Countable(), Commands: commands}
 	var err error
 	if facts.Toolchain, err = kernel.Tools(ctx); err != nil {
 		return err
@@ -53,17 +54,17 @@ func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 	if facts.Maintainers, err = maintainers(ctx, c.Host, c.base, c.series); err != nil {
 		return err
 	}
-	if err := c.evidence.write(verdict.PresubmitFile, facts); err != nil {
+	if err := c.evidence.write(several.PresubmitFile, facts); err != nil {
 		return err
 	}
 	if err := c.ask(ctx); err != nil {
 		return err
 	}
-	e, err := verdict.LoadCheck(c.dir)
+	e, err := several.LoadCheck(c.dir)
 	if err != nil {
 		return err
 	}
-	checked := verdict.JudgeCheck(e)
+	checked := several.JudgeCheck(e)
 	if checked.Trouble != nil {
 		return nil // the answers say it
 	}
@@ -73,14 +74,14 @@ func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 		}
 	}
 	facts.Done, facts.TookS = true, c.evidence.after()
-	return c.evidence.write(verdict.PresubmitFile, facts)
+	return c.evidence.write(several.PresubmitFile, facts)
 }
 
 // whole asks what only the series as a whole can answer. It returns what changes for
 // user space.
 func (c *checking) whole(ctx context.Context) (abi []string, err error) {
 	c.Report.Step("%s: all tests without and with the series", c.series.Name)
-	compared := filepath.Join(c.dir, verdict.ComparedDir)
+	compared := filepath.Join(c.dir, several.ComparedDir)
 	if err := os.Mkdir(compared, 0o755); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func (c *checking) whole(ctx context.Context) (abi []string, err error) {
 		return nil, err
 	}
 	req.Config = req.Config.Merge(counting)
-	counted := filepath.Join(c.dir, verdict.CoverageDir)
+	counted := filepath.Join(c.dir, several.CoverageDir)
 	if err := os.Mkdir(counted, 0o755); err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (c *checking) whole(ctx context.Context) (abi []string, err error) {
 
 // abiChanges says what user space sees of a series that was compared in dir: how
 // clone3()'s structures lie in memory, and how much of the headers changed.
-func abiChanges(dir string, s patch.Series) ([]string, error) {
+func abiChanges(dir string, s series.Series) ([]string, error) {
 	names, err := verdict.LoadPair(dir)
 	if err != nil {
 		return nil, err

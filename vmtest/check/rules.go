@@ -18,6 +18,7 @@ import (
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -41,13 +42,13 @@ func (c Checker) leftOut() []string { return slices.DeleteFunc(StepNames(), c.as
 // rules are all steps that there are, in the order of the columns.
 func (c *checking) rules() []step {
 	formal := func(name string, ask func(context.Context, prefix) error) step {
-		return step{Step: verdict.Step{Name: name, Formal: true}, ask: ask}
+		return step{Step: several.Step{Name: name, Formal: true}, ask: ask}
 	}
 	quick := func(name string, ask func(context.Context, prefix) error) step {
-		return step{Step: verdict.Step{Name: name}, ask: ask}
+		return step{Step: several.Step{Name: name}, ask: ask}
 	}
 	heavy := func(name string, ask func(context.Context, prefix) error) step {
-		return step{Step: verdict.Step{Name: name, Heavy: true}, ask: ask}
+		return step{Step: several.Step{Name: name, Heavy: true}, ask: ask}
 	}
 	config := c.Request.Config
 	return []step{
@@ -60,7 +61,7 @@ func (c *checking) rules() []step {
 		heavy(kernel.W1.Name, c.lint(kernel.W1, config)),
 		heavy("TIME_NS=n", c.build(c.timeless)),
 		heavy(kernel.W1.Name, c.lint(kernel.W1, c.timeless)),
-		{Step: verdict.Step{Name: "boots", Heavy: true, Boots: true}, boot: c.boots},
+		{Step: several.Step{Name: "boots", Heavy: true, Boots: true}, boot: c.boots},
 	}
 }
 

@@ -5,6 +5,7 @@ package report
 import (
 	"encoding/json"
 
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -66,7 +67,7 @@ type (
 func JSON(r verdict.Result) ([]byte, error) { return marshal(toJSON(r)) }
 
 // CombinedJSON is report.json of several runs.
-func CombinedJSON(runs verdict.Runs) ([]byte, error) {
+func CombinedJSON(runs several.Runs) ([]byte, error) {
 	all := jsonRuns{Verdict: runs.Verdict(), Exit: runs.Verdict().ExitCode()}
 	for _, r := range runs.Results {
 		all.Runs = append(all.Runs, toJSON(r))

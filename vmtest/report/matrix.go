@@ -8,11 +8,12 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
 // Matrix prints a table of patches and steps, and below it every fault.
-func Matrix(w io.Writer, m verdict.Matrix) error {
+func Matrix(w io.Writer, m several.Matrix) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "patch\t%s\n", strings.Join(m.Steps, "\t"))
 	for i, p := range m.Patches {
@@ -25,7 +26,7 @@ func Matrix(w io.Writer, m verdict.Matrix) error {
 	err := table.Flush()
 	for _, p := range m.Patches {
 		for i, cell := range p.Cells {
-			if cell.Answer == verdict.Faulty {
+			if cell.Answer == several.Faulty {
 				fmt.Fprintf(w, "%s: %s: %s\n", p.Name, m.Steps[i], printable(cell.Fault))
 			}
 		}
@@ -35,7 +36,7 @@ func Matrix(w io.Writer, m verdict.Matrix) error {
 
 // Checked prints a judged check: the matrix and, if that is a verdict, what it comes
 // to in one line.
-func Checked(w io.Writer, c verdict.Checked) error {
+func Checked(w io.Writer, c several.Checked) error {
 	fmt.Fprintf(w, "series %s on linux-%s\n", orUnknown(c.Series), orUnknown(c.Base))
 	if err := Matrix(w, c.Matrix); err != nil || c.Trouble != nil {
 		return err
@@ -54,7 +55,7 @@ func Trouble(w io.Writer, verb, series string, t verdict.Trouble) {
 }
 
 // partial says what a verdict is silent on.
-func partial(m verdict.Matrix) string {
+func partial(m several.Matrix) string {
 	if len(m.LeftOut) == 0 {
 		return ""
 	}
@@ -62,6 +63,6 @@ func partial(m verdict.Matrix) string {
 }
 
 // place names a cell of a matrix.
-func place(m verdict.Matrix, patch, step int) string {
+func place(m several.Matrix, patch, step int) string {
 	return fmt.Sprintf("%d/%d %s, at %s", patch+1, len(m.Patches), printable(m.Patches[patch].Subject), m.Steps[step])
 }

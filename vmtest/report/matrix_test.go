@@ -6,27 +6,28 @@ import (
 	"strings"
 	"testing"
 
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
 // A check that came to no verdict has a matrix and no last line, and what a guest said
 // does not steer the terminal.
 func TestChecked(t *testing.T) {
-	matrix := func(a verdict.Answer) verdict.Matrix {
-		return verdict.Matrix{Steps: []string{"form"}, Patches: []verdict.CheckedPatch{{Name: "1.patch", Subject: "one", Cells: []verdict.Cell{{Answer: a, Fault: "bad"}}}}}
+	matrix := func(a several.Answer) several.Matrix {
+		return several.Matrix{Steps: []string{"form"}, Patches: []several.CheckedPatch{{Name: "1.patch", Subject: "one", Cells: []several.Cell{{Answer: a, Fault: "bad"}}}}}
 	}
 	const head = "series s on linux-6.12\npatch  form\n"
 	for name, tc := range map[string]struct {
-		c    verdict.Checked
+		c    several.Checked
 		want string
 	}{
-		"pass": {verdict.Checked{Series: "s", Base: "6.12", Matrix: matrix(verdict.Faultless), TookS: 1.25},
+		"pass": {several.Checked{Series: "s", Base: "6.12", Matrix: matrix(several.Faultless), TookS: 1.25},
 			head + "1/1    ok  one\ncheck    pass (1 patches, 1.2 s)\n"},
-		"fail": {verdict.Checked{Series: "s", Base: "6.12", Matrix: matrix(verdict.Faulty), TookS: 2},
+		"fail": {several.Checked{Series: "s", Base: "6.12", Matrix: matrix(several.Faulty), TookS: 2},
 			head + "1/1    FAIL  one\n1.patch: form: bad\ncheck    fail: 1/1 one, at form (2.0 s)\n"},
-		"trouble": {verdict.Checked{Series: "s", Base: "6.12", Matrix: matrix(verdict.Unasked), Trouble: &verdict.Trouble{Text: "why"}},
+		"trouble": {several.Checked{Series: "s", Base: "6.12", Matrix: matrix(several.Unasked), Trouble: &verdict.Trouble{Text: "why"}},
 			head + "1/1    -  one\n"},
-		"nothing known": {verdict.Checked{Trouble: &verdict.Trouble{Text: "why"}}, "series (unknown) on linux-(unknown)\npatch  \n"},
+		"nothing known": {several.Checked{Trouble: &verdict.Trouble{Text: "why"}}, "series (unknown) on linux-(unknown)\npatch  \n"},
 	} {
 		var b strings.Builder
 		if err := Checked(&b, tc.c); err != nil || b.String() != tc.want {

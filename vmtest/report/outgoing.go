@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -16,7 +17,7 @@ import (
 const outgoingWidth = 72
 
 // Outgoing is the text about a series that is sent with it.
-func Outgoing(s verdict.Submission) []byte {
+func Outgoing(s several.Submission) []byte {
 	var o outgoing
 	o.field("Presubmit", s.Verdict().String()+atFault(s.Matrix))
 	if s.Local {
@@ -85,7 +86,7 @@ func (o *outgoing) command(name string, args []string) {
 }
 
 // matrix prints steps by patches, so many of these as a line can hold.
-func (o *outgoing) matrix(m verdict.Matrix) {
+func (o *outgoing) matrix(m several.Matrix) {
 	const name, cell = 12, 5
 	perLine := (outgoingWidth - margin - name) / cell
 	for n, patches := range slices.Collect(slices.Chunk(m.Patches, perLine)) {
@@ -104,7 +105,7 @@ func (o *outgoing) matrix(m verdict.Matrix) {
 	}
 }
 
-func (o *outgoing) coverage(s verdict.Submission) {
+func (o *outgoing) coverage(s several.Submission) {
 	c := s.Coverage.Coverage
 	switch {
 	case s.Countless:

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -22,7 +23,7 @@ const (
 )
 
 // WriteSubmission writes the reports of a series that is to be sent.
-func WriteSubmission(dir string, s verdict.Submission) error {
+func WriteSubmission(dir string, s several.Submission) error {
 	json, err := SubmissionJSON(s)
 	if err != nil {
 		return err
@@ -43,7 +44,7 @@ func WriteSubmission(dir string, s verdict.Submission) error {
 }
 
 // Submission prints what fits a screen, with the verdict as the last line.
-func Submission(w io.Writer, dir string, s verdict.Submission) error {
+func Submission(w io.Writer, dir string, s several.Submission) error {
 	fmt.Fprintf(w, "series %s on linux-%s (%s)\n", s.Series, s.Base, s.Origin)
 	if s.Local {
 		fmt.Fprintln(w, "  the last patch is what is not committed: it is tested, and would not be sent")
@@ -78,7 +79,7 @@ func Submission(w io.Writer, dir string, s verdict.Submission) error {
 }
 
 // atFault is ": 2/3 subject, at step" for a matrix with a fault.
-func atFault(m verdict.Matrix) string {
+func atFault(m several.Matrix) string {
 	if patch, step, faulty := m.Fault(); faulty {
 		return ": " + place(m, patch, step)
 	}
@@ -133,12 +134,12 @@ type jsonPatch struct {
 
 type jsonCell struct {
 	Step   string         `json:"step"`
-	Answer verdict.Answer `json:"answer"`
+	Answer several.Answer `json:"answer"`
 	Fault  string         `json:"fault,omitempty"`
 }
 
 // SubmissionJSON is a submission's report.json.
-func SubmissionJSON(s verdict.Submission) ([]byte, error) {
+func SubmissionJSON(s several.Submission) ([]byte, error) {
 	j := jsonSubmission{
 		Verdict: s.Verdict(), Exit: s.Verdict().ExitCode(), Series: s.Series, Base: s.Base, Origin: s.Origin, Local: s.Local,
 		Toolchain: list(s.Toolchain), Steps: list(s.Matrix.Steps), Patches: []jsonPatch{}, ABI: list(s.ABI), Maintainers: list(s.Maintainers),

@@ -8,15 +8,16 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
 // submission has patches of two subjects in turn, all faultless.
-func submission(patches int) verdict.Submission {
-	s := verdict.Submission{
+func submission(patches int) several.Submission {
+	s := several.Submission{
 		Series: "timens-offset", Base: "6.12.117", Origin: "Debian's linux-source-6.12 6.12.117-1~deb12u1",
 		Toolchain: []string{"gcc (Debian 12.2.0-14+deb12u1) 12.2.0", "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b2) of a very long name"},
-		Matrix:    verdict.Matrix{Steps: []string{"form", "TIME_NS=y", "W=1", "boots"}},
+		Matrix:    several.Matrix{Steps: []string{"form", "TIME_NS=y", "W=1", "boots"}},
 		Whole:     true,
 		Tests: verdict.Comparison{Verdict: verdict.Passed, Series: results["lanes"], Tests: []verdict.ComparedTest{
 			{TestID: wire.TestID{Package: "p", Name: "TestA"}, Lane: "real", Base: verdict.Fail, Series: verdict.Pass, Class: verdict.Proven, OfSeries: true},
@@ -30,9 +31,9 @@ func submission(patches int) verdict.Submission {
 		TookS:       1234.5,
 	}
 	for i := range patches {
-		p := verdict.CheckedPatch{Name: "0001-x.patch", Subject: []string{"fork: Do", "fork: Do not"}[i%2]}
+		p := several.CheckedPatch{Name: "0001-x.patch", Subject: []string{"fork: Do", "fork: Do not"}[i%2]}
 		for range s.Matrix.Steps {
-			p.Cells = append(p.Cells, verdict.Cell{Answer: verdict.Faultless})
+			p.Cells = append(p.Cells, several.Cell{Answer: several.Faultless})
 		}
 		s.Matrix.Patches = append(s.Matrix.Patches, p)
 	}
@@ -41,10 +42,10 @@ func submission(patches int) verdict.Submission {
 
 func TestSubmissionGolden(t *testing.T) {
 	faulty := submission(3)
-	faulty.Matrix.Patches[1].Cells[2] = verdict.Cell{Answer: verdict.Faulty, Fault: "kernel/fork.c: warning: unused parameter"}
-	faulty.Matrix.Patches[1].Cells[3] = verdict.Cell{}
+	faulty.Matrix.Patches[1].Cells[2] = several.Cell{Answer: several.Faulty, Fault: "kernel/fork.c: warning: unused parameter"}
+	faulty.Matrix.Patches[1].Cells[3] = several.Cell{}
 	faulty.Whole = false
-	for name, s := range map[string]verdict.Submission{"submitted": submission(12), "refused": faulty} {
+	for name, s := range map[string]several.Submission{"submitted": submission(12), "refused": faulty} {
 		dir := t.TempDir()
 		if err := WriteSubmission(dir, s); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -135,7 +136,7 @@ func counts(r verdict.Result) string {
 }
 
 // Combined prints the verdict of several runs, one line each.
-func Combined(w io.Writer, runs verdict.Runs) {
+func Combined(w io.Writer, runs several.Runs) {
 	for _, r := range runs.Results {
 		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, tested(r.Run), counts(r))
 	}
@@ -147,5 +148,5 @@ func Folders(w io.Writer, names []string, judged []verdict.Verdict) {
 	for i, name := range names {
 		fmt.Fprintf(w, "%-9s %s\n", judged[i], name)
 	}
-	fmt.Fprintf(w, "verdict  %s\n", verdict.Overall(judged))
+	fmt.Fprintf(w, "verdict  %s\n", several.Overall(judged))
 }

@@ -13,7 +13,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/kconfig"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -55,7 +55,7 @@ func (c Checkout) Every() ([]byte, error) {
 
 // Complete returns the series with the file kernel/expect added to its expectations. If both
 // name a test, the series decides. Text that cannot be parsed is a blame.UsageError.
-func (c Checkout) Complete(s patch.Series) (patch.Series, error) {
+func (c Checkout) Complete(s series.Series) (series.Series, error) {
 	every, err := c.Every()
 	if err != nil {
 		return s, err
@@ -68,8 +68,8 @@ func (c Checkout) Complete(s patch.Series) (patch.Series, error) {
 
 // Control returns the series of the unpatched kernel. Its Expect also has what every kernel
 // gets wrong; see Complete.
-func (c Checkout) Control(ctx context.Context, h host.Host) (patch.Series, error) {
-	control, err := patch.LoadSeries(ctx, h.Sandbox, c.Patches(), controlSeries)
+func (c Checkout) Control(ctx context.Context, h host.Host) (series.Series, error) {
+	control, err := series.Load(ctx, h.Sandbox, c.Patches(), controlSeries)
 	if err != nil {
 		return control, err
 	}

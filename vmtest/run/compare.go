@@ -9,7 +9,7 @@ import (
 
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -35,7 +35,7 @@ func Compare(ctx context.Context, h host.Host, req Request, dir string,
 		return verdict.Comparison{}, err
 	}
 	for _, one := range []struct {
-		series patch.Series
+		series series.Series
 		name   string
 	}{{control, names.Base}, {req.Series, names.Series}} {
 		sub := filepath.Join(dir, one.name)

@@ -14,7 +14,7 @@ import (
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/debuginfo"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/tests/layout"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -53,7 +53,7 @@ func ABI(ctx context.Context, h host.Host, image kernel.Image, t kernel.Tree) (w
 // withDesign returns the series of the request with this design. If clone3() takes no
 // offsets, it adds the expectations of the series control: the tests of all designs have
 // to fail.
-func (r Request) withDesign(ctx context.Context, h host.Host, design string) (patch.Series, error) {
+func (r Request) withDesign(ctx context.Context, h host.Host, design string) (series.Series, error) {
 	s := r.Series
 	if design == wire.NoDesign && s.Name != controlSeries {
 		control, err := r.Checkout.Control(ctx, h)

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -29,7 +29,7 @@ func (r *runner) writeLocal(ctx context.Context, t *verdict.Tree) error {
 		}
 		return nil
 	}
-	commit, changes, err := patch.Local(ctx, r.Report, t.Path)
+	commit, changes, err := series.Local(ctx, r.Report, t.Path)
 	t.Commit = commit
 	if err != nil || len(changes) == 0 {
 		return err

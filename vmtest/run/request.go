@@ -12,7 +12,7 @@ import (
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kconfig"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -20,9 +20,9 @@ import (
 // Remembered, Compare or Shell fetches, builds and boots. Checkout, Series, Config and
 // Lanes have to be set.
 type Request struct {
-	Checkout Checkout     // the checkout with the tests
-	Base     source.Spec  // where the base comes from; zero: Debian's package
-	Series   patch.Series // its Expect also has what every kernel gets wrong; see Checkout.Complete
+	Checkout Checkout      // the checkout with the tests
+	Base     source.Spec   // where the base comes from; zero: Debian's package
+	Series   series.Series // its Expect also has what every kernel gets wrong; see Checkout.Complete
 	Config   kconfig.Config
 	Allow    []byte // text of the allow file
 

@@ -11,7 +11,7 @@ import (
 
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/wire"
-	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -24,7 +24,7 @@ func TestDesigns(t *testing.T) {
 		if design == wire.NoDesign {
 			name = "control"
 		}
-		s, err := patch.LoadSeries(t.Context(), hosttest.New(t).Sandbox, filepath.Join("..", "..", "kernel", "patches"), name)
+		s, err := series.Load(t.Context(), hosttest.New(t).Sandbox, filepath.Join("..", "..", "kernel", "patches"), name)
 		if err != nil || s.Design != design {
 			t.Errorf("series %s has the design %q, %v; want %s", name, s.Design, err, design)
 		}
@@ -41,7 +41,7 @@ func TestDesigns(t *testing.T) {
 	}
 	for said, want := range map[string]string{"": wire.NoDesign, "namespaces": "namespaces"} {
 		h := hosttest.New(t)
-		req := Request{Checkout: Checkout{Root: "../.."}, Base: source.Spec{Tree: "../testdata/tree"}, Series: patch.Series{Design: said}}
+		req := Request{Checkout: Checkout{Root: "../.."}, Base: source.Spec{Tree: "../testdata/tree"}, Series: series.Series{Design: said}}
 		once, err := req.Settle(t.Context(), h)
 		if err != nil || once.Series.Design != want {
 			t.Errorf("a series of %q: %s, %v, want %s", said, once.Series.Design, err, want)

@@ -5,6 +5,7 @@
 package verdict
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,12 +106,12 @@ func Load(dir string) (Evidence, error) {
 		return Evidence{}, err
 	}
 	err := errors.Join(
-		loadJSON(filepath.Join(dir, RunFile), &e.Run),
-		loadJSON(filepath.Join(dir, TroubleFile), &e.Trouble),
-		loadBytes(filepath.Join(dir, ExpectFile), &e.Expect),
-		loadBytes(filepath.Join(dir, AllowFile), &e.Allow),
-		loadBytes(filepath.Join(dir, FloorFile), &e.Floor),
-		loadJSON(filepath.Join(dir, CoverageFile), &e.Coverage))
+		LoadJSON(filepath.Join(dir, RunFile), &e.Run),
+		LoadJSON(filepath.Join(dir, TroubleFile), &e.Trouble),
+		LoadBytes(filepath.Join(dir, ExpectFile), &e.Expect),
+		LoadBytes(filepath.Join(dir, AllowFile), &e.Allow),
+		LoadBytes(filepath.Join(dir, FloorFile), &e.Floor),
+		LoadJSON(filepath.Join(dir, CoverageFile), &e.Coverage))
 	if err != nil || e.Run == nil {
 		return e, err
 	}
@@ -138,17 +139,17 @@ func Load(dir string) (Evidence, error) {
 func loadBoot(dir string) (BootEvidence, error) {
 	var b BootEvidence
 	err := errors.Join(
-		loadJSON(filepath.Join(dir, wire.PlanFile), &b.Plan),
-		loadJSON(filepath.Join(dir, wire.BootFile), &b.Boot),
-		loadJSON(filepath.Join(dir, wire.ExitFile), &b.Exit),
-		loadBytes(filepath.Join(dir, wire.ConsoleFile), &b.Console),
-		loadBytes(filepath.Join(dir, wire.DecodedFile), &b.Decoded),
-		loadBytes(filepath.Join(dir, wire.RecordsFile), &b.Records),
-		loadBytes(filepath.Join(dir, wire.QEMUFile), &b.QEMULog))
+		LoadJSON(filepath.Join(dir, wire.PlanFile), &b.Plan),
+		LoadJSON(filepath.Join(dir, wire.BootFile), &b.Boot),
+		LoadJSON(filepath.Join(dir, wire.ExitFile), &b.Exit),
+		LoadBytes(filepath.Join(dir, wire.ConsoleFile), &b.Console),
+		LoadBytes(filepath.Join(dir, wire.DecodedFile), &b.Decoded),
+		LoadBytes(filepath.Join(dir, wire.RecordsFile), &b.Records),
+		LoadBytes(filepath.Join(dir, wire.QEMUFile), &b.QEMULog))
 	return b, err
 }
 
-func loadBytes(path string, into *[]byte) error {
+func LoadBytes(path string, into *[]byte) error {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -157,9 +158,9 @@ func loadBytes(path string, into *[]byte) error {
 	return err
 }
 
-func loadJSON[T any](path string, into **T) error {
+func LoadJSON[T any](path string, into **T) error {
 	var text []byte
-	if err := loadBytes(path, &text); err != nil || text == nil {
+	if err := LoadBytes(path, &text); err != nil || text == nil {
 		return err
 	}
 	v := new(T)
@@ -168,4 +169,23 @@ func loadJSON[T any](path string, into **T) error {
 	}
 	*into = v
 	return nil
+}
+
+// Exists says that there is something at a path, or that nobody can say.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// LoadWhole is LoadJSON for a file that WriteJSON made: a file that does not end with an
+// end of line is cut off, which is an error.
+func LoadWhole[T any](path string, into **T) error {
+	var text []byte
+	if err := LoadBytes(path, &text); err != nil || text == nil {
+		return err
+	}
+	if !bytes.HasSuffix(text, []byte("\n")) {
+		return fmt.Errorf("%s is cut off", path)
+	}
+	return LoadJSON(path, into)
 }

@@ -20,7 +20,7 @@ type Pair struct {
 func LoadPair(dir string) (Pair, error) {
 	path := filepath.Join(dir, PairFile)
 	var names *Pair
-	switch err := loadJSON(path, &names); {
+	switch err := LoadJSON(path, &names); {
 	case err != nil:
 		return Pair{}, err
 	case names == nil:

@@ -1,37 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package verdict
+package several
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"timens-vmtest/vmtest/verdict"
 )
 
 func TestSeveralVerdict(t *testing.T) {
 	two := []string{"a", "b"}
 	for name, tc := range map[string]struct {
-		of     Several
-		judged []Verdict
-		want   Verdict
+		of     Task
+		judged []verdict.Verdict
+		want   verdict.Verdict
 	}{
-		"nothing":                        {Several{}, nil, Unjudged},
-		"none of two":                    {Several{two, true}, nil, Unjudged},
-		"both pass":                      {Several{two, false}, []Verdict{Passed, Passed}, Passed},
-		"one is missing":                 {Several{two, false}, []Verdict{Passed}, Unjudged},
-		"stopped at a fault":             {Several{two, false}, []Verdict{Failed}, Failed},
-		"stopped where it was to go on":  {Several{two, true}, []Verdict{Failed}, Unjudged},
-		"a kernel that did not build":    {Several{two, true}, []Verdict{Unbuilt}, Unbuilt},
-		"the worse of two":               {Several{two, true}, []Verdict{Failed, Passed}, Failed},
-		"more than there were to be":     {Several{two[:1], true}, []Verdict{Passed, Passed}, Unjudged},
-		"unjudged goes before a failure": {Several{two, true}, []Verdict{Failed, Unjudged}, Unjudged},
+		"nothing":                        {Task{}, nil, verdict.Unjudged},
+		"none of two":                    {Task{two, true}, nil, verdict.Unjudged},
+		"both pass":                      {Task{two, false}, []verdict.Verdict{verdict.Passed, verdict.Passed}, verdict.Passed},
+		"one is missing":                 {Task{two, false}, []verdict.Verdict{verdict.Passed}, verdict.Unjudged},
+		"stopped at a fault":             {Task{two, false}, []verdict.Verdict{verdict.Failed}, verdict.Failed},
+		"stopped where it was to go on":  {Task{two, true}, []verdict.Verdict{verdict.Failed}, verdict.Unjudged},
+		"a kernel that did not build":    {Task{two, true}, []verdict.Verdict{verdict.Unbuilt}, verdict.Unbuilt},
+		"the worse of two":               {Task{two, true}, []verdict.Verdict{verdict.Failed, verdict.Passed}, verdict.Failed},
+		"more than there were to be":     {Task{two[:1], true}, []verdict.Verdict{verdict.Passed, verdict.Passed}, verdict.Unjudged},
+		"unjudged goes before a failure": {Task{two, true}, []verdict.Verdict{verdict.Failed, verdict.Unjudged}, verdict.Unjudged},
 	} {
 		if got := tc.of.Verdict(tc.judged); got != tc.want {
 			t.Errorf("%s: got %v, want %v", name, got, tc.want)
 		}
-		runs := Runs{Several: tc.of}
+		runs := Runs{Task: tc.of}
 		for _, v := range tc.judged {
-			runs.Results = append(runs.Results, Result{Verdict: v})
+			runs.Results = append(runs.Results, verdict.Result{Verdict: v})
 		}
 		if got := runs.Verdict(); got != tc.want {
 			t.Errorf("%s, of runs: got %v, want %v", name, got, tc.want)
@@ -40,8 +42,8 @@ func TestSeveralVerdict(t *testing.T) {
 }
 
 func TestOverallOfNothingIsUnjudged(t *testing.T) {
-	if got := Overall(nil); got != Unjudged {
-		t.Errorf("got %v, want %v", got, Unjudged)
+	if got := Overall(nil); got != verdict.Unjudged {
+		t.Errorf("got %v, want %v", got, verdict.Unjudged)
 	}
 }
 
@@ -49,11 +51,11 @@ func TestOverallOfNothingIsUnjudged(t *testing.T) {
 func TestLoadNames(t *testing.T) {
 	dir := t.TempDir()
 	for file, texts := range map[string]map[string]bool{
-		SeveralFile: {
+		TaskFile: {
 			`{"series": ["a", "b"]}`: true, `{"series": ["a", "a"]}`: false, `{"series": ["../a"]}`: false, `{"series": [""]}`: false,
 			`{"series": ["a"]`: false, `{"series": ["/a"]}`: false, "": false,
 		},
-		PairFile: {
+		verdict.PairFile: {
 			`{"base": "control", "series": "a"}`: true, `{"base": "a", "series": "a"}`: false, `{"base": "a"}`: false,
 			`{"base": "../a", "series": "a"}`: false, `{"base": "a", "series": "/b"}`: false, "": false,
 		},
@@ -63,10 +65,10 @@ func TestLoadNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			var err error
-			if file == SeveralFile {
-				_, err = LoadSeveral(dir)
+			if file == TaskFile {
+				_, err = LoadTask(dir)
 			} else {
-				_, err = LoadPair(dir)
+				_, err = verdict.LoadPair(dir)
 			}
 			if (err == nil) != good {
 				t.Errorf("%s of %s: %v", file, text, err)
@@ -74,10 +76,10 @@ func TestLoadNames(t *testing.T) {
 		}
 	}
 	empty := t.TempDir()
-	if _, err := LoadSeveral(empty); err == nil {
+	if _, err := LoadTask(empty); err == nil {
 		t.Error("a folder without the file was read")
 	}
-	if _, err := LoadPair(empty); err == nil {
+	if _, err := verdict.LoadPair(empty); err == nil {
 		t.Error("a folder without the file was read")
 	}
 }
@@ -85,8 +87,8 @@ func TestLoadNames(t *testing.T) {
 // Each file of a kind alone makes a folder one of that kind.
 func TestKindOf(t *testing.T) {
 	for name, want := range map[string]Kind{
-		"": OfNothing, "readme": OfNothing, "report.json": OfNothing, RunFile: OfRun, TroubleFile: OfRun, "real": OfRun, "virtual": OfRun,
-		PairFile: OfComparison, CheckFile: OfCheck, AnswersFile: OfCheck, PresubmitFile: OfPresubmit, SeveralFile: OfSeveral,
+		"": OfNothing, "readme": OfNothing, "report.json": OfNothing, verdict.RunFile: OfRun, verdict.TroubleFile: OfRun, "real": OfRun, "virtual": OfRun,
+		verdict.PairFile: OfComparison, CheckFile: OfCheck, AnswersFile: OfCheck, PresubmitFile: OfPresubmit, TaskFile: OfSeveral,
 	} {
 		dir := t.TempDir()
 		if name != "" {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/kernel/patch"
 )
 
 // LoadRange makes a series of the commits BASE..HEAD of a git tree, and says
@@ -56,7 +57,7 @@ func printable(name string) string {
 }
 
 // commitsOf makes patches of the commits after base up to head.
-func commitsOf(ctx context.Context, h host.Host, dir, base, head string) ([]Patch, error) {
+func commitsOf(ctx context.Context, h host.Host, dir, base, head string) ([]patch.Patch, error) {
 	all, err := listCommits(ctx, dir, base, head)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/source"
 )
 
@@ -39,17 +40,17 @@ func Local(ctx context.Context, r host.Reporter, dir string) (commit string, cha
 const localName = "not-committed.patch"
 
 // localPatch is what stands in a git tree and is not committed, or nothing.
-func localPatch(ctx context.Context, h host.Host, dir string) ([]Patch, error) {
+func localPatch(ctx context.Context, h host.Host, dir string) ([]patch.Patch, error) {
 	local, err := localChanges(ctx, h.Report, dir, true)
 	if err != nil || len(local) == 0 {
 		return nil, err
 	}
-	p, err := Parse(localName, local)
+	p, err := patch.Parse(localName, local)
 	if err != nil {
 		return nil, blame.Usagef("%s: the changes that are not committed cannot be tested as a patch; commit them, or put them aside by \"git stash -u\": %w", dir, err)
 	}
 	p.Local, p.Subject = true, "changes in "+printable(dir)+" that are not committed"
-	return []Patch{p}, nil
+	return []patch.Patch{p}, nil
 }
 
 // localChanges are the changes of a git tree against its HEAD, in files that

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
 )
 
 const change = `diff --git a/a.c b/a.c
@@ -32,7 +33,7 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 		"s/expect":  "fail p T # why\n",
 		"s/design":  "# two numbers\ninline-ns\n",
 	})
-	s, err := LoadSeries(t.Context(), sandbox.Box{}, dir, "s")
+	s, err := Load(t.Context(), sandbox.Box{}, dir, "s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestLoadSeriesKeepsOrder(t *testing.T) {
 	if string(s.Expect) != "fail p T # why\n" || s.Name != "s" || s.Design != "inline-ns" {
 		t.Errorf("name %q, expect %q, design %q", s.Name, s.Expect, s.Design)
 	}
-	if _, err := LoadSeries(t.Context(), sandbox.Box{}, "nowhere", filepath.Join(dir, "s")); err != nil {
+	if _, err := Load(t.Context(), sandbox.Box{}, "nowhere", filepath.Join(dir, "s")); err != nil {
 		t.Errorf("a folder in place of a name: %v", err)
 	}
 }
@@ -75,7 +76,7 @@ func TestLoadSeriesRefuses(t *testing.T) {
 		"elsewhere":  {map[string]string{"s/series": "../a.patch\n", "a.patch": change}, "../a.patch"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := LoadSeries(t.Context(), sandbox.Box{}, hosttest.Folder(t, tc.files), "s")
+			_, err := Load(t.Context(), sandbox.Box{}, hosttest.Folder(t, tc.files), "s")
 			var usage *blame.UsageError
 			if !errors.As(err, &usage) {
 				t.Fatalf("got %v, want a UsageError", err)
@@ -94,7 +95,7 @@ func TestLoadPatchRefuses(t *testing.T) {
 		"cut":             change[:len(change)-len(" three\n")],
 	} {
 		dir := hosttest.Folder(t, map[string]string{"x.patch": text})
-		_, err := Load(t.Context(), sandbox.Box{}, filepath.Join(dir, "x.patch"))
+		_, err := patch.Load(t.Context(), sandbox.Box{}, filepath.Join(dir, "x.patch"))
 		var build *blame.BuildError
 		if !errors.As(err, &build) || build.Stage != "apply" {
 			t.Errorf("%s: got %v, want a BuildError of apply", name, err)
@@ -102,16 +103,21 @@ func TestLoadPatchRefuses(t *testing.T) {
 	}
 }
 
-// The series that the project carries must load.
+// The series that the project carries load, and have the form that maintainers ask for.
 func TestOwnSeries(t *testing.T) {
 	names, err := Names("../patches")
 	if err != nil || !slices.Contains(names, "control") {
 		t.Fatalf("got %v, %v, want control among them", names, err)
 	}
 	for _, name := range names {
-		s, err := LoadSeries(t.Context(), sandbox.Box{}, "../patches", name)
+		s, err := Load(t.Context(), sandbox.Box{}, "../patches", name)
 		if err != nil {
 			t.Error(err)
+		}
+		for _, p := range s.Patches {
+			if faults := p.Formalities(); faults != nil {
+				t.Errorf("%s/%s: %q", name, p.Name, faults)
+			}
 		}
 		if name == "control" && len(s.Patches) != 0 {
 			t.Errorf("control has %d patches; it is the unpatched kernel", len(s.Patches))
@@ -134,8 +140,6 @@ func FuzzParseList(f *testing.F) {
 	})
 }
 
-// folder makes a temporary folder with these files.
-
 // What quilt takes and what changes nothing is taken.
 func TestQuiltForms(t *testing.T) {
 	for list, want := range map[string]string{
@@ -150,13 +154,35 @@ func TestQuiltForms(t *testing.T) {
 				files["s/"+name] = change
 			}
 		}
-		s, err := LoadSeries(t.Context(), sandbox.Box{}, hosttest.Folder(t, files), "s")
+		s, err := Load(t.Context(), sandbox.Box{}, hosttest.Folder(t, files), "s")
 		var names []string
 		for _, p := range s.Patches {
 			names = append(names, p.Name)
 		}
 		if err != nil || strings.Join(names, " ") != want {
 			t.Errorf("%q: got %q, %v, want %s", list, names, err, want)
+		}
+	}
+}
+
+func TestMailboxFiles(t *testing.T) {
+	dir := hosttest.Folder(t, map[string]string{
+		"maildir.mbox/cur/1": "From: Ann <a@x>\n", "series.mbox/series": "a.patch\n", "series.mbox/a.patch": change,
+		"one.mbx":    "From x\nFrom: Ann <a@x>\nSubject: [PATCH] one\n\nWhy.\n---\n" + change,
+		"empty.mbox": "\n", "diff.mbox": change, "wide.mbox": "\xff\xfeF\x00", "quilt/patches/series": "", "one.patch": change,
+	})
+	for name, want := range map[string]string{
+		"maildir.mbox": "is a folder, and has no file \"series\"", "empty.mbox": "it is empty", "diff.mbox": "it holds no mail", "wide.mbox": "UTF-16",
+		"quilt": filepath.Join(dir, "quilt", "patches") + " has; give that folder",
+	} {
+		_, err := Load(t.Context(), sandbox.Box{}, "", filepath.Join(dir, name))
+		if _, usage := errors.AsType[*blame.UsageError](err); !usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v, want a UsageError that says %q", name, err, want)
+		}
+	}
+	for name, want := range map[string]string{"series.mbox": "series.mbox", "one.patch": "one", "one.mbx": "one"} {
+		if s, err := Load(t.Context(), sandbox.Box{}, "", filepath.Join(dir, name)); err != nil || len(s.Patches) != 1 || s.Name != want {
+			t.Errorf("%s: got series %s with %d patches, %v, want series %s", name, s.Name, len(s.Patches), err, want)
 		}
 	}
 }

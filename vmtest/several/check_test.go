@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package verdict_test
+package several_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/verdict/recording"
 )
@@ -22,38 +23,38 @@ import (
 const baseOf = "6.12.117"
 
 // steps are one of each sort.
-var steps = []verdict.Step{
+var steps = []several.Step{
 	{Name: "form", Formal: true}, {Name: "W=1", Heavy: true}, {Name: "applies"}, {Name: "boots", Heavy: true, Boots: true},
 }
 
 // plan is a check of two patches, the last of which is not committed.
-func plan() verdict.Check {
-	return verdict.Check{
-		Schema: verdict.CheckSchema, Series: "s", Base: baseOf, Steps: steps,
-		Patches: []verdict.PatchToCheck{{Name: "1.patch", Subject: "one"}, {Name: "2.patch", Subject: "two", Local: true}},
+func plan() several.Check {
+	return several.Check{
+		Schema: several.CheckSchema, Series: "s", Base: baseOf, Steps: steps,
+		Patches: []several.PatchToCheck{{Name: "1.patch", Subject: "one"}, {Name: "2.patch", Subject: "two", Local: true}},
 	}
 }
 
 // none is what a step found that has nothing to complain of.
-func none() verdict.Found { return verdict.Found{Complaints: []string{}} }
+func none() several.Found { return several.Found{Complaints: []string{}} }
 
 // green are the answers to the questions of plan that nothing speaks against.
-func green() []verdict.Answered {
-	return []verdict.Answered{
+func green() []several.Answered {
+	return []several.Answered{
 		{Patch: 1, Step: 1, Name: "form", AfterS: 1, Found: none()},
 		{Patch: 1, Step: 3, Name: "applies", AfterS: 2, Found: none()},
 		{Patch: 2, Step: 3, Name: "applies", AfterS: 3, Found: none()},
 		{Patch: 1, Step: 2, Name: "W=1", AfterS: 4, Found: none()},
-		{Patch: 1, Step: 4, Name: "boots", AfterS: 5, Found: verdict.Found{Run: "0001"}},
+		{Patch: 1, Step: 4, Name: "boots", AfterS: 5, Found: several.Found{Run: "0001"}},
 		{Patch: 2, Step: 2, Name: "W=1", AfterS: 6, Found: none()},
-		{Patch: 2, Step: 4, Name: "boots", AfterS: 7, Found: verdict.Found{Run: "0002"}},
+		{Patch: 2, Step: 4, Name: "boots", AfterS: 7, Found: several.Found{Run: "0002"}},
 	}
 }
 
 // put unpacks a recorded run.
 func put(t *testing.T, name, dir string) {
 	t.Helper()
-	a, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
+	a, err := txtar.ParseFile(filepath.Join("..", "verdict", "testdata", name+".txtar"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +68,12 @@ func put(t *testing.T, name, dir string) {
 
 // folder is that of a check with these answers; of its runs 0001 and 0002 passed, and
 // 0001-base and 0002-base are what a test names.
-func folder(t *testing.T, plan verdict.Check, answers []verdict.Answered) string {
+func folder(t *testing.T, plan several.Check, answers []several.Answered) string {
 	t.Helper()
 	dir := t.TempDir()
 	put(t, "pass", filepath.Join(dir, "0001"))
 	put(t, "pass", filepath.Join(dir, "0002"))
-	if err := wire.WriteJSON(filepath.Join(dir, verdict.CheckFile), plan); err != nil {
+	if err := wire.WriteJSON(filepath.Join(dir, several.CheckFile), plan); err != nil {
 		t.Fatal(err)
 	}
 	var lines []byte
@@ -83,7 +84,7 @@ func folder(t *testing.T, plan verdict.Check, answers []verdict.Answered) string
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	write(t, filepath.Join(dir, verdict.AnswersFile), lines)
+	write(t, filepath.Join(dir, several.AnswersFile), lines)
 	return dir
 }
 
@@ -95,7 +96,7 @@ func write(t *testing.T, path string, text []byte) {
 }
 
 // cells are the answers of a matrix, a letter each: a line a patch.
-func cells(m verdict.Matrix) string {
+func cells(m several.Matrix) string {
 	var lines []string
 	for _, p := range m.Patches {
 		line := ""
@@ -107,13 +108,13 @@ func cells(m verdict.Matrix) string {
 	return strings.Join(lines, " ")
 }
 
-func judgeCheck(t *testing.T, dir string) verdict.Checked {
+func judgeCheck(t *testing.T, dir string) several.Checked {
 	t.Helper()
-	e, err := verdict.LoadCheck(dir)
+	e, err := several.LoadCheck(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verdict.JudgeCheck(e)
+	return several.JudgeCheck(e)
 }
 
 func TestJudgeCheckGreen(t *testing.T) {
@@ -126,19 +127,19 @@ func TestJudgeCheckGreen(t *testing.T) {
 // Each way in which a check is not green: what is done to the green one, what becomes of
 // the matrix, the verdict, and what is said.
 func TestJudgeCheck(t *testing.T) {
-	complaint := verdict.Found{Complaints: []string{"a.c: bad", "b.c: bad"}}
-	broken := verdict.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel, Text: "build: no"}, Stage: "build"}
-	host := verdict.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameHost, Text: "disk full"}}
+	complaint := several.Found{Complaints: []string{"a.c: bad", "b.c: bad"}}
+	broken := several.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel, Text: "build: no"}, Stage: "build"}
+	host := several.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameHost, Text: "disk full"}}
 	base := none()
-	found := func(n int, f verdict.Found, base *verdict.Found) func(*verdict.Check, []verdict.Answered) []verdict.Answered {
-		return func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered {
+	found := func(n int, f several.Found, base *several.Found) func(*several.Check, []several.Answered) []several.Answered {
+		return func(_ *several.Check, all []several.Answered) []several.Answered {
 			all[n].Found, all[n].Base = f, base
 			return all[:n+1]
 		}
 	}
 	const form, applies, applies2, w1, boots, w1of2, boots2 = 0, 1, 2, 3, 4, 5, 6
 	for name, tc := range map[string]struct {
-		change func(*verdict.Check, []verdict.Answered) []verdict.Answered
+		change func(*several.Check, []several.Answered) []several.Answered
 		cells  string
 		want   verdict.Verdict
 		says   string // part of the trouble, or of the fault
@@ -147,69 +148,69 @@ func TestJudgeCheck(t *testing.T) {
 		"does not apply":             {found(applies2, broken, nil), "o-o- n-F-", verdict.Failed, "build: no"},
 		"a warning":                  {found(w1, complaint, &base), "oFo- n-o-", verdict.Failed, "a.c: bad"},
 		"does not build":             {found(w1of2, broken, &base), "oooo nFo-", verdict.Failed, "build: no"},
-		"a test fails":               {found(boots, verdict.Found{Run: "fail"}, &verdict.Found{Run: "0001"}), "oooF n-o-", verdict.Failed, "\nevidence DIR/fail"},
+		"a test fails":               {found(boots, several.Found{Run: "fail"}, &several.Found{Run: "0001"}), "oooF n-o-", verdict.Failed, "\nevidence DIR/fail"},
 		"a base with warnings":       {found(w1, complaint, &complaint), "o-o- n-o-", verdict.Unjudged, "the base itself, W=1: a.c: bad; b.c: bad"},
 		"a base that does not build": {found(w1, complaint, &broken), "o-o- n-o-", verdict.Unjudged, "the base itself, W=1: build: no"},
 		"a base with trouble":        {found(w1, complaint, &host), "o-o- n-o-", verdict.Unjudged, "the base itself, W=1: disk full"},
-		"a base that fails":          {found(boots, verdict.Found{Run: "fail"}, &verdict.Found{Run: "fail2"}), "ooo- n-o-", verdict.Unjudged, "the base itself, boots: "},
+		"a base that fails":          {found(boots, several.Found{Run: "fail"}, &several.Found{Run: "fail2"}), "ooo- n-o-", verdict.Unjudged, "the base itself, boots: "},
 		"no answer of the base":      {found(w1, complaint, nil), "o-o- n-o-", verdict.Unjudged, "1/2 one, W=1: the base was not asked whether the fault is its own: a.c: bad"},
-		"an empty one of the base":   {found(w1, complaint, &verdict.Found{}), "o-o- n-o-", verdict.Unjudged, "the base itself, W=1: the answer has 0 of"},
-		"one of the base for nothing": {func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"an empty one of the base":   {found(w1, complaint, &several.Found{}), "o-o- n-o-", verdict.Unjudged, "the base itself, W=1: the answer has 0 of"},
+		"one of the base for nothing": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			all[w1].Base = &base
 			return all
 		}, "o-o- n-o-", verdict.Unjudged, "there is no fault, and the base was asked"},
 		"host trouble":            {found(applies, host, nil), "o--- ----", verdict.Unjudged, "1/2 one, applies: disk full"},
-		"trouble of nobody":       {found(applies, verdict.Found{Trouble: &verdict.Trouble{Text: "what"}}, nil), "o--- ----", verdict.Unjudged, "what"},
-		"mute trouble":            {found(applies, verdict.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel}}, nil), "o--- ----", verdict.Unjudged, "says nothing"},
-		"an empty complaint":      {found(applies, verdict.Found{Complaints: []string{""}}, nil), "o--- ----", verdict.Unjudged, "say nothing"},
-		"a run that was cut off":  {found(boots2, verdict.Found{Run: "cut"}, nil), "oooo noo-", verdict.Unjudged, "2/2 two, boots: there is no exit.json: the run was cut off\nevidence DIR/cut"},
-		"an empty run":            {found(boots2, verdict.Found{Run: "empty"}, nil), "oooo noo-", verdict.Unjudged, "there is no run.json"},
+		"trouble of nobody":       {found(applies, several.Found{Trouble: &verdict.Trouble{Text: "what"}}, nil), "o--- ----", verdict.Unjudged, "what"},
+		"mute trouble":            {found(applies, several.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel}}, nil), "o--- ----", verdict.Unjudged, "says nothing"},
+		"an empty complaint":      {found(applies, several.Found{Complaints: []string{""}}, nil), "o--- ----", verdict.Unjudged, "say nothing"},
+		"a run that was cut off":  {found(boots2, several.Found{Run: "cut"}, nil), "oooo noo-", verdict.Unjudged, "2/2 two, boots: there is no exit.json: the run was cut off\nevidence DIR/cut"},
+		"an empty run":            {found(boots2, several.Found{Run: "empty"}, nil), "oooo noo-", verdict.Unjudged, "there is no run.json"},
 		"a boot that is no run":   {found(boots2, none(), nil), "oooo noo-", verdict.Unjudged, "not that of this step"},
-		"a run that is no boot":   {found(applies, verdict.Found{Run: "0001"}, nil), "o--- ----", verdict.Unjudged, "not that of this step"},
-		"an answer of nothing":    {found(applies, verdict.Found{}, nil), "o--- ----", verdict.Unjudged, "the answer has 0 of"},
-		"two answers in one":      {found(boots2, verdict.Found{Run: "0002", Complaints: []string{}}, nil), "oooo noo-", verdict.Unjudged, "the answer has 2 of"},
-		"one run for two patches": {found(boots2, verdict.Found{Run: "0001"}, nil), "oooo noo-", verdict.Unjudged, "two answers of answers.jsonl are the run 0001"},
-		"runs of another base": {func(p *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"a run that is no boot":   {found(applies, several.Found{Run: "0001"}, nil), "o--- ----", verdict.Unjudged, "not that of this step"},
+		"an answer of nothing":    {found(applies, several.Found{}, nil), "o--- ----", verdict.Unjudged, "the answer has 0 of"},
+		"two answers in one":      {found(boots2, several.Found{Run: "0002", Complaints: []string{}}, nil), "oooo noo-", verdict.Unjudged, "the answer has 2 of"},
+		"one run for two patches": {found(boots2, several.Found{Run: "0001"}, nil), "oooo noo-", verdict.Unjudged, "two answers of answers.jsonl are the run 0001"},
+		"runs of another base": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.Base = "6.1"
 			return all
 		}, "ooo- n-o-", verdict.Unjudged, "is of linux-6.12.117, and the check of linux-6.1"},
-		"no answers": {func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered { return nil }, "---- ----", verdict.Unjudged, "1/2 one, form: there is no answer"},
-		"an answer twice": {func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"no answers": {func(_ *several.Check, all []several.Answered) []several.Answered { return nil }, "---- ----", verdict.Unjudged, "1/2 one, form: there is no answer"},
+		"an answer twice": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			return slices.Insert(all, applies, all[form])
 		}, "o--- ----", verdict.Unjudged, "1/2 one, applies: the answer in its place is of patch 1, step 1, form"},
-		"one left out": {func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"one left out": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			return slices.Delete(all, w1, w1+1)
 		}, "o-o- n-o-", verdict.Unjudged, "1/2 one, W=1: the answer in its place is of patch 1, step 4, boots"},
-		"of another step by its name": {func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"of another step by its name": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			all[w1].Name = "sparse"
 			return all
 		}, "o-o- n-o-", verdict.Unjudged, "is of patch 1, step 2, sparse"},
-		"all twice": {func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"all twice": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			return append(all, all...)
 		}, "oooo nooo", verdict.Unjudged, "goes on behind the answer that ends the check"},
-		"on behind a fault": {func(_ *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"on behind a fault": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			all[form].Found = complaint
 			return all
 		}, "F--- ----", verdict.Unjudged, "goes on behind the answer that ends the check"},
-		"all faults": {func(p *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"all faults": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.KeepGoing = true
 			all[form].Found, all[applies2].Found = complaint, broken
 			return all
 		}, "Fooo noFo", verdict.Failed, "a.c: bad"},
-		"all faults, and cut off": {func(p *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"all faults, and cut off": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.KeepGoing = true
 			all[form].Found = complaint
 			return all[:boots2]
 		}, "Fooo noo-", verdict.Unjudged, "2/2 two, boots: there is no answer"},
-		"no steps": {func(p *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"no steps": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.Steps = nil
 			return nil
 		}, "", verdict.Unjudged, "0 steps and 2 patches"},
-		"no patches": {func(p *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"no patches": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.Patches = nil
 			return nil
 		}, "", verdict.Unjudged, "4 steps and 0 patches"},
-		"of the future": {func(p *verdict.Check, all []verdict.Answered) []verdict.Answered {
+		"of the future": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.Schema++
 			return all
 		}, "", verdict.Unjudged, "schema 2, this judge knows 1"},
@@ -274,7 +275,7 @@ func submitted(t *testing.T) string {
 	p := plan()
 	p.Presubmit = true
 	dir := folder(t, p, green())
-	compared := filepath.Join(dir, verdict.ComparedDir)
+	compared := filepath.Join(dir, several.ComparedDir)
 	if err := os.Mkdir(compared, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -282,8 +283,8 @@ func submitted(t *testing.T) string {
 	put(t, "pass", filepath.Join(compared, "s"))
 	for path, v := range map[string]any{
 		filepath.Join(compared, verdict.PairFile): verdict.Pair{Base: "control", Series: "s"},
-		filepath.Join(dir, verdict.PresubmitFile): verdict.Presubmit{
-			Schema: verdict.CheckSchema, Origin: "o", Countless: true, ABI: []string{"abi"}, Maintainers: []string{"m"}, Done: true, TookS: 9},
+		filepath.Join(dir, several.PresubmitFile): several.Presubmit{
+			Schema: several.CheckSchema, Origin: "o", Countless: true, ABI: []string{"abi"}, Maintainers: []string{"m"}, Done: true, TookS: 9},
 	} {
 		if err := wire.WriteJSON(path, v); err != nil {
 			t.Fatal(err)
@@ -296,16 +297,16 @@ func submitted(t *testing.T) string {
 // loaded is Unjudged.
 func judged(t *testing.T, dir string) verdict.Verdict {
 	t.Helper()
-	kind, err := verdict.KindOf(dir)
+	kind, err := several.KindOf(dir)
 	switch {
 	case err != nil:
-	case kind == verdict.OfCheck:
-		if e, err := verdict.LoadCheck(dir); err == nil {
-			return verdict.JudgeCheck(e).Verdict()
+	case kind == several.OfCheck:
+		if e, err := several.LoadCheck(dir); err == nil {
+			return several.JudgeCheck(e).Verdict()
 		}
-	case kind == verdict.OfPresubmit:
-		if e, err := verdict.LoadSubmission(dir); err == nil {
-			return verdict.JudgeSubmission(e).Verdict()
+	case kind == several.OfPresubmit:
+		if e, err := several.LoadSubmission(dir); err == nil {
+			return several.JudgeSubmission(e).Verdict()
 		}
 	default:
 		t.Errorf("%s is of kind %v", dir, kind)
@@ -319,7 +320,7 @@ func TestDamagedCheck(t *testing.T) {
 		if v := judged(t, dir); v != verdict.Passed {
 			t.Fatalf("the whole evidence is %v", v)
 		}
-		files := []string{verdict.CheckFile, verdict.AnswersFile, verdict.PresubmitFile, filepath.Join(verdict.ComparedDir, verdict.PairFile)}
+		files := []string{several.CheckFile, several.AnswersFile, several.PresubmitFile, filepath.Join(several.ComparedDir, verdict.PairFile)}
 		looked := 0
 		for _, name := range files {
 			path := filepath.Join(dir, name)
@@ -329,7 +330,7 @@ func TestDamagedCheck(t *testing.T) {
 			}
 			looked++
 			for n := range whole {
-				if name == filepath.Join(verdict.ComparedDir, verdict.PairFile) && n == len(whole)-1 {
+				if name == filepath.Join(several.ComparedDir, verdict.PairFile) && n == len(whole)-1 {
 					break // the last end of line
 				}
 				write(t, path, whole[:n])
@@ -360,7 +361,7 @@ func TestGrowingMatrix(t *testing.T) {
 	want := []string{"---- ----", "o--- ----", "o-o- n---", "o-o- n-o-", "ooo- n-o-", "oooo n-o-", "oooo noo-", "oooo nooo"}
 	for n := range want {
 		dir := folder(t, plan(), green()[:n])
-		path := filepath.Join(dir, verdict.AnswersFile)
+		path := filepath.Join(dir, several.AnswersFile)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -385,34 +386,34 @@ func counted(e verdict.Evidence, base string) *verdict.Evidence {
 
 func TestJudgeSubmission(t *testing.T) {
 	for name, tc := range map[string]struct {
-		change func(e *verdict.SubmissionEvidence)
+		change func(e *several.SubmissionEvidence)
 		want   verdict.Verdict
 		says   string
 	}{
-		"all there":          {func(*verdict.SubmissionEvidence) {}, verdict.Passed, ""},
-		"not compared":       {func(e *verdict.SubmissionEvidence) { e.Compared = nil }, verdict.Unjudged, "no folder compared"},
-		"a check alone":      {func(e *verdict.SubmissionEvidence) { e.Check.Check.Presubmit = false }, verdict.Unjudged, "of a check alone"},
-		"no facts":           {func(e *verdict.SubmissionEvidence) { e.Presubmit = nil; e.Coverage = &e.Compared.Series }, verdict.Unjudged, "counted nothing"},
-		"of the future":      {func(e *verdict.SubmissionEvidence) { e.Presubmit.Schema++ }, verdict.Unjudged, "schema 2"},
-		"not at its end":     {func(e *verdict.SubmissionEvidence) { e.Presubmit.Done = false }, verdict.Unjudged, "has no end"},
-		"lines not counted":  {func(e *verdict.SubmissionEvidence) { e.Presubmit.Countless = false }, verdict.Unjudged, "no folder coverage"},
-		"a run that did not": {func(e *verdict.SubmissionEvidence) { e.Presubmit.Countless, e.Coverage = false, &e.Compared.Series }, verdict.Unjudged, "counted nothing"},
-		"coverage of no run": {func(e *verdict.SubmissionEvidence) { e.Presubmit.Countless, e.Coverage = false, new(verdict.Evidence) }, verdict.Unjudged, ""},
-		"counted": {func(e *verdict.SubmissionEvidence) {
+		"all there":          {func(*several.SubmissionEvidence) {}, verdict.Passed, ""},
+		"not compared":       {func(e *several.SubmissionEvidence) { e.Compared = nil }, verdict.Unjudged, "no folder compared"},
+		"a check alone":      {func(e *several.SubmissionEvidence) { e.Check.Check.Presubmit = false }, verdict.Unjudged, "of a check alone"},
+		"no facts":           {func(e *several.SubmissionEvidence) { e.Presubmit = nil; e.Coverage = &e.Compared.Series }, verdict.Unjudged, "counted nothing"},
+		"of the future":      {func(e *several.SubmissionEvidence) { e.Presubmit.Schema++ }, verdict.Unjudged, "schema 2"},
+		"not at its end":     {func(e *several.SubmissionEvidence) { e.Presubmit.Done = false }, verdict.Unjudged, "has no end"},
+		"lines not counted":  {func(e *several.SubmissionEvidence) { e.Presubmit.Countless = false }, verdict.Unjudged, "no folder coverage"},
+		"a run that did not": {func(e *several.SubmissionEvidence) { e.Presubmit.Countless, e.Coverage = false, &e.Compared.Series }, verdict.Unjudged, "counted nothing"},
+		"coverage of no run": {func(e *several.SubmissionEvidence) { e.Presubmit.Countless, e.Coverage = false, new(verdict.Evidence) }, verdict.Unjudged, ""},
+		"counted": {func(e *several.SubmissionEvidence) {
 			e.Presubmit.Countless, e.Coverage = false, counted(e.Compared.Series, baseOf)
 		}, verdict.Passed, ""},
-		"counted on another base": {func(e *verdict.SubmissionEvidence) {
+		"counted on another base": {func(e *several.SubmissionEvidence) {
 			e.Presubmit.Countless, e.Coverage = false, counted(e.Compared.Series, "6.1")
 		}, verdict.Unjudged, "in coverage is of linux-6.1"},
-		"another base": {func(e *verdict.SubmissionEvidence) { e.Compared.Series.Run.Base = "6.1" }, verdict.Unjudged, "in compared are of linux-6.1"},
-		"no run":       {func(e *verdict.SubmissionEvidence) { e.Compared.Series = verdict.Evidence{} }, verdict.Unjudged, ""},
+		"another base": {func(e *several.SubmissionEvidence) { e.Compared.Series.Run.Base = "6.1" }, verdict.Unjudged, "in compared are of linux-6.1"},
+		"no run":       {func(e *several.SubmissionEvidence) { e.Compared.Series = verdict.Evidence{} }, verdict.Unjudged, ""},
 	} {
-		e, err := verdict.LoadSubmission(submitted(t))
+		e, err := several.LoadSubmission(submitted(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		tc.change(&e)
-		s := verdict.JudgeSubmission(e)
+		s := several.JudgeSubmission(e)
 		said := ""
 		if s.Trouble != nil {
 			said = s.Trouble.Text

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package main
+// Package progress shows on standard error what happens. Verdicts go to standard output.
+package progress
 
 import (
 	"fmt"
@@ -13,10 +14,9 @@ import (
 	"golang.org/x/term"
 )
 
-// progress tells the person at the terminal what happens: a live line on a
-// terminal, plain lines elsewhere. It goes to standard error; verdicts go to
-// standard output.
-type progress struct {
+// Progress implements host.Reporter: it draws a live line on a terminal, and prints plain
+// lines elsewhere. New makes one.
+type Progress struct {
 	mu       sync.Mutex // several stages may speak at once
 	w        io.Writer
 	terminal bool
@@ -26,15 +26,16 @@ type progress struct {
 	saidDone int
 }
 
-func newProgress() *progress {
-	return &progress{w: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
+// New returns a Progress that writes to standard error.
+func New() *Progress {
+	return &Progress{w: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
 }
 
 // plainEvery is how often a log that nobody watches live gets a line.
 const plainEvery = 15 * time.Second
 
 // Step implements host.Reporter.
-func (p *progress) Step(format string, args ...any) {
+func (p *Progress) Step(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drop()
@@ -43,7 +44,7 @@ func (p *progress) Step(format string, args ...any) {
 }
 
 // Count implements host.Reporter.
-func (p *progress) Count(what string, done, total int, name string) {
+func (p *Progress) Count(what string, done, total int, name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	of := ""
@@ -74,14 +75,14 @@ func (p *progress) Count(what string, done, total int, name string) {
 	_ = p.bar.Set(done)
 }
 
-// clear removes the live line, if there is one.
-func (p *progress) clear() {
+// Clear removes the live line, if there is one.
+func (p *Progress) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drop()
 }
 
-func (p *progress) drop() {
+func (p *Progress) drop() {
 	if p.bar != nil {
 		_ = p.bar.Clear() // as above
 		p.bar = nil

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package verdict
+package several
 
 import (
-	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
+
+	"timens-vmtest/vmtest/verdict"
 )
 
 // Files of the folder of a presubmit of one series, beside those of its check.
@@ -33,29 +32,29 @@ type Presubmit struct {
 type SubmissionEvidence struct {
 	Check     CheckEvidence
 	Presubmit *Presubmit
-	Compared  *PairEvidence // nil if there was none
-	Coverage  *Evidence     // nil if there was none
+	Compared  *verdict.PairEvidence // nil if there was none
+	Coverage  *verdict.Evidence     // nil if there was none
 }
 
 // LoadSubmission reads the folder of a presubmit, as LoadCheck reads that of a check.
 func LoadSubmission(dir string) (SubmissionEvidence, error) {
 	var e SubmissionEvidence
 	var err error
-	if err := loadWhole(filepath.Join(dir, PresubmitFile), &e.Presubmit); err != nil {
+	if err := verdict.LoadWhole(filepath.Join(dir, PresubmitFile), &e.Presubmit); err != nil {
 		return e, err
 	}
 	if e.Check, err = LoadCheck(dir); err != nil {
 		return e, err
 	}
-	if compared := filepath.Join(dir, ComparedDir); exists(compared) {
-		pair, err := LoadComparison(compared)
+	if compared := filepath.Join(dir, ComparedDir); verdict.Exists(compared) {
+		pair, err := verdict.LoadComparison(compared)
 		if err != nil {
 			return e, err
 		}
 		e.Compared = &pair
 	}
-	if counted := filepath.Join(dir, CoverageDir); exists(counted) {
-		run, err := Load(counted)
+	if counted := filepath.Join(dir, CoverageDir); verdict.Exists(counted) {
+		run, err := verdict.Load(counted)
 		if err != nil {
 			return e, err
 		}
@@ -64,24 +63,19 @@ func LoadSubmission(dir string) (SubmissionEvidence, error) {
 	return e, nil
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
 // Submission is what is known of a series before it is sent.
 type Submission struct {
 	Series    string
-	Base      string     // version
-	Origin    string     // of the base
-	Local     bool       // the last patch of the matrix is what is not committed
-	Toolchain []string   // a line a tool
-	Matrix    Matrix     // patch by patch
-	Trouble   *Trouble   // why there is no verdict; nil if there is one
-	Whole     bool       // Tests and Coverage were asked for: no patch has a fault, or it was to go on
-	Tests     Comparison // without and with the series
-	Coverage  Result     // a run that counted; zero if Countless
-	Countless bool       // the series touches no C file of the kernel, whose lines could be counted
+	Base      string             // version
+	Origin    string             // of the base
+	Local     bool               // the last patch of the matrix is what is not committed
+	Toolchain []string           // a line a tool
+	Matrix    Matrix             // patch by patch
+	Trouble   *verdict.Trouble   // why there is no verdict; nil if there is one
+	Whole     bool               // Tests and Coverage were asked for: no patch has a fault, or it was to go on
+	Tests     verdict.Comparison // without and with the series
+	Coverage  verdict.Result     // a run that counted; zero if Countless
+	Countless bool               // the series touches no C file of the kernel, whose lines could be counted
 
 	ABI         []string   // what changes for user space
 	Maintainers []string   // addresses
@@ -91,12 +85,12 @@ type Submission struct {
 
 // Verdict is Passed when the patches, the tests and the coverage are. A patch
 // with a fault is what there is to say before all else.
-func (s Submission) Verdict() Verdict {
+func (s Submission) Verdict() verdict.Verdict {
 	if s.Trouble != nil {
 		return s.Trouble.Verdict()
 	}
 	v := s.Matrix.Verdict()
-	if v != Passed {
+	if v != verdict.Passed {
 		return v
 	}
 	v = s.Tests.Verdict
@@ -137,12 +131,12 @@ func JudgeSubmission(e SubmissionEvidence) Submission {
 
 // judgeWhole judges the runs of the series as a whole. It says what keeps them from
 // being judged but is none of their findings.
-func (s *Submission) judgeWhole(e SubmissionEvidence) *Trouble {
+func (s *Submission) judgeWhole(e SubmissionEvidence) *verdict.Trouble {
 	if e.Compared == nil {
 		return unjudged("there is no folder %s: the tests without and with the series were not compared", ComparedDir)
 	}
-	s.Tests = Compare(e.Compared.Base, e.Compared.Series)
-	if of := s.Tests.Series.Run.Base; s.Tests.Verdict == Passed && of != s.Base {
+	s.Tests = verdict.Compare(e.Compared.Base, e.Compared.Series)
+	if of := s.Tests.Series.Run.Base; s.Tests.Verdict == verdict.Passed && of != s.Base {
 		return unjudged("the runs in %s are of linux-%s, and the check of linux-%s", ComparedDir, of, s.Base)
 	}
 	if s.Countless {
@@ -151,9 +145,9 @@ func (s *Submission) judgeWhole(e SubmissionEvidence) *Trouble {
 	if e.Coverage == nil {
 		return unjudged("there is no folder %s: the lines that run were not counted", CoverageDir)
 	}
-	s.Coverage = Judge(*e.Coverage)
+	s.Coverage = verdict.Judge(*e.Coverage)
 	switch of := s.Coverage.Run.Base; {
-	case s.Coverage.Verdict != Passed:
+	case s.Coverage.Verdict != verdict.Passed:
 	case s.Coverage.Coverage == nil:
 		return unjudged("the run in %s counted nothing", CoverageDir)
 	case of != s.Base:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"os/exec"
@@ -14,7 +14,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-const onePatch = "From: Ann Author <a@example.org>\nDate: Sun, 22 Nov 2026 00:00:00 +0000\nSubject: [PATCH] a: Change it\n\nBecause.\n---\n" +
+const onePatch = "From: Ann Author <a@example.org>\nDate: Sun, 22 Nov 2026 00:00:00 +0000\nSubject: [PATCH] a: change it\n\nBecause.\n---\n" +
 	"diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-a\n+b\n"
 
 // The folder that git format-patch made is a series, unless something in it leaves
@@ -42,7 +42,7 @@ func TestLoadNumbered(t *testing.T) {
 				files["out going/"+f] = onePatch
 			}
 			dir := filepath.Join(hosttest.Folder(t, files), "out going")
-			s, err := LoadSeries(t.Context(), sandbox.Box{}, "", dir)
+			s, err := Load(t.Context(), sandbox.Box{}, "", dir)
 			if tc.fault != "" {
 				if blame.Of(err) != blame.User || !strings.Contains(err.Error(), tc.fault) {
 					t.Fatalf("got %v, want the user's fault %q", err, tc.fault)
@@ -66,7 +66,7 @@ func TestLoadNumbered(t *testing.T) {
 // Where patches have no order, the message has the line that makes them a series.
 func TestUnorderedAdvice(t *testing.T) {
 	dir := filepath.Join(hosttest.Folder(t, map[string]string{"it's/b.patch": onePatch, "it's/a.patch": onePatch, "it's/0000-cover-letter.txt": "x"}), "it's")
-	_, err := LoadSeries(t.Context(), sandbox.Box{}, "", dir)
+	_, err := Load(t.Context(), sandbox.Box{}, "", dir)
 	if err == nil {
 		t.Fatal("patches without an order were taken")
 	}
@@ -75,7 +75,7 @@ func TestUnorderedAdvice(t *testing.T) {
 	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
-	s, err := LoadSeries(t.Context(), sandbox.Box{}, "", dir)
+	s, err := Load(t.Context(), sandbox.Box{}, "", dir)
 	if err != nil || len(s.Patches) != 2 {
 		t.Errorf("after %s: %d patches, %v", command, len(s.Patches), err)
 	}
@@ -85,15 +85,15 @@ func TestUnorderedAdvice(t *testing.T) {
 func TestLoadSinglePatch(t *testing.T) {
 	t.Chdir(hosttest.Folder(t, map[string]string{"x.patch": onePatch, "d.patch/series": ""}))
 	for _, path := range []string{"x.patch", "./x.patch"} {
-		s, err := LoadSeries(t.Context(), sandbox.Box{}, "/nowhere", path)
+		s, err := Load(t.Context(), sandbox.Box{}, "/nowhere", path)
 		if err != nil || s.Name != "x" || len(s.Patches) != 1 {
 			t.Errorf("%s: series %q with %d patches, %v", path, s.Name, len(s.Patches), err)
 		}
 	}
-	if s, err := LoadSeries(t.Context(), sandbox.Box{}, "/nowhere", "./d.patch"); err != nil || len(s.Patches) != 0 {
+	if s, err := Load(t.Context(), sandbox.Box{}, "/nowhere", "./d.patch"); err != nil || len(s.Patches) != 0 {
 		t.Errorf("a folder with such a name: %d patches, %v", len(s.Patches), err)
 	}
-	if _, err := LoadSeries(t.Context(), sandbox.Box{}, "/nowhere", "./absent.patch"); blame.Of(err) != blame.User {
+	if _, err := Load(t.Context(), sandbox.Box{}, "/nowhere", "./absent.patch"); blame.Of(err) != blame.User {
 		t.Errorf("a patch that is not there: %v, want it to be the user's", err)
 	}
 }
@@ -108,7 +108,7 @@ func TestUnknownSeries(t *testing.T) {
 		"/absent/path": "there is no series /absent/path: no such path",
 		"./file":       "./file is neither a folder, nor a mailbox",
 	} {
-		_, err := LoadSeries(t.Context(), sandbox.Box{}, dir, which)
+		_, err := Load(t.Context(), sandbox.Box{}, dir, which)
 		if err == nil || !strings.HasPrefix(err.Error(), want) && !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), ".//") && !strings.Contains(which, ".//") {
 			t.Errorf("%s: got %v, want %q", which, err, want)
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"bytes"
@@ -44,7 +44,7 @@ var editTree = map[string]string{
 const formatted = `From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
 From: Ann Author <a@example.org>
 Date: Sun, 22 Nov 2026 00:00:00 +0000
-Subject: [PATCH] a: Change the %[1]s line
+Subject: [PATCH] a: change the %[1]s line
 
 Because of [reasons].
 
@@ -100,9 +100,9 @@ func newWorkshop(t *testing.T) workshop {
 		return fmt.Sprintf(" line %d\n line %d\n line %d\n-line %d\n+changed\n line %d\n line %d\n line %d\n", n-3, n-2, n-1, n, n+1, n+2, n+3)
 	}
 	w.folder = filepath.Join(hosttest.Folder(t, map[string]string{
-		"s/series":                                 "# About.\n0001-a-Change-the-tenth-line.patch\n0002-a-Change-the-thirtieth-line.patch # why\n",
-		"s/0001-a-Change-the-tenth-line.patch":     fmt.Sprintf(formatted, "tenth", "6a4ef9fa34b1..a0c74a8bd2f7", 7, 6) + hunk(10),
-		"s/0002-a-Change-the-thirtieth-line.patch": fmt.Sprintf(formatted, "thirtieth", "a0c74a8bd2f7..0a85d5d7d2a8", 27, 26) + hunk(30),
+		"s/series":                                 "# About.\n0001-a-change-the-tenth-line.patch\n0002-a-change-the-thirtieth-line.patch # why\n",
+		"s/0001-a-change-the-tenth-line.patch":     fmt.Sprintf(formatted, "tenth", "6a4ef9fa34b1..a0c74a8bd2f7", 7, 6) + hunk(10),
+		"s/0002-a-change-the-thirtieth-line.patch": fmt.Sprintf(formatted, "thirtieth", "a0c74a8bd2f7..0a85d5d7d2a8", 27, 26) + hunk(30),
 		"s/expect": "fail p T # why\n",
 	}), "s")
 	return w
@@ -168,8 +168,8 @@ func (w workshop) inFolder(name string) string { return filepath.Join(w.folder, 
 func (w workshop) inTree(name string) string { return filepath.Join(w.tree, name) }
 
 const (
-	tenth     = "0001-a-Change-the-tenth-line.patch"
-	thirtieth = "0002-a-Change-the-thirtieth-line.patch"
+	tenth     = "0001-a-change-the-tenth-line.patch"
+	thirtieth = "0002-a-change-the-thirtieth-line.patch"
 )
 
 func TestEditThenExportChangesNothing(t *testing.T) {
@@ -196,7 +196,7 @@ func TestEditThenExportChangesNothing(t *testing.T) {
 	w.git("config", "core.abbrev", "40")
 	w.git("config", "format.pretty", "fuller")
 	w.mustExport()
-	if got := w.git("log", "--format=%an %s"); got != "Ann Author a: Change the thirtieth line\nAnn Author a: Change the tenth line\ntimens-vmtest Linux 6.12.1\n" {
+	if got := w.git("log", "--format=%an %s"); got != "Ann Author a: change the thirtieth line\nAnn Author a: change the tenth line\ntimens-vmtest Linux 6.12.1\n" {
 		t.Errorf("the tree's history is\n%s", got)
 	}
 	if info, err := os.Stat(w.inTree("run.sh")); err != nil || info.Mode()&0o100 == 0 {
@@ -224,15 +224,15 @@ func TestExportWritesWhatChanged(t *testing.T) {
 	w.mustEdit()
 	w.mustExport(tenth, thirtieth) // git's index lines
 	w.write(w.inTree("dir/b.c"), lines(40, map[int]string{5: "five\n"}))
-	w.git("commit", "-qam", "b: Change the fifth line")
-	w.mustExport("0003-b-Change-the-fifth-line.patch", "series")
-	if got, want := w.read(w.inFolder("series")), "# About.\n"+tenth+"\n"+thirtieth+" # why\n0003-b-Change-the-fifth-line.patch\n"; got != want {
+	w.git("commit", "-qam", "b: change the fifth line")
+	w.mustExport("0003-b-change-the-fifth-line.patch", "series")
+	if got, want := w.read(w.inFolder("series")), "# About.\n"+tenth+"\n"+thirtieth+" # why\n0003-b-change-the-fifth-line.patch\n"; got != want {
 		t.Errorf("series is %q, want %q", got, want)
 	}
 	w.git("reset", "-q", "--hard", "HEAD~2")
 	w.git("commit", "-q", "--amend", "-m", "a: Say ten")
-	w.mustExport("0001-a-Say-ten.patch", "series", tenth, thirtieth, "0003-b-Change-the-fifth-line.patch")
-	s, err := LoadSeries(t.Context(), sandbox.Box{}, "", w.folder)
+	w.mustExport("0001-a-Say-ten.patch", "series", tenth, thirtieth, "0003-b-change-the-fifth-line.patch")
+	s, err := Load(t.Context(), sandbox.Box{}, "", w.folder)
 	if err != nil || len(s.Patches) != 1 || s.Patches[0].Subject != "a: Say ten" || s.Expect == nil {
 		t.Errorf("the folder holds %+v, %v", s, err)
 	}
@@ -349,12 +349,12 @@ func TestEditOnNewerBase(t *testing.T) {
 	if got := w.read(w.inFolder(tenth)); !strings.Contains(got, "@@ -10,7 +10,7 @@ line 6\n") {
 		t.Errorf("the first patch is not refreshed:\n%s", got)
 	}
-	s, err := LoadSeries(t.Context(), sandbox.Box{}, "", w.folder)
+	s, err := Load(t.Context(), sandbox.Box{}, "", w.folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range s.Patches {
-		cmd := sandbox.Git(t.Context(), hosttest.Folder(t, newer), "apply", "--include="+p.files[0].NewName, "-")
+		cmd := sandbox.Git(t.Context(), hosttest.Folder(t, newer), "apply", "--include="+p.Changes()[0].Path, "-")
 		cmd.Stdin = bytes.NewReader(p.Text)
 		if _, err := sandbox.Run(cmd); err != nil {
 			t.Errorf("%s does not apply to the newer base: %v", p.Name, err)

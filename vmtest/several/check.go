@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package verdict
+package several
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"timens-vmtest/vmtest/verdict"
 )
 
 // Files of the folder of a check of one series, beside the folders of its boots and a
@@ -88,17 +90,17 @@ type Answered struct {
 
 // Found is what a step found of a tree: exactly one of Complaints, Trouble and Run.
 type Found struct {
-	Complaints []string `json:"complaints,omitzero"` // none: empty, but not nil
-	Trouble    *Trouble `json:"trouble,omitempty"`   // the tree does not apply or build, or the host could not find out
-	Stage      string   `json:"stage,omitempty"`     // of the build that the kernel is to blame for
-	Run        string   `json:"run,omitempty"`       // folder of a run, within the check's
+	Complaints []string         `json:"complaints,omitzero"` // none: empty, but not nil
+	Trouble    *verdict.Trouble `json:"trouble,omitempty"`   // the tree does not apply or build, or the host could not find out
+	Stage      string           `json:"stage,omitempty"`     // of the build that the kernel is to blame for
+	Run        string           `json:"run,omitempty"`       // folder of a run, within the check's
 }
 
 // CheckEvidence is the contents of the folder of a check.
 type CheckEvidence struct {
 	Dir     string // as it was named: it is in what is said of a run
 	Check   *Check
-	Trouble *Trouble
+	Trouble *verdict.Trouble
 	Answers []AnswerEvidence
 	Cut     string // why there are no more Answers, if one cannot be read
 }
@@ -107,7 +109,7 @@ type CheckEvidence struct {
 type AnswerEvidence struct {
 	Answered
 	Dir          string // of the check
-	run, baseRun *Evidence
+	run, baseRun *verdict.Evidence
 }
 
 // LoadCheck reads the folder of a check. As with Load, a file that is missing is no
@@ -117,9 +119,9 @@ func LoadCheck(dir string) (CheckEvidence, error) {
 	e := CheckEvidence{Dir: dir}
 	var answers []byte
 	err := errors.Join(
-		loadWhole(filepath.Join(dir, CheckFile), &e.Check),
-		loadJSON(filepath.Join(dir, TroubleFile), &e.Trouble),
-		loadBytes(filepath.Join(dir, AnswersFile), &answers))
+		verdict.LoadWhole(filepath.Join(dir, CheckFile), &e.Check),
+		verdict.LoadJSON(filepath.Join(dir, verdict.TroubleFile), &e.Trouble),
+		verdict.LoadBytes(filepath.Join(dir, AnswersFile), &answers))
 	if err != nil {
 		return CheckEvidence{}, err
 	}
@@ -151,25 +153,13 @@ func LoadAnswer(dir string, a Answered) (AnswerEvidence, error) {
 	return e, err
 }
 
-func loadRunOf(dir, name string) (*Evidence, error) {
+func loadRunOf(dir, name string) (*verdict.Evidence, error) {
 	if name == "" {
 		return nil, nil
 	}
 	if !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("%s: the run %q leaves the folder", filepath.Join(dir, AnswersFile), name)
 	}
-	e, err := Load(filepath.Join(dir, name))
+	e, err := verdict.Load(filepath.Join(dir, name))
 	return &e, err
-}
-
-// loadWhole is loadJSON of a file that ends with an end of line, as WriteJSON makes it.
-func loadWhole[T any](path string, into **T) error {
-	var text []byte
-	if err := loadBytes(path, &text); err != nil || text == nil {
-		return err
-	}
-	if !bytes.HasSuffix(text, []byte("\n")) {
-		return fmt.Errorf("%s is cut off", path)
-	}
-	return loadJSON(path, into)
 }

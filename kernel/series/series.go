@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package patch reads, edits and exports series of patches: a folder, a mailbox or a
-// range of commits.
-package patch
+// Package series loads a series of patches from a folder, a mailbox, a single file or a
+// range of commits. It also edits and exports the series in a folder.
+package series
 
 import (
 	"context"
@@ -19,18 +19,19 @@ import (
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel/patch"
 )
 
 // Series is an ordered list of patches and what is expected of the kernel that
 // they make.
 type Series struct {
 	Name    string
-	Patches []Patch // may be empty: the control series is the unpatched kernel
-	Expect  []byte  // text of its expect file; nil if it has none
-	Excuses []byte  // text of its checkpatch file; nil if it has none
-	Design  string  // word in its design file; "" if it has none
-	About   string  // comment on top of its series file, as one line
-	Floor   []byte  // text of its coverage file; nil if it has none
+	Patches []patch.Patch // may be empty: the control series is the unpatched kernel
+	Expect  []byte        // text of its expect file; nil if it has none
+	Excuses []byte        // text of its checkpatch file; nil if it has none
+	Design  string        // word in its design file; "" if it has none
+	About   string        // comment on top of its series file, as one line
+	Floor   []byte        // text of its coverage file; nil if it has none
 
 	// InTree says that the patches are commits of the base's own git tree, or that
 	// the tree is tested as it stands.
@@ -42,18 +43,19 @@ type Series struct {
 	Foreign string
 }
 
-// LoadSeries reads a series. which is a name below patchesDir, a folder with a
-// file "series" or with numbered patches, a file with patches, a mailbox, or
-// StandardInput for a mailbox. The patches are taken apart in the box.
-func LoadSeries(ctx context.Context, box sandbox.Box, patchesDir, which string) (Series, error) {
-	if IsMailbox(which) {
-		return loadMailbox(ctx, box, which)
+// Load reads a series. which is a name below patchesDir, a folder with a
+// file "series" or with numbered patches, a file with patches, or a mailbox. The
+// patches are taken apart in the box.
+func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Series, error) {
+	if patch.IsMailbox(which) {
+		file, all, err := patch.LoadMailbox(ctx, box, which)
+		return Series{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Patches: all}, err
 	}
 	if IsPatchFile(which) {
-		all, err := Load(ctx, box, which)
+		all, err := patch.Load(ctx, box, which)
 		return Series{Name: strings.TrimSuffix(filepath.Base(which), filepath.Ext(which)), Patches: all}, err
 	}
-	dir := SeriesFolder(patchesDir, which)
+	dir := Folder(patchesDir, which)
 	s := Series{Name: filepath.Base(dir)}
 	names, err := s.readList(dir)
 	if err != nil {
@@ -62,15 +64,15 @@ func LoadSeries(ctx context.Context, box sandbox.Box, patchesDir, which string) 
 	if names == nil {
 		return Series{}, unknownSeries(patchesDir, which)
 	}
-	var files []named
+	var files []patch.Named
 	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return Series{}, blame.Usagef("series %s: %w", which, err)
 		}
-		files = append(files, named{name, text})
+		files = append(files, patch.Named{Name: name, Text: text})
 	}
-	if s.Patches, err = loadTexts(ctx, box, files); err != nil {
+	if s.Patches, err = patch.LoadTexts(ctx, box, files); err != nil {
 		return Series{}, err
 	}
 	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses} {
@@ -110,9 +112,9 @@ func (s *Series) readList(dir string) ([]string, error) {
 	return append([]string{}, names...), nil // not nil: it may be empty
 }
 
-// SeriesFolder is the folder that a series' name stands for: one below
+// Folder is the folder that a series' name stands for: one below
 // patchesDir, or with a slash in it the folder itself. A single patch is a path, too.
-func SeriesFolder(patchesDir, which string) string {
+func Folder(patchesDir, which string) string {
 	if strings.ContainsRune(which, filepath.Separator) || IsPatchFile(which) {
 		return which
 	}
@@ -157,7 +159,7 @@ func Names(patchesDir string) ([]string, error) {
 
 // unknownSeries says what there is instead of a series.
 func unknownSeries(patchesDir, which string) error {
-	dir := SeriesFolder(patchesDir, which)
+	dir := Folder(patchesDir, which)
 	for _, below := range []string{"patches", "debian/patches"} {
 		if _, err := os.Stat(filepath.Join(dir, below, "series")); err == nil {
 			return blame.Usagef("series %s has no file \"series\", but %s has; give that folder", which, filepath.Join(dir, below))

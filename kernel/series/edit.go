@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"timens-vmtest/internal/blame"
@@ -48,7 +49,7 @@ type Repository func() (string, error)
 // not apply leaves the tree in the middle of "git am", to be gone on with there;
 // the BuildError names the hunk and what to type. version is the base's.
 func (w Workplace) Edit(ctx context.Context, h host.Host, repository Repository, version string) error {
-	s, err := LoadSeries(ctx, h.Sandbox, filepath.Dir(w.Folder), filepath.Base(w.Folder))
+	s, err := Load(ctx, h.Sandbox, filepath.Dir(w.Folder), filepath.Base(w.Folder))
 	if err != nil {
 		return err
 	}
@@ -106,9 +107,11 @@ func (w Workplace) checkOut(ctx context.Context, h host.Host, repository Reposit
 	return rememberEdited(h, w.Folder, w.Dir)
 }
 
+var notInBranches = regexp.MustCompile(`[^A-Za-z0-9._]+`)
+
 // branch is a name for git made of the folder's, which may have spaces.
 func (w Workplace) branch() string {
-	name := strings.Trim(notInNames.ReplaceAllString(filepath.Base(w.Folder), "-"), "-.")
+	name := strings.Trim(notInBranches.ReplaceAllString(filepath.Base(w.Folder), "-"), "-.")
 	if name == "" || name == "base" || strings.Contains(name, "..") || strings.HasSuffix(name, ".lock") {
 		return "series"
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"cmp"
@@ -54,11 +54,11 @@ func history(t *testing.T) repo {
 	r.git("add", "--all")
 	r.commit("base", nil)
 	r.git("branch", "base")
-	r.commit("a: Change one line", map[int]string{5: "one\n"})
+	r.commit("a: change one line", map[int]string{5: "one\n"})
 	r.git("checkout", "-q", "-b", "side")
-	r.commit("a: Change another line", map[int]string{5: "one\n", 35: "side\n"})
+	r.commit("a: change another line", map[int]string{5: "one\n", 35: "side\n"})
 	r.git("checkout", "-q", "main")
-	r.commit("a: Change two lines", map[int]string{5: "one\n", 6: "two\n"})
+	r.commit("a: change two lines", map[int]string{5: "one\n", 6: "two\n"})
 	r.git("checkout", "-q", "-b", "merged")
 	r.git("merge", "-q", "-m", "merge", "side")
 	r.git("checkout", "-q", "main")
@@ -70,14 +70,14 @@ func TestLoadRange(t *testing.T) {
 	r.git("branch", "-q", "--set-upstream-to=side", "main")
 	bases := map[string]string{"side..main": "main~1", "@{u}..": "main~1"}
 	for commits, want := range map[string]string{
-		"base..main":              "a: Change one line, a: Change two lines",
-		"base..":                  "a: Change one line, a: Change two lines",
-		"HEAD~1..HEAD":            "a: Change two lines",
-		"side..main":              "a: Change two lines", // as of format-patch, from where they part
-		"@{u}..":                  "a: Change two lines",
-		"base..side":              "a: Change one line, a: Change another line",
-		"base..main~1":            "a: Change one line",
-		"base~0..refs/heads/main": "a: Change one line, a: Change two lines",
+		"base..main":              "a: change one line, a: change two lines",
+		"base..":                  "a: change one line, a: change two lines",
+		"HEAD~1..HEAD":            "a: change two lines",
+		"side..main":              "a: change two lines", // as of format-patch, from where they part
+		"@{u}..":                  "a: change two lines",
+		"base..side":              "a: change one line, a: change another line",
+		"base..main~1":            "a: change one line",
+		"base~0..refs/heads/main": "a: change one line, a: change two lines",
 	} {
 		s, base, err := LoadRange(t.Context(), hosttest.New(t), r.dir, commits)
 		if err != nil {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package verdict
+package several
 
 import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"timens-vmtest/vmtest/verdict"
 )
 
 // Matrix is what each patch of a series answered to each step of a check.
@@ -59,36 +61,36 @@ func (m Matrix) Fault() (patch, step int, ok bool) {
 }
 
 // Verdict is Passed when every cell was answered and has no fault.
-func (m Matrix) Verdict() Verdict {
+func (m Matrix) Verdict() verdict.Verdict {
 	if _, _, faulty := m.Fault(); faulty {
-		return Failed
+		return verdict.Failed
 	}
 	cells := 0
 	for _, p := range m.Patches {
 		for _, cell := range p.Cells {
 			if cell.Answer == Unasked {
-				return Unjudged
+				return verdict.Unjudged
 			}
 			cells++
 		}
 	}
 	if cells == 0 {
-		return Unjudged
+		return verdict.Unjudged
 	}
-	return Passed
+	return verdict.Passed
 }
 
 // Checked is a judged check of one series.
 type Checked struct {
 	Series, Base string
 	Matrix       Matrix
-	Trouble      *Trouble // why the matrix is no verdict; nil if it is one
-	TookS        float64  // host seconds until the last answer
+	Trouble      *verdict.Trouble // why the matrix is no verdict; nil if it is one
+	TookS        float64          // host seconds until the last answer
 	goesOn       bool
 }
 
 // Verdict is that of the matrix, if nothing kept the check from its end.
-func (c Checked) Verdict() Verdict {
+func (c Checked) Verdict() verdict.Verdict {
 	if c.Trouble != nil {
 		return c.Trouble.Verdict()
 	}
@@ -98,7 +100,7 @@ func (c Checked) Verdict() Verdict {
 // Whole says that what follows the check in a presubmit is to be asked: no patch has
 // a fault, or it was to go on all the same.
 func (c Checked) Whole() bool {
-	return c.Trouble == nil && (c.goesOn || c.Matrix.Verdict() == Passed)
+	return c.Trouble == nil && (c.goesOn || c.Matrix.Verdict() == verdict.Passed)
 }
 
 // JudgeCheck decides what a check comes to: cell by cell from what was found, in the
@@ -132,7 +134,7 @@ func JudgeCheck(e CheckEvidence) Checked {
 }
 
 // fill fills the matrix, and says what keeps it from being a verdict.
-func (c *Checked) fill(e CheckEvidence) *Trouble {
+func (c *Checked) fill(e CheckEvidence) *verdict.Trouble {
 	left := e.Answers
 	runs := make(map[string]bool)
 	for _, q := range e.Check.Questions() {
@@ -153,7 +155,7 @@ func (c *Checked) fill(e CheckEvidence) *Trouble {
 			}
 			runs[name] = true
 		}
-		var trouble *Trouble
+		var trouble *verdict.Trouble
 		if *cell, trouble = e.Check.Judge(q, a); trouble != nil {
 			return trouble
 		}
@@ -171,7 +173,7 @@ func (c *Checked) fill(e CheckEvidence) *Trouble {
 }
 
 // ended says why there is no answer to a question.
-func (e CheckEvidence) ended(q Question) *Trouble {
+func (e CheckEvidence) ended(q Question) *verdict.Trouble {
 	where := e.Check.Place(q) + ", " + e.Check.Steps[q.Step].Name
 	switch {
 	case e.Trouble != nil:
@@ -184,7 +186,7 @@ func (e CheckEvidence) ended(q Question) *Trouble {
 
 // Judge decides one cell. Where a patch has a fault, and the base has one as well,
 // there is no answer: then, and where the host could not find out, there is a Trouble.
-func (c Check) Judge(q Question, a AnswerEvidence) (Cell, *Trouble) {
+func (c Check) Judge(q Question, a AnswerEvidence) (Cell, *verdict.Trouble) {
 	step := c.Steps[q.Step]
 	place := c.Place(q) + ", " + step.Name
 	if a.Patch != q.Patch+1 || a.Step != q.Step+1 || a.Name != step.Name {
@@ -218,13 +220,13 @@ func (c Check) AsksBase(q Question, a AnswerEvidence) bool {
 
 // fault is what is wrong with a tree; empty if nothing is. Why is why that is not
 // known; then there is no fault.
-func (c Check) fault(step Step, f Found, run *Evidence, dir string) (fault, why string) {
+func (c Check) fault(step Step, f Found, run *verdict.Evidence, dir string) (fault, why string) {
 	switch {
 	case f.kinds() != 1:
 		return "", fmt.Sprintf("the answer has %d of complaints, trouble and run, and needs one", f.kinds())
 	case f.Trouble != nil && f.Trouble.Text == "":
 		return "", "there was trouble that says nothing"
-	case f.Trouble != nil && f.Trouble.Blame == BlameKernel:
+	case f.Trouble != nil && f.Trouble.Blame == verdict.BlameKernel:
 		return f.Trouble.Text, ""
 	case f.Trouble != nil:
 		return "", f.Trouble.Text
@@ -242,16 +244,16 @@ func (c Check) fault(step Step, f Found, run *Evidence, dir string) (fault, why 
 }
 
 // faultOfRun is fault of a tree whose kernel was booted.
-func (c Check) faultOfRun(run *Evidence, dir string) (fault, why string) {
-	r := Judge(*run)
-	if r.Verdict == Passed {
+func (c Check) faultOfRun(run *verdict.Evidence, dir string) (fault, why string) {
+	r := verdict.Judge(*run)
+	if r.Verdict == verdict.Passed {
 		if r.Run.Base != c.Base {
 			return "", fmt.Sprintf("the run in %s is of linux-%s, and the check of linux-%s", dir, r.Run.Base, c.Base)
 		}
 		return "", ""
 	}
 	found := r.Findings[0].Text + "\nevidence " + dir
-	if r.Verdict == Unjudged {
+	if r.Verdict == verdict.Unjudged {
 		return "", found
 	}
 	return found, ""
@@ -280,6 +282,6 @@ func (a Answered) runs() []string {
 	return all
 }
 
-func unjudged(format string, args ...any) *Trouble {
-	return &Trouble{Blame: BlameHost, Text: fmt.Sprintf(format, args...)}
+func unjudged(format string, args ...any) *verdict.Trouble {
+	return &verdict.Trouble{Blame: verdict.BlameHost, Text: fmt.Sprintf(format, args...)}
 }

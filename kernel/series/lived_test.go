@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"errors"
@@ -20,7 +20,8 @@ import (
 type steps []string
 
 func (s *steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
-func (s *steps) Count(string, int, int, string)  {}
+
+func (s *steps) Count(string, int, int, string) {}
 
 func (s *steps) said(what string) bool { return strings.Contains(strings.Join(*s, "\n"), what) }
 
@@ -72,7 +73,7 @@ func TestRangeOfLivedInTree(t *testing.T) {
 	r.git("init", "-q", "hollow")
 	r.git("clone", "-q", ".", "clone")
 	got, said := r.subjects(dir, "base..")
-	if want := "0001-a: Change one line, 0002-a: Change two lines"; got != want {
+	if want := "0001-a: change one line, 0002-a: change two lines"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, want := range []string{"out (a symbolic link that git does not track)", "core (65 MB, and", "hollow/ (a git repo", "clone/ (a git repo"} {
@@ -107,7 +108,7 @@ func TestRangeRefusesChangedLink(t *testing.T) {
 // A range is of commits: how much of a tree is checked out, and where, does not matter.
 func TestRangeOfOtherClones(t *testing.T) {
 	r := history(t)
-	const want = "0001-a: Change one line, 0002-a: Change two lines"
+	const want = "0001-a: change one line, 0002-a: change two lines"
 	dir := t.TempDir()
 	clone := func(name string, args ...string) string {
 		to := filepath.Join(dir, name)
@@ -156,7 +157,7 @@ func TestRangeOfShallowClone(t *testing.T) {
 	r := history(t)
 	dir := filepath.Join(t.TempDir(), "shallow")
 	r.git("clone", "-q", "--depth=2", "file://"+r.dir, dir)
-	if got, _ := r.subjects(dir, "HEAD~1.."); got != "0001-a: Change two lines" {
+	if got, _ := r.subjects(dir, "HEAD~1.."); got != "0001-a: change two lines" {
 		t.Errorf("got %q", got)
 	}
 	_, _, err := LoadRange(t.Context(), host.Host{Report: new(steps)}, dir, "HEAD~2..")
@@ -173,7 +174,7 @@ func TestRangeWithReplacements(t *testing.T) {
 	r.git("checkout", "-q", "main")
 	r.git("replace", "main~1", "other")
 	got, said := r.subjects(r.dir, "base..main")
-	if want := "0001-a: Change one line, 0002-a: Change two lines"; got != want || !said.said("replaces or grafts commits") {
+	if want := "0001-a: change one line, 0002-a: change two lines"; got != want || !said.said("replaces or grafts commits") {
 		t.Errorf("got %q, want %q; said %q", got, want, *said)
 	}
 	r.git("replace", "-d", r.git("rev-parse", "main~1"))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"os"
@@ -29,7 +29,7 @@ func TestAhead(t *testing.T) {
 	}
 	says("never edited", "")
 	// Git would write this patch otherwise.
-	first := filepath.Join(w.folder, "0001-a-Change-the-tenth-line.patch")
+	first := filepath.Join(w.folder, "0001-a-change-the-tenth-line.patch")
 	text, err := os.ReadFile(first)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestAhead(t *testing.T) {
 	says("exported", "")
 	w.git("-c", "user.name=V", "commit", "-q", "--amend", "--no-edit")
 	says("the same patches from other commits", "")
-	w.git("commit", "-q", "--allow-empty", "--amend", "-m", "a: Change it otherwise")
+	w.git("commit", "-q", "--allow-empty", "--amend", "-m", "a: change it otherwise")
 	says("another subject", "has commits that are not in")
 	write(first, string(text)+"-- \n2.40\n")
 	says("the folder was changed otherwise", "")

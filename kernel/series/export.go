@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/kernel/patch"
 )
 
 // Export writes the commits of a tree made by Edit back into the series' folder
@@ -70,7 +71,7 @@ var plainPatch = []string{"--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff",
 
 // formatPatches makes patches, in the folder to, of the commits after base up to
 // head, which all lists. Those that change no file are skipped.
-func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string, all []commit, to string) ([]Patch, error) {
+func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string, all []commit, to string) ([]patch.Patch, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
@@ -87,7 +88,7 @@ func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string,
 	if len(files) != len(all) {
 		return nil, fmt.Errorf("git format-patch in %s made %d patches of %d commits", dir, len(files), len(all))
 	}
-	var texts []named
+	var texts []patch.Named
 	for i, c := range all {
 		if c.empty {
 			continue
@@ -97,9 +98,9 @@ func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string,
 		if err != nil {
 			return nil, err
 		}
-		texts = append(texts, named{fmt.Sprintf("%04d-%s", len(texts)+1, subject), text})
+		texts = append(texts, patch.Named{Name: fmt.Sprintf("%04d-%s", len(texts)+1, subject), Text: text})
 	}
-	patches, err := loadTexts(ctx, box, texts)
+	patches, err := patch.LoadTexts(ctx, box, texts)
 	if err != nil {
 		return nil, fmt.Errorf("a commit of %s cannot be a patch: %w", dir, err)
 	}

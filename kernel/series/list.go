@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package series
 
 import (
 	"bufio"
@@ -15,11 +15,12 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/kernel/patch"
 )
 
 // rewrite makes the folder's patches these, and returns the names of the files
 // that are not as they were.
-func rewrite(folder string, patches []Patch) ([]string, error) {
+func rewrite(folder string, patches []patch.Patch) ([]string, error) {
 	listPath := filepath.Join(folder, "series")
 	list, err := os.ReadFile(listPath)
 	if err != nil {
