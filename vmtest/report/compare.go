@@ -37,6 +37,7 @@ func Comparison(w io.Writer, dir string, c verdict.Comparison) {
 // The types of a comparison's report.json. Members are only ever added.
 type (
 	jsonComparison struct {
+		Schema   int               `json:"schema"`
 		Verdict  verdict.Verdict   `json:"verdict"`
 		Exit     int               `json:"exit"`
 		Series   string            `json:"series"`
@@ -62,7 +63,7 @@ func ComparisonJSON(c verdict.Comparison) ([]byte, error) { return marshal(compa
 
 func comparisonJSON(c verdict.Comparison) jsonComparison {
 	j := jsonComparison{
-		Verdict: c.Verdict, Exit: c.Verdict.ExitCode(), Series: c.Series.Run.Series, Base: c.Series.Run.Base,
+		Schema: Schema, Verdict: c.Verdict, Exit: c.Verdict.ExitCode(), Series: c.Series.Run.Series, Base: c.Series.Run.Base,
 		Findings: list(c.Findings), Classes: make(map[string]int), Tests: []jsonCompared{}, Runs: []jsonRun{toJSON(c.Base), toJSON(c.Series)},
 	}
 	for class := verdict.Unclear; class <= verdict.BrokenBefore; class++ {

@@ -9,9 +9,14 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// The types of report.json. Members are only ever added.
+// Schema is the version of report.json. It grows when a member is removed or gets another
+// meaning. Members that are added do not change it.
+const Schema = 1
+
+// The types of report.json.
 type (
 	jsonRun struct {
+		Schema        int               `json:"schema"`
 		Verdict       verdict.Verdict   `json:"verdict"`
 		Exit          int               `json:"exit"`
 		Series        string            `json:"series"`
@@ -57,6 +62,7 @@ type (
 		File      string         `json:"output_file,omitempty"` // of the run's folder, with all of it
 	}
 	jsonRuns struct {
+		Schema  int             `json:"schema"`
 		Verdict verdict.Verdict `json:"verdict"`
 		Exit    int             `json:"exit"`
 		Runs    []jsonRun       `json:"runs"`
@@ -68,7 +74,7 @@ func JSON(r verdict.Result) ([]byte, error) { return marshal(toJSON(r)) }
 
 // CombinedJSON is report.json of several runs.
 func CombinedJSON(runs several.Runs) ([]byte, error) {
-	all := jsonRuns{Verdict: runs.Verdict(), Exit: runs.Verdict().ExitCode()}
+	all := jsonRuns{Schema: Schema, Verdict: runs.Verdict(), Exit: runs.Verdict().ExitCode()}
 	for _, r := range runs.Results {
 		all.Runs = append(all.Runs, toJSON(r))
 	}
@@ -82,7 +88,7 @@ func marshal(v any) ([]byte, error) {
 
 func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
-		Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
+		Schema: Schema, Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
 		Series: r.Run.Series, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), KernelRelease: r.Run.Release,
 		KernelCached: r.Run.KernelCached, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),

@@ -108,6 +108,7 @@ func printIdle(w io.Writer, all []verdict.ComparedTest) {
 }
 
 type jsonSubmission struct {
+	Schema      int             `json:"schema"`
 	Verdict     verdict.Verdict `json:"verdict"`
 	Exit        int             `json:"exit"`
 	Series      string          `json:"series"`
@@ -141,7 +142,7 @@ type jsonCell struct {
 // SubmissionJSON is a submission's report.json.
 func SubmissionJSON(s several.Submission) ([]byte, error) {
 	j := jsonSubmission{
-		Verdict: s.Verdict(), Exit: s.Verdict().ExitCode(), Series: s.Series, Base: s.Base, Origin: s.Origin, Local: s.Local,
+		Schema: Schema, Verdict: s.Verdict(), Exit: s.Verdict().ExitCode(), Series: s.Series, Base: s.Base, Origin: s.Origin, Local: s.Local,
 		Toolchain: list(s.Toolchain), Steps: list(s.Matrix.Steps), Patches: []jsonPatch{}, ABI: list(s.ABI), Maintainers: list(s.Maintainers),
 		Commands: []string{}, Outgoing: string(Outgoing(s)), DurationS: s.TookS,
 	}
