@@ -98,6 +98,9 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 			return 0, blame.Usagef("-steps %s: there is no such rule; there are %s", name, strings.Join(check.StepNames(), ","))
 		}
 	}
+	if name := a.idleFlag(); name != "" {
+		return 0, blame.Usagef("-%s would change nothing: none of -steps runs tests; leave it out, or add the rule %s", name, check.Boots)
+	}
 	if a.source.Tree != "" && a.commits == "" && len(args) == 0 {
 		return 0, blame.Usagef("-tree %s: name the series to be checked on this tree, or check commits of it by -range BASE..HEAD", a.source.Tree)
 	}
@@ -152,6 +155,24 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 		}
 	}
 	return all.Verdict(judged).ExitCode(), nil
+}
+
+// idleFlag returns the name of a flag that was given for tests which -steps leaves out, or
+// "" if there is none.
+func (a *app) idleFlag() (name string) {
+	if len(a.steps) == 0 || slices.Contains(a.steps, check.Boots) {
+		return ""
+	}
+	var tests flag.FlagSet
+	for _, register := range (registrars{suiteFlags, testFlags, bootFlags, (*flags).registerLane}) {
+		register(new(flags), &tests)
+	}
+	tests.VisitAll(func(f *flag.Flag) {
+		if name == "" && a.set[f.Name] {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 // noteAhead says which of the folders of the series are older than the git trees that

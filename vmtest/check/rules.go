@@ -22,6 +22,9 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
+// Boots is the name of the only rule that boots a kernel and runs tests.
+const Boots = "boots"
+
 // StepNames are the names of all rules, each once.
 func StepNames() []string {
 	var names []string
@@ -61,7 +64,7 @@ func (c *checking) rules() []step {
 		heavy(kernel.W1.Name, c.lint(kernel.W1, config)),
 		heavy("TIME_NS=n", c.build(c.timeless)),
 		heavy(kernel.W1.Name, c.lint(kernel.W1, c.timeless)),
-		{Step: several.Step{Name: "boots", Heavy: true, Boots: true}, boot: c.boots},
+		{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, boot: c.boots},
 	}
 }
 
