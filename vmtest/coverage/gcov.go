@@ -124,7 +124,7 @@ func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, erro
 		}
 		l := answers[kernel.Counters(source)]
 		if len(l[source]) == 0 {
-			return nil, fmt.Errorf("gcov of %s: it says nothing of the lines of %s", kernel.Counters(source), source)
+			return nil, fmt.Errorf("gcov of %s: no lines of %s in its output", kernel.Counters(source), source)
 		}
 		c.known[key] = l
 		all.merge(l)
