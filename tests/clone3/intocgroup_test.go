@@ -121,8 +121,8 @@ func TestIntoCgroup(t *testing.T) {
 	}
 }
 
-// A cgroup that cannot be used is refused after the time namespace was made; a
-// descriptor that is out of range is refused before.
+// clone3() refuses a cgroup that cannot be used after it has made the time
+// namespace. It refuses a descriptor that is out of range before that.
 func TestIntoCgroupRefused(t *testing.T) {
 	timens.Need(t)
 	h := mountHierarchy(t)
@@ -171,7 +171,7 @@ func TestIntoCgroupRefused(t *testing.T) {
 	})
 }
 
-// Without CLONE_INTO_CGROUP the member cgroup is ignored.
+// Without CLONE_INTO_CGROUP clone3() ignores the member cgroup.
 func TestIntoCgroupWithoutFlag(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()

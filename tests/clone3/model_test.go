@@ -18,7 +18,7 @@ import (
 // it, and where. The caller is in the initial PID namespace.
 type situation struct {
 	now, children     timens.Offsets // offsets of its namespace and of its children's
-	pending           bool           // these are two namespaces
+	pending           bool           // its children's namespace is not its own
 	sysAdmin, sysTime bool
 	user              bool // in a user namespace that owns the pending time namespace
 	limited           bool // may have no further time namespace

@@ -66,9 +66,9 @@ func TestOffsetsFrozen(t *testing.T) {
 	}
 }
 
-// The parent stays in its time namespace and its clocks do not change. A
-// namespace that it has unshared for later children keeps its offsets and still
-// accepts writes.
+// A clone3() with offsets does not move its caller or change the caller's clocks.
+// A namespace that the caller has unshared for later children keeps its offsets
+// and still accepts writes.
 func TestOffsetsLeaveParentAlone(t *testing.T) {
 	kernel := design.Need(t)
 	p := timens.NewProgram(t)
@@ -192,7 +192,7 @@ func TestOffsetsInNewUserNamespace(t *testing.T) {
 	}
 }
 
-// One call can set the child's PID and its offsets, as CRIU needs.
+// One clone3() call can set the child's PID and its offsets, as CRIU needs.
 func TestOffsetsWithSetTID(t *testing.T) {
 	kernel := design.Need(t)
 	tids := []int32{1}

@@ -60,6 +60,7 @@ func TestSetTID(t *testing.T) {
 	}
 }
 
+// clone3() refuses a set_tid that is in use, out of range or malformed.
 func TestSetTIDRefused(t *testing.T) {
 	timens.Need(t)
 	most, free := pidMax(t), freePID(t)
@@ -110,7 +111,7 @@ func TestSetTIDRefused(t *testing.T) {
 	})
 }
 
-// set_tid beyond the caller's size is ignored.
+// clone3() ignores set_tid beyond the size that the caller passes.
 func TestSetTIDBeyondSize(t *testing.T) {
 	timens.Need(t)
 	tids := []int32{-1}

@@ -60,9 +60,9 @@ func TestZeroIsZero(t *testing.T) {
 	}
 }
 
-// If the namespace for the caller's children has an offset, 0 does not remove
-// it: the child inherits it. This is because callers with an older, shorter
-// struct clone_args pass 0.
+// If the namespace for the caller's children has an offset, 0 does not remove it:
+// the child inherits it. The kernel cannot tell this 0 from the one that it assumes
+// for a caller with an older, shorter struct clone_args.
 func TestZeroInherits(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, test := range zeros {
@@ -111,7 +111,7 @@ func TestOneClockNeedsCapSysTime(t *testing.T) {
 	}
 }
 
-// One offset other than 0 is enough for EINVAL without CLONE_NEWTIME, or for a
+// One offset other than 0 is refused with EINVAL without CLONE_NEWTIME, and for a
 // thread.
 func TestOneClockRefusedWithoutNewTime(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
@@ -126,8 +126,8 @@ func TestOneClockRefusedWithoutNewTime(t *testing.T) {
 	}
 }
 
-// The range of each number is checked, including the least number, which has no
-// positive counterpart and cannot be negated.
+// A number that is far out of range is refused with ERANGE, for either clock. The
+// smallest number has no positive counterpart and cannot be negated.
 func TestOneClockRefusedRange(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, bad := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, 1 << 62, math.MaxInt64} {
