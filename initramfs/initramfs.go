@@ -40,7 +40,7 @@ const uroot = "github.com/u-root/u-root/cmds/core/"
 // shell is the package of the guest's shell.
 const shell = "initramfs/sh"
 
-// shellCommands are the packages of a shell's commands, beside its builtins.
+// shellCommands are the packages of a shell's commands, besides its builtins.
 // u-root has no less. Its page is a pager that can also read a pipe.
 var shellCommands = []string{
 	uroot + "cat", uroot + "date", uroot + "dmesg", uroot + "grep", uroot + "kill", uroot + "ls", uroot + "mount", uroot + "ps",

@@ -196,7 +196,7 @@ func (h hints) because(text string, need int) string {
 	return ", but " + strings.Join(all, ", ")
 }
 
-// noPrompt says that nobody can ask for a symbol.
+// noPrompt is the hint for a symbol that no .config can request.
 const noPrompt = "has no prompt, so only a select or its default can set it"
 
 // selectedBy lists up to three of the symbols that select a symbol.

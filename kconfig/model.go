@@ -42,13 +42,13 @@ type entry struct {
 	choice *choice // that it belongs to, or nil
 }
 
-// choice is a group of symbols of which one is set.
+// choice is a group of symbols. Only one of them can be set.
 type choice struct {
 	place
 	members []string
 }
 
-// block is what stands around entries: an if, a menu or a choice.
+// block encloses entries: it is an if, a menu or a choice.
 type block struct {
 	needs  []place
 	choice *choice

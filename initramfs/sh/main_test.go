@@ -73,7 +73,7 @@ func TestTerminal(t *testing.T) {
 		"lines that are pasted":           {append([]step{{"echo on''e\necho tw''o\n", "one"}, {"", "two"}}, alive...), 0},
 		"typed before the prompt":         {append([]step{{"echo go''es; sleep 0.5\n", "goes"}, {"echo typ''ed\n", "typed"}}, alive...), 0},
 		"a statement of several lines":    {append([]step{{"for i in 1 2; do\n", "> "}, {"echo i$i\ndone\n", "i1"}, {"", "i2"}}, alive...), 0},
-		"a statement that is none":        {append([]step{{"fi\n", "sh: "}}, alive...), 0},
+		"a syntax error":                  {append([]step{{"fi\n", "sh: "}}, alive...), 0},
 		"status of the command before":    {append([]step{{"sh -c 'exit 7'\n", "# "}, {"echo code=$?\n", "code=7"}}, alive...), 0},
 	} {
 		t.Run(name, func(t *testing.T) {

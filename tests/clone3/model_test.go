@@ -14,7 +14,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// situation is what a call's result depends on beside its arguments: who makes
+// situation is what a call's result depends on besides its arguments: who makes
 // it, and where. The caller is in the initial PID namespace.
 type situation struct {
 	now, children     timens.Offsets // offsets of its namespace and of its children's

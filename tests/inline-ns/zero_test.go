@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package inlinens tests what only the design inline-ns has: numbers in struct
-// clone_args itself, of which 0 cannot mean an offset of 0. It is planned for
-// the series inline-ns only, and has to fail on a kernel without a series.
-// Package clone3 tests what all designs share.
+// clone_args itself, where 0 means that the child inherits the offset. It is
+// planned for the series inline-ns only, and has to fail on a kernel without a
+// series. Package clone3 tests what all designs share.
 package inlinens
 
 import (
@@ -34,8 +34,8 @@ func inline(o timens.Offsets) *clone.Args {
 	return args
 }
 
-// zeros are offsets of which at least one is 0, and the offsets that the child
-// then has if those of the caller's children are Ahead.
+// zeros has offsets with at least one 0, and the offsets that the child must have
+// if those of the caller's children are Ahead.
 var zeros = []struct {
 	name      string
 	set, want timens.Offsets

@@ -252,7 +252,7 @@ func TestMaxTimeNamespacesKeepsNothing(t *testing.T) {
 				}
 			}
 			if err := alone.Err(); err != nil {
-				t.Errorf("unshare of %s alone, of which one is allowed, after %d refusals: %v", name, len(refused), err)
+				t.Errorf("unshare of %s alone, with a limit of 1, after %d refusals: %v", name, len(refused), err)
 			}
 		})
 	}

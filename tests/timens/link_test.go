@@ -55,7 +55,7 @@ func TestLinks(t *testing.T) {
 			}
 			opened, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 			if err != nil || opened != link {
-				t.Errorf("the descriptor of %s is of %q, %v, want %s", namespacePath(child.PID, name), opened, err, link)
+				t.Errorf("the descriptor of %s links to %q, %v, want %s", namespacePath(child.PID, name), opened, err, link)
 			}
 		}
 	}

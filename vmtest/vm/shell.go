@@ -137,7 +137,7 @@ type conversation struct {
 	partial bool   // the last output did not end a line
 	redrawn bool   // the guest was asked for its prompt, which has not come yet
 	shown   bool   // the kernel's lines are shown
-	reset   bool   // the guest resets, and the kernel's lines are of no interest
+	reset   bool   // the guest resets, and the kernel's lines are no longer shown
 	code    *int   // exit code, when it is known
 }
 

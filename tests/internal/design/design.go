@@ -101,7 +101,7 @@ func Need(t testing.TB) Name {
 		t.Fatal(err)
 	}
 	if name == None && !inGuest() {
-		t.Skip("this kernel's clone3() takes no offsets; `make vmtest` runs the test on one that does")
+		t.Skip("this kernel's clone3() takes no offsets; `make vmtest` runs this test on a kernel that takes them")
 	}
 	return name
 }
@@ -110,7 +110,7 @@ func Need(t testing.TB) Name {
 func NeedOnly(t testing.TB, only Name) {
 	t.Helper()
 	if has := Need(t); has != only && !inGuest() {
-		t.Skipf("this kernel's clone3() has the design %s; `make vmtest SERIES=%s` runs the test on one that fits", has, only)
+		t.Skipf("this kernel's clone3() has the design %s; `make vmtest SERIES=%s` runs this test on a kernel of its design", has, only)
 	}
 }
 

@@ -19,7 +19,7 @@ type Fault struct {
 	Want  unix.Errno
 	Early bool // found before the kernel follows any pointer
 	Spoil func(*clone.Args)
-	// Flags are the flags that Spoil changes, beside the offsets.
+	// Flags are the flags that Spoil changes, besides the offsets.
 	Flags uint64
 }
 
