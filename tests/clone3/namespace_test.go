@@ -169,8 +169,8 @@ func TestOffsetsWithVforkOnly(t *testing.T) {
 	}
 }
 
-// With CLONE_NEWUSER in the same call, the child's user namespace owns its time
-// namespace. The caller needs no capability outside.
+// With CLONE_NEWUSER in the same clone3() call, the caller needs no capability to
+// set offsets: the child's user namespace owns the child's time namespace.
 func TestOffsetsInNewUserNamespace(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)

@@ -141,7 +141,7 @@ func randomOffset(random *rand.Rand) time.Duration {
 	size := time.Duration(random.Int64N(1 << (1 + random.IntN(62))))
 	switch random.IntN(8) {
 	case 0:
-		return -size - time.Hour // no guest has been up for an hour
+		return -size - time.Hour // before the boot, unless a long wait in virtual time came before
 	case 1, 2, 3:
 		return -size%(500*time.Millisecond) - 1
 	case 4:

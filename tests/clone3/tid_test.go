@@ -121,8 +121,8 @@ func TestSetTIDBeyondSize(t *testing.T) {
 	timens.Run(t, launch, timens.NewProgram(t))
 }
 
-// set_tid needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user namespace
-// of every PID namespace concerned.
+// set_tid needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, and either is enough. The
+// kernel checks this in the user namespace of every PID namespace concerned.
 func TestSetTIDNeedsCapability(t *testing.T) {
 	timens.Need(t)
 	for _, test := range []struct {

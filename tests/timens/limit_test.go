@@ -272,7 +272,7 @@ func TestMaxTimeNamespacesFile(t *testing.T) {
 	after := p.ReadFile(maxTimeNamespaces)
 	timens.Run(t, timens.Fork, p)
 	before.check(t)
-	for when, file := range map[string]clone.Contents{"after 5 was written": good, "after bad numbers were": after} {
+	for when, file := range map[string]clone.Contents{"after 5 was written": good, "after bad numbers were written": after} {
 		if got, want := timens.Text(t, file), "5\n"; got != want {
 			t.Errorf("%s %s is %q, want %q", when, maxTimeNamespaces, got, want)
 		}
@@ -284,7 +284,7 @@ func TestMaxTimeNamespacesFile(t *testing.T) {
 	}
 	mine, err := os.ReadFile(maxTimeNamespaces)
 	if err != nil || string(mine) == "5\n" {
-		t.Errorf("outside the user namespace it is %q, %v, want the limit of the machine", mine, err)
+		t.Errorf("outside the user namespace %s is %q, %v, want the limit of the machine", maxTimeNamespaces, mine, err)
 	}
 	err = withoutCapability(unix.CAP_SYS_RESOURCE, func() error { return openAndClose(maxTimeNamespaces, unix.O_WRONLY) })
 	if err != unix.EACCES {

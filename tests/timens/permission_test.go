@@ -30,7 +30,7 @@ func TestOffsetsFileNeedsCapSysTime(t *testing.T) {
 			return err
 		}
 		// The range is not checked: without the capability every write
-		// gets EPERM.
+		// that parses gets EPERM.
 		for _, text := range []string{"monotonic 1 0\n", "boottime 1 0\n", "monotonic -9223372036 0\n"} {
 			if err := timens.Write(unix.Gettid(), text); err != unix.EPERM {
 				t.Errorf("write %q without CAP_SYS_TIME: %v, want %v", text, err, unix.EPERM)
@@ -71,8 +71,8 @@ func TestOffsetsFileNeedsOnlyCapSysTime(t *testing.T) {
 	}
 }
 
-// A write to timens_offsets needs CAP_SYS_TIME both in the writer and in the
-// process that opened the file.
+// A write to timens_offsets needs CAP_SYS_TIME in the process that opened the
+// file. The writer does not need it.
 func TestOffsetsFileNeedsCapSysTimeOfOpener(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Offsets{}, func() {
@@ -200,7 +200,7 @@ func TestOffsetsFileOfUser(t *testing.T) {
 			t.Fatalf("unshare(CLONE_NEWUSER|CLONE_NEWTIME) by user %d: %v", user, err)
 		}
 		if err := write.Err(); err != nil {
-			t.Errorf("write %q by user %d to the user's own: %v", timens.Across, user, err)
+			t.Errorf("write %q by user %d to the user's own offsets: %v", timens.Across, user, err)
 		}
 		if got := timens.Text(t, file); got != timens.Across.String() {
 			t.Errorf("the file is\n%swant\n%s", got, timens.Across)

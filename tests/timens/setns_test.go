@@ -95,7 +95,7 @@ func TestSetnsPending(t *testing.T) {
 	}
 	now, next := taskLink(t, target.PID, "time"), taskLink(t, target.PID, "time_for_children")
 	if now == next {
-		t.Errorf("after unshare() the target is in %s as its children will be", now)
+		t.Errorf("after unshare() the target and its children have the same namespace %s", now)
 	}
 	pidfd, pending := openPID(t, target.PID), openNamespace(t, target.PID, "time_for_children")
 
