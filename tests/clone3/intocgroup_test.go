@@ -121,8 +121,9 @@ func TestIntoCgroup(t *testing.T) {
 	}
 }
 
-// clone3() refuses a cgroup that cannot be used after it has made the time
-// namespace. It refuses a descriptor that is out of range before that.
+// clone3() refuses a cgroup that cannot be used. It finds a descriptor that is out
+// of range, and a size without the member, before it makes the time namespace. It
+// finds the other faults after that.
 func TestIntoCgroupRefused(t *testing.T) {
 	timens.Need(t)
 	h := mountHierarchy(t)
