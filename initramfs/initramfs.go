@@ -40,8 +40,8 @@ const uroot = "github.com/u-root/u-root/cmds/core/"
 // shell is the package of the guest's shell.
 const shell = "initramfs/sh"
 
-// shellCommands are the packages of a shell's commands, beside its builtins.
-// u-root has no less: its page is the pager that reads a pipe, too.
+// shellCommands are the packages of a shell's commands, besides its builtins.
+// u-root has no less. Its page is a pager that can also read a pipe.
 var shellCommands = []string{
 	uroot + "cat", uroot + "date", uroot + "dmesg", uroot + "grep", uroot + "kill", uroot + "ls", uroot + "mount", uroot + "ps",
 	uroot + "sleep", uroot + "strace", uroot + "stty", uroot + "tail", uroot + "uname", pager,
@@ -54,7 +54,7 @@ type Spec struct {
 	Module  string                 // root folder of this module
 	Scratch string                 // folder for binaries, which is kept: those that are up to date are not linked again
 	Tests   []string               // folders of test packages, relative to Module; the suffix wire.I386 asks for 32-bit programs
-	Only    map[string]string      // lane of a folder of Tests that only one lane runs
+	Only    map[string]string      // the only lane that runs a folder of Tests, by folder; others run in every lane
 	Design  string                 // of the kernel's series; one of wire.Designs, or wire.NoDesign
 	Config  []string               // the kernel's options, as lines of a .config; some tests need one
 	Run     *regexp.Regexp         // selects tests by "package.Name"; nil selects all
@@ -253,7 +253,7 @@ func (s Spec) Plan() (wire.Plan, error) {
 				p.Filtered = append(p.Filtered, test.TestID)
 			case test.config != "" && !slices.Contains(s.Config, test.config):
 				p.Filtered = append(p.Filtered, test.TestID)
-				lacking = cmp.Or(lacking, fmt.Sprintf("; %s is for kernels with %s, for which a fragment asks by -config", test, test.config))
+				lacking = cmp.Or(lacking, fmt.Sprintf("; %s is for kernels with %s, which a fragment can set (-config)", test, test.config))
 			default:
 				p.Tests = append(p.Tests, test.Test)
 			}
@@ -270,7 +270,7 @@ func (s Spec) Plan() (wire.Plan, error) {
 	return p, nil
 }
 
-// leftOut are the packages of tests that are not among those that were chosen.
+// leftOut returns the test packages that were not chosen.
 func (s Spec) leftOut(chosen []string) ([]string, error) {
 	others, err := filepath.Glob(filepath.Join(s.Module, "tests", "*", "*_test.go"))
 	if err != nil {
@@ -288,7 +288,7 @@ func (s Spec) leftOut(chosen []string) ([]string, error) {
 	return all, nil
 }
 
-// wants reports whether a test is to run: because it is selected, or because a
+// wants reports whether a test must run. It must if it is selected, or if a
 // selected test needs the files that it leaves.
 func (s Spec) wants(test declared, all []declared) bool {
 	chosen := func(t declared) bool {

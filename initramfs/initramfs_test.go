@@ -114,16 +114,16 @@ func TestStamp(t *testing.T) {
 	write("tests/p/a.go", "package p\n")
 	before := stamp([]string{"-a"})
 	if stamp([]string{"-a"}) != before {
-		t.Error("it changes by itself")
+		t.Error("the stamp changed, but its inputs did not")
 	}
 	if stamp([]string{"-b"}) == before {
-		t.Error("another flag does not show")
+		t.Error("the stamp did not change with a flag")
 	}
 	for _, file := range []string{"go.mod", "go.sum", "tests/p/a.go", "tests/internal/q/b.s", "internal/wire/c.go", "initramfs/uinit/d.go"} {
 		last := stamp([]string{"-a"})
 		write(file, "changed\n")
 		if stamp([]string{"-a"}) == last {
-			t.Errorf("a change of %s does not show", file)
+			t.Errorf("the stamp did not change with %s", file)
 		}
 	}
 }

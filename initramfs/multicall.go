@@ -15,9 +15,9 @@ import (
 // u-root's init together with multicall. The folder exists only in the overlay.
 const initPackage = "initramfs/init"
 
-// multicall makes one program of u-root's init and our uinit, which acts by the
-// name it is called with, like busybox. QEMU without KVM then has to translate
-// the common code only once, which saves a tenth of the boot.
+// multicall turns u-root's init and our uinit into one program, which acts by
+// its name, like busybox. QEMU without KVM then has to translate the common
+// code only once, which saves a tenth of the boot.
 const multicall = `package main
 
 import (

@@ -67,8 +67,8 @@ var stamped = []string{"initramfs", "internal", "tests"}
 
 // stamp identifies everything that the guest's programs depend on: the sources
 // of this module, go.sum for all other modules, the go command, and its
-// arguments. If it has not changed the go command is not run, which takes a
-// third of a second even if nothing has to be built.
+// arguments. If the stamp has not changed, the go command does not run. It takes
+// a third of a second even if nothing has to be built.
 func (s Spec) stamp(lists ...[]string) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q\n", lists)

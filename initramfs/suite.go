@@ -25,7 +25,7 @@ type suite struct {
 	arch   string // GOARCH
 }
 
-// suites are the suites that Spec.Tests names.
+// suites returns the suites that Spec.Tests names.
 func (s Spec) suites() []suite {
 	var all []suite
 	for _, name := range s.Tests {
@@ -38,7 +38,7 @@ func (s Spec) suites() []suite {
 	return all
 }
 
-// name is the package's name in the plan.
+// name returns the package's name in the plan.
 func (t suite) name() string {
 	if t.arch == native {
 		return filepath.Base(t.folder)
@@ -121,7 +121,7 @@ func directive(doc *ast.CommentGroup, name string) string {
 func (t suite) checkAfter(all []declared) error {
 	for _, later := range all {
 		if later.After != "" && !slices.ContainsFunc(all, func(first declared) bool { return first.TestID == later.Before() && first.After == "" }) {
-			return fmt.Errorf("%s comes after %s, which is no test of %s that the first guest runs", later, later.After, t.folder)
+			return fmt.Errorf("%s needs files of %s, which is no test of %s that the first guest runs", later, later.After, t.folder)
 		}
 	}
 	return nil

@@ -10,8 +10,7 @@ import (
 	"strings"
 )
 
-// The values of an expression. What a compiler answers ("$(cc-option,...)") is not known
-// here.
+// The values of an expression. The result of a macro such as "$(cc-option,...)" is unknown.
 const (
 	off = iota
 	module
@@ -19,7 +18,7 @@ const (
 	unknown
 )
 
-// values are those of a .config, by the names of the symbols.
+// values holds the values of a .config, by the names of the symbols.
 type values map[string]string
 
 func parseValues(dotconfig []byte) values {
@@ -32,7 +31,7 @@ func parseValues(dotconfig []byte) values {
 	return v
 }
 
-// of is the value of a symbol.
+// of returns the value of a symbol.
 func (v values) of(name string) string { return cmp.Or(v[name], "n") }
 
 func level(value string) int {
@@ -66,7 +65,7 @@ func (n node) String() string {
 
 var tokenRE = regexp.MustCompile(`^(\|\||&&|!=|<=|>=|[=<>!()]|"[^"]*"|'[^']*'|[\w.-]+)`)
 
-// parseExpr reads an expression. One that it cannot read is a word whose value is unknown.
+// parseExpr reads an expression. If it cannot, it returns a word whose value is unknown.
 func parseExpr(text string) node {
 	p := parser{rest: strings.TrimSpace(text)}
 	p.next()
@@ -122,7 +121,7 @@ func (p *parser) and() node {
 	return n
 }
 
-const maxDepth = 100 // of brackets and negations: a file may be anybody's
+const maxDepth = 100 // of brackets and negations, because anybody may have written the file
 
 func (p *parser) not() node {
 	if p.depth++; p.depth > maxDepth {
@@ -157,7 +156,7 @@ func (p *parser) word() node {
 	return n
 }
 
-// eval is the value of an expression.
+// eval returns the value of an expression.
 func (v values) eval(n node) int {
 	switch n.op {
 	case "":
@@ -187,7 +186,7 @@ func (v values) eval(n node) int {
 	return off
 }
 
-// combine is "&&" or "||" of two values, either of which may be unknown.
+// combine returns "&&" or "||" of two values, each of which may be unknown.
 func combine(op string, a, b int) int {
 	decides := map[string]int{"&&": off, "||": on}[op]
 	switch {
@@ -201,7 +200,7 @@ func combine(op string, a, b int) int {
 	return max(a, b)
 }
 
-// word is the value of a symbol or a constant.
+// word returns the value of a symbol or a constant.
 func (v values) word(word string) int {
 	switch {
 	case strings.HasPrefix(word, "$"):
@@ -214,7 +213,8 @@ func (v values) word(word string) int {
 	return level(v.of(word))
 }
 
-// text is the same in a comparison, which is one of texts or numbers.
+// text returns what a comparison compares for a symbol or a constant. It returns false if
+// that is unknown.
 func (v values) text(word string) (string, bool) {
 	if strings.Contains(word, "$") {
 		return "", false
@@ -227,13 +227,13 @@ func (v values) text(word string) (string, bool) {
 
 var numberRE = regexp.MustCompile(`^(-?\d+|0[xX][0-9a-fA-F]+)$`)
 
-// isSymbol says that a word is neither a constant nor unknown.
+// isSymbol reports whether a word is the name of a symbol.
 func isSymbol(word string) bool {
 	return word != "y" && word != "m" && word != "n" && !strings.ContainsAny(word[:min(1, len(word))], `"'$`) && word != "" && !numberRE.MatchString(word)
 }
 
-// unmet are the parts of an expression that keep it below what is needed: in a sum all that
-// are not met, and of alternatives all together, as any would do.
+// unmet returns the parts of an expression that keep its value below need. Of an "&&" it
+// returns each such part. It returns an "||" as a whole, because either part would do.
 func (v values) unmet(n node, need int) []node {
 	if got := v.eval(n); got == unknown || got >= need {
 		return nil
@@ -259,7 +259,7 @@ func (v values) say(n node) string {
 	return n.String() + " is not met"
 }
 
-// symbols are those that a part that is not met needs to be set: all alternatives of it.
+// symbols returns the symbols that could meet an unmet part if they were set.
 func symbols(n node) []string {
 	switch {
 	case n.op == "" && isSymbol(n.word):

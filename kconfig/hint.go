@@ -15,15 +15,15 @@ import (
 	"timens-vmtest/internal/nearest"
 )
 
-// Hints explains, for each option that was lost, why the kernel tree has refused it: what
-// its Kconfig files say of it, and which part of that the .config does not meet. A hint is
-// empty if the files explain nothing.
+// Hints explains, for each lost option, why the kernel tree refused it: which conditions of
+// its Kconfig entry the .config does not meet. A hint is empty if the Kconfig files do not
+// explain the loss.
 func Hints(tree string, dotconfig []byte, lost []Lost) []string {
 	all := make([]string, len(lost))
 	m, err := readModel(tree)
 	if err != nil {
 		for i := range all {
-			all[i] = fmt.Sprintf("cannot be explained: its Kconfig entry could not be read: %v", err)
+			all[i] = fmt.Sprintf("cannot be explained, because the Kconfig files cannot be read: %v", err)
 		}
 		return all
 	}
@@ -39,13 +39,13 @@ func Hints(tree string, dotconfig []byte, lost []Lost) []string {
 	return all
 }
 
-// hints is what is known of a .config and of the Kconfig files that it was made by.
+// hints holds the Kconfig files of a tree, and the values of a .config that the tree made.
 type hints struct {
 	model
 	values values
 }
 
-// of is why a symbol has not the value that was asked for.
+// of returns why a symbol does not have the requested value.
 func (h hints) of(name string, l Lost) []string {
 	e := h.best(name, level(l.Value))
 	if l.Value == "n" || level(l.Got) > level(l.Value) {
@@ -61,12 +61,12 @@ func (h hints) of(name string, l Lost) []string {
 		all = append(all, h.otherChoice(e)...)
 	}
 	if !e.prompt {
-		all = append(all, "it has no prompt, so only a select or its default sets it"+h.selectedBy(name))
+		all = append(all, noPrompt+h.selectedBy(name))
 	}
 	return all
 }
 
-// tooHigh is why a symbol is set that was to be off.
+// tooHigh returns why a symbol has more than the requested value, such as y and not n.
 func (h hints) tooHigh(name string, e *entry, l Lost) []string {
 	var all []string
 	for _, s := range h.selectors[name] {
@@ -78,7 +78,7 @@ func (h hints) tooHigh(name string, e *entry, l Lost) []string {
 		all = append(all, text)
 	}
 	if !e.prompt {
-		return append(all, "it has no prompt, so only a select or its default sets it")
+		return append(all, noPrompt)
 	}
 	if e.only.text != "" && h.values.eval(parseExpr(e.only.text)) == off {
 		all = append(all, fmt.Sprintf("can be chosen only if %s (%s)%s", e.only.text, e.only, h.because(e.only.text, module)))
@@ -86,7 +86,8 @@ func (h hints) tooHigh(name string, e *entry, l Lost) []string {
 	return all
 }
 
-// needOf is what the conditions of an entry have to come to for a value.
+// needOf returns the least value that the conditions of an entry must have, so that the
+// symbol can have a value.
 func needOf(e *entry, value string) int {
 	if e.kind == "tristate" && value == "y" {
 		return on
@@ -94,7 +95,8 @@ func needOf(e *entry, value string) int {
 	return module
 }
 
-// best is the definition of a symbol that comes nearest to what is needed.
+// best returns the definition of a symbol that is easiest to meet: one with a prompt whose
+// conditions are met, else one with a prompt, else the first.
 func (h hints) best(name string, need int) *entry {
 	found := h.entries[name][0]
 	for _, e := range h.entries[name] {
@@ -106,7 +108,7 @@ func (h hints) best(name string, need int) *entry {
 			break
 		}
 	}
-	if found.kind == "" { // another definition says it
+	if found.kind == "" { // another definition has the type
 		for _, e := range h.entries[name] {
 			if e.kind != "" {
 				with := *found
@@ -118,7 +120,7 @@ func (h hints) best(name string, need int) *entry {
 	return found
 }
 
-// unmetNeeds are the conditions of an entry that keep it below what is needed.
+// unmetNeeds returns the conditions of an entry whose values are below need.
 func (h hints) unmetNeeds(e *entry, need int) []place {
 	var all []place
 	for _, p := range e.needs {
@@ -129,11 +131,11 @@ func (h hints) unmetNeeds(e *entry, need int) []place {
 	return all
 }
 
-// maxChain is how many symbols in a row a hint goes through: what is behind them shows in
-// the next try.
+// maxChain limits how many symbols a hint explains. The hint of the next try explains more.
 const maxChain = 4
 
-// unmet says which conditions keep an entry off, and what keeps off the symbols in them.
+// unmet explains which conditions of an entry are not met, and why the symbols in these
+// conditions are off.
 func (h hints) unmet(e *entry, need int, seen map[string]bool) []string {
 	var all []string
 	var behind []string
@@ -161,7 +163,7 @@ func (h hints) unmet(e *entry, need int, seen map[string]bool) []string {
 	return all
 }
 
-// chain says what keeps off a symbol that another one depends on.
+// chain explains why a symbol that another one depends on is off.
 func (h hints) chain(name string, need int, seen map[string]bool) []string {
 	if h.entries[name] == nil {
 		return []string{name + " is defined by no Kconfig file of this architecture"}
@@ -177,12 +179,12 @@ func (h hints) chain(name string, need int, seen map[string]bool) []string {
 	case deeper != nil:
 		return deeper
 	case e.prompt:
-		return []string{fmt.Sprintf("%s can be set: ask for CONFIG_%s=y as well", name, name)}
+		return []string{fmt.Sprintf("%s can be set: also ask for CONFIG_%s=y", name, name)}
 	}
-	return []string{name + " has no prompt, so only a select or its default sets it" + h.selectedBy(name)}
+	return []string{name + " " + noPrompt + h.selectedBy(name)}
 }
 
-// because names the parts of a condition that are not met, unless it is one part alone.
+// because lists the parts of a condition that are not met.
 func (h hints) because(text string, need int) string {
 	var all []string
 	for _, n := range h.values.unmet(parseExpr(text), need) {
@@ -191,10 +193,13 @@ func (h hints) because(text string, need int) string {
 	if all == nil {
 		return ""
 	}
-	return ", and " + strings.Join(all, ", ")
+	return ", but " + strings.Join(all, ", ")
 }
 
-// selectedBy names some of the symbols that select one.
+// noPrompt is the hint for a symbol that no .config can request.
+const noPrompt = "has no prompt, so only a select or its default can set it"
+
+// selectedBy lists up to three of the symbols that select a symbol.
 func (h hints) selectedBy(name string) string {
 	var all []string
 	for _, s := range h.selectors[name] {
@@ -207,10 +212,10 @@ func (h hints) selectedBy(name string) string {
 	if all == nil {
 		return ""
 	}
-	return ": those that select it are " + strings.Join(all, ", ")
+	return "; it is selected by " + strings.Join(all, ", ")
 }
 
-// noModule is why a symbol cannot be m.
+// noModule returns why a symbol cannot be m, if m was requested.
 func (h hints) noModule(e *entry, value string) string {
 	switch {
 	case value != "m":
@@ -218,14 +223,14 @@ func (h hints) noModule(e *entry, value string) string {
 	case e.kind == "bool":
 		return "is a bool, which cannot be m: ask for y"
 	case h.values.of("MODULES") == "n":
-		return "cannot be m, as MODULES is n: ask for y, or for CONFIG_MODULES=y as well"
+		return "cannot be m, because MODULES is n: ask for y, or also ask for CONFIG_MODULES=y"
 	}
 	return ""
 }
 
 var rangeRE = regexp.MustCompile(`^(\S+)\s+(\S+?)(?:\s+if\s+(.+))?$`)
 
-// outOfRange is why a number is not taken.
+// outOfRange returns why the kernel tree refuses a number.
 func (h hints) outOfRange(e *entry, value string) []string {
 	number := func(word string) (*big.Int, bool) {
 		if isSymbol(word) && h.entries[word] != nil {
@@ -248,30 +253,30 @@ func (h hints) outOfRange(e *entry, value string) []string {
 		low, lok := number(m[1])
 		high, hok := number(m[2])
 		if lok && hok && (got.Cmp(low) < 0 || got.Cmp(high) > 0) {
-			return []string{fmt.Sprintf("takes values from %s to %s, and %s is none (%s)", m[1], m[2], value, p)}
+			return []string{fmt.Sprintf("must be from %s to %s (%s), not %s", m[1], m[2], p, value)}
 		}
-		return nil // the first whose condition holds counts
+		return nil // only the first range whose condition holds counts
 	}
 	return nil
 }
 
-// otherChoice is which member of a choice is set instead.
+// otherChoice returns which other member of the symbol's choice is set.
 func (h hints) otherChoice(e *entry) []string {
 	if e.choice == nil {
 		return nil
 	}
 	for _, member := range e.choice.members {
 		if member != e.name && h.values.of(member) == "y" {
-			return []string{fmt.Sprintf("is one of a choice (%s) in which %s is set: only one can be, so do not ask for CONFIG_%s", e.choice.place, member, member)}
+			return []string{fmt.Sprintf("belongs to a choice (%s) of which only one member can be set, and %s is set: do not ask for CONFIG_%s", e.choice.place, member, member)}
 		}
 	}
 	return nil
 }
 
-// unknown is of a symbol that no Kconfig file of this architecture defines.
+// unknown explains a symbol that no Kconfig file of this architecture defines.
 func (h hints) unknown(tree, name string) string {
 	if where := otherArch(tree, name); where != "" {
-		return fmt.Sprintf("is an option of another architecture (%s), and this is a kernel for %s", where, srcArch)
+		return fmt.Sprintf("is an option of another architecture (%s), but this kernel is for %s", where, srcArch)
 	}
 	text := "is defined by no Kconfig file of this tree: is it misspelt, renamed, or added by a patch that is missing?"
 	if near := h.nearest(name); near != "" {
@@ -280,7 +285,7 @@ func (h hints) unknown(tree, name string) string {
 	return text
 }
 
-// otherArch is where another architecture defines a symbol.
+// otherArch returns the place where another architecture defines a symbol.
 func otherArch(tree, name string) string {
 	found := ""
 	entry := regexp.MustCompile(`^\s*(?:menu)?config\s+` + regexp.QuoteMeta(name) + `\s*$`)
@@ -289,7 +294,7 @@ func otherArch(tree, name string) string {
 		return ""
 	}
 	defer root.Close()
-	// What cannot be read explains nothing.
+	// An error is ignored: a file that cannot be read cannot explain anything.
 	_ = fs.WalkDir(root.FS(), "arch", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !d.Type().IsRegular() || !strings.HasPrefix(d.Name(), "Kconfig") {
 			return nil
@@ -306,7 +311,7 @@ func otherArch(tree, name string) string {
 	return found
 }
 
-// nearest is the symbol whose name differs least, if that is little.
+// nearest returns the symbol with the most similar name, or "" if no name is similar.
 func (h hints) nearest(name string) string {
 	best, least := "", len(name)/4+1
 	for other := range h.entries {

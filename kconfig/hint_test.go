@@ -87,28 +87,28 @@ func TestHints(t *testing.T) {
 		write(t, filepath.Join(tree, name), text)
 	}
 	for _, tc := range []struct{ config, name, wanted, got, want string }{
-		{"", "PLAIN", "y", "n", "depends on NET && INET (Kconfig:7), and NET is n, INET is n; NET depends on ROOT (sub/Kconfig:2), and ROOT is n; ROOT can be set: ask for CONFIG_ROOT=y as well; INET depends on NET (sub/Kconfig:6), and NET is n"},
-		{"CONFIG_ROOT=y\nCONFIG_NET=y\nCONFIG_B=y\n", "PLAIN", "y", "n", "depends on NET && INET (Kconfig:7), and INET is n; INET depends on (A || !B) && $(cc-option,-fplugin) (sub/Kconfig:9), and (A || !B) is not met; A is defined by no Kconfig file of this architecture"},
-		{"CONFIG_ROOT=y\nCONFIG_NET=y\n", "PLAIN", "y", "n", "depends on NET && INET (Kconfig:7), and INET is n; INET can be set: ask for CONFIG_INET=y as well"},
+		{"", "PLAIN", "y", "n", "depends on NET && INET (Kconfig:7), but NET is n, INET is n; NET depends on ROOT (sub/Kconfig:2), but ROOT is n; ROOT can be set: also ask for CONFIG_ROOT=y; INET depends on NET (sub/Kconfig:6), but NET is n"},
+		{"CONFIG_ROOT=y\nCONFIG_NET=y\nCONFIG_B=y\n", "PLAIN", "y", "n", "depends on NET && INET (Kconfig:7), but INET is n; INET depends on (A || !B) && $(cc-option,-fplugin) (sub/Kconfig:9), but (A || !B) is not met; A is defined by no Kconfig file of this architecture"},
+		{"CONFIG_ROOT=y\nCONFIG_NET=y\n", "PLAIN", "y", "n", "depends on NET && INET (Kconfig:7), but INET is n; INET can be set: also ask for CONFIG_INET=y"},
 		{"CONFIG_ROOT=y\nCONFIG_NET=m\n", "INET", "y", "n", ""}, // a bool may depend on m
-		{"CONFIG_HIDDEN=y\n", "HIDDEN", "n", "y", "it has no prompt, so only a select or its default sets it"},
-		{"CONFIG_CHOOSER=y\nCONFIG_EXPERTS=y\n", "EXPERTS", "n", "y", "CHOOSER, which is y, selects it (Kconfig:19); can be chosen only if EXPERT (Kconfig:15), and EXPERT is n"},
-		{"CONFIG_EXPERTS=y\n", "EXPERTS", "n", "y", "can be chosen only if EXPERT (Kconfig:15), and EXPERT is n"},
-		{"", "LIBRARY", "y", "n", "it has no prompt, so only a select or its default sets it: those that select it are CHOOSER (Kconfig:20)"},
-		{"", "USES_LIBRARY", "y", "n", "depends on LIBRARY (Kconfig:25), and LIBRARY is n; LIBRARY has no prompt, so only a select or its default sets it: those that select it are CHOOSER (Kconfig:20)"},
+		{"CONFIG_HIDDEN=y\n", "HIDDEN", "n", "y", "has no prompt, so only a select or its default can set it"},
+		{"CONFIG_CHOOSER=y\nCONFIG_EXPERTS=y\n", "EXPERTS", "n", "y", "CHOOSER, which is y, selects it (Kconfig:19); can be chosen only if EXPERT (Kconfig:15), but EXPERT is n"},
+		{"CONFIG_EXPERTS=y\n", "EXPERTS", "n", "y", "can be chosen only if EXPERT (Kconfig:15), but EXPERT is n"},
+		{"", "LIBRARY", "y", "n", "has no prompt, so only a select or its default can set it; it is selected by CHOOSER (Kconfig:20)"},
+		{"", "USES_LIBRARY", "y", "n", "depends on LIBRARY (Kconfig:25), but LIBRARY is n; LIBRARY has no prompt, so only a select or its default can set it; it is selected by CHOOSER (Kconfig:20)"},
 		{"", "CHOOSER", "y", "n", ""},
-		{"CONFIG_DRIVER=y\n", "DRIVER", "m", "y", "cannot be m, as MODULES is n: ask for y, or for CONFIG_MODULES=y as well"},
-		{"", "DRIVER", "m", "n", "cannot be m, as MODULES is n: ask for y, or for CONFIG_MODULES=y as well"},
+		{"CONFIG_DRIVER=y\n", "DRIVER", "m", "y", "cannot be m, because MODULES is n: ask for y, or also ask for CONFIG_MODULES=y"},
+		{"", "DRIVER", "m", "n", "cannot be m, because MODULES is n: ask for y, or also ask for CONFIG_MODULES=y"},
 		{"CONFIG_MODULES=y\n", "DRIVER", "m", "n", ""},
 		{"CONFIG_B=y\n", "B", "m", "y", "is a bool, which cannot be m: ask for y"},
-		{"CONFIG_LOG=25\n", "LOG", "30", "25", "takes values from 12 to 25, and 30 is none (sub/Kconfig:21)"},
-		{"CONFIG_B=y\nCONFIG_LOG=10\n", "LOG", "12", "10", "takes values from 5 to 10, and 12 is none (sub/Kconfig:20)"},
+		{"CONFIG_LOG=25\n", "LOG", "30", "25", "must be from 12 to 25 (sub/Kconfig:21), not 30"},
+		{"CONFIG_B=y\nCONFIG_LOG=10\n", "LOG", "12", "10", "must be from 5 to 10 (sub/Kconfig:20), not 12"},
 		{"CONFIG_LOG=12\n", "LOG", "13", "12", ""},
-		{"CONFIG_MASK=0x0\n", "MASK", "0x100", "0x0", "takes values from 0 to 0xff, and 0x100 is none (sub/Kconfig:24)"},
-		{"CONFIG_ONE=y\n", "TWO", "y", "n", "is one of a choice (sub/Kconfig:25) in which ONE is set: only one can be, so do not ask for CONFIG_ONE"},
-		{"CONFIG_LOG=12\nCONFIG_B=y\n", "NEEDS_LOG", "y", "n", "depends on LOG >= 14 && !B && MISSING_SYMBOL (sub/Kconfig:35), and LOG is 12, B is y, MISSING_SYMBOL is n; MISSING_SYMBOL is defined by no Kconfig file of this architecture"},
-		{"CONFIG_BITS=y\n", "BITS", "n", "y", ""}, // what "$(ARCH)" is, is not known here
-		{"", "ARM64_THING", "y", "n", "is an option of another architecture (arch/arm64/Kconfig:2), and this is a kernel for x86"},
+		{"CONFIG_MASK=0x0\n", "MASK", "0x100", "0x0", "must be from 0 to 0xff (sub/Kconfig:24), not 0x100"},
+		{"CONFIG_ONE=y\n", "TWO", "y", "n", "belongs to a choice (sub/Kconfig:25) of which only one member can be set, and ONE is set: do not ask for CONFIG_ONE"},
+		{"CONFIG_LOG=12\nCONFIG_B=y\n", "NEEDS_LOG", "y", "n", "depends on LOG >= 14 && !B && MISSING_SYMBOL (sub/Kconfig:35), but LOG is 12, B is y, MISSING_SYMBOL is n; MISSING_SYMBOL is defined by no Kconfig file of this architecture"},
+		{"CONFIG_BITS=y\n", "BITS", "n", "y", ""}, // the value of "$(ARCH)" is unknown
+		{"", "ARM64_THING", "y", "n", "is an option of another architecture (arch/arm64/Kconfig:2), but this kernel is for x86"},
 		{"", "CHOSER", "y", "n", "is defined by no Kconfig file of this tree: is it misspelt, renamed, or added by a patch that is missing? The nearest name is CONFIG_CHOOSER"},
 		{"", "NOTHING", "y", "n", "is defined by no Kconfig file of this tree: is it misspelt, renamed, or added by a patch that is missing?"},
 		{"", "X86_THNG", "y", "n", "is defined by no Kconfig file of this tree: is it misspelt, renamed, or added by a patch that is missing? The nearest name is CONFIG_X86_THING"},
@@ -120,7 +120,7 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// A series may have any Kconfig file: none leads out of the tree or keeps the reader busy.
+// Whatever the Kconfig files of a series contain, the reader stays in the tree and ends.
 func TestHintsOfOddFiles(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "Kconfig")
 	write(t, secret, "config SECRET\n\tbool \"s3cret\"\n")
@@ -133,7 +133,7 @@ func TestHintsOfOddFiles(t *testing.T) {
 		write(t, filepath.Join(tree, "Kconfig"), text)
 		for _, option := range []string{"CONFIG_A", "CONFIG_SECRET"} {
 			if got := Hints(tree, nil, []Lost{{Option: Option{Name: option, Value: "y"}, Got: "n"}}); got[0] == "" {
-				t.Errorf("%s: nothing is said of %s", name, option)
+				t.Errorf("%s: no hint for %s", name, option)
 			}
 		}
 	}
@@ -146,7 +146,7 @@ func FuzzExpr(f *testing.F) {
 		n := parseExpr(text)
 		v := values{"A": "y"}
 		if got := v.eval(n); got != unknown && got < on != (len(v.unmet(n, on)) > 0) {
-			t.Errorf("%q is %d, and what is not met of it is %v", text, got, v.unmet(n, on))
+			t.Errorf("%q is %d, but its unmet parts are %v", text, got, v.unmet(n, on))
 		}
 	})
 }

@@ -22,9 +22,9 @@ type Option struct {
 	File  string
 	Line  int
 
-	// IfDefined is a symbol, without the CONFIG_ prefix: the option is meant for trees
-	// whose Kconfig files define it, and has to be absent elsewhere. Empty: the option
-	// is meant for every tree.
+	// IfDefined is a symbol, without the CONFIG_ prefix, or empty. The option is meant
+	// for trees whose Kconfig files define the symbol, and must be absent in others. If
+	// IfDefined is empty, the option is meant for every tree.
 	IfDefined string
 }
 
@@ -42,8 +42,8 @@ type Config struct {
 	Options []Option
 }
 
-// SyntaxError is a fragment line that is neither an option nor a comment, or that
-// may be meant for one and reads as the other.
+// SyntaxError is a fragment line that is neither an option nor a comment, or a
+// comment that was probably meant as an option.
 type SyntaxError struct {
 	File string
 	Line int
@@ -63,8 +63,7 @@ type Lost struct {
 	Option
 	Got string // the value it has; "n" when it is off or absent
 
-	// Unmeant says that the option was meant for other trees, and that the .config
-	// has it all the same.
+	// Unmeant says that the option is meant for other trees, but the .config has it.
 	Unmeant bool
 }
 
@@ -78,7 +77,7 @@ func (e *LostError) Error() string {
 	fmt.Fprintf(&b, "%d of the requested options cannot be set:", len(e.Lost))
 	for _, l := range e.Lost {
 		if l.Unmeant {
-			fmt.Fprintf(&b, "\n  %s:%d: %s is meant for trees that define %s; this one does not define it, and has %s=%s", l.File, l.Line, l.Name, l.IfDefined, l.Name, l.Got)
+			fmt.Fprintf(&b, "\n  %s:%d: %s is meant for trees that define %s; this tree does not define it, but has %s=%s", l.File, l.Line, l.Name, l.IfDefined, l.Name, l.Got)
 			continue
 		}
 		fmt.Fprintf(&b, "\n  %s:%d: wanted %s=%s, got %s", l.File, l.Line, l.Name, l.Value, l.Got)
@@ -93,14 +92,16 @@ var (
 	setRE   = regexp.MustCompile(`^(CONFIG_[A-Za-z0-9_]+)=(.+)$`)
 	unsetRE = regexp.MustCompile(`^# (CONFIG_[A-Za-z0-9_]+) is not set$`)
 
-	// valueRE is what Kconfig takes for a value: with anything behind it, such as a
-	// comment, it drops the option with a warning.
+	// valueRE matches what Kconfig accepts as a value. If anything follows the value,
+	// such as a comment, Kconfig warns and drops the option.
 	valueRE = regexp.MustCompile(`^([ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(\\.|[^"\\])*")$`)
 
-	// almostUnset is a comment to Kconfig, and was hardly meant for one.
+	// almostUnset matches lines that are comments to Kconfig, but were probably meant
+	// to turn an option off.
 	almostUnset = regexp.MustCompile(`(?i)^\s*#+\s*(CONFIG_[A-Za-z0-9_]+)\s+is\s+not\s+set\W*$`)
 
-	// ifDefinedRE is a comment to Kconfig. It is about the next line alone.
+	// ifDefinedRE matches a line that is a comment to Kconfig. It applies to the next
+	// line only.
 	ifDefinedRE = regexp.MustCompile(`^#if-defined\b *(.*)$`)
 	symbolRE    = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
@@ -170,7 +171,7 @@ func Parse(file string, text []byte) (Config, error) {
 	return c, nil
 }
 
-// Merge returns c with the requests of over, which win.
+// Merge returns the requests of c and over. If both request an option, over wins.
 func (c Config) Merge(over Config) Config {
 	merged := Config{Options: append([]Option(nil), c.Options...)}
 	at := make(map[string]int)
@@ -200,8 +201,8 @@ func (c Config) Bytes() []byte {
 	return b.Bytes()
 }
 
-// For takes the requests apart for a tree whose Kconfig files define these symbols,
-// which have no CONFIG_ prefix: those that are meant for it, and the others.
+// For splits the requests into those that are meant for a tree and the others. defined
+// has the symbols that the tree's Kconfig files define, without the CONFIG_ prefix.
 func (c Config) For(defined map[string]bool) (meant, others Config) {
 	for _, o := range c.Options {
 		if o.IfDefined == "" || defined[o.IfDefined] {

@@ -52,8 +52,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// An option that was commented out, and a word on one, are comments as they are to
-// the kernel's own scripts.
+// An option that is commented out, and a comment that mentions an option, are
+// comments, as for the kernel's own scripts.
 func TestParseComments(t *testing.T) {
 	text := "# CONFIG_A=y\n# CONFIG_B is for later\n#CONFIG_C=m\n  # indented\n\t\n# CONFIG_D was not set before\nCONFIG_X=0x1f\n"
 	c, err := Parse("f", []byte(text))
@@ -129,8 +129,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// An option that is meant for some trees is asked of those alone, and must be absent
-// from the others.
+// An option that is meant for some trees is requested of these trees only, and must be
+// absent in others.
 func TestIfDefined(t *testing.T) {
 	c, err := Parse("f", []byte("CONFIG_A=y\n#if-defined OLD\nCONFIG_OLD=y\n"))
 	if err != nil {
@@ -162,7 +162,7 @@ func TestIfDefined(t *testing.T) {
 		}
 	}
 	if _, err := Parse("f", []byte("CONFIG_A=y\n#if-defined A\n")); err == nil {
-		t.Error("a directive on the last line is about nothing, and was taken")
+		t.Error("a directive on the last line was accepted")
 	}
 }
 

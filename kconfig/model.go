@@ -16,13 +16,13 @@ import (
 // srcArch is the architecture whose Kconfig files are read.
 const srcArch = "x86"
 
-// model is what the Kconfig files say that make reads for one architecture.
+// model is what the Kconfig files of one architecture say.
 type model struct {
 	entries   map[string][]*entry // by symbol; one may have several
-	selectors map[string][]place  // by the symbol that is selected: whose entry selects it
+	selectors map[string][]place  // by selected symbol: the lines that select it; their text is the selecting symbol
 }
 
-// place is a line of a Kconfig file. Text is what stands there.
+// place is a line of a Kconfig file. Its text is the line, or the part of it that matters.
 type place struct {
 	file string
 	line int
@@ -34,21 +34,21 @@ func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 // entry is one definition of a symbol.
 type entry struct {
 	name   string
-	kind   string // bool, tristate, int, hex or string; "" if another definition says it
+	kind   string // bool, tristate, int, hex or string; "" if another definition has it
 	prompt bool
-	only   place   // condition of the prompt; no text if it has none
+	only   place   // condition of the prompt; its text is "" if there is none
 	needs  []place // conditions: its own, and those of the blocks around it
 	ranges []place
-	choice *choice // nil if it is in none
+	choice *choice // that it belongs to, or nil
 }
 
-// choice is a group of symbols of which one is set.
+// choice is a group of symbols. Only one of them can be set.
 type choice struct {
 	place
 	members []string
 }
 
-// block is what stands around entries: an if, a menu or a choice.
+// block encloses entries: it is an if, a menu or a choice.
 type block struct {
 	needs  []place
 	choice *choice
@@ -60,11 +60,11 @@ type reader struct {
 	tree  *os.Root
 	stack []block
 	seen  map[string]bool
-	at    *entry // that attributes belong to; nil if they belong to the innermost block or to nothing
+	at    *entry // entry that attributes belong to; nil if they belong to the innermost block or to nothing
 	inTop bool   // attributes belong to the innermost block
 }
 
-// readModel reads the Kconfig files of a tree. What leaves the tree is an error.
+// readModel reads the Kconfig files of a tree. A path that leads out of the tree is an error.
 func readModel(tree string) (model, error) {
 	root, err := os.OpenRoot(tree)
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *reader) file(name string) error {
 	if err != nil {
 		return err
 	}
-	helped := -1 // indentation of a help text: 0 while it is not known, and below if there is none
+	helped := -1 // indentation of the help text; 0: not known yet; -1: no help text
 	for _, l := range lines {
 		text := strings.TrimSpace(l.text)
 		indent := indentation(l.text)
@@ -109,7 +109,7 @@ func (r *reader) file(name string) error {
 	return nil
 }
 
-// indentation is the column of the first character, with tabs of eight.
+// indentation returns the column of the first character, with tabs of eight.
 func indentation(line string) int {
 	n := 0
 	for _, c := range line {
@@ -189,7 +189,7 @@ func (r *reader) take(p place) error {
 	return nil
 }
 
-// withoutComment cuts off what a "#" outside of quotes begins.
+// withoutComment cuts off the comment, which begins with a "#" outside of quotes.
 func withoutComment(line string) string {
 	quote := rune(0)
 	for i, c := range line {

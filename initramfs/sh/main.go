@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Sh is the guest's shell: mvdan.cc/sh behind a prompt. u-root's gosh is the
-// same library behind another prompt. There Ctrl-C does not end a loop, and of
-// two lines that are pasted none is run.
+// same library behind another prompt. In gosh, Ctrl-C does not end a loop, and
+// two lines that are pasted do not run.
 //
 //	sh               a prompt, or the script on standard input if that is no terminal
 //	sh -c COMMAND    run COMMAND
@@ -66,12 +66,12 @@ func run(command string, args []string) int {
 	return code
 }
 
-// never is when a program is killed that goes on after Ctrl-C. Other shells do
-// not kill it either.
+// never is how long a program may go on after Ctrl-C before it is killed. Other
+// shells do not kill it either.
 const never = 24 * time.Hour
 
-// runProgram runs a program. One that Ctrl-C has ended stops the whole line: it
-// may be gone before we get the same signal.
+// runProgram runs a program. If Ctrl-C ended it, the whole line stops: the
+// program may end before we get the same signal.
 func runProgram(ctx context.Context, args []string) error {
 	err := interp.DefaultExecHandler(never)(ctx, args)
 	if code, ok := interp.IsExitStatus(err); ok && code == 128+uint8(unix.SIGINT) {
@@ -89,8 +89,8 @@ func script(runner *interp.Runner, text io.Reader, name string) int {
 	return status(runner.Run(context.Background(), prog))
 }
 
-// status turns an error of the interpreter into an exit code, and prints what is
-// more than that.
+// status turns an error of the interpreter into an exit code. It prints an error
+// that is more than an exit code.
 func status(err error) int {
 	if code, ok := interp.IsExitStatus(err); ok {
 		return int(code)
@@ -112,8 +112,9 @@ func interactive(runner *interp.Runner) (code int, err error) {
 		return 0, err
 	}
 	defer p.close()
-	// The terminal sends these to the program in the foreground and to us. They
-	// are caught, not ignored, because programs inherit what is ignored.
+	// The terminal sends these signals to the program in the foreground and to
+	// us. We catch and do not ignore them, because programs inherit ignored
+	// signals.
 	keys := make(chan os.Signal, 1)
 	signal.Notify(keys, unix.SIGINT, unix.SIGQUIT)
 	for {
@@ -143,7 +144,7 @@ func interactive(runner *interp.Runner) (code int, err error) {
 // line starts.
 func runLine(runner *interp.Runner, stmts []*syntax.Stmt, keys <-chan os.Signal) (code int, stopped bool) {
 	select {
-	case <-keys: // of the line before
+	case <-keys: // typed during the line before
 	default:
 	}
 	ctx, stop := context.WithCancel(context.Background())

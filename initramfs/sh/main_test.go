@@ -51,7 +51,7 @@ func code(t *testing.T, err error) int {
 	return 0
 }
 
-// Words are split in what is typed, so that the echo is not taken for output.
+// The typed words are split by quotes, so that the echo is not taken for output.
 func TestTerminal(t *testing.T) {
 	type step struct{ send, want string }
 	// Ctrl-D is typed at the prompt: typed before, it would be for the program.
@@ -73,7 +73,7 @@ func TestTerminal(t *testing.T) {
 		"lines that are pasted":           {append([]step{{"echo on''e\necho tw''o\n", "one"}, {"", "two"}}, alive...), 0},
 		"typed before the prompt":         {append([]step{{"echo go''es; sleep 0.5\n", "goes"}, {"echo typ''ed\n", "typed"}}, alive...), 0},
 		"a statement of several lines":    {append([]step{{"for i in 1 2; do\n", "> "}, {"echo i$i\ndone\n", "i1"}, {"", "i2"}}, alive...), 0},
-		"a statement that is none":        {append([]step{{"fi\n", "sh: "}}, alive...), 0},
+		"a syntax error":                  {append([]step{{"fi\n", "sh: "}}, alive...), 0},
 		"status of the command before":    {append([]step{{"sh -c 'exit 7'\n", "# "}, {"echo code=$?\n", "code=7"}}, alive...), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestTerminal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { c.Close() }) // by then the shell was killed, which may hold the terminal
+			t.Cleanup(func() { c.Close() }) // the shell may hold the terminal, but was killed before
 			// In a window that is too narrow for the prompt there is no editor.
 			if err := pty.Setsize(c.Tty(), &pty.Winsize{Rows: 24, Cols: 200}); err != nil {
 				t.Fatal(err)
@@ -112,8 +112,8 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// What was printed over the prompt is followed by the prompt and by what was
-// typed before.
+// When something was printed over the prompt, the shell prints the prompt again,
+// with what was typed before.
 func TestRedraw(t *testing.T) {
 	c, err := expect.NewConsole(expect.WithDefaultTimeout(20 * time.Second))
 	if err != nil {

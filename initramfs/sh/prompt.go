@@ -18,7 +18,7 @@ import (
 
 // prompt reads statements from the terminal.
 type prompt struct {
-	runner   *interp.Runner // its folder is where names are completed
+	runner   *interp.Runner // names are completed in its folder
 	line     *liner.State
 	programs liner.ModeApplier // mode of the terminal for programs
 	editing  liner.ModeApplier // mode of the terminal for the editor

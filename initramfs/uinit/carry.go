@@ -32,7 +32,7 @@ func (r runner) reportLeft(id wire.TestID, dir string) error {
 			return err
 		}
 		if !info.Mode().IsRegular() || info.Size() > wire.CarriedLimit {
-			return fmt.Errorf("it has left %s, %v of %d bytes, and not a file of at most %d", file.Name(), info.Mode(), info.Size(), wire.CarriedLimit)
+			return fmt.Errorf("it left %s (%v, %d bytes), want a regular file of at most %d bytes", file.Name(), info.Mode(), info.Size(), wire.CarriedLimit)
 		}
 		text, err := os.ReadFile(filepath.Join(dir, file.Name()))
 		if err != nil {

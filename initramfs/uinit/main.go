@@ -36,7 +36,7 @@ func Main() {
 func run(args []string) error {
 	flags := flag.NewFlagSet("uinit", flag.ContinueOnError)
 	shell := flags.Bool("shell", false, "serve vmtest shell instead of running the plan")
-	design := flags.String("design", "", "tell this design to what the shell runs")
+	design := flags.String("design", "", "programs of the shell find this design in their environment")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

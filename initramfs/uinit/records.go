@@ -80,7 +80,7 @@ func (o *records) write(r wire.Record) error {
 }
 
 // drain waits until the UART is empty. It does not use tcdrain(), which sleeps
-// for jiffies at a time, as for a real UART's speed.
+// for jiffies at a time, because a real UART is slow.
 func (o *records) drain() error {
 	for {
 		waiting, err := unix.IoctlGetInt(int(o.tty.Fd()), unix.TIOCOUTQ)

@@ -43,8 +43,8 @@ func runShell(design string) error {
 	return errors.Join(ServeShell(out.tty, wire.ShellPath, wire.TestDir, env), mark(wire.ShellEnds), out.drain())
 }
 
-// mark writes a line to the kernel's log, as an error, so that the console has
-// it. A line that is written to the console itself may be overtaken.
+// mark writes a line to the kernel's log, as an error, so that the console shows
+// it. Lines of the kernel could overtake one that is written to the console.
 func mark(text string) error {
 	return os.WriteFile("/dev/kmsg", []byte("<3>"+text+"\n"), 0)
 }
@@ -98,7 +98,8 @@ func (s *server) send(f wire.Frame) error {
 	return err
 }
 
-// leftoverGrace is how long what a command leaves behind may go on printing.
+// leftoverGrace is how long processes that a command leaves behind may still
+// print.
 const leftoverGrace = 500 * time.Millisecond
 
 // run runs the command of a start frame to its end.
@@ -120,8 +121,8 @@ func (s *server) run(start wire.Frame, lines *bufio.Reader) (code int, err error
 	if err != nil {
 		return 0, err
 	}
-	// A session of its own, so that nothing that the command does to its
-	// process group ends us.
+	// The command has a session of its own, so that nothing that it does to
+	// its process group ends us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return 0, err
@@ -189,7 +190,7 @@ func (s *server) input(lines *bufio.Reader, in io.WriteCloser, terminal *os.File
 }
 
 // redraw asks the program in the foreground to draw its line again. A program
-// that draws none ignores the signal.
+// without such a line ignores the signal.
 func redraw(terminal *os.File) {
 	if group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP); err == nil && group > 0 {
 		_ = unix.Kill(-group, unix.SIGWINCH) // it may have ended already
@@ -222,7 +223,7 @@ func exitCode(err error) (int, error) {
 			return 128 + int(ws.Signal()), nil
 		}
 		return exit.ExitCode(), nil
-	case errors.Is(err, exec.ErrWaitDelay): // it left something behind that still has its output
+	case errors.Is(err, exec.ErrWaitDelay): // a process that it left behind still has its output open
 		return 0, nil
 	}
 	return 0, err

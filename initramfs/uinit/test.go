@@ -81,7 +81,7 @@ func (r runner) run(t wire.Test) error {
 	if err := killStrays(); err != nil {
 		return err
 	}
-	c := <-copied // every process that could write has ended, so this ends
+	c := <-copied // the copy ends, because every process that could write has ended
 	if err := errors.Join(c.err, output.Close()); err != nil {
 		return err
 	}
@@ -95,9 +95,9 @@ func (r runner) run(t wire.Test) error {
 	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
 }
 
-// startUnprotected starts a test that the kernel may kill when memory is out.
-// It must not kill uinit instead, as it could for a test that uses memory
-// without looking large.
+// startUnprotected starts a test that the kernel may kill when memory runs out.
+// Otherwise the kernel could kill uinit, if the memory that the test uses does
+// not count as the test's own.
 func startUnprotected(cmd *exec.Cmd) error {
 	if err := setOOMScore(killAsUsual); err != nil {
 		return err

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package reasons reads files of exceptions. Each line of such a file is an entry, its
-// reason stands behind a mark, and an entry without a reason is an error. Lines that
-// are blank, and comments that begin in column one, are left out.
+// Package reasons reads files of exceptions. Each line of such a file is an entry: what it
+// is about, a mark, and the reason. An entry without a reason is an error. Blank lines, and
+// comments that begin in column one, are ignored.
 package reasons
 
 import (
@@ -13,14 +13,14 @@ import (
 // Kind is a kind of file.
 type Kind struct {
 	Name string // first word of every error; such as "expect"
-	Form string // of a line; such as "PERCENT # reason"
-	Mark string // what a reason stands behind: "#", or " # " where an entry may hold a #
-	Noun string // how an error calls an entry, as a format of one string; empty: the whole line, quoted
+	Form string // form of a line; such as "PERCENT # reason"
+	Mark string // what stands before the reason: "#", or " # " if an entry may have a # in it
+	Noun string // how an error names an entry, as a format of one string; empty: the whole line, quoted
 }
 
 // Entry is one line of a file.
 type Entry struct {
-	What   string // all before the mark, without blanks around it
+	What   string // text before the mark, without blanks around it
 	Reason string // never empty
 	Line   int    // from 1
 
@@ -49,7 +49,7 @@ func (k Kind) Parse(text []byte) ([]Entry, error) {
 	return all, nil
 }
 
-// Words returns the n words of an entry, which may not have more or fewer.
+// Words returns the words of an entry. It is an error if there are not n of them.
 func (e Entry) Words(n int) ([]string, error) {
 	words := strings.Fields(e.What)
 	if len(words) != n {
@@ -58,7 +58,7 @@ func (e Entry) Words(n int) ([]string, error) {
 	return words, nil
 }
 
-// Malformed is the error of an entry that has not the form of its kind.
+// Malformed returns the error for an entry that does not have the form of its kind.
 func (e Entry) Malformed() error { return e.Errorf("%q is not %q", e.text, e.kind.Form) }
 
 // Errorf makes an error that begins with the place of the entry, such as "expect:3: ".
@@ -66,11 +66,11 @@ func (e Entry) Errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: %w", e.Place(), fmt.Errorf(format, args...))
 }
 
-// Place is the kind of file and the line, such as "expect:3".
+// Place returns the kind of file and the line, such as "expect:3".
 func (e Entry) Place() string { return fmt.Sprintf("%s:%d", e.kind.Name, e.Line) }
 
-// Unmatched are the entries that matched reports nothing for: what they were an
-// exception for is gone.
+// Unmatched returns the entries for which matched returns false. Nothing needs these
+// exceptions any more.
 func Unmatched[T any](all []T, matched func(T) bool) []T {
 	var none []T
 	for _, e := range all {

@@ -33,8 +33,8 @@ type Member struct {
 }
 
 // Moved returns a line for every member that the kernel and the tests have in different
-// places, and for every structure of another size with the same members. It says nothing
-// of a member that only one of them has: the tests themselves notice that.
+// places, and for every structure of another size with the same members. It ignores a
+// member that only one of them has, because the tests themselves notice that.
 func (a ABI) Moved() []string {
 	var all []string
 	for _, side := range []struct {

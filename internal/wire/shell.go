@@ -10,8 +10,8 @@ import (
 // ShellPath is the guest's shell.
 const ShellPath = "/bin/sh"
 
-// Lines of the kernel's log between which the console is shown at the host's
-// terminal. Before the first, the machine boots; after the second, it resets.
+// The host shows the console at its terminal between these two lines of the
+// kernel's log. Before the first line the machine boots. After the second it resets.
 const (
 	ShellBegins = "vmtest: the shell begins"
 	ShellEnds   = "vmtest: the shell ends"
@@ -28,7 +28,7 @@ type Frame struct {
 	Data []byte   `json:"data,omitempty"` // of FrameInput, FrameStdout and FrameStderr
 	Rows uint16   `json:"rows,omitempty"` // of FrameStart and FrameSize
 	Cols uint16   `json:"cols,omitempty"` // of FrameStart and FrameSize
-	Code int      `json:"code,omitempty"` // of FrameExit: as a shell has it, 128 and the number for a signal
+	Code int      `json:"code,omitempty"` // of FrameExit: as in a shell; for a signal 128 plus its number
 	Text string   `json:"text,omitempty"` // of FrameTrouble
 }
 

@@ -66,7 +66,7 @@ func TestKernelPanic(t *testing.T) {
 func TestSoftLockup(t *testing.T) {
 	inGuest(t)
 	write(t, "/proc/sys/kernel/watchdog_thresh", "2")
-	write(t, "/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", "1") // RCU would notice too, later
+	write(t, "/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", "1") // RCU would also report it, later
 	provoke(t, "SOFTLOCKUP")
 }
 
@@ -100,7 +100,7 @@ func TestHardHang(t *testing.T) {
 			var one unix.CPUSet
 			one.Set(cpu)
 			err := unix.SchedSetaffinity(0, &one)
-			// No lock: when one CPU is gone, the others cannot wake
+			// No lock: when one CPU hangs, the others cannot wake
 			// a waiter.
 			for waiting.Add(-1); waiting.Load() > 0; {
 			}
@@ -134,8 +134,8 @@ func TestOutOfMemory(t *testing.T) {
 	}
 }
 
-// TestOutOfSharedMemory fills memory that belongs to a file and is not counted
-// as the test's own, so that other processes look larger to the kernel.
+// TestOutOfSharedMemory fills memory that belongs to a file. The kernel does not
+// count it as the test's own, so other processes look larger to the kernel.
 func TestOutOfSharedMemory(t *testing.T) {
 	inGuest(t)
 	fd, err := unix.MemfdCreate("canary", 0)

@@ -32,9 +32,9 @@ func TestLoop(t *testing.T) {
 	select {}
 }
 
-// TestForkBomb forks until the kernel refuses, as do all of its children, and
-// leaves them behind. The limit on processes leaves enough memory for all of
-// them.
+// TestForkBomb forks until the kernel refuses, and leaves its children behind. All
+// children also fork until the kernel refuses. The limit on processes leaves
+// enough memory for all of them.
 func TestForkBomb(t *testing.T) {
 	inGuest(t)
 	write(t, "/proc/sys/kernel/threads-max", "1000")
@@ -156,8 +156,8 @@ func terminals(t *testing.T, but string) []string {
 	return paths
 }
 
-// claim writes text to path if the device exists: the kernel names four UARTs,
-// and the machine has two.
+// claim writes text to path if the device exists. The kernel names four UARTs, but
+// the machine has two.
 func claim(path, text string) {
 	if f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOCTTY, 0); err == nil {
 		_, _ = f.WriteString(text)

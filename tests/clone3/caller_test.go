@@ -67,7 +67,8 @@ func (c *caller) descriptors(max uint64) {
 }
 
 // newCaller makes a child of nursery a caller. The function spoil adds its
-// preparation; call adds a clone3(), as often as times says.
+// preparation. call adds one clone3(), and newCaller calls it the given number of
+// times.
 func newCaller(nursery *clone.Program, spoil func(*caller), times int, call func(*caller) clone.Result) *caller {
 	c := &caller{Program: nursery.Sub()}
 	c.need(c.WriteFile("/proc/self/uid_map", "0 0 1"))

@@ -23,7 +23,7 @@ var allNamespaces = map[string]uint64{
 	"pid": unix.CLONE_NEWPID, "net": unix.CLONE_NEWNET, "cgroup": unix.CLONE_NEWCGROUP,
 }
 
-// The offsets take effect whatever other namespaces and flags the call has.
+// Offsets take effect whatever other namespaces and flags the clone3() call has.
 func TestOffsetsWithOtherFlags(t *testing.T) {
 	kernel := design.Need(t)
 	flags := map[string]uint64{
@@ -46,7 +46,7 @@ func TestOffsetsWithOtherFlags(t *testing.T) {
 	tell.check(t)
 }
 
-// One call can put a child into a cgroup and into a time namespace with
+// One clone3() call can put a child into a cgroup and into a time namespace with
 // offsets.
 func TestOffsetsIntoCgroup(t *testing.T) {
 	kernel := design.Need(t)
@@ -61,8 +61,8 @@ func TestOffsetsIntoCgroup(t *testing.T) {
 	}
 }
 
-// With CLONE_PARENT the child becomes a sibling of the caller; its time
-// namespace is its own and has the offsets.
+// With CLONE_PARENT the child becomes a sibling of the caller and has a time
+// namespace of its own with the offsets.
 func TestOffsetsForSibling(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -110,8 +110,8 @@ func TestOffsetsJoinedThroughPidfd(t *testing.T) {
 	})
 }
 
-// An unprivileged user who makes a user namespace can set the offsets of a time
-// namespace that belongs to it, but not without the user namespace.
+// An unprivileged user can set the offsets of a new time namespace if the call
+// also makes a user namespace, and not without it.
 func TestOffsetsRootless(t *testing.T) {
 	kernel := design.Need(t)
 	const nobody = 65534

@@ -124,8 +124,8 @@ const execTime = 300 * time.Millisecond
 const timersAt = 100
 
 // A timer that was armed before execve() expires at the time it was set to, on
-// the clock it was set on. That is the child's own clock if the child was in
-// the namespace from the start, and its parent's if execve() enters the
+// the clock it was set on. This is the child's own clock if the child was in the
+// namespace from the start. It is the parent's clock if execve() enters the
 // namespace.
 func TestOffsetsDeadlineOverExec(t *testing.T) {
 	kernel := design.Need(t)
@@ -165,8 +165,8 @@ func TestOffsetsDeadlineOverExec(t *testing.T) {
 	}
 }
 
-// await is what the probe "await" is told: wait for a timer, then sleep until a
-// time.
+// await is the argument of the probe "await", which waits for a timer and then
+// sleeps until a time.
 type await struct {
 	Timer int
 	Clock clock.ID

@@ -133,7 +133,7 @@ func memoryFaults(t *testing.T, nothing []byte) []fault {
 }
 
 // cutOff puts the first size bytes of the arguments at the end of a page. The
-// page behind it cannot be read.
+// next page cannot be read.
 func cutOff(t *testing.T, r *request, size int) *clone.Args {
 	mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, clone.Bytes(*r.Args)[:size]...)
 	r.p.Keep(mem)
@@ -251,8 +251,8 @@ func badCgroup(t *testing.T) uint64 {
 // so that a leak makes a later attempt fail.
 const attempts = 16
 
-// A refused call leaks nothing: after many of them the caller has the same limits,
-// descriptors and offsets as before.
+// A refused clone3() leaks nothing: after many of them the caller has the same
+// limits, descriptors and offsets as before.
 func TestRefusedOffsetsLeakNothing(t *testing.T) {
 	kernel := design.Need(t)
 	var list []refusal
@@ -262,33 +262,33 @@ func TestRefusedOffsetsLeakNothing(t *testing.T) {
 	checkRefusals(t, kernel, list)
 }
 
-// A call whose struct clone_args has a wrong size or cannot be read gets the error
-// for that, whatever the kernel would check later.
+// A clone3() whose struct clone_args has a wrong size or cannot be read gets the
+// error for that, whatever the kernel would check later.
 func TestOffsetsRefusedInOrderMemory(t *testing.T) {
 	// A kernel without the series answers every size with E2BIG, so that a wrong size
 	// alone would prove nothing.
 	testRefusedInOrder(t, sizeStage, memoryStage)
 }
 
-// A call with a wrong set_tid, exit signal or cgroup gets the error for that,
+// A clone3() with a wrong set_tid, exit signal or cgroup gets the error for that,
 // whatever the kernel would check later.
 func TestOffsetsRefusedInOrderArgument(t *testing.T) { testRefusedInOrder(t, argumentStage) }
 
-// A call with malformed offsets gets the error for that, whatever the kernel would
-// check later.
+// A clone3() with malformed offsets gets the error for that, whatever the kernel
+// would check later.
 func TestOffsetsRefusedInOrderOffset(t *testing.T) { testRefusedInOrder(t, offsetStage) }
 
-// A call with flags that exclude each other gets EINVAL, whatever the kernel would
-// check later.
+// A clone3() with flags that exclude each other gets EINVAL, whatever the kernel
+// would check later.
 func TestOffsetsRefusedInOrderFlag(t *testing.T) { testRefusedInOrder(t, flagStage) }
 
-// A call that the caller may not make, or that exceeds a limit, gets the error of
-// the first check that it fails.
+// A clone3() that the caller may not make, or that exceeds a limit, gets the error
+// of the first check that it fails.
 func TestOffsetsRefusedInOrderCaller(t *testing.T) { testRefusedInOrder(t, callerStage) }
 
-// testRefusedInOrder tries pairs of faults of which the first is found at these stages:
-// all of them in the virtual lane, and one in eight in the real lane, where a busy
-// host slows the test.
+// testRefusedInOrder tries the pairs of faults whose first fault is found at these
+// stages. It tries all pairs in the virtual lane, and one in eight in the real
+// lane, where a busy host slows the test.
 func testRefusedInOrder(t *testing.T, of ...stage) {
 	kernel := design.Need(t)
 	step := 1
@@ -337,9 +337,8 @@ func (r refusal) String() string {
 	return strings.Join(names, " and ")
 }
 
-// checkRefusals makes each call in a process of its own. It starts 16 of them
-// at a time: a nursery with more would not end within the time that it is
-// given.
+// checkRefusals makes each call in a process of its own. It starts 16 processes
+// at a time: a nursery with more would not end in time.
 func checkRefusals(t *testing.T, kernel design.Name, list []refusal) {
 	t.Helper()
 	for some := range slices.Chunk(list, 16) {

@@ -52,8 +52,8 @@ func TestFlagBits(t *testing.T) {
 	}
 }
 
-// Flags that exclude each other are refused, and others accepted, with
-// CLONE_NEWTIME as without it.
+// CLONE_NEWTIME does not change which other flags exclude each other: clone3()
+// refuses these, and accepts the others.
 func TestFlagCombinations(t *testing.T) {
 	timens.Need(t)
 	const chld = uint64(unix.SIGCHLD)
@@ -95,8 +95,7 @@ func TestFlagCombinations(t *testing.T) {
 	}
 }
 
-// A call that wants the pidfd and the child's TID at the same address is
-// refused.
+// clone3() refuses to write the pidfd and the child's TID to the same address.
 func TestFlagsForOneAddress(t *testing.T) {
 	timens.Need(t)
 	args := late()
@@ -105,11 +104,11 @@ func TestFlagsForOneAddress(t *testing.T) {
 	args.Pidfd, args.ParentTID = &fd, &fd
 	design.RefuseSize(t, args, clone.SizeVer2, unix.EINVAL)
 	if fd != -1 {
-		t.Errorf("the refused call has written %d", fd)
+		t.Errorf("the refused call wrote %d", fd)
 	}
 }
 
-// CLONE_DETACHED is refused without CLONE_PIDFD, too.
+// clone3() refuses CLONE_DETACHED, even without CLONE_PIDFD.
 func TestFlagDetached(t *testing.T) {
 	timens.Need(t)
 	for detached, want := range map[uint64]unix.Errno{0x400000: unix.EINVAL, 0: unix.EEXIST} {
@@ -120,8 +119,8 @@ func TestFlagDetached(t *testing.T) {
 	}
 }
 
-// Without CAP_SYS_ADMIN no kind of clone3() makes a time namespace, except
-// together with a new user namespace.
+// Without CAP_SYS_ADMIN no clone3() makes a time namespace, except together with a
+// new user namespace.
 func TestNewTimeOfUser(t *testing.T) {
 	timens.Need(t)
 	for name, flags := range map[string]uint64{

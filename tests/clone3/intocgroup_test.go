@@ -121,8 +121,9 @@ func TestIntoCgroup(t *testing.T) {
 	}
 }
 
-// A cgroup that cannot be used is refused after the time namespace was made; a
-// descriptor that is out of range is refused before.
+// clone3() refuses a cgroup that cannot be used. It finds a descriptor that is out
+// of range, and a size without the member, before it makes the time namespace. It
+// finds the other faults after that.
 func TestIntoCgroupRefused(t *testing.T) {
 	timens.Need(t)
 	h := mountHierarchy(t)
@@ -171,7 +172,7 @@ func TestIntoCgroupRefused(t *testing.T) {
 	})
 }
 
-// Without CLONE_INTO_CGROUP the member cgroup is ignored.
+// Without CLONE_INTO_CGROUP clone3() ignores the member cgroup.
 func TestIntoCgroupWithoutFlag(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()

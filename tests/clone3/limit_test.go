@@ -16,8 +16,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// beyond are distances from a limit; negative ones are within it. The clock
-// goes on while the kernel checks the offset, so close to the limit both
+// beyond are distances from a limit. Negative distances are within the limit. The
+// clock goes on while the kernel checks the offset, so close to the limit both
 // results are right.
 var beyond = []time.Duration{
 	-time.Second, -time.Millisecond, -time.Microsecond, -1, 0, 1,

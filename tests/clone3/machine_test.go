@@ -25,8 +25,8 @@ type checkpoints struct {
 	Images map[string]image
 }
 
-// Takes checkpoints of processes that wait for timers, in the initial and in
-// other time namespaces, for TestOffsetsRestoreOnLaterMachine.
+// A process that waits for timers can be checkpointed, in the initial and in other
+// time namespaces. TestOffsetsRestoreOnLaterMachine restores these processes.
 func TestCheckpointForLaterMachine(t *testing.T) {
 	timens.Need(t)
 	relay.Need(t)

@@ -52,8 +52,8 @@ var namespaces = []struct {
 	offsets timens.Offsets
 }{{"ahead", timens.Ahead}, {"behind", timens.Behind}, {"across", timens.Across}}
 
-// outOfRange has offsets of which one sets its clock out of range and the other
-// is valid.
+// outOfRange has pairs of offsets. One of a pair sets its clock out of range, and
+// the other is valid.
 var outOfRange = []timens.Offsets{
 	{Monotonic: -maxClock, Boottime: time.Second},
 	{Monotonic: time.Second, Boottime: -maxClock},

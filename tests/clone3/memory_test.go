@@ -15,8 +15,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The kernel reads exactly as many bytes as the size says: arguments that end
-// where readable memory ends are accepted, and one byte more fails with EFAULT.
+// clone3() reads exactly as many bytes as the size says: arguments that end where
+// readable memory ends are accepted, and one byte more fails with EFAULT.
 func TestArgumentsAtEndOfMemory(t *testing.T) {
 	timens.Need(t)
 	args := late()
@@ -39,8 +39,8 @@ func TestArgumentsAtEndOfMemory(t *testing.T) {
 	}
 }
 
-// Every byte beyond the members that the kernel knows must be zero: any other
-// value fails with E2BIG.
+// Every byte of clone_args beyond the members that the kernel knows must be zero:
+// any other value fails with E2BIG.
 func TestTailByteByByte(t *testing.T) {
 	timens.Need(t)
 	mem := timens.TwoPages(t, unix.PROT_READ|unix.PROT_WRITE, unix.PROT_NONE)

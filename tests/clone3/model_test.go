@@ -14,11 +14,11 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// situation is what a call's result depends on beside its arguments: who makes
+// situation is what a call's result depends on besides its arguments: who makes
 // it, and where. The caller is in the initial PID namespace.
 type situation struct {
 	now, children     timens.Offsets // offsets of its namespace and of its children's
-	pending           bool           // these are two namespaces
+	pending           bool           // its children's namespace is not its own
 	sysAdmin, sysTime bool
 	user              bool // in a user namespace that owns the pending time namespace
 	limited           bool // may have no further time namespace

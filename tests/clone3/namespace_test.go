@@ -66,9 +66,9 @@ func TestOffsetsFrozen(t *testing.T) {
 	}
 }
 
-// The parent stays in its time namespace and its clocks do not change. A
-// namespace that it has unshared for later children keeps its offsets and still
-// accepts writes.
+// A clone3() with offsets does not move its caller or change the caller's clocks.
+// A namespace that the caller has unshared for later children keeps its offsets
+// and still accepts writes.
 func TestOffsetsLeaveParentAlone(t *testing.T) {
 	kernel := design.Need(t)
 	p := timens.NewProgram(t)
@@ -169,8 +169,8 @@ func TestOffsetsWithVforkOnly(t *testing.T) {
 	}
 }
 
-// With CLONE_NEWUSER in the same call, the child's user namespace owns its time
-// namespace. The caller needs no capability outside.
+// With CLONE_NEWUSER in the same clone3() call, the caller needs no capability to
+// set offsets: the child's user namespace owns the child's time namespace.
 func TestOffsetsInNewUserNamespace(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -192,7 +192,7 @@ func TestOffsetsInNewUserNamespace(t *testing.T) {
 	}
 }
 
-// One call can set the child's PID and its offsets, as CRIU needs.
+// One clone3() call can set the child's PID and its offsets, as CRIU needs.
 func TestOffsetsWithSetTID(t *testing.T) {
 	kernel := design.Need(t)
 	tids := []int32{1}

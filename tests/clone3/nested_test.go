@@ -18,9 +18,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Each generation of children gets a time namespace from within its parent's.
-// Offsets that are given count from the initial clocks; offsets that are not
-// given are inherited.
+// For a caller inside a time namespace, given offsets count from the initial
+// clocks, and offsets that are not given are inherited, over many generations.
 func TestOffsetsOfGenerations(t *testing.T) {
 	kernel := design.Need(t)
 	inherit := design.NewTime()

@@ -17,8 +17,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Without offsets the child inherits those of the namespace for its parent's
-// children.
+// clone3(CLONE_NEWTIME) without offsets gives the child the offsets of the
+// namespace for its parent's children.
 func TestNewTimeInherits(t *testing.T) {
 	timens.Need(t)
 	for _, pending := range []timens.Offsets{{}, timens.Ahead, timens.Behind} {
@@ -29,8 +29,8 @@ func TestNewTimeInherits(t *testing.T) {
 	}
 }
 
-// The child's namespace is a new one: neither its parent's nor the one that its
-// parent has unshared.
+// clone3(CLONE_NEWTIME) puts the child into a new namespace: neither its parent's
+// nor the one that its parent has unshared.
 func TestNewTimeIsNew(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -50,6 +50,7 @@ func TestNewTimeIsNew(t *testing.T) {
 	})
 }
 
+// The child of clone3(CLONE_NEWTIME) cannot change its offsets.
 func TestNewTimeIsFrozen(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -60,8 +61,8 @@ func TestNewTimeIsFrozen(t *testing.T) {
 	}
 }
 
-// With CLONE_VM the new namespace is pending until execve(), and its
-// timens_offsets can be written until then.
+// With CLONE_VM and CLONE_NEWTIME the child enters the new namespace at execve(),
+// and can write its timens_offsets until then.
 func TestNewTimeAtExec(t *testing.T) {
 	timens.Need(t)
 	for name, flags := range sharedMemory {
@@ -99,6 +100,7 @@ func TestNewTimeNeedsCapSysAdmin(t *testing.T) {
 	}
 }
 
+// clone3(CLONE_NEWTIME) fails with ENOSPC at the limit of time namespaces.
 func TestNewTimeOverLimit(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)

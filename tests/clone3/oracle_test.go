@@ -25,7 +25,7 @@ import (
 // the error of the step that sets the offsets.
 type backend func(p, child *clone.Program, o timens.Offsets, flags uint64) (refused func() error, fork clone.Result)
 
-// asRuntimesDo is what container runtimes do: a process unshares the namespace,
+// asRuntimesDo does what container runtimes do: a process unshares the namespace,
 // writes timens_offsets, and forks.
 func asRuntimesDo(p, child *clone.Program, o timens.Offsets, flags uint64) (func() error, clone.Result) {
 	p.Syscall(unix.SYS_UNSHARE, uintptr(unix.CLONE_NEWTIME|flags))
@@ -134,14 +134,14 @@ func newTable(t *testing.T, kernel design.Name, flags uint64) table {
 	return out
 }
 
-// randomOffset returns an offset of any size, mostly a valid one. It is never
-// 0, which inline-ns cannot express. None is so close to a limit that the
-// result would depend on when the kernel checks it.
+// randomOffset returns an offset of any size, mostly a valid one. It is never 0,
+// which inline-ns cannot express. It is never so close to a limit that the result
+// depends on when the kernel checks it.
 func randomOffset(random *rand.Rand) time.Duration {
 	size := time.Duration(random.Int64N(1 << (1 + random.IntN(62))))
 	switch random.IntN(8) {
 	case 0:
-		return -size - time.Hour // no guest has been up for an hour
+		return -size - time.Hour // before the boot, unless a long wait in virtual time came before
 	case 1, 2, 3:
 		return -size%(500*time.Millisecond) - 1
 	case 4:

@@ -63,7 +63,8 @@ func TestPidfd(t *testing.T) {
 	}
 }
 
-// The child does not inherit the pidfd, unless it shares the descriptor table.
+// The child does not inherit the pidfd of clone3(), unless it shares the
+// descriptor table.
 func TestPidfdIsParents(t *testing.T) {
 	timens.Need(t)
 	for name, flags := range map[string]uint64{"copied": 0, "shared": unix.CLONE_FILES} {

@@ -18,8 +18,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// The kernel reads exactly the bytes that the size says, at any alignment and
-// across pages, and writes nothing to the arguments.
+// clone3() reads exactly the bytes that the size says, at any alignment and across
+// pages, and writes nothing to the arguments.
 func TestOffsetsFromAnyMemory(t *testing.T) {
 	kernel := design.Need(t)
 	args := kernel.Args(timens.Across)
@@ -41,8 +41,8 @@ func TestOffsetsFromAnyMemory(t *testing.T) {
 	})
 }
 
-// If the size ends inside a member, the kernel uses the member's bytes within
-// the size and takes the rest as zero.
+// If the size of clone_args ends inside a member of the offsets, clone3() uses the
+// member's bytes within the size and takes the others as zero.
 func TestOffsetsCutOff(t *testing.T) {
 	kernel := design.Need(t)
 	for size := uintptr(clone.SizeVer2 - 4); size <= clone.SizeVer3+8; size++ {
@@ -59,8 +59,8 @@ func TestOffsetsCutOff(t *testing.T) {
 	}
 }
 
-// cutOffsets returns the offsets that the first size bytes of args ask for, or
-// the error that they must get. The whole of args asks for Ahead.
+// cutOffsets returns the offsets that the first size bytes of args ask for, or the
+// error that the call must get. All bytes of args ask for Ahead.
 func cutOffsets(kernel design.Name, args *clone.Args, size uintptr) (timens.Offsets, unix.Errno) {
 	var cut clone.Args
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&cut)), size), unsafe.Slice((*byte)(unsafe.Pointer(args)), size))
@@ -75,8 +75,8 @@ func cutOffsets(kernel design.Name, args *clone.Args, size uintptr) (timens.Offs
 	return timens.Offsets{}, 0
 }
 
-// checkForkAt lets a child make another one by args, and checks the offsets of
-// that one.
+// checkForkAt lets a child make a grandchild by args, and checks the offsets of the
+// grandchild.
 func checkForkAt(t *testing.T, args *clone.Args, want timens.Offsets) {
 	t.Helper()
 	checkProfileOfFork(t, want, timens.Fork, func(p, inner *clone.Program) clone.Result {

@@ -92,7 +92,7 @@ func randomBatch(t *testing.T, kernel design.Name, random *rand.Rand, launch clo
 	var trials []*trial
 	for range batchSize {
 		tr := &trial{situation: home}
-		for { // no child that cannot be waited for
+		for { // until the attempt makes no child, or one that its caller can wait for
 			tr.attempt = newAttempt(kernel, random)
 			tr.meaning = kernel.Meaning(tr.words, tr.memory)
 			if tr.flags&(unix.CLONE_THREAD|unix.CLONE_PARENT) == 0 || tr.predict(tr.attempt, tr.meaning, early, now) != 0 {

@@ -28,9 +28,9 @@ func TestKernelHasDesign(t *testing.T) {
 	}
 }
 
-// Offsets without CLONE_NEWTIME are refused with EINVAL; a kernel that does not
-// know the members returns E2BIG. User space can tell them apart without making
-// a child.
+// Offsets without CLONE_NEWTIME are refused with EINVAL. A kernel that does not
+// know the members returns E2BIG, so user space can tell the kernels apart without
+// making a child.
 func TestOffsetsRefusedWithoutNewTime(t *testing.T) {
 	kernel := design.Need(t)
 	for name, flags := range map[string]uint64{"none": 0, "uts": unix.CLONE_NEWUTS, "vfork": unix.CLONE_VM | unix.CLONE_VFORK} {
@@ -52,8 +52,8 @@ func TestOffsetsRefusedWithThread(t *testing.T) {
 	design.Refuse(t, args, unix.EINVAL)
 }
 
-// An offset that is out of range, or that would set its clock out of range, is
-// refused with ERANGE.
+// An offset that is out of range, or that sets its clock out of range, is refused
+// with ERANGE.
 func TestOffsetsRefusedRange(t *testing.T) {
 	kernel := design.Need(t)
 	mono, boot := timens.Now(t, timens.Clocks[0]), timens.Now(t, timens.Clocks[1])

@@ -124,8 +124,8 @@ func firstProcess(p *clone.Program) (*clone.Child, error) {
 	return clone.Start(&clone.Args{Flags: unix.CLONE_NEWPID, ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer1, p)
 }
 
-// restoreAgain restores a process several times, each time from a checkpoint of
-// the last.
+// restoreAgain restores a process several times, each time from a checkpoint of the
+// process that was restored last.
 func restoreAgain(t *testing.T, kernel design.Name, i image, times int) {
 	t.Helper()
 	for range times {
@@ -140,9 +140,9 @@ func restoreAgain(t *testing.T, kernel design.Name, i image, times int) {
 	}
 }
 
-// A process of a machine that has been up for days is restored several times on
-// one that was just booted: its clocks do not go back by a nanosecond, its
-// timers keep their deadlines, and it has its PID.
+// A process of a machine that has been up for days is restored several times on a
+// machine that was just booted: its clocks do not go back by a nanosecond, its
+// timers keep their deadlines, and it keeps its PID.
 func TestOffsetsRestore(t *testing.T) {
 	kernel := design.Need(t)
 	for _, machine := range namespaces {

@@ -116,7 +116,7 @@ func (s shortage) outcome() (refused, failed bool, err error) {
 }
 
 // needy is a caller some of whose calls run out of memory. It may have one time
-// namespace beside the one that it has unshared for its children.
+// namespace besides the one that it has unshared for its children.
 type needy struct {
 	*caller
 	clocks    [2]map[clock.ID]clone.Reading // before all calls and after them

@@ -19,8 +19,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Callers compiled with an older struct clone_args keep working, and so do
-// callers with a future one if its new members are zero.
+// Callers with an older struct clone_args keep working, and callers with a newer
+// one work if its new members are zero.
 func TestSizes(t *testing.T) {
 	timens.Need(t)
 	for _, size := range []uintptr{
@@ -39,10 +39,9 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Every size of clone_args is either accepted or refused as the rules say, and
-// an unknown byte that is not zero is refused wherever it is. One pointer in
-// the arguments is bad and is followed late, so that accepted calls fail
-// without making a child.
+// Every size of clone_args is either accepted or refused as the rules say, and an
+// unknown byte that is not zero is refused wherever it is. The kernel follows one
+// bad pointer in the arguments late, so that accepted calls make no child.
 func TestEverySize(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()
@@ -79,7 +78,7 @@ func nextByte(at uintptr) uintptr {
 	return 29
 }
 
-// Members beyond the size that the caller passes are ignored.
+// clone3() ignores members beyond the size that the caller passes.
 func TestMembersBeyondSizeIgnored(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()
@@ -93,6 +92,7 @@ func TestMembersBeyondSizeIgnored(t *testing.T) {
 	}
 }
 
+// clone3(NULL) fails with EFAULT.
 func TestArgumentsUnreadable(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)

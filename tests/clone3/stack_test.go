@@ -20,7 +20,7 @@ import (
 const sysClone3 = 435
 
 // clone3() takes a stack's address and size both or neither, and only in user
-// space's part of memory. A child with CLONE_VM may do without, too.
+// space's part of memory. A child with CLONE_VM needs no stack either.
 func TestStack(t *testing.T) {
 	timens.Need(t)
 	mem := timens.TwoPages(t, unix.PROT_READ|unix.PROT_WRITE, unix.PROT_NONE)
@@ -71,8 +71,8 @@ func tryClone3(t *testing.T, args *clone.Args, size uintptr) error {
 	return call.Err()
 }
 
-// Without a stack the child continues on a copy of its parent's, as after
-// fork().
+// Without a stack the child of clone3() continues on a copy of its parent's stack,
+// as after fork().
 func TestStackInherited(t *testing.T) {
 	timens.Need(t)
 	args := design.NewTime()

@@ -60,6 +60,7 @@ func TestSetTID(t *testing.T) {
 	}
 }
 
+// clone3() refuses a set_tid that is in use, out of range or malformed.
 func TestSetTIDRefused(t *testing.T) {
 	timens.Need(t)
 	most, free := pidMax(t), freePID(t)
@@ -110,7 +111,7 @@ func TestSetTIDRefused(t *testing.T) {
 	})
 }
 
-// set_tid beyond the caller's size is ignored.
+// clone3() ignores set_tid beyond the size that the caller passes.
 func TestSetTIDBeyondSize(t *testing.T) {
 	timens.Need(t)
 	tids := []int32{-1}
@@ -120,8 +121,8 @@ func TestSetTIDBeyondSize(t *testing.T) {
 	timens.Run(t, launch, timens.NewProgram(t))
 }
 
-// set_tid needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE in the user namespace
-// of every PID namespace concerned.
+// set_tid needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, and either is enough. The
+// kernel checks this in the user namespace of every PID namespace concerned.
 func TestSetTIDNeedsCapability(t *testing.T) {
 	timens.Need(t)
 	for _, test := range []struct {

@@ -47,8 +47,8 @@ func TestOffsetsVDSOAgreesWithSyscall(t *testing.T) {
 	}
 }
 
-// Offsets count from the initial clocks: they replace the offsets that the
-// child would have inherited and are not added to them.
+// Offsets in clone3() count from the initial clocks: they replace the offsets that
+// the child would inherit and are not added to them.
 func TestOffsetsReplaceInherited(t *testing.T) {
 	kernel := design.Need(t)
 	for _, ns := range namespaces[1:] {
@@ -61,8 +61,8 @@ func TestOffsetsReplaceInherited(t *testing.T) {
 	}
 }
 
-// A caller inside a time namespace gets the same result for the same offsets:
-// they and their range count from the initial clocks.
+// A caller inside a time namespace gets the same child for the same offsets: they
+// and their range count from the initial clocks.
 func TestOffsetsFromInsideNamespace(t *testing.T) {
 	kernel := design.Need(t)
 	for _, outer := range namespaces[:2] {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package inlinens tests what only the design inline-ns has: numbers in struct
-// clone_args itself, of which 0 cannot mean an offset of 0. It is planned for
-// the series inline-ns only, and has to fail on a kernel without a series.
-// Package clone3 tests what all designs share.
+// clone_args itself, where 0 means that the child inherits the offset. It is
+// planned for the series inline-ns only, and has to fail on a kernel without a
+// series. Package clone3 tests what all designs share.
 package inlinens
 
 import (
@@ -34,8 +34,8 @@ func inline(o timens.Offsets) *clone.Args {
 	return args
 }
 
-// zeros are offsets of which at least one is 0, and the offsets that the child
-// then has if those of the caller's children are Ahead.
+// zeros has offsets with at least one 0, and the offsets that the child must have
+// if those of the caller's children are Ahead.
 var zeros = []struct {
 	name      string
 	set, want timens.Offsets
@@ -60,9 +60,9 @@ func TestZeroIsZero(t *testing.T) {
 	}
 }
 
-// If the namespace for the caller's children has an offset, 0 does not remove
-// it: the child inherits it. This is because callers with an older, shorter
-// struct clone_args pass 0.
+// If the namespace for the caller's children has an offset, 0 does not remove it:
+// the child inherits it. The kernel cannot tell this 0 from the one that it assumes
+// for a caller with an older, shorter struct clone_args.
 func TestZeroInherits(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, test := range zeros {
@@ -111,7 +111,7 @@ func TestOneClockNeedsCapSysTime(t *testing.T) {
 	}
 }
 
-// One offset other than 0 is enough for EINVAL without CLONE_NEWTIME, or for a
+// One offset other than 0 is refused with EINVAL without CLONE_NEWTIME, and for a
 // thread.
 func TestOneClockRefusedWithoutNewTime(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
@@ -126,8 +126,8 @@ func TestOneClockRefusedWithoutNewTime(t *testing.T) {
 	}
 }
 
-// The range of each number is checked, including the least number, which has no
-// positive counterpart and cannot be negated.
+// A number that is far out of range is refused with ERANGE, for either clock. The
+// smallest number has no positive counterpart and cannot be negated.
 func TestOneClockRefusedRange(t *testing.T) {
 	design.NeedOnly(t, design.InlineNS)
 	for _, bad := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, 1 << 62, math.MaxInt64} {

@@ -14,7 +14,7 @@ import (
 
 // mutant is a small wrong edit of a kernel that a test must notice.
 type mutant struct {
-	series string // series on top of which it is an edit
+	series string // series whose kernel it edits
 	name   string // unique in its series
 	seen   string // what a user would see
 	run    string // -run regular expression of the tests that are likely to notice

@@ -46,10 +46,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.series, "series", "", "only mutants of these `NAMES`, separated by commas")
 	run := flag.String("run", "", "only mutants whose series/name matches `REGEXP`")
-	flag.BoolVar(&o.check, "n", false, "only check that each can be applied")
-	flag.BoolVar(&o.all, "all", false, "run all tests in both lanes at once, not the likely ones first")
+	flag.BoolVar(&o.check, "n", false, "only check that each mutant applies")
+	flag.BoolVar(&o.all, "all", false, "run all tests in both lanes for each mutant, and do not first run those that are likely to notice")
 	flag.IntVar(&o.jobs, "j", 2, "`NUMBER` of mutants at a time; kernels of one series are built one after the other, while others boot")
-	flag.BoolVar(&o.update, "update", false, "store what caught each in "+readmeFile)
+	flag.BoolVar(&o.update, "update", false, "store in "+readmeFile+" which tests caught each mutant")
 	flag.Parse()
 	var err error
 	if o.run, err = regexp.Compile(*run); err == nil {
@@ -104,7 +104,7 @@ func mutate(ctx context.Context, o options) error {
 }
 
 // makePatches turns every mutant into a patch on top of its series. The error
-// lists all that do not apply.
+// lists all mutants that do not apply.
 func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, error) {
 	base, err := source.Spec{}.Fetch(ctx, h)
 	if err != nil {

@@ -17,7 +17,7 @@ type result struct {
 	wrong  error    // what is wrong with the outcome, or nil
 }
 
-// says is the result in words that follow the mutant's name, with at most n
+// says returns the result in words that follow the mutant's name, with at most n
 // tests.
 func (r result) says(n int) string {
 	if r.wrong != nil {

@@ -45,8 +45,8 @@ var (
 	allTests  = []string{"-lane", "both"}
 )
 
-// baseline makes sure that without a mutant all tests are as expected.
-// Otherwise a failure with a mutant would mean nothing.
+// baseline checks that without a mutant all tests are as expected. Otherwise a
+// failure with a mutant would mean nothing.
 func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
 	_, err := r.answer(ctx, []string{series}, func() ([]string, error) {
@@ -60,8 +60,8 @@ func (r runner) baseline(ctx context.Context, series string) error {
 	return err
 }
 
-// answer returns what ask returns, or returned in an earlier run with the same
-// tests.
+// answer returns what ask returns, or what it returned in an earlier run with the
+// same tests.
 func (r runner) answer(ctx context.Context, about []string, ask func() ([]string, error)) ([]string, error) {
 	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 1 %q %q", r.tests, about), ask)
 }
@@ -124,8 +124,8 @@ func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 	return result{mutant: m, caught: caught, wrong: err}
 }
 
-// ways are the flags for runs of a mutant, which are tried until a test
-// notices.
+// ways returns the flags for the runs of a mutant. They are tried in this order
+// until a test notices.
 func (r runner) ways(m mutant) [][]string {
 	ways := [][]string{allTests}
 	likely := append([]string{"-run", m.run}, someTests...)
@@ -156,8 +156,8 @@ func (m mutant) judge(rep report, caught []string) error {
 	return errors.New("failed, but no test caught it: " + rep.headline())
 }
 
-// boot runs tests on a mutant. The cache does not keep its kernel, which nobody
-// else needs.
+// boot runs tests on a mutant. The cache does not keep the mutant's kernel,
+// because nothing else needs it.
 func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string) (report, error) {
 	dir := filepath.Join(resultsFolder, m.series, m.name)
 	if err := os.RemoveAll(dir); err != nil {

@@ -14,9 +14,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Every size is either accepted or refused as the rules say, and so is every
-// byte that the kernel does not know. An accepted call fails with ENOSPC for
-// its user namespace, so no child is made.
+// Every size of the structure, and every byte that the kernel does not know, is
+// either accepted or refused as the rules say. An accepted call fails with ENOSPC
+// for its user namespace, so it makes no child.
 func TestEverySize(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	noUserNamespaces(t)

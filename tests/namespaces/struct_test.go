@@ -53,8 +53,8 @@ func measure(t *testing.T, args *clone.Args, want timens.Offsets) {
 	}
 }
 
-// A structure of any valid size is accepted if all that the kernel does not
-// know is zero.
+// A structure of any valid size is accepted if the bytes that the kernel does not
+// know are zero.
 func TestSizes(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, size := range []int{16, 17, 23, 24, 32, 256, timens.PageSize - 1, timens.PageSize} {
@@ -93,7 +93,7 @@ func TestSizeWithoutPointer(t *testing.T) {
 	}
 }
 
-// A byte of the structure that the kernel does not know is refused unless it is
+// A byte of the structure that the kernel does not know is refused if it is not
 // zero, wherever it is.
 func TestUnknownMembers(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
@@ -128,7 +128,7 @@ func TestUnknownMembersWithoutNewTime(t *testing.T) {
 	}
 }
 
-// Bytes beyond the size that the caller gives are ignored.
+// Bytes of the structure beyond the size that the caller gives are ignored.
 func TestBeyondSizeIgnored(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	mem := binary.NativeEndian.AppendUint64(asBytes(timens.Across), math.MaxUint64)
@@ -207,7 +207,8 @@ func TestZeroIsZeroNested(t *testing.T) {
 	}
 }
 
-// Setting an offset that the child would have anyway needs CAP_SYS_TIME, too.
+// An offset of 0 is an offset: it needs CAP_SYS_TIME, and is refused without
+// CLONE_NEWTIME and for a thread.
 func TestZeroIsAnOffset(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	zero := design.Namespaces.Args(timens.Offsets{})
@@ -229,8 +230,8 @@ func TestZeroIsAnOffset(t *testing.T) {
 	}
 }
 
-// The least number as an offset is refused with ERANGE. It has no positive
-// counterpart and cannot be negated.
+// An offset that is far out of range is refused with ERANGE, for either clock. The
+// smallest number has no positive counterpart and cannot be negated.
 func TestOneClockRefusedRange(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, bad := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1 << 62, 1 << 62, math.MaxInt64} {

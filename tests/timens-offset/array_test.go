@@ -75,8 +75,8 @@ func TestOneClock(t *testing.T) {
 	}
 }
 
-// The kernel reads exactly the elements, at any address, and writes nothing to
-// them.
+// The kernel reads exactly the elements of the array, at any address, and writes
+// nothing to them.
 func TestAnyMemory(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	list := clone.Bytes(design.Elements(timens.Across)...)

@@ -45,8 +45,8 @@ func TestCountRefused(t *testing.T) {
 	}
 }
 
-// A clock that has no offset of its own is refused, and so is an ID that is no
-// clock.
+// An offset of a clock that can have none is refused, and also one of an ID that
+// is no clock.
 func TestClockRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for _, id := range []clock.ID{
@@ -68,7 +68,7 @@ func TestTwiceRefused(t *testing.T) {
 	}
 }
 
-// Padding that is not zero is refused, so that it can get a meaning later.
+// Padding that is not zero is refused, so that a later kernel can use it.
 func TestPadRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for i := range 2 {
@@ -119,8 +119,8 @@ func TestAddressRefused(t *testing.T) {
 	})
 }
 
-// A number of elements that is too large is refused, even if its lower 32 bits,
-// or its product with an element's size, would fit.
+// A number of elements that is too large is refused, even if its lower 32 bits, or
+// the lower bits of the array's size, would fit.
 func TestEveryCountRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	list := make([]design.Element, 300)
@@ -173,7 +173,7 @@ func TestTogetherRefused(t *testing.T) {
 	design.Refuse(t, array(good, bad), unix.ERANGE)
 }
 
-// Setting an offset that the child would have anyway needs CAP_SYS_TIME, too.
+// Setting an offset needs CAP_SYS_TIME, even if the child would have it anyway.
 func TestZeroNeedsCapSysTime(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	err := osthread.Run(func() error {

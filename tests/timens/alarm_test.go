@@ -22,8 +22,8 @@ func needAlarm(t *testing.T) {
 	}
 }
 
-// CLOCK_BOOTTIME_ALARM exists if a clock chip can wake the machine. The vDSO
-// falls back to the system call for it.
+// CLOCK_BOOTTIME_ALARM has the offset of CLOCK_BOOTTIME. The vDSO falls back to
+// the system call for it.
 func TestClockReadBoottimeAlarm(t *testing.T) {
 	timens.Need(t)
 	needAlarm(t)

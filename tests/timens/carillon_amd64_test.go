@@ -19,10 +19,10 @@ import (
 // carillon is hundreds of timers, set in several namespaces, that expire one
 // after the other over a long time.
 type carillon struct {
-	begin  map[clock.ID]time.Duration // deadline of the first, on the initial clocks
+	begin  map[clock.ID]time.Duration // deadline of the first bell, on the initial clocks
 	apart  time.Duration
 	bells  []bell // in the order of their deadlines
-	silent []bell // whose deadlines no clock reaches
+	silent []bell // bells whose deadlines no clock reaches
 }
 
 // bell is a timerfd. The test holds its descriptor, and a child sets it.
@@ -37,7 +37,7 @@ func newCarillon(t *testing.T, long time.Duration, namespaces int) *carillon {
 	t.Helper()
 	c := &carillon{begin: make(map[clock.ID]time.Duration), bells: make([]bell, namespaces*bellsEach)}
 	c.apart = long / time.Duration(len(c.bells))
-	// Leaves time to set them all. If the bells are minutes apart, the last
+	// This leaves time to set all bells. If they are minutes apart, the last
 	// one still rings before the sleepers wake.
 	toSet := max(time.Second, c.apart/2)
 	for _, id := range timens.Clocks {
@@ -63,7 +63,7 @@ func newBell(t *testing.T, id clock.ID) bell {
 	return bell{id: id, fd: fd}
 }
 
-// due is when a bell rings, on the initial clock.
+// due returns when a bell rings, on the initial clock.
 func (c *carillon) due(n int) time.Duration {
 	return c.begin[c.bells[n].id] + time.Duration(n)*c.apart
 }

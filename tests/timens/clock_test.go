@@ -30,9 +30,9 @@ func testClockRead(t *testing.T, vias []clock.Via) {
 	}
 }
 
-// A reading is right when the nanoseconds of the clock and those of the offset
-// add up to more than a second. They nearly always do with an offset of
-// 999999999 ns and nearly never with one of 1 ns.
+// Clock readings are right even if the nanoseconds of clock and offset add up to
+// more than a second. With an offset of 999999999 ns they nearly always do, and
+// with one of 1 ns nearly never.
 func TestClockReadCarriesNanoseconds(t *testing.T) {
 	timens.Need(t)
 	for _, offsets := range []timens.Offsets{
@@ -146,7 +146,7 @@ func TestClockReadParentUnaffected(t *testing.T) {
 					got, err := clock.Read(id, via)
 					after := timens.Now(t, id)
 					if err != nil || got < before[id] || got > after {
-						t.Errorf("after its child left with %v the parent reads %v by %v as %v (%v), want it in [%v, %v]",
+						t.Errorf("after its child entered a namespace with offset %v, the parent reads %v by %v as %v (%v), want it in [%v, %v]",
 							ns.Offsets.Of(id), id, via, got, err, before[id], after)
 					}
 				}

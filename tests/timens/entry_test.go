@@ -20,8 +20,8 @@ const (
 	children = "/proc/self/ns/time_for_children"
 )
 
-// A child with memory of its own enters the namespace that its parent has
-// unshared; the parent stays where it is.
+// A child with memory of its own enters the time namespace that its parent has
+// unshared. The parent stays in its own namespace.
 func TestEntryByFork(t *testing.T) {
 	timens.Need(t)
 	for name, launch := range map[string]clone.Launcher{
@@ -87,7 +87,7 @@ func TestEntryByVforkAndExec(t *testing.T) {
 	}
 }
 
-// execve() enters the pending namespace without any fork(), and not before it
+// execve() enters the pending time namespace without any fork(), but only if it
 // succeeds.
 func TestEntryByExec(t *testing.T) {
 	timens.Need(t)
@@ -109,7 +109,7 @@ func TestEntryByExec(t *testing.T) {
 	}
 }
 
-// A failed execve() does not enter the pending namespace.
+// A failed execve() does not enter the pending time namespace.
 func TestEntryByExecFailed(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -165,8 +165,7 @@ func execInThread(same bool) func(any) (place, error) {
 	}
 }
 
-// The child of a child is in the namespace of its parent if it asks for
-// nothing.
+// A fork() inside a time namespace makes a child in the same namespace.
 func TestEntryOfGrandchild(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -175,8 +174,8 @@ func TestEntryOfGrandchild(t *testing.T) {
 	got.check(t, "in a child's child", timens.Text(t, link), timens.Across)
 }
 
-// unshare() does not move the caller or shift its clocks; it changes the
-// namespace for the children of one thread only.
+// unshare(CLONE_NEWTIME) does not move the caller or shift its clocks. It changes
+// only the namespace for children of the calling thread.
 func TestUnshareKeepsCaller(t *testing.T) {
 	timens.Need(t)
 	otherNow, otherNext := threadLinks(t)
@@ -198,9 +197,9 @@ func TestUnshareKeepsCaller(t *testing.T) {
 	}
 }
 
-// A second unshare() makes another namespace with the offsets of the first.
-// unshare() of another kind of namespace leaves the pending time namespace
-// alone.
+// A second unshare(CLONE_NEWTIME) makes another namespace with the offsets of the
+// first. unshare() of another kind of namespace does not change the pending time
+// namespace.
 func TestUnshareAgain(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Across, func() {
@@ -239,7 +238,7 @@ func TestUnshareRefusesSignal(t *testing.T) {
 	}
 }
 
-// unshare(CLONE_NEWTIME) needs CAP_SYS_ADMIN and no other capability.
+// unshare(CLONE_NEWTIME) needs CAP_SYS_ADMIN. It does not need CAP_SYS_TIME.
 func TestUnshareNeedsCapSysAdmin(t *testing.T) {
 	timens.Need(t)
 	err := withoutCapability(unix.CAP_SYS_ADMIN, func() error { return unix.Unshare(unix.CLONE_NEWTIME) })
@@ -252,8 +251,8 @@ func TestUnshareNeedsCapSysAdmin(t *testing.T) {
 	}
 }
 
-// A nested namespace starts with the offsets of the outer one. A write replaces
-// them and is not added to them: every offset counts from the initial clock.
+// A nested time namespace starts with the offsets of the outer one. A write
+// replaces them and is not added to them: offsets count from the initial clock.
 func TestNestedNamespaceInherits(t *testing.T) {
 	timens.Need(t)
 	outer := timens.Ahead

@@ -15,9 +15,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Deadlines that have passed, or that no clock will ever reach. The kernel
-// subtracts the offset from the deadline; here the result is negative, or
-// larger than any clock.
+// These tests use deadlines that have passed, or that no clock will ever reach.
+// The kernel subtracts the offset from the deadline. Here the result is negative,
+// or larger than any clock.
 
 func TestSleepUntilPassedTime(t *testing.T)  { testExtremeSleeps(t, timens.Clocks, passed, origin) }
 func TestSleepUntilLargestTime(t *testing.T) { testExtremeSleeps(t, timens.Clocks, never) }

@@ -14,8 +14,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// When the first process enters a namespace, the offsets become final for it
-// and for all others.
+// When the first process enters a time namespace, its offsets become final: no
+// process can write them any more.
 func TestOffsetsFileFrozen(t *testing.T) {
 	timens.Need(t)
 	offsets := timens.Ahead
@@ -47,6 +47,7 @@ func TestOffsetsFileFrozen(t *testing.T) {
 	}
 }
 
+// The offsets of the initial time namespace cannot be written.
 func TestOffsetsFileFrozenInitially(t *testing.T) {
 	timens.Need(t)
 	for _, text := range []string{"monotonic 0 0\n", "boottime 0 0\n", timens.Ahead.String()} {
@@ -59,8 +60,8 @@ func TestOffsetsFileFrozenInitially(t *testing.T) {
 	}
 }
 
-// Offsets become final when the first task enters the namespace, in whatever
-// way, and not before.
+// Offsets become final when the first task enters the time namespace, in
+// whatever way, and not before.
 func TestOffsetsFileFrozenBy(t *testing.T) {
 	timens.Need(t)
 	run := func(launch clone.Launcher) func(*testing.T) {
@@ -127,9 +128,9 @@ func enterPending(t *testing.T) {
 	}
 }
 
-// A line that does not parse gets EINVAL. Then a writer without CAP_SYS_TIME
-// gets EPERM, whatever the offsets are. A writer with it gets EINVAL or ERANGE
-// for bad offsets, and EACCES only for good ones.
+// A write to final offsets gets the error of the first check that fails: EINVAL
+// for a line that does not parse, EPERM without CAP_SYS_TIME, EINVAL or ERANGE
+// for bad offsets, and only then EACCES.
 func TestOffsetsFileOrderOfErrors(t *testing.T) {
 	timens.Need(t)
 	const (

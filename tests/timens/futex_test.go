@@ -38,7 +38,7 @@ func TestFutexLockPI2Absolute(t *testing.T) { testFutex(t, "FUTEX_LOCK_PI2", clo
 func TestFutexWaitvAbsolute(t *testing.T)   { testFutex(t, "futex_waitv", clock.Monotonic) }
 func TestFutex2WaitAbsolute(t *testing.T)   { testFutex(t, "futex_wait", clock.Monotonic) }
 
-// The deadline of FUTEX_LOCK_PI is always on CLOCK_REALTIME.
+// The deadline of FUTEX_LOCK_PI is always on CLOCK_REALTIME and is not shifted.
 func TestFutexLockPIUnshifted(t *testing.T)     { testFutex(t, "FUTEX_LOCK_PI", clock.Realtime) }
 func TestFutexWaitBitsetUnshifted(t *testing.T) { testFutex(t, "FUTEX_WAIT_BITSET", clock.Realtime) }
 func TestFutexWaitRequeuePIUnshifted(t *testing.T) {
@@ -48,7 +48,7 @@ func TestFutexLockPI2Unshifted(t *testing.T) { testFutex(t, "FUTEX_LOCK_PI2", cl
 func TestFutexWaitvUnshifted(t *testing.T)   { testFutex(t, "futex_waitv", clock.Realtime) }
 func TestFutex2WaitUnshifted(t *testing.T)   { testFutex(t, "futex_wait", clock.Realtime) }
 
-// FUTEX_WAIT takes a relative timeout.
+// FUTEX_WAIT takes a relative timeout, which has the same length in a namespace.
 func TestFutexWaitRelative(t *testing.T) {
 	testWaits(t, wait{Call: "FUTEX_WAIT", Clock: clock.Monotonic})
 }

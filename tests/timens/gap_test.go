@@ -18,9 +18,9 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// What Linux 6.12 gets wrong. A test here demands the right behaviour and
-// fails. kernel/expect lists it with the reason. On a kernel that does it right
-// the test passes, and the run reports that.
+// Linux 6.12 is wrong in what the TestGap tests demand, so they fail there.
+// kernel/expect lists each with the reason. On a kernel that is right the test
+// passes, and the run reports that.
 
 func TestGapUringTimeout(t *testing.T)     { testGapUring(t, uringTimeout) }
 func TestGapUringLinkTimeout(t *testing.T) { testGapUring(t, uringLinkTimeout) }
@@ -40,8 +40,8 @@ func testGapUring(t *testing.T, kind string) {
 	}
 }
 
-// /proc/PID/stat never shows a start time in the future, even for a process
-// that is older than the zero of the namespace's clock.
+// /proc/PID/stat never shows a start time in the future, even for a process that
+// started before the zero of the namespace's clock.
 func TestGapStartTimeBeforeZero(t *testing.T) {
 	timens.Need(t)
 	offsets := timens.Offsets{Boottime: -timens.Now(t, clock.Boottime) + 10*time.Millisecond}
@@ -54,7 +54,7 @@ func TestGapStartTimeBeforeZero(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now := timens.Time(t, boot); started > now {
-		t.Errorf("in /proc/1/stat the first process was started at %v after boot, and boottime, off by %v, is %v", started, offsets.Boottime, now)
+		t.Errorf("/proc/1/stat says that the first process started at %v, but boottime (offset %v) is %v", started, offsets.Boottime, now)
 	}
 }
 
@@ -147,10 +147,12 @@ func readTimerList(any) (list timerList, err error) {
 func (l timerList) check(t *testing.T, offset time.Duration) {
 	t.Helper()
 	if l.Now < l.Before || l.Now > l.After {
-		t.Errorf("/proc/timer_list shows %v, but monotonic, off by %v, went from %v to %v", l.Now, offset, l.Before, l.After)
+		t.Errorf("/proc/timer_list shows %v, but monotonic (offset %v) went from %v to %v", l.Now, offset, l.Before, l.After)
 	}
 }
 
+// In the initial namespace /proc/timer_list shows CLOCK_MONOTONIC, so
+// TestGapTimerList fails because of the namespace and for no other reason.
 func TestTimerListInitially(t *testing.T) {
 	timens.Need(t)
 	probe.Run[timerList](t, timens.Fork, "timer_list", nil).check(t, 0)

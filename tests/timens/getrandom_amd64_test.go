@@ -13,10 +13,11 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// getrandom() of the vDSO works in a time namespace, where the kernel's data
-// page and the namespace's page have exchanged places: it must find the random
-// number generator's state in the right one. If it does not, it falls back to
-// the system call and leaves the caller's state unchanged.
+// getrandom() of the vDSO works in a time namespace without the system call. In a
+// namespace the kernel's data page and the namespace's page exchange places, and
+// the vDSO must find the random number generator's state in the right one. If it
+// does not, it falls back to the system call and leaves the caller's state
+// unchanged.
 func TestGetrandomVDSO(t *testing.T) {
 	timens.Need(t)
 	// struct vgetrandom_opaque_params

@@ -27,6 +27,8 @@ type interruption struct {
 	Errno                 unix.Errno
 }
 
+// A relative clock_nanosleep() that a signal handler interrupts returns the time
+// that is left, whatever the offset. An absolute one returns none.
 func TestClockNanosleepInterrupted(t *testing.T) { testInterrupted(t, timens.Clocks...) }
 
 func testInterrupted(t *testing.T, ids ...clock.ID) {

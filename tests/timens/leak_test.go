@@ -21,7 +21,7 @@ const (
 	execRounds = 2 // fewer, because execve() of a Go program is slow; a leak shows in the count
 )
 
-// Whatever is done with a namespace, and whatever fails, leaves none behind:
+// No use of a time namespace, and no call that fails, leaves a namespace behind:
 // the user namespace then has room for exactly as many as before.
 func TestUnshareLeaksNothing(t *testing.T) { testUses(t, "unshare") }
 func TestClone3LeaksNothing(t *testing.T)  { testUses(t, "clone3") }
@@ -111,9 +111,9 @@ func onThread(fn func() error) error {
 // ID: in a PID namespace /proc and gettid() have different ones.
 const pendingLink = "/proc/thread-self/ns/time_for_children"
 
-// uses are ways to make a namespace, or to fail to, and to give it up, in
-// groups. Each runs on a thread of its own. One that must fail returns an error
-// if it does not.
+// uses are ways to make a namespace and to give it up, or to fail to make one, in
+// groups. Each runs on a thread of its own. A use that must fail returns an error
+// if it succeeds.
 var uses = map[string]map[string]func() error{
 	"unshare": {
 		"unshare": func() error { return unix.Unshare(unix.CLONE_NEWTIME) },

@@ -49,8 +49,8 @@ func (s steps) check(t *testing.T) {
 	}
 }
 
-// A namespace counts from when it is made, even if no task is in it. A process
-// that makes its next one needs room for both.
+// A time namespace counts against the limit from when it is made, even if no task
+// is in it. A process that makes another one needs room for both.
 func TestMaxTimeNamespaces(t *testing.T) {
 	timens.Need(t)
 	for limit := range 4 {
@@ -86,7 +86,8 @@ func TestMaxTimeNamespaces(t *testing.T) {
 	}
 }
 
-// The limits of all outer user namespaces hold too, so the lowest one decides.
+// The limits of time namespaces of all outer user namespaces also apply, so the
+// lowest one decides.
 func TestMaxTimeNamespacesOfParents(t *testing.T) {
 	timens.Need(t)
 	for _, test := range []struct {
@@ -129,9 +130,9 @@ func TestMaxTimeNamespacesOfParents(t *testing.T) {
 	}
 }
 
-// A namespace refused by an outer limit does not count against the inner one:
-// when the outer limit is raised, the inner user namespace has room for all of
-// its own.
+// A time namespace that an outer limit refuses does not count against the inner
+// limit. When the outer limit is raised, the inner user namespace has room for
+// all of its own.
 func TestMaxTimeNamespacesRaised(t *testing.T) {
 	timens.Need(t)
 	const attempts = 8
@@ -179,8 +180,8 @@ func TestMaxTimeNamespacesRaised(t *testing.T) {
 // noSetuidFixup is SECBIT_NO_SETUID_FIXUP: capabilities survive setuid().
 const noSetuidFixup = 1 << 2
 
-// Namespaces count for each user separately, by effective user ID, and for the
-// user who made them.
+// Time namespaces count for each user separately: for the effective user ID of
+// the process that made them.
 func TestMaxTimeNamespacesPerUser(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -223,9 +224,9 @@ func TestMaxTimeNamespacesPerUser(t *testing.T) {
 	}
 }
 
-// If unshare() fails with ENOSPC for the time namespace, which is made last,
-// the other namespaces of the same call are freed. PID and network namespaces
-// are not tested, because they are freed with a delay.
+// If unshare() fails with ENOSPC for the time namespace, which is made last, the
+// kernel frees the other namespaces of the same call. PID and network namespaces
+// are not tested, because the kernel frees them with a delay.
 func TestMaxTimeNamespacesKeepsNothing(t *testing.T) {
 	timens.Need(t)
 	const attempts = 5
@@ -251,14 +252,14 @@ func TestMaxTimeNamespacesKeepsNothing(t *testing.T) {
 				}
 			}
 			if err := alone.Err(); err != nil {
-				t.Errorf("unshare of %s alone, of which one is allowed, after %d refusals: %v", name, len(refused), err)
+				t.Errorf("unshare of %s alone, with a limit of 1, after %d refusals: %v", name, len(refused), err)
 			}
 		})
 	}
 }
 
-// Only CAP_SYS_RESOURCE may change the limit, and each user namespace has a
-// limit of its own.
+// Writing max_time_namespaces needs CAP_SYS_RESOURCE, and each user namespace has
+// a limit of its own.
 func TestMaxTimeNamespacesFile(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -271,7 +272,7 @@ func TestMaxTimeNamespacesFile(t *testing.T) {
 	after := p.ReadFile(maxTimeNamespaces)
 	timens.Run(t, timens.Fork, p)
 	before.check(t)
-	for when, file := range map[string]clone.Contents{"after 5 was written": good, "after bad numbers were": after} {
+	for when, file := range map[string]clone.Contents{"after 5 was written": good, "after bad numbers were written": after} {
 		if got, want := timens.Text(t, file), "5\n"; got != want {
 			t.Errorf("%s %s is %q, want %q", when, maxTimeNamespaces, got, want)
 		}
@@ -283,7 +284,7 @@ func TestMaxTimeNamespacesFile(t *testing.T) {
 	}
 	mine, err := os.ReadFile(maxTimeNamespaces)
 	if err != nil || string(mine) == "5\n" {
-		t.Errorf("outside the user namespace it is %q, %v, want the limit of the machine", mine, err)
+		t.Errorf("outside the user namespace %s is %q, %v, want the limit of the machine", maxTimeNamespaces, mine, err)
 	}
 	err = withoutCapability(unix.CAP_SYS_RESOURCE, func() error { return openAndClose(maxTimeNamespaces, unix.O_WRONLY) })
 	if err != unix.EACCES {

@@ -22,6 +22,8 @@ var linkNames = []string{"time", "time_for_children"}
 
 func namespacePath(pid int, name string) string { return fmt.Sprintf("/proc/%d/ns/%s", pid, name) }
 
+// The time namespace links of the first process and of this one show the inode
+// number of the initial namespace.
 func TestLinksOfInitialNamespace(t *testing.T) {
 	timens.Need(t)
 	for _, pid := range []int{1, os.Getpid()} {
@@ -33,8 +35,8 @@ func TestLinksOfInitialNamespace(t *testing.T) {
 	}
 }
 
-// A link shows "time" and the inode number, which is unique to the namespace.
-// The link time_for_children shows "time" as well.
+// A time namespace link shows "time" and the inode number, which is unique to the
+// namespace. The link time_for_children also shows "time".
 func TestLinks(t *testing.T) {
 	timens.Need(t)
 	seen := map[string]bool{initialLink: true}
@@ -53,13 +55,14 @@ func TestLinks(t *testing.T) {
 			}
 			opened, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd()))
 			if err != nil || opened != link {
-				t.Errorf("the descriptor of %s is of %q, %v, want %s", namespacePath(child.PID, name), opened, err, link)
+				t.Errorf("the descriptor of %s links to %q, %v, want %s", namespacePath(child.PID, name), opened, err, link)
 			}
 		}
 	}
 }
 
-// A zombie has no time namespace: its links cannot be read or opened.
+// A zombie has no time namespace, so its namespace links cannot be read or
+// opened.
 func TestLinksOfZombie(t *testing.T) {
 	timens.Need(t)
 	child, _ := zombie(t)
@@ -75,8 +78,8 @@ func TestLinksOfZombie(t *testing.T) {
 	timens.Reap(t, child)
 }
 
-// A descriptor or a bind mount keeps a namespace when all its tasks have ended.
-// Its offsets stay, and stay final.
+// A descriptor or a bind mount keeps a time namespace when all its tasks have
+// ended. Its offsets stay, and stay final.
 func TestNamespaceOutlivesTasks(t *testing.T) {
 	timens.Need(t)
 	for _, name := range linkNames {
@@ -123,8 +126,8 @@ func enterLeft(t *testing.T, path, link string) {
 	}
 }
 
-// A descriptor keeps a namespace that no task was ever in. The first task that
-// enters finds the offsets that were written last.
+// A descriptor keeps a time namespace that no task was ever in. The first task
+// that enters it finds the offsets that were written last.
 func TestPendingNamespaceOutlivesTasks(t *testing.T) {
 	timens.Need(t)
 	var pending *os.File

@@ -17,15 +17,15 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Waits that take lane.Long, which is a day in the virtual lane. Their
-// deadlines do not fit into the seconds of 32-bit programs.
+// The waits in this file take lane.Long, which is a day in the virtual lane by
+// default. Their deadlines do not fit into the seconds of 32-bit programs.
 
 // apart is the distance between the deadlines of waiters that run at the same
 // time, so that none makes another late.
 const apart = 20 * time.Millisecond
 
 // offsetLimit is the greatest value that a clock may be set to by an offset,
-// KTIME_SEC_MAX/2. Beyond that a clock only gets by running.
+// KTIME_SEC_MAX/2. A clock gets beyond it only by running.
 const offsetLimit = 4611686018 * time.Second
 
 // longNamespaces are the namespaces of long waits. In the last two the clocks start

@@ -15,7 +15,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// ioctls of a pidfd that open a namespace of its task: _IO(0xff, n).
+// These ioctls of a pidfd open a namespace of its task: _IO(0xff, n).
 const (
 	pidfdGetTime            = 0xff07
 	pidfdGetTimeForChildren = 0xff08
@@ -41,7 +41,7 @@ func ioctl(file *os.File, request uint, arg uintptr) (int, error) {
 	return int(ret), nil
 }
 
-// ioctls of a pidfd open both time namespaces of its task without /proc.
+// The ioctls of a pidfd open both time namespaces of its task without /proc.
 func TestPidfdGetNamespace(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -102,7 +102,7 @@ func zombie(t *testing.T) (*clone.Child, *os.File) {
 	return child, pidfd
 }
 
-// Another user's namespaces can be opened neither by their links nor by a
+// A user can open another user's time namespaces neither by their links nor by a
 // pidfd.
 func TestNamespacesOfStranger(t *testing.T) {
 	timens.Need(t)
@@ -131,8 +131,8 @@ func TestNamespacesOfStranger(t *testing.T) {
 	}
 }
 
-// The ioctls of a namespace return its type and its owner. A time namespace has
-// no parent and no owning user ID.
+// The ioctls of a time namespace return its type and the user namespace that owns
+// it. It has no parent and no owning user ID.
 func TestNamespaceIoctls(t *testing.T) {
 	timens.Need(t)
 	mine, foreign := resident(t, timens.Unshared(timens.Ahead)), resident(t, launcher(unix.CLONE_NEWUSER|unix.CLONE_NEWTIME, unix.SIGCHLD))

@@ -17,6 +17,7 @@ import (
 
 const offsetsFile = "/proc/self/timens_offsets"
 
+// Inside a time namespace timens_offsets shows the offsets that were written.
 func TestOffsetsFileReadBack(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -31,9 +32,8 @@ func TestOffsetsFileReadBack(t *testing.T) {
 	}
 }
 
-// The columns of timens_offsets are part of the kernel's interface, to the
-// space, because programs parse them. The expected text is written out here,
-// not made by package timens.
+// The columns of timens_offsets do not change by a single space, because programs
+// parse them. The expected text is written out here, not made by package timens.
 func TestOffsetsFileFormat(t *testing.T) {
 	timens.Need(t)
 	for _, test := range []struct{ name, write, want string }{

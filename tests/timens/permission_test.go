@@ -18,6 +18,8 @@ import (
 // user is the ID of an ordinary user.
 const user = 1000
 
+// A write to timens_offsets without CAP_SYS_TIME fails with EPERM and changes
+// nothing.
 func TestOffsetsFileNeedsCapSysTime(t *testing.T) {
 	timens.Need(t)
 	err := osthread.Run(func() error {
@@ -28,7 +30,7 @@ func TestOffsetsFileNeedsCapSysTime(t *testing.T) {
 			return err
 		}
 		// The range is not checked: without the capability every write
-		// gets EPERM.
+		// that parses gets EPERM.
 		for _, text := range []string{"monotonic 1 0\n", "boottime 1 0\n", "monotonic -9223372036 0\n"} {
 			if err := timens.Write(unix.Gettid(), text); err != unix.EPERM {
 				t.Errorf("write %q without CAP_SYS_TIME: %v, want %v", text, err, unix.EPERM)
@@ -69,7 +71,8 @@ func TestOffsetsFileNeedsOnlyCapSysTime(t *testing.T) {
 	}
 }
 
-// A write needs CAP_SYS_TIME in the process that opened the file, too.
+// A write to timens_offsets needs CAP_SYS_TIME in the process that opened the
+// file. The writer does not need it.
 func TestOffsetsFileNeedsCapSysTimeOfOpener(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Offsets{}, func() {
@@ -113,9 +116,9 @@ func openWithout(t *testing.T, tid, lacking int) (file int) {
 	return file
 }
 
-// CAP_SYS_TIME must be held in the user namespace that owns the time namespace:
-// root of a user namespace may set what belongs to it, and nothing that belongs
-// to its parent.
+// A write to timens_offsets needs CAP_SYS_TIME in the user namespace that owns
+// the time namespace. Root of a user namespace may set the offsets that it owns,
+// and none that its parent owns.
 func TestOffsetsFileOwner(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -140,8 +143,9 @@ func TestOffsetsFileOwner(t *testing.T) {
 	}
 }
 
-// A file opened in a user namespace cannot set a time namespace of the initial
-// one, even if the initial root writes to it.
+// A timens_offsets file that was opened in a user namespace cannot set the
+// offsets of a time namespace that the initial user namespace owns, even if the
+// initial root writes to it.
 func TestOffsetsFileOpenedInUserNamespace(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -196,7 +200,7 @@ func TestOffsetsFileOfUser(t *testing.T) {
 			t.Fatalf("unshare(CLONE_NEWUSER|CLONE_NEWTIME) by user %d: %v", user, err)
 		}
 		if err := write.Err(); err != nil {
-			t.Errorf("write %q by user %d to the user's own: %v", timens.Across, user, err)
+			t.Errorf("write %q by user %d to the user's own offsets: %v", timens.Across, user, err)
 		}
 		if got := timens.Text(t, file); got != timens.Across.String() {
 			t.Errorf("the file is\n%swant\n%s", got, timens.Across)
@@ -208,8 +212,8 @@ func TestOffsetsFileOfUser(t *testing.T) {
 	}
 }
 
-// Every user may read the offsets file of every task. Only the task's user may
-// open it for writing, and still needs CAP_SYS_TIME to write.
+// Every user may read the timens_offsets file of every task. Only the task's user
+// may open it for writing, and still needs CAP_SYS_TIME to write.
 func TestOffsetsFileMode(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Ahead, func() {
@@ -252,8 +256,8 @@ func openAndClose(path string, flags int) error {
 	return err
 }
 
-// An offsets file opened before its task ended is empty while the task is a
-// zombie. After that, and for every write, it returns ESRCH.
+// A timens_offsets file that was opened before its task ended is empty while the
+// task is a zombie. Later reads, and all writes, fail with ESRCH.
 func TestOffsetsFileOfDeadTask(t *testing.T) {
 	timens.Need(t)
 	child := start(t, timens.Unshared(timens.Ahead), pausing(t))

@@ -39,8 +39,8 @@ const (
 	slackInside = time.Second // includes the start of a child
 )
 
-// An offset is accepted if it sets its clock to a time from 0 to
-// KTIME_SEC_MAX/2, whole seconds; the limits are exact, and each clock is
+// timens_offsets accepts an offset that sets its clock to a time from 0 to
+// KTIME_SEC_MAX/2, in whole seconds. The limits are exact, and each clock is
 // checked separately.
 func TestOffsetsFileRange(t *testing.T) {
 	timens.Need(t)
@@ -73,8 +73,8 @@ func testLimit(t *testing.T, id clock.ID, limit limit) {
 	t.Errorf("no write was done within %v", slack)
 }
 
-// The range of offsets counts from the initial clocks for a caller inside a
-// namespace as well.
+// For a caller inside a time namespace, too, the range of offsets counts from the
+// initial clocks.
 func TestOffsetsFileRangeInside(t *testing.T) {
 	timens.Need(t)
 	for _, outer := range []timens.Offsets{timens.Ahead, timens.Behind} {
@@ -113,7 +113,8 @@ func testLimitInside(t *testing.T, outer timens.Offsets, id clock.ID, limit limi
 	t.Errorf("no write was done within %v", slackInside)
 }
 
-// An offset at its limit can be read back and does not overflow.
+// With offsets close to their limits, the clocks show the right time and do not
+// overflow.
 func TestOffsetsFileRangeRead(t *testing.T) {
 	timens.Need(t)
 	mono, boot := timens.Now(t, clock.Monotonic), timens.Now(t, clock.Boottime)

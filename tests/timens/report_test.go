@@ -21,8 +21,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// reports are what shows the time since boot, or of boot, with readings of the
-// reporter's clocks before and after.
+// reports has everything that shows the time since boot or the time of the boot,
+// and readings of the reporter's clocks before and after.
 type reports struct {
 	Uptime, Idle time.Duration // /proc/uptime, in hundredths of a second, rounded down
 	Sysinfo      time.Duration // sysinfo(), in seconds, rounded up
@@ -33,8 +33,7 @@ type reports struct {
 
 const hundredth = 10 * time.Millisecond
 
-// roundDown is Truncate for times that may be negative. roundUp is the same
-// upwards.
+// roundDown is Truncate, but rounds down negative times, too. roundUp rounds up.
 func roundDown(d, to time.Duration) time.Duration {
 	down := d.Truncate(to)
 	if down > d {
@@ -56,6 +55,7 @@ func measureReports(t *testing.T, offsets timens.Offsets) (got reports, initial 
 	return got, initial
 }
 
+// The first field of /proc/uptime has the offset of CLOCK_BOOTTIME.
 func TestProcUptime(t *testing.T) {
 	for _, ns := range timens.Examples {
 		got, initial := measureReports(t, ns.Offsets)
@@ -88,6 +88,7 @@ func TestProcUptimeIdleUnshifted(t *testing.T) {
 	}
 }
 
+// The uptime of sysinfo() has the offset of CLOCK_BOOTTIME.
 func TestSysinfoUptime(t *testing.T) {
 	for _, ns := range timens.Examples {
 		got, initial := measureReports(t, ns.Offsets)
@@ -99,8 +100,8 @@ func TestSysinfoUptime(t *testing.T) {
 	}
 }
 
-// btime in /proc/stat moves against the offset: a machine that has been up for
-// longer was booted earlier.
+// The btime in /proc/stat is earlier by the offset of CLOCK_BOOTTIME: a machine
+// that has been up for longer was booted earlier.
 func TestProcStatBtime(t *testing.T) {
 	for _, ns := range timens.Examples {
 		before, boot := timens.Now(t, clock.Realtime), timens.Now(t, clock.Boottime)
@@ -117,8 +118,8 @@ func TestProcStatBtime(t *testing.T) {
 	}
 }
 
-// In a namespace /proc/uptime, sysinfo() and btime agree with the clocks of the
-// namespace.
+// In a time namespace /proc/uptime, sysinfo() and btime agree with the clocks of
+// the namespace.
 func TestReportsAgree(t *testing.T) {
 	for _, ns := range timens.Examples {
 		got, _ := measureReports(t, ns.Offsets)

@@ -39,6 +39,7 @@ func (r restartable) String() string {
 	return fmt.Sprintf("%s for a length of time by %v, stopped and continued", r.name, r.clock)
 }
 
+// A clock_nanosleep() whose process is stopped and continued ends on time.
 func TestClockNanosleepRestarted(t *testing.T) {
 	testRestarted(t, restartableSleeps(timens.Clocks...)...)
 }
@@ -63,6 +64,7 @@ func restartableSleeps(ids ...clock.ID) []restartable {
 	return all
 }
 
+// A futex wait whose process is stopped and continued ends on time.
 func TestFutexRestarted(t *testing.T) {
 	futex := func(name string, op uintptr, absolute bool, width abi.Time) restartable {
 		nr := width.Nr(abi.Futex)

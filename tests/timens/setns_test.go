@@ -15,8 +15,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// setns() enters the namespace at once, with any kind of descriptor: both links
-// change, and the vDSO uses the new offsets.
+// setns() enters the time namespace at once, with any kind of descriptor: both
+// links change, and the vDSO uses the new offsets.
 func TestSetns(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {
@@ -51,8 +51,8 @@ func TestSetns(t *testing.T) {
 	}
 }
 
-// setns() to another namespace replaces the offsets, and setns() to the initial
-// one removes them.
+// setns() to another time namespace replaces the offsets, and setns() to the
+// initial one removes them.
 func TestSetnsAgain(t *testing.T) {
 	timens.Need(t)
 	home := taskLink(t, os.Getpid(), "time")
@@ -76,8 +76,8 @@ func TestSetnsAgain(t *testing.T) {
 	inInitial.check(t, "after setns() to the initial namespace", home, home, timens.Offsets{})
 }
 
-// setns() with a pidfd enters the namespace that the task is in. The namespace
-// pending for the task's children is entered with the file time_for_children.
+// setns() with a pidfd enters the time namespace that the task is in. setns()
+// with the file time_for_children enters the one for the task's children.
 func TestSetnsPending(t *testing.T) {
 	timens.Need(t)
 	p := timens.NewProgram(t)
@@ -95,7 +95,7 @@ func TestSetnsPending(t *testing.T) {
 	}
 	now, next := taskLink(t, target.PID, "time"), taskLink(t, target.PID, "time_for_children")
 	if now == next {
-		t.Errorf("after unshare() the target is in %s as its children will be", now)
+		t.Errorf("after unshare() the target and its children have the same namespace %s", now)
 	}
 	pidfd, pending := openPID(t, target.PID), openNamespace(t, target.PID, "time_for_children")
 
@@ -115,8 +115,8 @@ func TestSetnsPending(t *testing.T) {
 	finish(t, target)
 }
 
-// setns() fails with EUSERS in a process whose memory others share, whether
-// they are threads or processes.
+// setns() to a time namespace fails with EUSERS in a process that shares its
+// memory with threads or other processes.
 func TestSetnsRefusesSharedMemory(t *testing.T) {
 	timens.Need(t)
 	target := resident(t, timens.Unshared(timens.Ahead))
@@ -165,7 +165,7 @@ func TestSetnsAllOrNothing(t *testing.T) {
 			t.Errorf("setns in a process with threads: %v, want %v", err, unix.EUSERS)
 		}
 		if got := taskLink(t, unix.Gettid(), "uts"); got != before {
-			t.Errorf("the refused setns() has gone from %s to %s", before, got)
+			t.Errorf("the refused setns() went from %s to %s", before, got)
 		}
 		return nil
 	})
@@ -174,8 +174,8 @@ func TestSetnsAllOrNothing(t *testing.T) {
 	}
 }
 
-// setns() refuses descriptors that do not fit its flags, and flags of no
-// namespace.
+// setns() refuses descriptors that do not fit its flags, and flags that are no
+// namespaces.
 func TestSetnsRefuses(t *testing.T) {
 	timens.Need(t)
 	dead, deadFD := zombie(t)

@@ -14,7 +14,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// setns() needs CAP_SYS_ADMIN in the caller's user namespace.
+// setns() to a time namespace needs CAP_SYS_ADMIN in the caller's user namespace.
 func TestSetnsNeedsCapSysAdmin(t *testing.T) {
 	timens.Need(t)
 	target := resident(t, timens.Unshared(timens.Ahead))
@@ -38,8 +38,8 @@ func TestSetnsNeedsCapSysAdmin(t *testing.T) {
 	}
 }
 
-// setns() needs CAP_SYS_ADMIN both in the caller's own user namespace and in
-// the one that owns the time namespace: neither alone is enough.
+// setns() to a time namespace needs CAP_SYS_ADMIN in the caller's own user
+// namespace and in the one that owns the time namespace. One alone is not enough.
 func TestSetnsNeedsBothUserNamespaces(t *testing.T) {
 	timens.Need(t)
 	foreign := resident(t, timens.Unshared(timens.Ahead))
@@ -75,7 +75,7 @@ func TestSetnsNeedsBothUserNamespaces(t *testing.T) {
 	})
 }
 
-// A user who made both can enter a user namespace and its time namespace in one
+// A user who made a user namespace and its time namespace can enter both in one
 // setns(): entering the first gives the capability for the second.
 func TestSetnsWithUserNamespace(t *testing.T) {
 	timens.Need(t)
@@ -98,7 +98,7 @@ func TestSetnsWithUserNamespace(t *testing.T) {
 	})
 }
 
-// An ordinary user cannot enter root's namespaces by any kind of descriptor.
+// An ordinary user cannot enter root's time namespaces by any kind of descriptor.
 func TestSetnsOfStranger(t *testing.T) {
 	timens.Need(t)
 	target := resident(t, timens.Unshared(timens.Ahead))
@@ -127,7 +127,7 @@ func TestSetnsOfStranger(t *testing.T) {
 // child in a user namespace and a time namespace.
 func withRootless(t *testing.T, fn func(made *clone.Child)) {
 	t.Helper()
-	if _, err := clock.VDSOFunc(clock.VDSO.Gettime()); err != nil { // root looks it up, who may read /proc/self/mem
+	if _, err := clock.VDSOFunc(clock.VDSO.Gettime()); err != nil { // the user may not read /proc/self/mem, so root looks it up
 		t.Fatal(err)
 	}
 	err := osthread.Run(func() error {

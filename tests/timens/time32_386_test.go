@@ -20,8 +20,9 @@ import (
 // in a time namespace the other clocks can reach it at any time.
 const end = 1 << 31 * time.Second
 
-// After the end of 32 bits the old calls return the lower 32 bits of the
-// seconds, as outside a namespace; the new calls return all of them.
+// When a clock has passed the end of a 32-bit time_t, the old calls return the
+// lower 32 bits of the seconds, as outside a namespace. The new calls return all
+// bits.
 func TestTime32Wraps(t *testing.T) {
 	for _, id := range timens.Clocks {
 		t.Run(id.String(), func(t *testing.T) {
@@ -37,8 +38,8 @@ func TestTime32Wraps(t *testing.T) {
 	}
 }
 
-// A relative wait with 32-bit seconds ends on time if the clock crosses the end
-// of 32 bits meanwhile.
+// A relative wait with 32-bit seconds ends on time if the clock passes the end of
+// a 32-bit time_t during the wait.
 func TestTime32SleepAcrossEnd(t *testing.T) {
 	for _, id := range timens.Clocks {
 		t.Run(id.String(), func(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 	"timens-vmtest/tests/internal/clock"
 )
 
-// A relative timeout has the same length in a time namespace.
+// The relative timeouts of system calls that sleep, poll or receive have the same
+// length in a time namespace.
 func TestTimeoutsKeepTheirLength(t *testing.T) {
 	var waits []wait
 	for _, call := range []string{"nanosleep", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait2",

@@ -49,7 +49,7 @@ func (a armed) set(absolute bool, to time.Duration) error {
 	return nil
 }
 
-// left is the time until it expires, or 0 if it has.
+// left returns the time until the timer expires, or 0 if it has expired.
 func (a armed) left() (time.Duration, error) {
 	spec := new(abi.Itimerspec)
 	_, _, errno := unix.Syscall(a.width.Nr(a.gettime), a.handle, uintptr(unsafe.Pointer(spec)), 0)
@@ -82,7 +82,7 @@ func (r timerRequest) String() string {
 	return wait{Call: r.Kind, Clock: r.Clock, Absolute: r.Absolute, Until: r.Until, Width: r.Width}.String()
 }
 
-// late is how long after the timer's expiration it may be noticed.
+// late returns how long after the timer's expiration the test may notice it.
 func (r timerRequest) late() time.Duration {
 	if r.Kind == "timer SIGEV_SIGNAL" || r.Kind == "setitimer" {
 		return lane.MostLate() + 8*time.Millisecond // through the Go runtime's handler and its scheduler

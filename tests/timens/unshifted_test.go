@@ -139,9 +139,9 @@ func TestClockGetresUnshifted(t *testing.T) {
 	}
 }
 
-// gettimeofday() in a namespace returns the kernel's time zone. Most systems
-// have none, which a vDSO that reads the wrong page would return as well, so
-// the test sets one.
+// gettimeofday() in a time namespace returns the kernel's time zone. The test
+// sets one: most systems have none, and a vDSO that reads the wrong page would
+// also return none.
 func TestGettimeofdayTimezoneUnshifted(t *testing.T) {
 	timens.Need(t)
 	type timezone struct{ MinutesWest, DST int32 }

@@ -51,8 +51,8 @@ func uringWaits(absolute bool) []uringWait {
 	}
 }
 
-// uringDelay is how long a wait should take. uringGuard is when the test gives
-// up a wait that takes too long.
+// uringDelay is how long a wait should take. uringGuard is after what time the
+// test gives up a wait.
 const (
 	uringDelay = 60 * time.Millisecond
 	uringGuard = 400 * time.Millisecond
@@ -70,9 +70,9 @@ func (e ended) check(t *testing.T, offset time.Duration) {
 	t.Helper()
 	switch {
 	case e.GivenUp:
-		t.Errorf("%v, where the offset is %v: had not ended after %v, want %v", e.Wait, offset, e.After, uringDelay)
+		t.Errorf("%v (offset %v): had not ended after %v, want %v", e.Wait, offset, e.After, uringDelay)
 	case e.After < uringDelay:
-		t.Errorf("%v, where the offset is %v: ended after %v, want %v or more", e.Wait, offset, e.After, uringDelay)
+		t.Errorf("%v (offset %v): ended after %v, want %v or more", e.Wait, offset, e.After, uringDelay)
 	}
 }
 
@@ -92,8 +92,8 @@ func waitOnUring(waits []uringWait) ([]ended, error) {
 	return all, nil
 }
 
-// errTooSlow says that a wait began when it should have ended, so that it shows
-// nothing.
+// errTooSlow says that a wait began only when it should have ended, so its result
+// shows nothing.
 var errTooSlow = errors.New("too slow")
 
 const (

@@ -16,8 +16,8 @@ import (
 // every one, for example not jiffies.
 const clocksource = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
-// A reading by the system call lies between two by the vDSO, to the nanosecond:
-// both compute the same sum.
+// A clock reading by the system call lies between two readings by the vDSO, to
+// the nanosecond: both compute the same sum.
 func TestClockReadVDSOAgreesWithSyscall(t *testing.T) {
 	timens.Need(t)
 	for _, ns := range timens.Examples {

@@ -58,8 +58,8 @@ func vvarAddress(t *testing.T, pid int) uintptr {
 	return 0
 }
 
-// When many processes enter an unused namespace at once, all of them read its
-// offsets correctly, and the offsets are final for all.
+// When many processes enter an unused time namespace at once, all of them read
+// its offsets correctly, and the offsets are final for all.
 func TestFirstEntryOfMany(t *testing.T) {
 	timens.Need(t)
 	const many = 8

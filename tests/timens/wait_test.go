@@ -17,7 +17,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// near is how long a wait takes that the test waits for.
+// near is the length of a wait that the test waits for.
 const near = 50 * time.Millisecond
 
 // bothSigns are the offsets that waits are tested with. Each clock has a
@@ -67,7 +67,8 @@ func (w wait) String() string {
 	return fmt.Sprintf("%s for a time of %v, %s", name, w.Clock, until[w.Until])
 }
 
-// widths are those that a call, or a kind of timer, exists for.
+// widths returns the widths of seconds in which a call, or a kind of timer,
+// exists.
 func widths(call string) []abi.Time {
 	switch call {
 	case "nanosleep", "futex_waitv", "futex_wait", "select", "epoll_wait", "epoll_pwait2", "semtimedop", "SO_RCVTIMEO", "setitimer":
@@ -85,10 +86,10 @@ func (w wait) bounds() (early, most time.Duration) {
 	return 0, lane.MostLate()
 }
 
-// earlyByTicks is how much too early a wait may end that the kernel counts in
-// ticks. One CPU counts the ticks. If the host stops that CPU, a wait that
-// begins on another CPU starts from an old count. The count then catches up,
-// and the wait ends too early by that much.
+// earlyByTicks returns how much too early a wait may end if the kernel counts it
+// in ticks. One CPU counts the ticks. If the host stops that CPU, a wait on
+// another CPU starts from an old count. The count then catches up, and the wait
+// ends too early by that much.
 func earlyByTicks(length time.Duration) time.Duration {
 	if lane.Virtual() {
 		return 0

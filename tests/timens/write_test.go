@@ -68,7 +68,8 @@ func TestOffsetsFileTakes(t *testing.T) {
 // all means every byte of a text.
 const all = -1
 
-// A refused write changes neither clock, even if its first line is valid.
+// A write to timens_offsets that is refused changes neither clock, even if its
+// first line is valid.
 func TestOffsetsFileRefuses(t *testing.T) {
 	timens.Need(t)
 	tooEarly := -int64(timens.Now(t, clock.Boottime)/time.Second) - 60
@@ -133,8 +134,8 @@ func TestOffsetsFileRefuses(t *testing.T) {
 	}
 }
 
-// Only a write at position 0 is accepted. A write does not move the position,
-// so one descriptor can be used for a line at a time.
+// timens_offsets accepts only a write at position 0. A write does not move the
+// position, so one descriptor can be used to write a line at a time.
 func TestOffsetsFilePosition(t *testing.T) {
 	timens.Need(t)
 	timens.WithPending(t, timens.Offsets{}, func() {
@@ -172,7 +173,7 @@ func TestOffsetsFilePosition(t *testing.T) {
 	})
 }
 
-// A write of a page or more is refused.
+// A write of a page or more to timens_offsets is refused.
 func TestOffsetsFileWriteSize(t *testing.T) {
 	timens.Need(t)
 	for size, want := range map[int]error{
@@ -199,6 +200,8 @@ func TestOffsetsFileWriteSize(t *testing.T) {
 	}
 }
 
+// A write to timens_offsets from memory that cannot be read to its end fails with
+// EFAULT and changes nothing.
 func TestOffsetsFileWriteUnreadable(t *testing.T) {
 	timens.Need(t)
 	const text = "monotonic 3 4\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package coverage says which of the lines that a series changes ran during which test. It
+// Package coverage says, for each line that a series changes, during which tests it ran. It
 // reads what a kernel with CONFIG_GCOV_KERNEL counted. Package verdict judges whether
 // enough lines ran.
 package coverage

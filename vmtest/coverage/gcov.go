@@ -31,7 +31,7 @@ type ran struct {
 	Partly bool // some of the line's code ran, and some did not
 }
 
-// add adds a measurement of a line to what is known of it. Both are of the same kernel.
+// add adds a measurement of a line to the earlier ones. All are of the same kernel.
 func (l Lines) add(file string, line int, r ran) {
 	if l[file] == nil {
 		l[file] = make(map[int]ran)
@@ -49,7 +49,7 @@ type Counts struct {
 	image kernel.Image
 	box   sandbox.Box
 	dir   string           // has the compiler's notes, and the counters while gcov reads them
-	known map[string]Lines // what gcov has said already, by source and digest of the counters
+	known map[string]Lines // results of gcov, by source and digest of the counters
 }
 
 // newCounts copies the compiler's notes of a kernel to the folder dir, and verifies them.
@@ -124,7 +124,7 @@ func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, erro
 		}
 		l := answers[kernel.Counters(source)]
 		if len(l[source]) == 0 {
-			return nil, fmt.Errorf("gcov of %s: it says nothing of the lines of %s", kernel.Counters(source), source)
+			return nil, fmt.Errorf("gcov of %s: no lines of %s in its output", kernel.Counters(source), source)
 		}
 		c.known[key] = l
 		all.merge(l)

@@ -48,8 +48,8 @@ type sourceLine struct {
 	init      bool   // it is in a function that is __init or __exit
 }
 
-// uncounted returns why a test could not have run line n, which no test ran. It returns ""
-// if a test could have. countable says that the compiler has made code for the line.
+// uncounted explains why line n, which no test ran, could not run during a test. It returns
+// "" if the line could. countable says that the compiler made code for the line.
 func (s source) uncounted(n int, countable bool) string {
 	if n < 1 || n >= len(s) {
 		return declarator

@@ -27,11 +27,11 @@ type preset struct {
 const apicHz = 1_000_000_000
 
 // apicPeriod returns the preset that avoids the calibration of the APIC timer
-// at boot. For that the kernel waits 0.1 s in a loop with PAUSE, and QEMU's
-// instruction counting takes a microsecond for each, which is three of the five
-// seconds of a boot. If lapic_timer_period is already set, as CPUID and some
-// hypervisors do early, the kernel uses its value (see calibrate_APIC_clock).
-// apicPeriod returns nil for a kernel that has other symbols.
+// at boot. To calibrate it, the kernel waits 0.1 s in a loop with PAUSE. With
+// instruction counting QEMU takes a microsecond for each PAUSE. This is three
+// of the five seconds of a boot. If lapic_timer_period is already set, the
+// kernel uses its value (see calibrate_APIC_clock). CPUID and some hypervisors
+// set it early. apicPeriod returns nil for a kernel without these symbols.
 func apicPeriod(vmlinux string, hz int) (*preset, error) {
 	f, err := elf.Open(vmlinux)
 	if err != nil {
@@ -118,7 +118,7 @@ func (d *debugger) ask(text string) (string, error) {
 	if want := fmt.Sprintf("%02x", checksum(answer)); string(sum[:]) != want {
 		return "", fmt.Errorf("answer %q has the checksum %s, want %s", answer, sum, want)
 	}
-	_, _ = d.Write([]byte("+")) // if nobody takes it, nobody takes the next packet
+	_, _ = d.Write([]byte("+")) // if this fails, the next packet fails, too
 	return answer, nil
 }
 

@@ -83,8 +83,8 @@ func TestDebuggerPresets(t *testing.T) {
 	}
 }
 
-// There is no preset for a program without the kernel's symbols, or without
-// any. A file that is no program is an error.
+// There is no preset for a program that lacks the kernel's symbols. A file that
+// is no program is an error.
 func TestAPICPeriodOfOthers(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

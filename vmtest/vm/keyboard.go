@@ -23,7 +23,7 @@ type keyboard struct {
 	resized chan os.Signal // the terminal has another size
 
 	in    *os.File
-	saved *term.State // of a terminal; nil: in is none
+	saved *term.State // state of the terminal; nil: in is no terminal
 }
 
 // newKeyboard begins to read in. It sets a terminal to raw mode, until restore.
@@ -47,7 +47,7 @@ func (k *keyboard) read(terminal bool) {
 		n, err := k.in.Read(buf)
 		text := buf[:n]
 		if terminal && (err != nil || bytes.IndexByte(text, escape) >= 0) {
-			close(k.escaped) // a terminal that is gone is left, too
+			close(k.escaped) // a closed terminal leaves the guest, too
 			return
 		}
 		if n > 0 {
@@ -68,13 +68,13 @@ func (c *conversation) restore() {
 	}
 	signal.Stop(c.keyboard.resized)
 	fd := int(c.In.Fd())
-	// A terminal that is gone needs no care.
+	// Errors mean that the terminal was closed, so nothing has to be restored.
 	_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH)
 	_ = term.Restore(fd, c.keyboard.saved)
 }
 
-// keys is nil while no input can be taken. The keys of a terminal are always
-// taken, so that escape is never stuck behind what the guest does not read.
+// keys returns nil while no input can be accepted. The keys of a terminal are
+// always accepted, so that escape works even if the guest reads nothing.
 func (c *conversation) keys() <-chan []byte {
 	if c.keyboard == nil || c.ended || c.code != nil || !c.terminal && len(c.pending) > 0 {
 		return nil
@@ -96,8 +96,8 @@ func (c *conversation) resized() <-chan os.Signal {
 	return c.keyboard.resized
 }
 
-// size adds the size of the terminal to a frame. One without a size is as the
-// oldest were.
+// size adds the size of the terminal to a frame. If the terminal does not know
+// its size, it is 80 columns and 24 rows, as in the oldest terminals.
 func (c *conversation) size(f wire.Frame) wire.Frame {
 	cols, rows, err := term.GetSize(int(c.In.Fd()))
 	if err != nil || cols == 0 || rows == 0 {

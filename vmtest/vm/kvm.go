@@ -53,7 +53,7 @@ func ChooseAccel(ctx context.Context, want string, g Guest, plan wire.Plan, memo
 	case errors.Is(err, fs.ErrPermission):
 		return noKVM(want, err.Error()+"; type \"sudo usermod -aG kvm $USER\" and log in again to have it")
 	case errors.Is(err, fs.ErrNotExist):
-		return noKVM(want, "there is no "+kvmDevice+"; this is a host without it, or its module kvm_intel or kvm_amd is not loaded")
+		return noKVM(want, "there is no "+kvmDevice+": the host has no KVM, or the module kvm_intel or kvm_amd is not loaded")
 	case err != nil:
 		return noKVM(want, err.Error())
 	}
@@ -90,12 +90,13 @@ func noKVM(want, why string) (Choice, error) {
 	return Choice{Accel: TCG, Why: why}, nil
 }
 
-// day is how long a reason that was printed is not printed again.
+// day is how long Said does not repeat a reason.
 const day = 24 * time.Hour
 
-// Said returns how to say that KVM is out: with the reason once a day, because
-// it is long, the same with every boot, and there is nothing new to do about it.
-// The folder memory tells when this reason was returned last.
+// Said returns a text which says that KVM does not work, or "" if c gives no
+// reason. The text has the reason only once a day, because the reason is long
+// and the same at every boot. The folder memory stores when a reason was last
+// returned.
 func (c Choice) Said(memory string) (string, error) {
 	if c.Why == "" {
 		return "", nil
@@ -104,12 +105,12 @@ func (c Choice) Said(memory string) (string, error) {
 	file := filepath.Join(memory, "said-"+hex.EncodeToString(sum[:4])+".json")
 	info, err := os.Stat(file)
 	if err == nil && time.Since(info.ModTime()) < day {
-		return "; KVM is out", nil
+		return "; KVM does not work", nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	return "; KVM is out: " + c.Why, remember(file, true)
+	return "; KVM does not work: " + c.Why, remember(file, true)
 }
 
 // Learn remembers that KVM does not work on this host, if the guest that did

@@ -67,8 +67,8 @@ func newUART() (*uart, error) {
 		return &u, err
 	}
 	return &u, raw.Control(func(fd uintptr) {
-		// Fails for a user with many pipes. Then the pipe keeps its 64
-		// kB.
+		// This fails if the user has many pipes. Then the pipe keeps
+		// its 64 kB.
 		_, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeSize)
 	})
 }

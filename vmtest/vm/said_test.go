@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A reason is said once a day, and another reason at once.
+// Said returns a reason once a day, and another reason at once.
 func TestSaid(t *testing.T) {
 	memory := filepath.Join(t.TempDir(), "kvm")
 	say := func(why, want string) {
@@ -19,9 +19,9 @@ func TestSaid(t *testing.T) {
 		}
 	}
 	say("", "")
-	say("none", "; KVM is out: none")
-	say("none", "; KVM is out")
-	say("other", "; KVM is out: other")
+	say("none", "; KVM does not work: none")
+	say("none", "; KVM does not work")
+	say("other", "; KVM does not work: other")
 	files, err := filepath.Glob(filepath.Join(memory, "said-*"))
 	if err != nil || len(files) != 2 {
 		t.Fatalf("%q, %v", files, err)
@@ -32,9 +32,9 @@ func TestSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	say("none", "; KVM is out: none")
-	say("none", "; KVM is out")
+	say("none", "; KVM does not work: none")
+	say("none", "; KVM does not work")
 	if _, err := (Choice{Why: "none"}).Said("/dev/null"); err == nil {
-		t.Error("a folder that cannot be read is no error")
+		t.Error("no error for a folder that cannot be read")
 	}
 }

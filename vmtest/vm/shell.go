@@ -24,8 +24,8 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Known returns the accelerator that ChooseAccel has already proved on this
-// host, or else TCG. A guest with a shell says no hello that could prove KVM.
+// Known returns KVM if ChooseAccel has already proved it on this host, or else
+// TCG. A guest with a shell sends no record hello, so it cannot prove KVM.
 func Known(g Guest, memory string) string {
 	file, err := memoryFile(memory, g.QEMU)
 	if err != nil {
@@ -52,7 +52,7 @@ type Session struct {
 
 // EndedError says that a guest ended before its shell did.
 type EndedError struct {
-	Why     string   // the kernel's last complaint, or QEMU's, or that there is none
+	Why     string   // the kernel's panic, or else how QEMU ended and what it printed
 	Tail    []string // last lines of a console that was not shown
 	Console string   // path of the whole console
 }
@@ -67,7 +67,7 @@ const resetGrace = 10 * time.Second
 // Shell boots g, which has an archive for a shell, and connects the shell or
 // one command to the session. It returns the command's exit code. A session
 // without a command whose In is a terminal gets a terminal in the guest, and
-// its code is always 0: a person who leaves has seen what failed.
+// its code is always 0: the user has seen what failed.
 func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 	opts, err := g.options("shell", "loglevel=4")
 	if err != nil {
@@ -98,13 +98,13 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 	if err = p.handOver(); err == nil {
 		err = c.hold(ctx)
 	}
-	if c.terminal && c.partial { // what comes next begins a line
+	if c.terminal && c.partial { // the host's shell begins on a new line
 		_, werr := io.WriteString(c.Out, "\r\n")
 		err = errors.Join(err, werr)
 	}
 	c.restore()
 	var werr error
-	if err == nil && c.code == nil { // it ends by itself, and its status tells why
+	if err == nil && c.code == nil { // QEMU ends by itself, and its status tells why
 		select {
 		case werr = <-ended:
 			return 0, c.unexpected(werr, log.Name())
@@ -131,18 +131,18 @@ type conversation struct {
 	terminal bool      // both sides have one
 	keyboard *keyboard // nil until the shell is ready
 
-	pending []byte // input that the guest has not got
+	pending []byte // input that was not yet sent to the guest
 	ended   bool   // there is no more input; the guest is told after pending
 	asked   bool   // the guest has not yet taken the last input
-	partial bool   // what was printed last did not end a line
-	redrawn bool   // the prompt was asked for, and has not come yet
+	partial bool   // the last output did not end a line
+	redrawn bool   // the guest was asked for its prompt, which has not come yet
 	shown   bool   // the kernel's lines are shown
-	reset   bool   // the guest resets, and the kernel's lines are of no interest
+	reset   bool   // the guest resets, and the kernel's lines are no longer shown
 	code    *int   // exit code, when it is known
 }
 
-// hold holds the conversation until the guest has ended or was left, or ctx is
-// done.
+// hold serves the session until the guest has ended, the user has left it, or
+// ctx is done.
 func (c *conversation) hold(ctx context.Context) error {
 	done := make(chan struct{})
 	defer close(done)
@@ -181,7 +181,7 @@ func (c *conversation) hold(ctx context.Context) error {
 			if c.code != nil {
 				return nil
 			}
-			return fmt.Errorf("the guest has started no shell in %v; whole console: %s", c.Boot, c.consoleFile())
+			return fmt.Errorf("the guest did not start a shell within %v; whole console: %s", c.Boot, c.consoleFile())
 		}
 		if err != nil {
 			return err
@@ -255,7 +255,7 @@ func (c *conversation) frame(f wire.Frame) error {
 	case wire.FrameTrouble:
 		return fmt.Errorf("the guest cannot start the shell: %s", f.Text)
 	}
-	return fmt.Errorf("the guest sends a frame %q, which is unknown", f.Type)
+	return fmt.Errorf("the guest sent a frame of the unknown type %q", f.Type)
 }
 
 // start tells the guest what to run.
@@ -290,9 +290,9 @@ func (c *conversation) print(w io.Writer, text []byte) error {
 	return err
 }
 
-// kernelSays prints a line of the kernel's on a line of its own, and has the
-// prompt drawn below it. What is printed before the shell begins and after it
-// has ended is only kept in the file.
+// kernelSays prints a line of the kernel on a line of its own, and asks the
+// guest to draw the prompt again below it. Lines from before the shell begins,
+// and from after it has ended, go only to the file.
 func (c *conversation) kernelSays(line []byte) error {
 	text := strings.Map(harmless, strings.TrimRight(string(line), "\r\n"))
 	switch {
@@ -320,7 +320,7 @@ func (c *conversation) kernelSays(line []byte) error {
 	return c.send(wire.Frame{Type: wire.FrameRedraw})
 }
 
-// harmless replaces what would steer the terminal.
+// harmless replaces control characters, which could change the terminal.
 func harmless(r rune) rune {
 	if unicode.IsControl(r) && r != '\t' {
 		return '?'
@@ -358,7 +358,7 @@ var panicRE = regexp.MustCompile(`(?m)Kernel panic - .*$`)
 // tailLines is how many lines of a console are shown.
 const tailLines = 20
 
-// unexpected says what is known of a guest that ended before its shell did.
+// unexpected returns an EndedError with what is known of the guest.
 func (c *conversation) unexpected(werr error, log string) error {
 	console, err := os.ReadFile(c.consoleFile())
 	if err != nil {

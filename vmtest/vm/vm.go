@@ -62,15 +62,14 @@ type Guest struct {
 // work takes about as much virtual time as that of other kernels with
 // icountShift, so the same bounds hold. With a shift of 4 it would take twelve
 // times as much, half of it in timer ticks.
-// is twelve times that, half of it for ticks of the clock.
 const (
 	icountShift  = 4
 	checkedShift = 1
 )
 
-// Limits end a boot that does not end by itself. They are host time, while the
-// guest's own limits are guest time: a guest whose clock stands still, or that
-// runs on in the virtual lane, never reaches those.
+// Limits end a boot that does not end by itself. They are in host time. The
+// guest's own limits are in guest time, so a guest whose clock stands still
+// never reaches them.
 type Limits struct {
 	Boot time.Duration // from QEMU's start to hello
 	Test time.Duration // added to a test's own timeout; after a quarter of it uinit is asked to end the test
@@ -111,8 +110,8 @@ func Check() error {
 	return nil
 }
 
-// oldest is the oldest version of QEMU, major and minor, that has all of our
-// options. Debian 12 has it. Version 6.2 of Ubuntu 22.04 lacks i8042=off.
+// oldest is the oldest version of QEMU, major and minor, that has all options
+// that we use. Debian 12 has it. Version 6.2 of Ubuntu 22.04 lacks i8042=off.
 var oldest = [2]int{7, 2}
 
 var versionRE = regexp.MustCompile(`version (\d+)\.(\d+)`)
@@ -232,13 +231,13 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// busy host delays them, it panics ("IO-APIC + timer
 			// doesn't work!").
 			"no_timer_check",
-			// The kernel passes this on to init. A package of
-			// u-root prepares a table with CRC32 instructions,
-			// which takes TCG 30 ms each time.
+			// The kernel passes this on to init. Otherwise a
+			// package of u-root makes a table with CRC32
+			// instructions, which takes 30 ms under TCG.
 			"GODEBUG=cpu.sse42=off")
 	}
 	n, accel := cpus, g.Accel
-	clock := []string{"-rtc", "clock=vm"} // no step of the host's clock shows
+	clock := []string{"-rtc", "clock=vm"} // hides steps of the host's clock
 	switch {
 	case virtual:
 		// QEMU can count instructions only with a single thread.
@@ -248,21 +247,20 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			shift = checkedShift
 		}
 		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off", shift), "-rtc", "clock=vm,base=2026-01-01T00:00:00",
-			"-seed", "1"} // of RDRAND, which else makes each run another
+			"-seed", "1"} // of RDRAND; without it each run differs
 	case accel == TCG:
 		accel = "tcg,thread=multi"
 	}
 	return qemu.OptionsFor(qemu.ArchAMD64,
-		// QEMU does not exit when this process, and with it the ports,
-		// are gone.
+		// Without setpriv QEMU would outlive this process.
 		qemu.WithQEMUCommand("setpriv --pdeathsig KILL "+binary),
 		qemu.WithKernel(g.Kernel),
 		qemu.WithInitramfs(g.Initramfs),
 		qemu.WithAppendKernel(kernelArgs...),
 		func(_ *qemu.IDAllocator, opts *qemu.Options) error {
-			// The package's -nographic is not used: with it the
-			// BIOS, too, writes to the console, before the kernel
-			// and into its first line.
+			// Package qemu passes -nographic by default. With
+			// it the BIOS also writes to the console, before the
+			// kernel and into its first line.
 			opts.QEMUArgs = []string{"-display", "none"}
 			return nil
 		},
@@ -282,7 +280,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		qemu.ArbitraryArgs(clock...))
 }
 
-// ended finds out how QEMU ended from Wait's error. A remaining error means
+// ended returns how QEMU ended, from the error of Wait. The error unkept means
 // that not all of QEMU's output was stored.
 func ended(err error) (status int, signal string, unkept error) {
 	var exit *exec.ExitError

@@ -254,10 +254,10 @@ func TestChooseAccelProvesKVM(t *testing.T) {
 		script string
 		accel  string
 	}{
-		"a guest comes up":   {"echo '" + hello + "' " + records + "; " + hang, KVM},
-		"it hangs":           {"case \"$*\" in *'-accel kvm'*) " + hang + ";; esac; echo '" + hello + "' " + records, TCG},
-		"no guest comes up":  {"exit 1", TCG},
-		"guest without word": {"echo boo " + records, TCG},
+		"a guest comes up":  {"echo '" + hello + "' " + records + "; " + hang, KVM},
+		"it hangs":          {"case \"$*\" in *'-accel kvm'*) " + hang + ";; esac; echo '" + hello + "' " + records, TCG},
+		"no guest comes up": {"exit 1", TCG},
+		"no record comes":   {"echo boo " + records, TCG},
 	} {
 		t.Run(name, func(t *testing.T) {
 			qemuIs(t, tc.script+"\n")
@@ -288,7 +288,7 @@ func TestChooseAccelProvesKVM(t *testing.T) {
 			// A guest that does not boot under TCG either proves
 			// nothing about KVM.
 			if err := c.Learn(wire.Exit{}); err != nil || len(glob(t, memory)) != 0 {
-				t.Errorf("a broken guest was held against KVM: %v", err)
+				t.Errorf("KVM was blamed for a broken guest: %v", err)
 			}
 			if err := c.Learn(wire.Exit{BootS: 1}); err != nil || len(glob(t, memory)) != 1 {
 				t.Errorf("it was not remembered: %v", err)

@@ -111,7 +111,7 @@ const (
 	tableEnd   = "<!-- end -->\n"
 )
 
-// table returns the table of behaviours and what is reported of them, for the page.
+// table returns the page's table of behaviours and of what vmtest reports.
 func table(all []behaviour) string {
 	var b strings.Builder
 	b.WriteString("| name | what happens | verdict | tests | first finding |\n|---|---|---|---|---|\n")

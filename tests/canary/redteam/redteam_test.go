@@ -33,7 +33,7 @@ const maxRecording = 150 << 10
 // TestCanary boots one guest after the other.
 func TestCanary(t *testing.T) {
 	if !*boot {
-		t.Skip("it builds kernels and boots them, which takes minutes; run it by make canary")
+		t.Skip("it builds and boots kernels, which takes minutes; run it by make canary")
 	}
 	if *update && *series != "" {
 		t.Fatal("-update stores the outcome on the kernel with faults; leave out -series")
@@ -151,7 +151,7 @@ func (b behaviour) record(t *testing.T, dir string) {
 
 const wantCommand = "go test ./vmtest/verdict -update"
 
-// The list must name every Test function of the guests, and no other.
+// The list names every Test function of the guests, and no other.
 func TestListIsComplete(t *testing.T) {
 	_, all := loadList(t)
 	cmd := exec.Command("go", "test", "-list", "^Test", "./tests/canary")
@@ -182,8 +182,8 @@ func TestListIsComplete(t *testing.T) {
 	}
 }
 
-// Every behaviour must have a recorded run, unless the list says why not, and
-// every recorded run a behaviour.
+// Every behaviour has a recorded run, unless the list says why not, and every
+// recorded run has a behaviour.
 func TestRecordedRuns(t *testing.T) {
 	_, all := loadList(t)
 	files, err := filepath.Glob(filepath.Join(fixtures, "*.txtar"))
@@ -215,7 +215,7 @@ func TestPageTable(t *testing.T) {
 	}
 }
 
-// The list must have the format that -update writes.
+// The list has the format that -update writes.
 func TestListFormat(t *testing.T) {
 	text, err := os.ReadFile(listFile)
 	if err != nil {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package abi describes how 32-bit programs make system calls in another way
-// than 64-bit ones. They have two sets of the system calls that take or return
-// a time: an old one with seconds of 32 bits and a newer one with seconds of 64
-// bits. The kernel has separate code to convert each, so the test of a call has
-// to make both.
+// Package abi describes the system calls that take or return a time. A 64-bit
+// program has one set of them. A 32-bit program has two: an old set with seconds
+// of 32 bits, and a newer one with seconds of 64 bits. The kernel converts each
+// in separate code, so the test of a call has to make both.
 package abi
 
 import (

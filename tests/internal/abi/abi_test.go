@@ -49,7 +49,7 @@ func TestNoTimespec(t *testing.T) {
 	}
 }
 
-// unix.Timespec must be one of the two layouts.
+// unix.Timespec has one of the two layouts.
 func TestTimespecIsTheKernels(t *testing.T) {
 	const d = -time.Second - 3
 	native := Times[len(Times)-1]

@@ -34,8 +34,8 @@ func Drop(capability int) error {
 	return nil
 }
 
-// without returns the arguments with which capset() keeps all capabilities that
-// the calling thread has, except for some.
+// without returns the arguments with which capset() keeps all capabilities of
+// the calling thread, except for the given ones.
 func without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, error) {
 	header, data, err := get()
 	for _, id := range capabilities {
@@ -44,8 +44,8 @@ func without(capabilities ...int) (unix.CapUserHeader, [2]unix.CapUserData, erro
 	return header, data, err
 }
 
-// LoseInside adds a step to p that keeps all capabilities that the calling
-// thread has, except for some.
+// LoseInside adds a step to p that keeps all capabilities of the calling thread,
+// except for the given ones.
 func LoseInside(p *clone.Program, capabilities ...int) clone.Result {
 	header, data, err := without(capabilities...)
 	if err != nil {

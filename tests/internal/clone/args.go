@@ -50,8 +50,8 @@ func (a *Args) Lack(pointer, size uint64) {
 	a.Offsets, a.ref, a.held = [2]uint64{pointer, size}, nil, nil
 }
 
-// Hold is Refer for a target of which only the contents matter. If a is copied
-// into a program, the target is copied too.
+// Hold is Refer for a target whose contents matter, and not its address. If a is
+// copied into a program, the target is copied, too.
 func (a *Args) Hold(b []byte, size uint64) {
 	a.Refer(unsafe.Pointer(unsafe.SliceData(b)), size)
 	a.held = b

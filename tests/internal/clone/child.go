@@ -69,8 +69,8 @@ func Start(args *Args, size uintptr, p *Program) (*Child, error) {
 }
 
 // isGone reports whether a thread of this process has ended, from the error of
-// pidfd_open(). While a thread exits it loses its task before its ID. In
-// between the error is EINVAL, as for an ID that is no thread's.
+// pidfd_open(). A thread that exits loses its task before its ID. In between,
+// the error is EINVAL, as for an ID that belongs to no thread.
 func isGone(tid int, err error) bool {
 	return err == unix.ESRCH || err == unix.EINVAL && unix.Tgkill(unix.Getpid(), tid, 0) == unix.ESRCH
 }
@@ -89,9 +89,9 @@ func (p *Program) rewind() {
 	}
 }
 
-// withoutSignals calls fn with all signals blocked, and with the mask to
-// restore. Otherwise a child could run the Go runtime's signal handlers, which
-// need a Go thread.
+// withoutSignals blocks all signals, calls fn with the old mask, and restores
+// that mask. Otherwise a child could run the Go runtime's signal handlers,
+// which need a Go thread.
 func withoutSignals(fn func(old unix.Sigset_t)) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -138,7 +138,7 @@ func (c *Child) Resume() error {
 }
 
 // Wait waits for the child's end. If the deadline passes, it returns
-// ErrDeadline and kills the child, unless that is a thread. A thread has no
+// ErrDeadline and kills the child, unless the child is a thread. A thread has no
 // status.
 func (c *Child) Wait(timeout time.Duration) (unix.WaitStatus, error) {
 	if c.pidfd < 0 {
@@ -181,8 +181,8 @@ func (c *Child) steps() int {
 	return n
 }
 
-// poll waits until one of fds is readable. It returns ErrDeadline if none is in
-// time.
+// poll waits until one of fds is readable. It returns ErrDeadline if none is
+// readable in time.
 func poll(fds []unix.PollFd, timeout time.Duration) error {
 	end := time.Now().Add(timeout)
 	for {

@@ -22,8 +22,8 @@ const (
 )
 
 // memory is shared by all processes of a program and by the test, except for
-// the stacks. A child with a copy of its parent's memory has a copy of the
-// stacks too, so it can continue on its parent's.
+// the stacks. A child with a copy of its parent's memory also has a copy of the
+// stacks, so it can continue on its parent's stack.
 type memory struct {
 	bytes  []byte
 	used   int

@@ -246,9 +246,8 @@ func (p *Program) Fork(args *Args, size uintptr, child *Program) Result {
 	return p.ForkAt(call, size, child)
 }
 
-// ForkAt is Fork with the arguments at their own address and unchanged; they
-// need not even be readable. If they name no stack, the grandchild must have a
-// copy of memory.
+// ForkAt is Fork, but passes the address of args itself, which need not even be
+// readable. If args name no stack, the grandchild must have a copy of memory.
 func (p *Program) ForkAt(args *Args, size uintptr, child *Program) Result {
 	call := p.Clone3At(args, size)
 	call.step.twin = uintptr(unsafe.Pointer(&child.steps[0]))
@@ -282,7 +281,7 @@ func (p *Program) Clone3(args *Args, size uintptr) Result {
 	return p.Clone3At(p.adopt(args, size), size)
 }
 
-// Clone3At is Clone3 with the arguments at their own address, readable or not.
+// Clone3At is Clone3, but passes the address of args itself, readable or not.
 func (p *Program) Clone3At(args *Args, size uintptr) Result {
 	p.keep = append(p.keep, args)
 	return p.Syscall(sysClone3, uintptr(unsafe.Pointer(args)), size)

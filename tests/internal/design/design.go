@@ -60,11 +60,11 @@ func inGuest() bool {
 	return err == nil && strings.HasPrefix(exe, wire.TestDir+"/")
 }
 
-// Ask finds out which design the running kernel has, with one clone3() that
-// fails in all of them, each time with another error. Its two words are, to
-// timens-offset, an array of one element at an address that no process has; to
-// inline-ns, the least number, which is out of range; to namespaces, a
-// structure of one byte.
+// Ask finds out which design the running kernel has. It makes one clone3() call
+// that every design refuses, each with a different error. timens-offset takes
+// the two words of Offsets for an array of one element at an address that no
+// process has. inline-ns takes the first word for the smallest number, which is
+// out of range. namespaces takes them for a structure of one byte.
 func Ask() (Name, error) {
 	p, err := clone.NewProgram()
 	if err != nil {
@@ -87,7 +87,7 @@ func Ask() (Name, error) {
 	case err == unix.E2BIG:
 		return None, nil
 	}
-	return "", fmt.Errorf("clone3() with offsets that are wrong by every design: %w, which tells of none", err)
+	return "", fmt.Errorf("clone3() with offsets that are wrong by every design: %w, which no design returns", err)
 }
 
 // Need returns the design to be tested. It skips the test on a developer's own
@@ -101,7 +101,7 @@ func Need(t testing.TB) Name {
 		t.Fatal(err)
 	}
 	if name == None && !inGuest() {
-		t.Skip("this kernel's clone3() takes no offsets; `make vmtest` runs the test on one that does")
+		t.Skip("this kernel's clone3() takes no offsets; `make vmtest` runs this test on a kernel that takes them")
 	}
 	return name
 }
@@ -110,7 +110,7 @@ func Need(t testing.TB) Name {
 func NeedOnly(t testing.TB, only Name) {
 	t.Helper()
 	if has := Need(t); has != only && !inGuest() {
-		t.Skipf("this kernel's clone3() has the design %s; `make vmtest SERIES=%s` runs the test on one that fits", has, only)
+		t.Skipf("this kernel's clone3() has the design %s; `make vmtest SERIES=%s` runs this test on a kernel of its design", has, only)
 	}
 }
 
@@ -136,7 +136,7 @@ func (n Name) Set(args *clone.Args, o timens.Offsets) {
 	case Namespaces:
 		s := Struct{o.Monotonic.Nanoseconds(), o.Boottime.Nanoseconds()}
 		args.Hold(clone.Bytes(s), uint64(unsafe.Sizeof(s)))
-	default: // a kernel without a design refuses this like any offsets
+	default: // a kernel without a design refuses these and all other offsets
 		list := Elements(o)
 		args.Hold(clone.Bytes(list...), uint64(len(list)))
 	}

@@ -12,14 +12,14 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Fault is something wrong with offsets that a design always refuses, whatever
-// the clocks show and whoever calls.
+// Fault is a mistake in offsets that a design always refuses, whatever the
+// clocks show and whoever calls.
 type Fault struct {
 	Name  string
 	Want  unix.Errno
 	Early bool // found before the kernel follows any pointer
 	Spoil func(*clone.Args)
-	// Flags are the flags that Spoil changes, beside the offsets.
+	// Flags are the flags that Spoil changes, besides the offsets.
 	Flags uint64
 }
 
@@ -31,10 +31,10 @@ func (n Name) Faults() []Fault {
 	case Namespaces:
 		return structFaults()
 	}
-	return arrayFaults() // a kernel without a design refuses these like any offsets
+	return arrayFaults() // a kernel without a design refuses these and all other offsets
 }
 
-// misplaced are offsets in a call that cannot have any.
+// misplaced returns the faults of calls that cannot have any offsets.
 func misplaced(early bool) []Fault {
 	const thread = unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 	return []Fault{

@@ -48,8 +48,8 @@ func (o Offset) Duration() time.Duration {
 	return time.Duration(o.Sec)*time.Second + time.Duration(o.Nsec)
 }
 
-// Meaning returns what a design makes of the two words of Offsets. If memory is
-// nil the first one points to no memory.
+// Meaning returns what the two words of Offsets mean in a design. If memory is
+// nil, the first word does not point to memory.
 func (n Name) Meaning(words [2]uint64, memory []byte) Meaning {
 	switch n {
 	case InlineNS:

@@ -11,7 +11,8 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// Nested is the argument of ReadNested, whose process has no environment.
+// Nested is the argument of ReadNested. It has the design, because the process
+// of a probe does not find it in its environment.
 type Nested struct {
 	Kernel  Name
 	Offsets timens.Offsets

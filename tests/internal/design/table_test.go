@@ -34,8 +34,8 @@ var series = []Name{TimensOffset, InlineNS, Namespaces}
 // expected is a line of an expect file.
 var expected = regexp.MustCompile(`(?m)^fail (\S+) (\S+) # (.*)$`)
 
-// The page must list the tests that fail on the unpatched kernel, with what each
-// shows and the designs that pass it.
+// The page lists the tests that fail on the unpatched kernel, with what each shows
+// and the designs that pass it.
 func TestTableOfPage(t *testing.T) {
 	text, err := os.ReadFile(pageFile)
 	if err != nil {
@@ -84,8 +84,8 @@ func table(t *testing.T) string {
 	return out
 }
 
-// passes returns a series' cell for a test. It is empty if the test is not for
-// that series.
+// passes returns the cell of a series in the row of a test. It is empty if the
+// test is not for that series.
 func passes(t *testing.T, s Name, pkg, name string) string {
 	t.Helper()
 	if slices.Contains(series, Name(pkg)) && Name(pkg) != s {

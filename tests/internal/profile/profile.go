@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package profile lets a child report all from which it can know its time
-// namespace: all clocks, what the kernel reports of the time since boot, the
-// offsets file, and the namespace's links. Each time becomes a shift against
-// the initial clocks. CLOCK_REALTIME, which no namespace shifts, is read before
-// and after each, so the shift is known to within that short interval.
+// Package profile lets a child report everything that shows its time namespace:
+// all clocks, the kernel's reports of the time since boot, the offsets file, and
+// the namespace's links. Each time becomes a shift against the initial clocks.
+// CLOCK_REALTIME, which no namespace shifts, is read before and after each time,
+// so the shift is known to within that short interval.
 package profile
 
 import (
@@ -26,15 +26,15 @@ type Steps struct {
 	write             clone.Written
 }
 
-// clocks are all that a program might take for the time since boot, and those
-// that must not be shifted.
+// clocks are those that a program may use as the time since boot, and those that
+// must not be shifted.
 var clocks = []clock.ID{
 	clock.Monotonic, clock.Boottime, clock.MonotonicRaw, clock.MonotonicCoarse,
 	clock.Realtime, clock.RealtimeCoarse, clock.TAI,
 }
 
-// beside is the clock to read before and after another. For a coarse clock it
-// is a coarse one, because these move only at a tick, and all at the same time.
+// beside returns the clock to read before and after another clock. For a coarse
+// clock it is a coarse one: coarse clocks move only at a tick, all at once.
 func beside(id clock.ID) clock.ID {
 	if id == clock.MonotonicCoarse || id == clock.RealtimeCoarse {
 		return clock.RealtimeCoarse
@@ -42,8 +42,8 @@ func beside(id clock.ID) clock.ID {
 	return clock.Realtime
 }
 
-// Add lets the child of p report all it can. Clocks that would not fit a way of
-// reading, with about these offsets, are not read that way.
+// Add lets the child of p report all it can. If a clock with about these offsets
+// does not fit into the seconds of a way of reading, it is not read that way.
 func Add(p *clone.Program, about timens.Offsets) *Steps {
 	s := &Steps{vias: clock.ViasFor(about.Monotonic, about.Boottime)}
 	for _, id := range clocks {
@@ -150,7 +150,7 @@ type Shift struct {
 	By   timens.Interval
 }
 
-// Read returns what the child reported. CLOCK_REALTIME was at began when the
+// Read returns what the child reported. began is the CLOCK_REALTIME when the
 // child was started. base is the distance of the initial clocks from
 // CLOCK_REALTIME.
 func (s *Steps) Read(began time.Duration, base Base) (Profile, error) {

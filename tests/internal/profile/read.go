@@ -47,8 +47,8 @@ func (r *reader) shift(b bracket, id clock.ID, got, step time.Duration) timens.I
 	return r.between(r.time(b.before), r.time(b.after), id, got, step)
 }
 
-// between returns how much a clock is shifted that showed a time from got to
-// got+step at some moment between two readings of CLOCK_REALTIME.
+// between returns how much a clock is shifted. At some moment between two
+// readings of CLOCK_REALTIME, the clock showed a time from got to got+step.
 func (r *reader) between(before, after time.Duration, id clock.ID, got, step time.Duration) timens.Interval {
 	base := r.base[id]
 	return timens.Interval{Low: got - after - base.High, High: got + step - before - base.Low}
@@ -74,8 +74,8 @@ func (r *reader) startTime(c clone.Contents) time.Duration {
 	return time.Duration(ticks) * tick
 }
 
-// bootTime is the shift that btime shows. It moves against the offset: a
-// machine that has been up for longer was booted earlier.
+// bootTime returns the shift that btime shows. It has the opposite sign of the
+// offset: a machine that has been up for longer was booted earlier.
 func (r *reader) bootTime(c clone.Contents) timens.Interval {
 	for line := range strings.Lines(r.text(c)) {
 		if value, ok := strings.CutPrefix(line, "btime "); ok {

@@ -11,7 +11,7 @@ import (
 )
 
 // Examples of offsets. The two clocks never have the same one, and none is a
-// whole number of seconds. A guest has been up for little more than a second,
+// whole number of seconds. A guest may have been up for only a second or so,
 // so negative ones are small.
 var (
 	Ahead  = Offsets{Monotonic: 24*time.Hour + 123456789, Boottime: 48*time.Hour + 987654321}

@@ -112,8 +112,8 @@ func Measure(t testing.TB, launch clone.Launcher, via clock.Via, ids ...clock.ID
 }
 
 // CheckOrder lets a child read one clock by the vDSO and by the system call in
-// turns. No reading may be before the last one, not by a nanosecond, because
-// both compute the same sum.
+// turns. No reading may be earlier than the one before, not even by a
+// nanosecond, because both compute the same sum.
 func CheckOrder(t testing.TB, launch clone.Launcher, id clock.ID) {
 	t.Helper()
 	vias := slices.Concat(clock.VDSOs, clock.Syscalls, clock.VDSOs)
@@ -149,8 +149,8 @@ func ReadClocks(any) (Readings, error) {
 	return out, nil
 }
 
-// MeasureExec is Measure for a child that runs the steps of p and then executes
-// a probe that returns Readings.
+// MeasureExec is Measure for a child that runs the steps of p and then calls
+// execve() for a probe, which returns Readings.
 func MeasureExec(t testing.TB, launch clone.Launcher, p *clone.Program, name string, in any) map[clock.Via]map[clock.ID]Shift {
 	t.Helper()
 	before := all(t, Shifted)

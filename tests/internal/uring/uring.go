@@ -160,7 +160,7 @@ func (r *Ring) Wait(timeout *Timespec, flags uint32) (Completion, error) {
 	}
 	head := atomic.LoadUint32(r.word(r.p.cq.head))
 	if head == atomic.LoadUint32(r.word(r.p.cq.tail)) {
-		return Completion{}, fmt.Errorf("io_uring_enter came back without a completion")
+		return Completion{}, fmt.Errorf("io_uring_enter returned without a completion")
 	}
 	i := uintptr(r.p.cq.cqes) + uintptr(head&*r.word(r.p.cq.ringMask))*unsafe.Sizeof(Completion{})
 	c := *(*Completion)(unsafe.Pointer(&r.rings[i]))
