@@ -148,6 +148,10 @@ func (s Spec) compile(ctx context.Context) ([]program, error) {
 	if err := s.goTools(ctx, flags, commands); err != nil {
 		return nil, err
 	}
+	after, err := s.stamp(flags, commands, s.Tests)
+	if err != nil || after != stamp { // a source changed meanwhile: nobody knows which text was compiled
+		return programs, errors.Join(err, os.RemoveAll(s.stampFile()))
+	}
 	return programs, s.writeStamp(stamp, programs)
 }
 

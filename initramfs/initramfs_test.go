@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,6 +126,44 @@ func TestStamp(t *testing.T) {
 		if stamp([]string{"-a"}) == last {
 			t.Errorf("the stamp did not change with %s", file)
 		}
+	}
+}
+
+// Programs that were compiled while a source changed are compiled again, even if the source
+// is as before by then.
+func TestStampOfChangingSource(t *testing.T) {
+	s := moduleOf(t, "func TestA(t *testing.T) {}\n")
+	s.Scratch = t.TempDir()
+	source := filepath.Join(s.Module, "tests", "p", "p_test.go")
+	text, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compile := func(goTool string) bool {
+		t.Helper()
+		bin := t.TempDir()
+		if err := os.WriteFile(filepath.Join(bin, "go"), []byte("#!/bin/sh\n"+goTool+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+		programs, err := s.compile(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(source, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := os.ReadFile(s.stampFile())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return len(programs) > 0 && len(stored) > 0
+	}
+	if !compile("true") {
+		t.Error("programs of a source that stays as it is are compiled again and again")
+	}
+	if compile("echo '// changed' >>" + source) {
+		t.Error("programs of a source that changed meanwhile are taken for those of the source")
 	}
 }
 

@@ -3,8 +3,6 @@
 package kconfig
 
 import (
-	"bufio"
-	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,8 +32,8 @@ func Defined(tree string) (map[string]bool, error) {
 			return nil
 		}
 		text, err := os.ReadFile(path)
-		for in := bufio.NewScanner(bytes.NewReader(text)); in.Scan(); {
-			if m := definition.FindStringSubmatch(in.Text()); m != nil {
+		for line := range strings.Lines(string(text)) {
+			if m := definition.FindStringSubmatch(line); m != nil {
 				all[m[1]] = true
 			}
 		}

@@ -169,7 +169,7 @@ func TestIfDefined(t *testing.T) {
 // Symbols come from the Kconfig files that a kernel for x86 reads.
 func TestDefined(t *testing.T) {
 	tree := t.TempDir()
-	write(t, filepath.Join(tree, "Kconfig"), "config A\n\tbool\nmenuconfig B\n\tbool \"config C\"\n")
+	write(t, filepath.Join(tree, "Kconfig"), "# "+strings.Repeat("x", 1<<17)+"\nconfig A\n\tbool\nmenuconfig B\n\tbool \"config C\"\n")
 	for _, arch := range []string{"x86", "arm64"} {
 		if err := os.MkdirAll(filepath.Join(tree, "arch", arch), 0o755); err != nil {
 			t.Fatal(err)
