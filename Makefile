@@ -3,6 +3,7 @@
 #
 #   make vmtest                      test the default series
 #   make vmtest SERIES=control       test another series, or several: SERIES=a,b
+#   make vmtest BASE=7.3             test another kernel, or several: BASE=6.12,7.3
 #   make vmtest RUN=Timerfd          run only tests whose package.Name matches
 #   make vmtest ARGS='-tree ~/linux -v'   pass flags to bin/vmtest
 #
@@ -10,6 +11,7 @@
 # prints its version.
 
 SERIES :=
+BASE   :=
 LANE   :=
 RUN    :=
 ARGS   :=
@@ -17,15 +19,15 @@ comma  := ,
 
 # The variables that each target reads. Any other on the command line is a mistake that
 # would change nothing, so it ends make.
-TAKES_vmtest    := SERIES LANE RUN ARGS
-TAKES_shell     := SERIES ARGS
-TAKES_kernel    := SERIES ARGS
+TAKES_vmtest    := SERIES BASE LANE RUN ARGS
+TAKES_shell     := SERIES BASE ARGS
+TAKES_kernel    := SERIES BASE ARGS
 TAKES_initramfs := RUN ARGS
-TAKES_check     := SERIES LANE RUN ARGS
-TAKES_presubmit := SERIES LANE RUN ARGS
+TAKES_check     := SERIES BASE LANE RUN ARGS
+TAKES_presubmit := SERIES BASE LANE RUN ARGS
 TAKES_bench     := BENCH
 TAKES_steady    := SERIES LANE RUN ARGS N
-TAKES_long      := SERIES ARGS
+TAKES_long      := SERIES BASE ARGS
 TAKES_canary    := SERIES RUN UPDATE
 TAKES_mutants   := SERIES RUN UPDATE ARGS
 
@@ -36,7 +38,8 @@ TAKEN := $(sort $(foreach goal,$(GOALS),$(TAKES_$(goal))))
 GIVEN := $(foreach v,$(filter-out MAKE% SHELL,$(.VARIABLES)),$(if $(filter command,$(origin $v)),$v))
 $(foreach v,$(filter-out $(TAKEN),$(GIVEN)),$(error "make $(GOALS)" does not read $v; it reads $(or $(TAKEN),no variable)))
 
-FROM    = $(if $(SERIES),-series '$(SERIES)')
+FROM    = $(if $(SERIES),-series '$(SERIES)') $(ON)
+ON      = $(if $(BASE),-base '$(BASE)')
 TESTS   = $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)')
 CHOICES = $(FROM) $(TESTS) $(ARGS)
 
@@ -95,12 +98,12 @@ series: deps build
 # Checks every patch of all series, or of SERIES=name, against the rules: see
 # docs/presubmit.md.
 check: deps build
-	@bin/vmtest series check $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
+	@bin/vmtest series check $(ON) $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
 # Checks what a maintainer will ask of every series, or of SERIES=name, before it is sent:
 # see docs/presubmit.md.
 presubmit: deps build
-	@bin/vmtest presubmit $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
+	@bin/vmtest presubmit $(ON) $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
 # Prints how many times longer vmtest takes than the same work done by hand: see
 # docs/performance.md.

@@ -98,6 +98,9 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 			return 0, blame.Usagef("-steps %s: there is no such rule; there are %s", name, strings.Join(check.StepNames(), ","))
 		}
 	}
+	if err := a.oneBase(); err != nil {
+		return 0, err
+	}
 	if name := a.idleFlag(); name != "" {
 		return 0, blame.Usagef("-%s would change nothing: none of -steps runs tests; leave it out, or add the rule %s", name, check.Boots)
 	}

@@ -82,8 +82,8 @@ type flags struct {
 	series  listFlag
 	patches pathFlag
 	source  source.Spec
-	base    string // name of the base
-	commits string // of source.Tree
+	bases   listFlag // names of the bases
+	commits string   // of source.Tree
 	configs pathFlag
 	lane    string
 	accel   string
@@ -126,7 +126,7 @@ func (f *flags) registerTree(set *flag.FlagSet) {
 }
 
 func (f *flags) registerBase(set *flag.FlagSet) {
-	set.StringVar(&f.base, "base", "", "`NAME` of the kernel that is the base (default 6.12): "+source.Names)
+	set.Var(&f.bases, "base", "`NAME` of the kernel that is the base (default 6.12): "+source.Names+"; run takes several, by commas")
 	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+source.DefaultPackage+"; needs -sha256")
 	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
 }
@@ -199,6 +199,28 @@ func suites(root string) []string {
 	return all
 }
 
+// checkBases refuses names of bases that are unknown, given twice, or given beside -tree or
+// -tarball. The source is that of the first.
+func (f *flags) checkBases() error {
+	for i, name := range f.bases {
+		if f.source.Tree != "" || f.source.URL != "" {
+			return blame.Usagef("-base %s: the base is given by -tree or -tarball already", name)
+		}
+		if slices.Contains(f.bases[:i], name) {
+			return blame.Usagef("-base %s is given twice", name)
+		}
+		if _, err := source.Named(name); err != nil {
+			return err
+		}
+	}
+	if len(f.bases) == 0 {
+		return nil
+	}
+	var err error
+	f.source, err = source.Named(f.bases[0])
+	return err
+}
+
 // check completes and checks what was given. root is the module's folder.
 func (f *flags) check(root string) error {
 	if len(f.series) == 0 && f.source.Tree == "" {
@@ -239,15 +261,8 @@ func (f *flags) check(root string) error {
 	if f.commits != "" && (f.source.Tree == "" || len(f.series) > 0) {
 		return blame.Usagef("-range goes with -tree, and without -series")
 	}
-	if f.base != "" {
-		if f.source.Tree != "" || f.source.URL != "" {
-			return blame.Usagef("-base %s: the base is given by -tree or -tarball already", f.base)
-		}
-		named, err := source.Named(f.base)
-		if err != nil {
-			return err
-		}
-		f.source.Package, f.source.Version = named.Package, named.Version
+	if err := f.checkBases(); err != nil {
+		return err
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {
 		return blame.Usagef("-sha256 goes with -tarball")

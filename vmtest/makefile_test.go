@@ -16,18 +16,20 @@ func TestMakeRefusesVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
-		"vmtest SERIES=control LANE=real RUN=x ARGS=-v": "bin/vmtest run -series 'control' -lane 'real' -run 'x' -v\n",
-		"RUN=x":                     "bin/vmtest run   -run 'x' \n",
-		"kernel SERIES=control":     "bin/vmtest kernel -series 'control' \n",
-		"check SERIES=a,b":          "bin/vmtest series check    a b\n",
-		"steady N=4":                "-steady 4 ",
-		"vmtest SERIE=control":      `"make vmtest" does not read SERIE; it reads ARGS LANE RUN SERIES.`,
-		"N=4":                       `"make vmtest" does not read N; `,
-		"shell RUN=x":               `"make shell" does not read RUN; it reads ARGS SERIES.`,
-		"initramfs SERIES=control":  `"make initramfs" does not read SERIES; `,
-		"test RUN=x":                `"make test" does not read RUN; it reads no variable.`,
-		"canary LANE=real":          `"make canary" does not read LANE; `,
-		"kernel initramfs LANE=two": `"make kernel initramfs" does not read LANE; `,
+		"vmtest SERIES=control LANE=real RUN=x ARGS=-v": "bin/vmtest run -series 'control'  -lane 'real' -run 'x' -v\n",
+		"RUN=x":                       "bin/vmtest run    -run 'x' \n",
+		"SERIES=a,b BASE=6.12,7.3":    "bin/vmtest run -series 'a,b' -base '6.12,7.3'   \n",
+		"kernel SERIES=control":       "bin/vmtest kernel -series 'control'  \n",
+		"check SERIES=a,b":            "bin/vmtest series check     a b\n",
+		"presubmit SERIES=a BASE=7.3": "bin/vmtest presubmit -base '7.3'    a\n",
+		"steady N=4":                  "-steady 4 ",
+		"vmtest SERIE=control":        `"make vmtest" does not read SERIE; it reads ARGS BASE LANE RUN SERIES.`,
+		"N=4":                         `"make vmtest" does not read N; `,
+		"shell RUN=x":                 `"make shell" does not read RUN; it reads ARGS BASE SERIES.`,
+		"initramfs SERIES=control":    `"make initramfs" does not read SERIES; `,
+		"test RUN=x":                  `"make test" does not read RUN; it reads no variable.`,
+		"canary LANE=real":            `"make canary" does not read LANE; `,
+		"kernel initramfs LANE=two":   `"make kernel initramfs" does not read LANE; `,
 	} {
 		cmd := exec.Command("make", append([]string{"-n", "-C", ".."}, strings.Fields(line)...)...)
 		cmd.Env = append(os.Environ(), "N=3", "SERIE=x", "MAKEFLAGS=") // those of the environment are no mistake

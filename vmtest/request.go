@@ -7,18 +7,21 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
 
-// requests are the runs that the flags ask for, one for each series. Whatever can be
-// wrong with a file that the flags name is found here, before anything is made of it.
+// requests returns the runs that the flags ask for: one for each base and series. Whatever
+// can be wrong with a file that the flags name is found here, before anything is made of it.
 func (a *app) requests(ctx context.Context) ([]run.Request, error) {
 	if err := a.checkBase(ctx); err != nil {
 		return nil, err
@@ -47,10 +50,13 @@ func (a *app) unchecked(ctx context.Context) ([]run.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	common.Base = a.source // loading a range has found its commit
+	bases, err := a.sources() // only now: loading a range has found its commit
+	if err != nil {
+		return nil, err
+	}
 	var reqs []run.Request
-	for _, s := range all {
-		if slices.ContainsFunc(reqs, func(r run.Request) bool { return r.Series.Name == s.Name }) {
+	for i, s := range all {
+		if slices.ContainsFunc(all[:i], func(other series.Series) bool { return other.Name == s.Name }) {
 			return nil, blame.Usagef("-series: there are two series %s", s.Name)
 		}
 		if _, err := verdict.ParseFloor(s.Floor); err != nil {
@@ -69,7 +75,43 @@ func (a *app) unchecked(ctx context.Context) ([]run.Request, error) {
 		}
 		reqs = append(reqs, req)
 	}
-	return reqs, nil
+	return onEach(bases, reqs), nil
+}
+
+// sources returns the bases that the flags name.
+func (a *app) sources() ([]source.Spec, error) {
+	if len(a.bases) <= 1 {
+		return []source.Spec{a.source}, nil
+	}
+	var all []source.Spec
+	for _, name := range a.bases {
+		spec, err := source.Named(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, spec)
+	}
+	return all, nil
+}
+
+// onEach returns the requests for each of the bases.
+func onEach(bases []source.Spec, reqs []run.Request) []run.Request {
+	var all []run.Request
+	for _, base := range bases {
+		for _, req := range reqs {
+			req.Base = base
+			all = append(all, req)
+		}
+	}
+	return all
+}
+
+// oneBase refuses a list of bases, for verbs that work on one.
+func (a *app) oneBase() error {
+	if len(a.bases) > 1 {
+		return blame.Usagef("-base: this verb takes one, not %d; \"vmtest run\" takes several", len(a.bases))
+	}
+	return nil
 }
 
 // distinct makes sure that no two patches have one file name: a run keeps them in one
@@ -98,10 +140,18 @@ func (a *app) checkBase(ctx context.Context) error {
 	if a.commits != "" { // BASE is looked at, not what is checked out
 		return nil
 	}
-	if err := a.source.Check(); err != nil || a.source.URL == "" {
+	bases, err := a.sources()
+	if err != nil {
 		return err
 	}
-	_, err := a.source.Fetch(ctx, a.host)
+	for _, base := range bases {
+		if err := base.Check(); err != nil {
+			return err
+		}
+	}
+	if a.source.URL != "" {
+		_, err = a.source.Fetch(ctx, a.host)
+	}
 	return err
 }
 
@@ -177,6 +227,9 @@ func (a *app) loadSeries(ctx context.Context) ([]series.Series, error) {
 
 // oneRequest is requests where one series only can be meant.
 func (a *app) oneRequest(ctx context.Context) (run.Request, error) {
+	if err := a.oneBase(); err != nil {
+		return run.Request{}, err
+	}
 	reqs, err := a.requests(ctx)
 	if err != nil {
 		return run.Request{}, err
@@ -187,11 +240,35 @@ func (a *app) oneRequest(ctx context.Context) (run.Request, error) {
 	return reqs[0], nil
 }
 
-// names are those of the requests' series, for a folder.
+// names returns a name for the folder of some requests: their bases, if there are several,
+// and their series.
 func names(reqs []run.Request) string {
-	var all []string
+	var bases, all []string
 	for _, r := range reqs {
-		all = append(all, r.Series.Name)
+		if name := r.Base.Name(); !slices.Contains(bases, name) {
+			bases = append(bases, name)
+		}
+		if !slices.Contains(all, r.Series.Name) {
+			all = append(all, r.Series.Name)
+		}
 	}
-	return strings.Join(all, "+")
+	name := strings.Join(all, "+")
+	if len(bases) > 1 {
+		name = strings.Join(bases, "+") + "-" + name
+	}
+	return name
+}
+
+// taskOf returns what is to be done for some requests. Each has a folder: that of its
+// series, in that of its base if there are several bases.
+func taskOf(reqs []run.Request, keepGoing bool) several.Task {
+	t := several.Task{KeepGoing: keepGoing}
+	for _, req := range reqs {
+		folder := req.Series.Name
+		if slices.ContainsFunc(reqs, func(other run.Request) bool { return other.Base != req.Base }) {
+			folder = filepath.Join(req.Base.Name(), folder)
+		}
+		t.Series = append(t.Series, folder)
+	}
+	return t
 }

@@ -14,7 +14,7 @@ import (
 	"timens-vmtest/vmtest/several"
 )
 
-// runVerb is the straight line, once for every series.
+// runVerb is the straight line, once for every base and series.
 func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	reqs, err := a.requests(ctx)
 	if err != nil {
@@ -33,14 +33,15 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 			return 0, err
 		}
 	}
-	for _, req := range reqs {
+	for i, req := range reqs {
 		sub := dir
 		if len(reqs) > 1 {
-			sub = filepath.Join(dir, req.Series.Name)
-			if err := os.Mkdir(sub, 0o755); err != nil {
+			name := runs.Series[i]
+			sub = filepath.Join(dir, name)
+			if err := os.MkdirAll(sub, 0o755); err != nil {
 				return 0, err
 			}
-			a.progress.Step("series %s", req.Series.Name)
+			a.progress.Step("series %s", name)
 		}
 		r, err := run.Judge(ctx, a.host, req, sub)
 		if err != nil {
@@ -64,15 +65,6 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		report.Combined(os.Stdout, runs)
 	}
 	return runs.Verdict().ExitCode(), nil
-}
-
-// taskOf is what is to be done with the series of some requests.
-func taskOf(reqs []run.Request, keepGoing bool) several.Task {
-	s := several.Task{KeepGoing: keepGoing}
-	for _, req := range reqs {
-		s.Series = append(s.Series, req.Series.Name)
-	}
-	return s
 }
 
 // compareVerb runs one plan on the base and on the base with the series.

@@ -20,6 +20,9 @@ import (
 
 // seriesNewVerb starts a series: an empty one, and a git tree for its commits.
 func seriesNewVerb(ctx context.Context, a *app, args []string) (int, error) {
+	if err := a.oneBase(); err != nil {
+		return 0, err
+	}
 	w, err := a.workplace(ctx, args)
 	if err != nil {
 		return 0, err
@@ -55,6 +58,9 @@ tests the tree as it stands.
 
 // seriesEditVerb makes a git tree of a series.
 func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
+	if err := a.oneBase(); err != nil {
+		return 0, err
+	}
 	w, err := a.workplace(ctx, args)
 	if err != nil {
 		return 0, err

@@ -3,7 +3,9 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -39,6 +41,24 @@ func Named(name string) (Spec, error) {
 		return Spec{}, blame.Usagef("-base %s: time namespaces exist since Linux 5.6, clone3() since 5.3", name)
 	}
 	return Spec{Package: pkg}, nil
+}
+
+// Name returns a short name for the base, which can be the name of a folder: "7.3" for
+// Debian's linux-source-7.3, "newest", "tarball", or the name of the folder of a tree.
+func (s Spec) Name() string {
+	pkg := cmp.Or(s.Package, DefaultPackage)
+	_, release := releaseOf(pkg)
+	switch {
+	case s.Tree != "":
+		return filepath.Base(s.Tree)
+	case s.URL != "":
+		return "tarball"
+	case s.Version != "":
+		return pkg + "_" + s.Version
+	case release:
+		return strings.TrimPrefix(pkg, sourcePrefix)
+	}
+	return pkg
 }
 
 func slicesLess(a, b [2]int) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }

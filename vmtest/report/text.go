@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"timens-vmtest/internal/shell"
@@ -135,10 +136,15 @@ func counts(r verdict.Result) string {
 	return strings.Join(parts, ", ")
 }
 
-// Combined prints the verdict of several runs, one line each.
+// Combined prints the verdict of several runs, one line each. It names the bases if there
+// are several.
 func Combined(w io.Writer, runs several.Runs) {
 	for _, r := range runs.Results {
-		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, tested(r.Run), counts(r))
+		what := tested(r.Run)
+		if slices.ContainsFunc(runs.Results, func(other verdict.Result) bool { return other.Run.Base != r.Run.Base }) {
+			what += " on linux-" + orUnknown(r.Run.Base)
+		}
+		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, what, counts(r))
 	}
 	fmt.Fprintf(w, "verdict  %s\n", runs.Verdict())
 }

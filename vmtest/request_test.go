@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/vmtest/progress"
+)
+
+// requestsOf returns what the arguments of "vmtest run" ask for.
+func requestsOf(t *testing.T, args ...string) (*app, []string, error) {
+	t.Helper()
+	a := &app{progress: progress.New()}
+	a.host.Sandbox.Off = true // the patches are ours
+	if _, err := a.parse(verbNamed(t, "run"), args); err != nil {
+		return a, nil, err
+	}
+	a.checkout.Root = ".."
+	if err := a.check(a.checkout.Root); err != nil {
+		return a, nil, err
+	}
+	reqs, err := a.unchecked(t.Context())
+	if err != nil {
+		return a, nil, err
+	}
+	return a, append([]string{names(reqs)}, taskOf(reqs, true).Series...), nil
+}
+
+// Each base is tested with each series, in a folder of its own.
+func TestRequestsOfBases(t *testing.T) {
+	for args, want := range map[string]string{
+		"-series control":                                                "control control",
+		"-series control -base 7.3":                                      "control control",
+		"-series control,timens-offset":                                  "control+timens-offset control timens-offset",
+		"-series control,timens-offset -base 6.12,7.3":                   "6.12+7.3-control+timens-offset 6.12/control 6.12/timens-offset 7.3/control 7.3/timens-offset",
+		"-series control -base debian:linux-source-6.12=6.12.1-1,newest": "linux-source-6.12_6.12.1-1+newest-control linux-source-6.12_6.12.1-1/control newest/control",
+	} {
+		_, got, err := requestsOf(t, strings.Fields(args)...)
+		if err != nil || !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%s: got %q, %v, want %q", args, got, err, want)
+		}
+	}
+	for args, want := range map[string]string{
+		"-base 7.3,7.3":       "-base 7.3 is given twice",
+		"-base 6.12,bookworm": "-base bookworm is none of ",
+		"-base 6.12 -tree /":  "the base is given by -tree or -tarball already",
+	} {
+		if _, _, err := requestsOf(t, strings.Fields(args)...); blame.Of(err) != blame.User || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", args, err, want)
+		}
+	}
+	a, _, err := requestsOf(t, "-base", "6.12,7.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.oneRequest(t.Context()); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "-base: this verb takes one, not 2") {
+		t.Errorf("a verb for one base: got %v", err)
+	}
+}
