@@ -208,6 +208,8 @@ func (c *checking) early(ctx context.Context, req run.Request, at prefix) (run.R
 	if err != nil {
 		return req, err
 	}
+	inTree := req.Base.Tree != ""
+	control, with := verdict.On(c.control, c.base.Version, inTree), verdict.On(with, c.base.Version, inTree)
 	complete, err := c.hasABI(ctx, at)
 	if err != nil {
 		return req, err
@@ -216,7 +218,7 @@ func (c *checking) early(ctx context.Context, req run.Request, at prefix) (run.R
 		if complete && id.Package != wire.Kselftest {
 			return false
 		}
-		return verdict.Expected(c.control, id) != verdict.Pass || verdict.Expected(with, id) != verdict.Pass
+		return verdict.Expected(control, id) != verdict.Pass || verdict.Expected(with, id) != verdict.Pass
 	}
 	if !complete {
 		req.Series.Design, req.Series.Expect = wire.NoDesign, nil

@@ -54,6 +54,7 @@ type (
 		Name      string         `json:"name"`
 		Status    verdict.Status `json:"status"`
 		Expected  verdict.Status `json:"expected"`
+		Mended    bool           `json:"mended,omitempty"` // older kernels are known to fail it
 		DurationS float64        `json:"duration_s"`
 		LatenessS *float64       `json:"lateness_s,omitempty"`
 		Note      string         `json:"note,omitempty"`
@@ -118,7 +119,7 @@ func toJSON(r verdict.Result) jsonRun {
 
 func toJSONTest(l verdict.LaneResult, t verdict.TestResult) jsonTest {
 	j := jsonTest{
-		Package: t.Package, Name: t.Name, Status: t.Status, Expected: t.Expected, DurationS: t.DurationS, LatenessS: t.LatenessS,
+		Package: t.Package, Name: t.Name, Status: t.Status, Expected: t.Expected, Mended: t.Mended, DurationS: t.DurationS, LatenessS: t.LatenessS,
 		Note: t.Note, Telling: t.Telling, File: outputPath(l, t),
 	}
 	if !t.AsExpected() {

@@ -42,6 +42,7 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 	for _, l := range r.Lanes {
 		lane(w, l)
 	}
+	mended(w, r)
 	findings(w, dir, r, show.findings)
 	splats(w, dir, r, show)
 	firstOutput(w, dir, r)
@@ -53,6 +54,21 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 		fmt.Fprintf(w, "again    %s\n", shell.Quote(r.Run.Command...))
 	}
 	fmt.Fprintf(w, "verdict  %s (%s, %.1f s)\n", r.Verdict, counts(r), r.DurationS())
+}
+
+// mended says which known gaps of older kernels this kernel does not have.
+func mended(w io.Writer, r verdict.Result) {
+	var names []string
+	for _, l := range r.Lanes {
+		for _, t := range l.Tests {
+			if t.Mended && !slices.Contains(names, t.TestID.String()) {
+				names = append(names, t.TestID.String())
+			}
+		}
+	}
+	if names != nil {
+		fmt.Fprintf(w, "mended here: %d known gaps of older kernels: %s\n", len(names), strings.Join(names, ", "))
+	}
 }
 
 // title says what was run, as the first line of every text.

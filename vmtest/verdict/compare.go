@@ -164,6 +164,7 @@ func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 	}
 	// Judge has parsed both already.
 	without, _ := ParseExpect(base.Expect)
+	without = c.Base.Run.expects(without)
 	for n := range b.Tests {
 		t := ComparedTest{
 			TestID: b.Tests[n].TestID, Lane: b.Lane, Base: a.Tests[n].Status, Series: b.Tests[n].Status,

@@ -41,6 +41,9 @@ type Run struct {
 	Coverage      bool     `json:"coverage,omitempty"`        // it is to be measured which changed lines run
 }
 
+// expects returns what expectations mean for the kernel of the run.
+func (r Run) expects(all []Expectation) []Expectation { return On(all, r.Base, r.Tree != nil) }
+
 // Tree is the kernel checkout that a run is of.
 type Tree struct {
 	Path         string `json:"path"`

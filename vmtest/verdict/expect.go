@@ -12,7 +12,7 @@ import (
 )
 
 // expectKind are the expect files.
-var expectKind = reasons.Kind{Name: ExpectFile, Form: "pass|fail|skip package Test # reason", Mark: "#"}
+var expectKind = reasons.Kind{Name: ExpectFile, Form: "pass|fail|skip package Test [OLD-NEW] # reason", Mark: "#"}
 
 // Expectation is one line of an expect file: that a test does not pass, or
 // does, and why.
@@ -21,10 +21,18 @@ type Expectation struct {
 	Status Status
 	Reason string
 	Line   int
+
+	// Span says which kernels the line is for; zero: all. On decides what it means for one
+	// kernel.
+	Span Span
+
+	// Open reports whether the kernel lies between the releases of Span, so that the test
+	// may pass as well. On sets it.
+	Open bool
 }
 
-// ParseExpect reads an expect file: lines "pass|fail|skip package Test # reason", as
-// package reasons has them.
+// ParseExpect reads an expect file: lines "pass|fail|skip package Test [OLD-NEW] # reason",
+// as package reasons has them. OLD-NEW is a Span, such as 6.12-7.3.
 func ParseExpect(text []byte) ([]Expectation, error) {
 	entries, err := expectKind.Parse(text)
 	if err != nil {
@@ -33,11 +41,18 @@ func ParseExpect(text []byte) ([]Expectation, error) {
 	var all []Expectation
 	seen := make(map[wire.TestID]int)
 	for _, entry := range entries {
-		word, err := entry.Words(3)
-		if err != nil {
-			return nil, err
+		word := strings.Fields(entry.What)
+		var span Span
+		if len(word) == 4 {
+			if span, err = parseSpan(word[3]); err != nil {
+				return nil, entry.Errorf("%w", err)
+			}
+			word = word[:3]
 		}
-		e := Expectation{TestID: wire.TestID{Package: word[1], Name: word[2]}, Reason: entry.Reason, Line: entry.Line}
+		if len(word) != 3 {
+			return nil, entry.Malformed()
+		}
+		e := Expectation{Span: span, TestID: wire.TestID{Package: word[1], Name: word[2]}, Reason: entry.Reason, Line: entry.Line}
 		switch word[0] {
 		case "pass":
 			e.Status = Pass
@@ -77,18 +92,21 @@ func JoinExpect(every, series []byte) ([]byte, error) {
 	return []byte(strings.Join(lines, "") + "\n" + string(series)), nil
 }
 
-// Expected is the status that a test is to have. What is said of a package holds
-// for its 32-bit build as well, unless that is named itself.
-func Expected(all []Expectation, id wire.TestID) Status {
+// Expected returns the status that a test is to have on the kernel that On was told of.
+func Expected(all []Expectation, id wire.TestID) Status { return expectationOf(all, id).Status }
+
+// expectationOf returns the expectation of a test, which is to pass if no line names it.
+// What is said of a package holds for its 32-bit build as well, unless that is named itself.
+func expectationOf(all []Expectation, id wire.TestID) Expectation {
 	for _, e := range all {
 		if e.TestID == id {
-			return e.Status
+			return e
 		}
 	}
 	if name, ok := strings.CutSuffix(id.Package, wire.I386); ok {
-		return Expected(all, wire.TestID{Package: name, Name: id.Name})
+		return expectationOf(all, wire.TestID{Package: name, Name: id.Name})
 	}
-	return Pass
+	return Expectation{TestID: id, Status: Pass}
 }
 
 // useless lists expectations that name no test that exists.

@@ -466,12 +466,12 @@ func TestVerdictExitCodes(t *testing.T) {
 
 func TestParseExpect(t *testing.T) {
 	got, err := ParseExpect([]byte("# comment\n\nfail p TestA # because\nskip  p\tTestB #why\n"))
-	want := []Expectation{{testA, Fail, "because", 3}, {testB, Skip, "why", 4}}
+	want := []Expectation{{TestID: testA, Status: Fail, Reason: "because", Line: 3}, {TestID: testB, Status: Skip, Reason: "why", Line: 4}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	for _, text := range []string{
-		"fail p TestA", "fail p TestA #", "fail TestA # x", "crash p TestA # x", "fail p TestA extra # x",
+		"fail p TestA", "fail p TestA #", "fail TestA # x", "crash p TestA # x", "fail p TestA extra # x", "fail p TestA 6.12-7.3 extra # x",
 		" # x", "fail p TestA # x\npass p TestA # y",
 	} {
 		if got, err := ParseExpect([]byte(text)); err == nil {
@@ -486,7 +486,7 @@ func TestJoinExpect(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := ParseExpect(got)
-	want := []Expectation{{testB, Skip, "general", 3}, {testA, Pass, "special", 5}}
+	want := []Expectation{{TestID: testB, Status: Skip, Reason: "general", Line: 3}, {TestID: testA, Status: Pass, Reason: "special", Line: 5}}
 	if err != nil || !slices.Equal(all, want) {
 		t.Errorf("joined to %q: %v, %v, want %v", got, all, err, want)
 	}

@@ -103,6 +103,7 @@ type TestResult struct {
 	wire.TestID
 	Status    Status
 	Expected  Status
+	Mended    bool     `json:",omitempty"` // it passes, and older kernels are known not to
 	DurationS float64  // guest seconds
 	LatenessS *float64 `json:",omitempty"` // the greatest that it measured, in guest seconds; nil if it measured none
 	Note      string   // how it ended, where the status does not say it all
