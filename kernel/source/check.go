@@ -13,8 +13,9 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// Check finds what is wrong with a Spec without fetching anything: two places, a
-// digest that is none, a folder that is no kernel tree. The error is the user's.
+// Check reports what is wrong with a Spec, without fetching anything: more than one source,
+// a digest that is not a SHA-256, a folder that is not a kernel tree. The error is a usage
+// error.
 func (s Spec) Check() error {
 	switch {
 	case s.Tree != "" && (s.URL != "" || s.Package != ""), s.URL != "" && s.Package != "":
@@ -31,7 +32,7 @@ func (s Spec) Check() error {
 	return err
 }
 
-// checkedOut is the version of a kernel tree whose files are there.
+// checkedOut returns the version of a kernel tree. The tree's files must be checked out.
 func checkedOut(dir string) (string, error) {
 	version, err := treeVersion(dir)
 	if errors.Is(err, fs.ErrNotExist) && isGitTree(dir) {
@@ -43,7 +44,7 @@ func checkedOut(dir string) (string, error) {
 	return version, nil
 }
 
-// isDigest says that a text can be a SHA-256.
+// isDigest reports whether a text can be a SHA-256.
 func isDigest(s string) bool {
 	return len(s) == 2*sha256.Size && strings.Trim(strings.ToLower(s), "0123456789abcdef") == ""
 }

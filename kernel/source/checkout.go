@@ -24,12 +24,12 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// Checkout is what a folder of kernel sources holds: all that is tested of it, and
-// what is left out.
+// Checkout lists the files of a folder of kernel sources that are tested, and those that
+// are left out.
 type Checkout struct {
 	Dir    string
 	Files  []File   // sorted by path; regular files and symbolic links
-	Sparse []string // what git leaves out of a sparse checkout
+	Sparse []string // files that a sparse checkout does not have
 	Aside  []string // what is left out and why, such as "monitor.sock (a socket)"
 }
 
@@ -40,14 +40,13 @@ type File struct {
 	Info    fs.FileInfo // nil if git tracks the file and it is gone
 }
 
-// hugeFile is the size above which a file that git does not track is left out: the
-// largest source of a kernel has a third of that, and core dumps and disk images
-// have more.
+// hugeFile is a size. A larger file that git does not track is left out. The largest source
+// of a kernel is a third as large; core dumps and disk images are larger.
 const hugeFile = 64 << 20
 
-// Look lists a checkout. Of a git tree it takes the files that git tracks or would
-// track, as they stand. Of any other folder it takes all but what make leaves there.
-// It opens none of them.
+// Look lists a checkout. In a git tree it takes the files that git tracks or would track,
+// as they are now. In any other folder it takes all files but those that make leaves there.
+// It opens no file.
 func Look(ctx context.Context, dir string) (Checkout, error) {
 	c := Checkout{Dir: dir}
 	list := c.listPlain
@@ -81,20 +80,20 @@ func denied(dir string, paths []string) error {
 	return blame.Usagef("-tree %s: %s cannot be read%s; type \"%s\" as its owner, or remove it", dir, paths[0], more, shell.Quote("chmod", "-R", "u+rX", dir))
 }
 
-// isGitTree says that a folder is the top of a git tree: a clone, or a worktree,
-// where .git is a file.
+// isGitTree reports whether a folder is the top of a git tree: a clone, or a worktree, in
+// which .git is a file.
 func isGitTree(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, ".git"))
 	return err == nil
 }
 
-// Tags of "git ls-files -t".
+// Tags that "git ls-files -t" prints.
 const (
 	tagUntracked = '?'
 	tagSparse    = 'S'
 )
 
-// add sorts one path into what is tested and what is left out.
+// add puts one path into the list of what is tested or into the list of what is left out.
 func (c *Checkout) add(path string, tag byte) error {
 	if strings.HasSuffix(path, "/") {
 		c.Aside = append(c.Aside, path+" (a git repository of its own)")
@@ -131,19 +130,19 @@ func (c *Checkout) add(path string, tag byte) error {
 	return nil
 }
 
-// listTracked asks git for the files that it tracks or would track. What the user's
-// own configuration has git ignore is ignored.
+// listTracked asks git for the files that it tracks or would track. It leaves out what the
+// user's own configuration tells git to ignore.
 func (c *Checkout) listTracked(ctx context.Context) (map[string]byte, error) {
 	found, warned, err := listFiles(ctx, c.Dir, []string{"-c", "safe.directory=" + c.Dir, "-c", "core.fsmonitor=false"}, "-c", "-o", "--exclude-standard")
-	for line := range strings.Lines(warned) { // of folders that cannot be read; tracked files in them are missed below
+	for line := range strings.Lines(warned) { // warnings about folders that cannot be read; add refuses tracked files in them
 		c.Aside = append(c.Aside, strings.TrimSpace(line))
 	}
 	return found, err
 }
 
-// listPlain asks git for the files of a folder without a repository. What the
-// folder's own .gitignore files name was made by make, and an editor's settings lie in
-// folders with a dot.
+// listPlain asks git for the files of a folder without a repository. It leaves out what the
+// folder's own .gitignore files name, because make made it, and folders whose names begin
+// with a dot, because editors keep their settings there.
 func (c *Checkout) listPlain(ctx context.Context) (map[string]byte, error) {
 	tmp, err := os.MkdirTemp("", "vmtest-list-")
 	if err != nil {
@@ -159,26 +158,26 @@ func (c *Checkout) listPlain(ctx context.Context) (map[string]byte, error) {
 	}
 	found, warned, err := listFiles(ctx, c.Dir, []string{"--git-dir=" + filepath.Join(tmp, ".git"), "--work-tree=" + c.Dir}, args...)
 	if err == nil && warned != "" {
-		return nil, blame.Usagef("-tree %s: not all of it can be read; type \"%s\" as its owner, or remove what is meant:\n%s", c.Dir, shell.Quote("chmod", "-R", "u+rX", c.Dir), warned)
+		return nil, blame.Usagef("-tree %s: some of it cannot be read; type \"%s\" as its owner, or remove these files:\n%s", c.Dir, shell.Quote("chmod", "-R", "u+rX", c.Dir), warned)
 	}
 	return found, errors.Join(err, c.findSpecial(found))
 }
 
-// plainPatterns go before those of the .gitignore files. A Debian source package
-// ignores everything at its top, so that what a kernel has there is named.
+// plainPatterns override those of the .gitignore files. The .gitignore of a Debian source
+// package ignores everything at its top, so the patterns name what a kernel has there.
 var plainPatterns = []string{
 	"!/*/", "!/Kbuild", "!/Kconfig", "!/Makefile", "!/localversion*",
-	"/.*/", // .cache, .vscode, .idea, .ccache: editors' and compilers' own
-	// What "make mrproper" deletes, for a folder that came without .gitignore files.
+	"/.*/", // .cache, .vscode, .idea, .ccache: files of editors and compilers
+	// What "make mrproper" deletes. A folder without .gitignore files needs these.
 	"/.config", "/.config.old", "/include/config/", "/include/generated/", "/arch/*/include/generated/",
 	"/vmlinux", "/vmlinux.*", "/System.map", "/Module.symvers", "modules.order", ".tmp_*",
 	".*.cmd", ".*.d", "*.o", "*.a", "*.ko", "*.mod", "*.mod.c",
 }
 
-// findSpecial notes what git does not list at all: pipes, sockets and devices.
+// findSpecial adds what git never lists: pipes, sockets and devices.
 func (c *Checkout) findSpecial(found map[string]byte) error {
 	return filepath.WalkDir(c.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil { // of what git has not listed either, or has said that it cannot read
+		if err != nil { // git did not list this either, or warned that it cannot read it
 			return nil
 		}
 		if d.IsDir() || d.Type().IsRegular() || d.Type() == fs.ModeSymlink {

@@ -17,7 +17,8 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 )
 
-// looked is what Look takes of a checkout and leaves out, by the paths.
+// looked returns the paths of the files that Look takes of a checkout, and what it leaves
+// out.
 func looked(t *testing.T, dir string) (files, aside string) {
 	t.Helper()
 	c, err := Look(t.Context(), dir)
@@ -51,7 +52,7 @@ func specials(t *testing.T, dir string) {
 	t.Cleanup(func() { l.Close() })
 }
 
-// Of a folder without git, what make and editors left there is no part of the tree.
+// In a folder without git, the files of make and of editors are left out.
 func TestLookAtPlainFolder(t *testing.T) {
 	dir := hosttest.Folder(t, map[string]string{
 		"Makefile": "", "Kconfig": "", "a.c": "", "localversion-rt": "-rt1\n", "net/core/dev.c": "", "include/linux/x.h": "",
@@ -72,7 +73,7 @@ func TestLookAtPlainFolder(t *testing.T) {
 	}
 }
 
-// A Debian source package ignores everything at its top.
+// The .gitignore of a Debian source package ignores everything at its top.
 func TestLookAtDebianFolder(t *testing.T) {
 	dir := hosttest.Folder(t, map[string]string{
 		".gitignore": "*.o\n/tags\n/*\n!/debian/\n", "Makefile": "", "Kbuild": "", "Kconfig": "", "kernel/fork.c": "", "kernel/fork.o": "", "tags": "",
@@ -82,8 +83,8 @@ func TestLookAtDebianFolder(t *testing.T) {
 	}
 }
 
-// Of a git tree all is taken that git tracks or would track, and nothing is opened
-// that is no file.
+// In a git tree, Look takes the files that git tracks or would track. It leaves out pipes,
+// other repositories and large files.
 func TestLookAtGitTree(t *testing.T) {
 	dir, git := repository(t)
 	write(t, filepath.Join(dir, ".gitignore"), "*.o\n.*\n!.gitignore\n")
@@ -116,8 +117,8 @@ func TestLookAtGitTree(t *testing.T) {
 	}
 }
 
-// A tree of which no kernel can be built is the user's to mend, and each refusal
-// says how.
+// A tree from which no kernel can be built is refused as the user's fault. Each message
+// says what to do.
 func TestTreeRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		spoil func(dir string, git func(...string) string) error
@@ -126,7 +127,7 @@ func TestTreeRefused(t *testing.T) {
 		"sparse": {func(dir string, git func(...string) string) error {
 			git("sparse-checkout", "set", "--no-cone", "/Makefile", "/kernel/")
 			return nil
-		}, "is a sparse checkout, and a kernel is made of all files (a.c is not there); type \"git -C "},
+		}, "is a sparse checkout, but a build needs all files (a.c is missing); type \"git -C "},
 		"no checkout": {func(dir string, git func(...string) string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, "Makefile")), os.Remove(filepath.Join(dir, "a.c")))
 		}, "has no Makefile checked out"},
@@ -157,7 +158,7 @@ func TestTreeRefused(t *testing.T) {
 	}
 }
 
-// A sparse checkout without its documentation builds.
+// A sparse checkout that lacks only Documentation/ is accepted.
 func TestSparseWithoutDocumentation(t *testing.T) {
 	dir, git := repository(t)
 	if err := os.Mkdir(filepath.Join(dir, "Documentation"), 0o755); err != nil {
@@ -173,7 +174,7 @@ func TestSparseWithoutDocumentation(t *testing.T) {
 	}
 }
 
-// A commit that is no kernel leaves nothing in the cache.
+// A commit that is not a kernel tree leaves nothing in the cache.
 func TestFetchCommitOfNoKernel(t *testing.T) {
 	dir, git := repository(t)
 	git("rm", "-q", "Makefile")
@@ -186,8 +187,8 @@ func TestFetchCommitOfNoKernel(t *testing.T) {
 	}
 }
 
-// Contents that changed under an equal size and time of writing are another state, and
-// what changes while it is read is no state at all.
+// Files with different contents have different stamps, even if size and time of writing are
+// equal. A file that changes while it is read is an error.
 func TestStamp(t *testing.T) {
 	dir := hosttest.Folder(t, map[string]string{"Makefile": "VERSION = 6\n", "a.c": "one\n"})
 	path := filepath.Join(dir, "a.c")
@@ -236,7 +237,7 @@ func isChanged(err error) bool {
 	return ok
 }
 
-// What is left out is said in one line.
+// The report of what is left out is one line.
 func TestSay(t *testing.T) {
 	var said steps
 	Checkout{Dir: "/t"}.Say(&said)
@@ -246,7 +247,7 @@ func TestSay(t *testing.T) {
 	}
 }
 
-// steps is a reporter that keeps what it is told.
+// steps is a reporter that keeps the steps.
 type steps []string
 
 func (s *steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }

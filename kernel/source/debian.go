@@ -21,20 +21,20 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// deb is what apt knows of a package.
+// deb describes a Debian package, as apt's lists do.
 type deb struct {
 	Package string
 	File    string    // such as linux-source-6.12_6.12.117-1~deb12u1_all.deb
 	SHA256  string    // of the package
-	Suite   string    // of the lists that have it; "" for the machine's own
-	Lists   time.Time // modification time of the machine's lists when they were asked
+	Suite   string    // whose lists have the package; "" for the machine's own lists
+	Lists   time.Time // modification time of the machine's lists when they were read
 }
 
-// name is the file's without its ending, with the package and the version.
+// name returns the name of the file without its ending. It has the package and the version.
 func (d deb) name() string { return strings.TrimSuffix(d.File, "_all.deb") }
 
-// fetchPackage downloads a source package by apt, which verifies it, and
-// unpacks it without installing.
+// fetchPackage downloads a source package with apt, which verifies it, and unpacks the
+// package without installing it.
 func (s Spec) fetchPackage(ctx context.Context, h host.Host) (Base, error) {
 	d, err := s.find(ctx, h)
 	if err != nil {
@@ -65,13 +65,14 @@ func (s Spec) fetchPackage(ctx context.Context, h host.Host) (Base, error) {
 	})
 }
 
-// version is the package's. apt writes a colon into the name of a file as %3a.
+// version returns the version of the package. In the name of a file, apt writes a colon as
+// %3a.
 func (d deb) version() string {
 	_, rest, _ := strings.Cut(d.name(), "_")
 	return strings.ReplaceAll(rest, "%3a", ":")
 }
 
-// refresh is what to type when lists are out of date.
+// refresh returns an advice for lists that are out of date: what to type.
 func (a apt) refresh() string {
 	if a.suite == "" {
 		return "type \"sudo apt-get update\""
@@ -79,8 +80,8 @@ func (a apt) refresh() string {
 	return fmt.Sprintf("type \"%s\"", shell.Quote("rm", "-r", a.dir))
 }
 
-// find says which package is meant, of which version, and whose lists have it. The
-// machine's own lists go before those of other suites.
+// find returns the package and the version that the spec means. It looks first in the
+// machine's own lists, then in those of other suites.
 func (s Spec) find(ctx context.Context, h host.Host) (deb, error) {
 	pkg := s.Package
 	if pkg == "" {
@@ -112,14 +113,14 @@ func (s Spec) find(ctx context.Context, h host.Host) (deb, error) {
 	return d, cache.WriteSealed(memory, d)
 }
 
-// inCache says that the package was unpacked.
+// inCache reports whether the package is unpacked in the cache.
 func inCache(h host.Host, d deb) bool {
 	_, err := os.Stat(unpackedDir(h, d.SHA256))
 	return err == nil
 }
 
-// ask asks the machine's lists, and then the suites one after the other. The machine's
-// apt takes a second to answer: its answer is last's as long as its lists are.
+// ask looks for a package in the machine's lists, then in each suite's. apt takes a second
+// to answer, so ask returns last while the machine's lists have not changed.
 func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, error) {
 	var times time.Time
 	if info, err := os.Stat(machineLists); err == nil {
@@ -163,8 +164,8 @@ func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, 
 
 var printURIs = regexp.MustCompile(`(?m)^'[^']*' (\S+\.deb) \d+ SHA256:([0-9a-f]{64})`)
 
-// find looks for a package in these lists. The zero value says that they do not
-// have it.
+// find looks for a package in these lists. It returns the zero value if they do not have
+// the package.
 func (a apt) find(ctx context.Context, pkg, version string) (deb, error) {
 	known, err := sandbox.Run(a.command(ctx, "", "apt-cache", "madison", pkg))
 	if err != nil {
@@ -184,7 +185,7 @@ func (a apt) find(ctx context.Context, pkg, version string) (deb, error) {
 	return deb{Package: pkg, File: string(m[1]), SHA256: string(m[2]), Suite: a.suite}, nil
 }
 
-// newest is the newest source package of all lists.
+// newest returns the newest source package of all lists.
 func newest(ctx context.Context, h host.Host) (deb, error) {
 	best, where := "", apt{}
 	for _, name := range append([]string{""}, suites...) {
@@ -192,7 +193,7 @@ func newest(ctx context.Context, h host.Host) (deb, error) {
 		if name != "" {
 			var err error
 			if from, err = suite(ctx, h, name); err != nil {
-				return deb{}, fmt.Errorf("the newest source cannot be told: %w; name a base, such as -base 6.12", err)
+				return deb{}, fmt.Errorf("the newest source cannot be found: %w; name a base, such as -base 6.12", err)
 			}
 		}
 		has, err := from.sourcePackages(ctx)
@@ -208,7 +209,7 @@ func newest(ctx context.Context, h host.Host) (deb, error) {
 		}
 	}
 	if best == "" {
-		return deb{}, errors.New("no list of Debian's has a package linux-source-N.N; pass -tree DIR")
+		return deb{}, errors.New("Debian's lists have no package linux-source-N.N; pass -tree DIR")
 	}
 	d, err := where.find(ctx, best, "")
 	if err == nil {

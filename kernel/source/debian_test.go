@@ -99,8 +99,8 @@ func pack(t *testing.T, world, pkg, version string) {
 	}
 }
 
-// A package comes from the machine's lists or, if these lack it, from those of another
-// suite; the newest is the newest of all lists.
+// A package comes from the machine's lists or, if these do not have it, from another
+// suite's. The newest package is the newest of all lists.
 func TestFetchPackage(t *testing.T) {
 	world := aptWorld(t, map[string]string{
 		"machine":            "linux-source-6.12 1\n",
@@ -126,8 +126,9 @@ func TestFetchPackage(t *testing.T) {
 	}
 }
 
-// What mirrors have dropped stays in the cache. What never was there is the user's
-// mistake, and the message says what there is instead; what cannot be found out is not.
+// A package that mirrors have dropped stays in the cache. A package that never existed is
+// the user's fault, and the message names those that exist. If no list can be reached, the
+// host is at fault.
 func TestFetchPackageThatIsGone(t *testing.T) {
 	world := aptWorld(t, map[string]string{"trixie-backports": "linux-source-7.3 3\n"})
 	pack(t, world, "linux-source-7.3", "3")
@@ -167,7 +168,7 @@ func TestFetchPackageThatIsGone(t *testing.T) {
 	}
 }
 
-// A package whose bytes are not those that the lists name is not unpacked.
+// A package is not unpacked if its digest differs from the one in the lists.
 func TestFetchPackageVerifies(t *testing.T) {
 	world := aptWorld(t, map[string]string{"machine": "linux-source-6.12 1\n"})
 	pack(t, world, "linux-source-6.12", "1")

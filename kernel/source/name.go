@@ -13,18 +13,18 @@ import (
 	"timens-vmtest/internal/blame"
 )
 
-// sourcePrefix begins the names of Debian's packages with kernel sources.
+// sourcePrefix is how the names of Debian's packages with kernel sources begin.
 const sourcePrefix = "linux-source-"
 
-// Newest is the name of the base that is the newest source package of all lists.
+// Newest names the base that is the newest source package of all lists.
 const Newest = "newest"
 
-// Names are the bases that have a name, in the words of a message.
+// Names lists the names of bases, for messages.
 const Names = "6.12, 7.3 or another release N.N that Debian has, newest, debian:PACKAGE or debian:PACKAGE=VERSION"
 
 var debianName = regexp.MustCompile(`^debian:([a-z0-9][a-z0-9.+-]+)(?:=(\S+))?$`)
 
-// Named is the spec of a base that is given by its name: see Names.
+// Named returns the spec of the base with this name. Names lists the possible names.
 func Named(name string) (Spec, error) {
 	if name == Newest {
 		return Spec{Package: Newest}, nil
@@ -35,7 +35,7 @@ func Named(name string) (Spec, error) {
 	pkg := sourcePrefix + name
 	release, ok := releaseOf(pkg)
 	if !ok {
-		return Spec{}, blame.Usagef("-base %s is none of %s; a folder is given by -tree, a tarball by -tarball", name, Names)
+		return Spec{}, blame.Usagef("-base %s is not one of %s; give a folder with -tree, a tarball with -tarball", name, Names)
 	}
 	if slicesLess(release, [2]int{5, 6}) {
 		return Spec{}, blame.Usagef("-base %s: time namespaces exist since Linux 5.6, clone3() since 5.3", name)
@@ -63,7 +63,7 @@ func (s Spec) Name() string {
 
 func slicesLess(a, b [2]int) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
 
-// releaseOf is the release that a package linux-source-N.N is of.
+// releaseOf returns the release N.N of a package linux-source-N.N.
 func releaseOf(pkg string) (release [2]int, ok bool) {
 	name, ok := strings.CutPrefix(pkg, sourcePrefix)
 	if !ok {

@@ -20,12 +20,12 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// Repository returns a bare git repository whose branch "base" is one commit of
-// the base. It is made once and kept in the cache, for clones: those share its
-// objects by hard links, so that they outlive it.
+// Repository returns a bare git repository whose branch "base" is one commit with the files
+// of the base. It is made once and kept in the cache. Its clones get hard links to its
+// objects, so they survive when the cache is removed.
 func (b Base) Repository(ctx context.Context, h host.Host) (string, error) {
 	if !b.Private {
-		return "", &blame.UsageError{Err: errors.New("a series is edited on a packaged kernel, not on -tree: that is a git tree already, where \"git am\" does it")}
+		return "", &blame.UsageError{Err: errors.New("a series cannot be edited on -tree, only on a package or a tarball; in a git tree type \"git am\" instead")}
 	}
 	name := b.ID[:20]
 	dir := filepath.Join(h.Cache.Dir, "git", name+".git")
@@ -59,8 +59,8 @@ func (b Base) Repository(ctx context.Context, h host.Host) (string, error) {
 	return dir, os.Rename(tmp, dir)
 }
 
-// fastImport streams the base into the repository: git add would first write
-// every file as an object of its own.
+// fastImport streams the base into the repository. "git add" would be slower: it writes
+// every file as an object of its own first.
 func (b Base) fastImport(ctx context.Context, repo string, files Manifest, r host.Reporter) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -73,7 +73,7 @@ func (b Base) fastImport(ctx context.Context, repo string, files Manifest, r hos
 	go func() {
 		err := b.writeImport(in, files, r)
 		if err != nil {
-			stop() // or git would wait for the rest
+			stop() // otherwise git waits for the rest
 		}
 		written <- errors.Join(err, in.Close())
 	}()
@@ -84,7 +84,7 @@ func (b Base) fastImport(ctx context.Context, repo string, files Manifest, r hos
 func (b Base) writeImport(to io.Writer, files Manifest, r host.Reporter) error {
 	w := bufio.NewWriterSize(to, 1<<20)
 	message := "Linux " + b.Version + "\n"
-	// Fixed, so that the commit of a base is the same everywhere.
+	// The date is fixed, so the commit of a base has the same ID everywhere.
 	fmt.Fprintf(w, "feature done\ncommit refs/heads/base\ncommitter timens-vmtest <timens-vmtest@localhost> 0 +0000\ndata %d\n%s\n", len(message), message)
 	paths := slices.Sorted(maps.Keys(files))
 	for i, path := range paths {

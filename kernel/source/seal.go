@@ -20,12 +20,13 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// seals are the names of the files beside an unpacked base that say what it was
-// when it was unpacked: the digest of every file, and that of the last survey
-// that was found to be of those files.
+// seals returns the names of two files beside an unpacked base. contents has the digest of
+// every file when the base was unpacked. surveyed has the digest of the last survey for
+// which Verify found the base unchanged.
 func seals(base string) (contents, surveyed string) { return base + ".contents", base + ".surveyed" }
 
-// seal keeps what verify compares the base with, for the tree that will be dir.
+// seal writes the files that Verify compares the base with. The unpacked tree will be
+// renamed to dir.
 func seal(ctx context.Context, tree, dir string) error {
 	files, err := Survey(ctx, Base{Dir: tree, Private: true})
 	if err != nil {
@@ -39,9 +40,9 @@ func seal(ctx context.Context, tree, dir string) error {
 	return errors.Join(cache.WriteJSON(contents, sums), cache.WriteFile(surveyed, []byte(files.digest())))
 }
 
-// Verify says whether the base is what was unpacked. Reading all of it takes
-// seconds, so that is done only before the first build in a folder, and when a
-// survey does not find every file as the last one did.
+// Verify returns an error if the base is not what was unpacked. Reading all files takes
+// seconds, so Verify reads them only before the first build in a folder, and when a survey
+// differs from the last one.
 func (b Base) Verify(files Manifest, first bool) error {
 	contentsFile, surveyed := seals(b.Dir)
 	last, err := os.ReadFile(surveyed)
@@ -74,7 +75,7 @@ func (b Base) Verify(files Manifest, first bool) error {
 	return cache.WriteFile(surveyed, []byte(files.digest()))
 }
 
-// contents are the digests of files below dir.
+// contents returns the digests of files below dir, by path.
 func contents(dir string, paths []string) (map[string]string, error) {
 	sums := make([]string, len(paths))
 	var parts errgroup.Group

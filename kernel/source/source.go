@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package source fetches the kernel source that a series is applied to: a Debian
-// package, a tarball, a git tree or a plain one.
+// Package source fetches the kernel source that a series is applied to: a Debian package, a
+// tarball, a git tree or a plain folder.
 package source
 
 import (
@@ -21,7 +21,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// checkOut writes the tree of a commit to the folder to, which does not exist.
+// checkOut writes the files of a commit to the folder to, which must not exist.
 func checkOut(ctx context.Context, dir, commit, to string) error {
 	for _, args := range [][]string{{"read-tree", commit}, {"checkout-index", "--all", "--prefix=" + to + "/"}} {
 		cmd := sandbox.Git(ctx, dir, append([]string{"-c", "core.sparseCheckout=false", "-c", "core.autocrlf=false"}, args...)...)
@@ -37,8 +37,8 @@ func checkOut(ctx context.Context, dir, commit, to string) error {
 // that this project carries.
 const DefaultPackage = "linux-source-6.12"
 
-// Spec says where the base comes from: one of three places. The zero value
-// is DefaultPackage.
+// Spec says where the base comes from: a package, a tarball or a tree. The zero value means
+// DefaultPackage.
 type Spec struct {
 	Package string // a Debian package with /usr/src/<name>.tar.xz, or Newest
 	Version string // of the package; "" for the newest that its lists have
@@ -46,21 +46,21 @@ type Spec struct {
 	URL    string // a tarball, http(s) or file
 	SHA256 string // its digest in hex; required with URL
 
-	Tree   string // a kernel checkout, taken as it stands and never written to
-	Commit string // of the git tree Tree: it is not taken as it stands, but as it was committed there
+	Tree   string // a kernel checkout, tested as it is now and never written to
+	Commit string // if set, this commit of the git tree Tree is tested, not the files in Tree
 }
 
 // Base is a kernel source tree on disk.
 type Base struct {
 	Dir     string
-	Version string // of its Makefile, such as "6.12.117"
-	ID      string // equal IDs are equal contents
-	Origin  string // where it is from, for a person
-	Private bool   // in the cache and never edited, so files may be hard-linked
-	Tree    string // the git tree that it is a state of, as a path without links; "" if of none
+	Version string // from its Makefile, such as "6.12.117"
+	ID      string // equal IDs mean equal contents; "" for a checkout, see Identified
+	Origin  string // where it comes from, for messages
+	Private bool   // it is in the cache and never edited, so files may be hard-linked
+	Tree    string // the git tree that it comes from, as a path without links; "" if there is none
 }
 
-// Fetch makes the base available, from the cache where it can.
+// Fetch makes the base available. It uses the cache where it can.
 func (s Spec) Fetch(ctx context.Context, h host.Host) (Base, error) {
 	if err := s.Check(); err != nil {
 		return Base{}, err
@@ -76,14 +76,14 @@ func (s Spec) Fetch(ctx context.Context, h host.Host) (Base, error) {
 	return s.fetchPackage(ctx, h)
 }
 
-// openTree checks that dir is a kernel tree. What is in it is looked at when
-// it is copied.
+// openTree checks that dir is a kernel tree. The files in it are read later, when they are
+// copied.
 func openTree(ctx context.Context, dir string, r host.Reporter) (Base, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Base{}, err
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil { // what is linked to is what the sandbox shows
+	if real, err := filepath.EvalSymlinks(dir); err == nil { // the sandbox shows the target of the link
 		dir = real
 	}
 	version, err := checkedOut(dir)
@@ -107,10 +107,10 @@ func openTree(ctx context.Context, dir string, r host.Reporter) (Base, error) {
 	if n := bytes.Count(changed, []byte("\n")); err == nil && n > 0 {
 		first, _, _ := bytes.Cut(changed[3:], []byte("\n"))
 		if at := bytes.Index(append([]byte("\n"), changed...), []byte("\nUU ")); at >= 0 {
-			r.Step("%s: a merge, a rebase or a cherry-pick is not finished; its conflicts are tested as they stand", dir)
+			r.Step("%s: a merge, a rebase or a cherry-pick is not finished; files with conflicts are tested as they are", dir)
 		}
 		base.Origin += fmt.Sprintf(" with changes that are not committed (files: %d, the first is %s)", n, first)
-		r.Step("%s is tested as it stands: %s", dir, base.Origin)
+		r.Step("%s is tested as it is now: %s", dir, base.Origin)
 	}
 	return base, err
 }
@@ -160,14 +160,14 @@ func treeVersion(dir string) (string, error) {
 	return version + part["EXTRAVERSION"], nil
 }
 
-// unpackedDir is where the base with this digest lies when it is unpacked.
+// unpackedDir returns the folder into which the base with this digest is unpacked.
 func unpackedDir(h host.Host, digest string) string {
 	return filepath.Join(h.Cache.Dir, "base", digest[:20])
 }
 
-// unpacked returns the unpacked base with this digest, making it by fetch if it is
-// not there. fetch works in a temporary folder and leaves one folder "tree"
-// somewhere below it.
+// unpacked returns the base with this digest. If the base is not in the cache, unpacked
+// calls fetch, which works in a temporary folder and leaves a folder "tree" in it or in its
+// usr/src.
 func unpacked(ctx context.Context, h host.Host, digest, origin string, fetch func(tmp string) error) (Base, error) {
 	name := digest[:20]
 	dir := unpackedDir(h, digest)
@@ -214,5 +214,5 @@ func findTree(tmp string) (string, error) {
 			return filepath.Join(tmp, dir), nil
 		}
 	}
-	return "", errors.New("the archive held no tree")
+	return "", errors.New("the archive contains no kernel tree")
 }

@@ -14,8 +14,8 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// A git tree is taken as it stands: with what is changed and what is new, and
-// without what git ignores.
+// A survey of a git tree includes changed and new files, and leaves out files that git
+// ignores.
 func TestSurveyOfGitTree(t *testing.T) {
 	dir := hosttest.Folder(t, map[string]string{"Makefile": "", ".gitignore": "*.o\n", "tracked": "x", "new": "x", "ignored.o": "x"})
 	for _, args := range [][]string{{"init", "-q"}, {"add", "tracked", ".gitignore"}} {
@@ -51,7 +51,8 @@ func repository(t *testing.T) (dir string, git func(args ...string) string) {
 	return dir, git
 }
 
-// A commit is taken as it was committed, whatever stands in the tree now.
+// The files of a commit are fetched as they were committed, even if the tree has changed
+// since.
 func TestFetchCommit(t *testing.T) {
 	dir, git := repository(t)
 	h, commit := hosttest.New(t), git("rev-parse", "HEAD")
@@ -69,7 +70,7 @@ func TestFetchCommit(t *testing.T) {
 	}
 }
 
-// A tree is said to have changes that are not committed.
+// The origin of a tree says whether it has changes that are not committed.
 func TestOpenTree(t *testing.T) {
 	dir, git := repository(t)
 	for _, want := range []string{"", " with changes that are not committed (files: 2, the first is a.c)"} {

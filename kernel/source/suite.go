@@ -19,24 +19,25 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// suites are the releases of Debian that are looked through for a source package that
-// the machine's own lists do not have, in this order. Their lists are kept in the cache:
-// no root is needed for that, and the machine's sources stay as they are.
+// suites are the releases of Debian in which vmtest looks for a source package that the
+// machine's own lists do not have, in this order. Their lists are kept in the cache, so
+// this needs no root, and the machine's apt sources do not change.
 var suites = []string{"trixie-backports", "bookworm-backports", "sid"}
 
-// keyring signs all suites. Debian's package debian-archive-keyring has it.
+// keyring has the keys that sign all suites. It comes with Debian's package
+// debian-archive-keyring.
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-// listsAge is how old a suite's lists may be before they are fetched again.
+// listsAge is the age at which a suite's lists are fetched again.
 const listsAge = 12 * time.Hour
 
-// apt asks the apt of this machine, with the machine's lists or with a suite's.
+// apt runs the machine's apt, with the machine's lists or with a suite's.
 type apt struct {
 	suite string // "" for the machine's own lists
-	dir   string // holds the suite's lists and sources
+	dir   string // has the suite's lists and sources
 }
 
-// machineLists is where apt keeps the machine's own lists.
+// machineLists is the folder of the machine's own lists.
 const machineLists = "/var/lib/apt/lists"
 
 func (a apt) lists() string {
@@ -46,7 +47,7 @@ func (a apt) lists() string {
 	return filepath.Join(a.dir, "lists")
 }
 
-// String names the lists for a person.
+// String names the lists, for messages.
 func (a apt) String() string {
 	if a.suite == "" {
 		return "this machine's lists"
@@ -54,7 +55,7 @@ func (a apt) String() string {
 	return "Debian " + a.suite
 }
 
-// command is apt-get or apt-cache with these lists.
+// command returns a command that runs apt-get or apt-cache with these lists.
 func (a apt) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	options := []string{"-q", "-o", "Acquire::Languages=none"}
 	if os.Geteuid() == 0 { // the user _apt cannot write to a private cache folder
@@ -67,8 +68,8 @@ func (a apt) command(ctx context.Context, dir, name string, args ...string) *exe
 	return sandbox.Command(ctx, dir, nil, name, append(options, args...)...)
 }
 
-// suite makes the lists of a suite ready, from the mirror that the machine's own apt
-// uses for Debian.
+// suite fetches the lists of a suite if they are missing or old. It uses the mirror that
+// the machine's own apt uses for Debian.
 func suite(ctx context.Context, h host.Host, name string) (apt, error) {
 	a := apt{suite: name, dir: filepath.Join(h.Cache.Dir, "apt", name)}
 	fetched := filepath.Join(a.dir, "fetched")
@@ -97,15 +98,15 @@ func suite(ctx context.Context, h host.Host, name string) (apt, error) {
 		return a, err
 	}
 	h.Report.Step("fetch the lists of Debian %s", name)
-	// With a file that cannot be fetched apt-get prints a warning and exits 0, unless
-	// it is told otherwise.
+	// Without this option apt-get only warns about a file that it cannot fetch, and exits
+	// with 0.
 	if _, err := sandbox.Run(a.command(ctx, "", "apt-get", "update", "-o", "APT::Update::Error-Mode=any")); err != nil {
 		return a, fmt.Errorf("fetch the lists of Debian %s: %w", name, err)
 	}
 	return a, cache.WriteFile(fetched, nil)
 }
 
-// debianMirror is the address that the machine's apt has for Debian itself.
+// debianMirror returns the address of the mirror that the machine's apt uses for Debian.
 func debianMirror(ctx context.Context) (string, error) {
 	out, err := sandbox.Run(apt{}.command(ctx, "", "apt-get", "indextargets", "--format", "$(REPO_URI) $(SUITE)", "Created-By: Packages", "Origin: Debian"))
 	if err != nil {
@@ -119,7 +120,7 @@ func debianMirror(ctx context.Context) (string, error) {
 	return "", errors.New("apt knows no mirror of Debian: add one to its sources and type \"sudo apt-get update\", or pass -tree DIR")
 }
 
-// sourcePackages are the packages linux-source-N.N of some lists, the newest first.
+// sourcePackages returns the packages linux-source-N.N of these lists, the newest first.
 func (a apt) sourcePackages(ctx context.Context) ([]string, error) {
 	out, err := sandbox.Run(a.command(ctx, "", "apt-cache", "pkgnames", sourcePrefix))
 	if err != nil {

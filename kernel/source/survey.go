@@ -20,13 +20,13 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// Manifest says of every file of a tree which state it is in: the stamp of the
-// base's file, or that of a patched one. Equal stamps are equal contents.
+// Manifest has the stamp of every file of a tree, by path. Equal stamps mean equal
+// contents.
 type Manifest map[string]string
 
-// Identified is the base with an ID. A checkout, which has none, is what its files
-// are now: these come along, and are nil for any other base. What is left out of a
-// checkout is reported to r, which may be nil.
+// Identified returns the base with an ID. A checkout has no ID of its own: its ID is
+// computed from the stamps of its files, which Identified returns too. For any other base
+// the Manifest is nil. What is left out of a checkout is reported to r, which may be nil.
 func (b Base) Identified(ctx context.Context, r host.Reporter) (Base, Manifest, error) {
 	if b.ID != "" {
 		return b, nil, nil
@@ -45,7 +45,7 @@ func (b Base) Identified(ctx context.Context, r host.Reporter) (Base, Manifest, 
 	return b, files, err
 }
 
-// Survey stamps the files of a base in the cache, or of a checkout.
+// Survey returns the stamps of all files of a base.
 func Survey(ctx context.Context, base Base) (Manifest, error) {
 	if !base.Private {
 		c, err := Look(ctx, base.Dir)
@@ -73,11 +73,12 @@ func Survey(ctx context.Context, base Base) (Manifest, error) {
 	return m, err
 }
 
-// manifest stamps the files of a checkout of which a kernel can be built.
+// manifest returns the stamps of the files of a checkout. It refuses a checkout from which
+// no kernel can be built.
 func (c Checkout) manifest() (Manifest, error) {
 	for _, path := range c.Sparse {
-		if !strings.HasPrefix(path, "Documentation/") { // most of it is not read by a build
-			return nil, blame.Usagef("-tree %s is a sparse checkout, and a kernel is made of all files (%s is not there); type \"%s\", or test its commits with -range", c.Dir, path, shell.Quote("git", "-C", c.Dir, "sparse-checkout", "disable"))
+		if !strings.HasPrefix(path, "Documentation/") { // a build reads little of it
+			return nil, blame.Usagef("-tree %s is a sparse checkout, but a build needs all files (%s is missing); type \"%s\", or test its commits with -range", c.Dir, path, shell.Quote("git", "-C", c.Dir, "sparse-checkout", "disable"))
 		}
 	}
 	m := make(Manifest)
@@ -87,14 +88,16 @@ func (c Checkout) manifest() (Manifest, error) {
 		}
 	}
 	if m["Makefile"] == "" {
-		return nil, blame.Usagef("-tree %s: git ignores its Makefile, and so the kernel; \"git -C %s check-ignore -v Makefile\" says why: commit the sources by \"git add -f .\", or remove .git", c.Dir, c.Dir)
+		return nil, blame.Usagef("-tree %s: git ignores its Makefile; type \"git -C %s check-ignore -v Makefile\" to see why; then commit the sources by \"git add -f .\", or remove .git", c.Dir, c.Dir)
 	}
 	return m, nil
 }
 
-// stamp is the state of one file. Equal stamps are equal contents: the time of the
-// last change cannot be set back, as that of the last write can. In the cache, where
-// links are made to the file, its number stands for that: unpacked again it is another.
+// stamp returns the state of one file. Equal stamps mean equal contents. The stamp of a
+// file in a checkout includes the time of the last status change (ctime), because no
+// program can set it back. Hard links change the ctime, and files in the cache get such
+// links. Their stamps include the inode number instead, which is new when a file is
+// unpacked again.
 func (b Base) stamp(info fs.FileInfo) string {
 	s := fmt.Sprintf("base %o %d %d", info.Mode(), info.Size(), info.ModTime().UnixNano())
 	stat, ok := info.Sys().(*syscall.Stat_t)
@@ -107,16 +110,16 @@ func (b Base) stamp(info fs.FileInfo) string {
 	return s
 }
 
-// ChangedError says that a file of the base is not as it was surveyed.
+// ChangedError reports that a file of the base changed after it was surveyed.
 type ChangedError struct{ Path string }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s changed while it was read; end what writes there and try again, or test a commit with -range", e.Path)
+	return fmt.Sprintf("%s changed while it was read; end the program that writes it and try again, or test a commit with -range", e.Path)
 }
 
-// Open opens a regular file of the base to read it. The caller calls same when it has
-// read all of it: it returns a ChangedError if the file is not the one with this stamp,
-// or did not stay so.
+// Open opens a regular file of the base for reading. The caller calls same after it has
+// read the whole file. Open and same return a ChangedError if the file does not have this
+// stamp.
 func (b Base) Open(path, stamp string) (f *os.File, same func() error, err error) {
 	full := filepath.Join(b.Dir, path)
 	f, info, err := cache.OpenRegular(full)
@@ -137,7 +140,7 @@ func (b Base) Open(path, stamp string) (f *os.File, same func() error, err error
 	}, nil
 }
 
-// Readlink is the target of a symbolic link of the base.
+// Readlink returns the target of a symbolic link of the base.
 func (b Base) Readlink(path, stamp string) (string, error) {
 	full := filepath.Join(b.Dir, path)
 	target, err := os.Readlink(full)
@@ -147,14 +150,14 @@ func (b Base) Readlink(path, stamp string) (string, error) {
 	return target, nil
 }
 
-// IsLink says that a stamp is that of a symbolic link.
+// IsLink reports whether a stamp belongs to a symbolic link.
 func IsLink(stamp string) bool {
 	var mode fs.FileMode
 	_, err := fmt.Sscanf(stamp, "base %o ", &mode)
 	return err == nil && mode&fs.ModeSymlink != 0
 }
 
-// digest identifies the tree's state.
+// digest returns an ID of the tree's state.
 func (m Manifest) digest() string {
 	var parts []string
 	for _, path := range slices.Sorted(maps.Keys(m)) {
@@ -163,6 +166,7 @@ func (m Manifest) digest() string {
 	return cache.Digest(parts...)
 }
 
+// Merged returns the entries of both manifests. If both have a path, b's entry is used.
 func Merged(a, b Manifest) Manifest {
 	both := maps.Clone(a)
 	maps.Copy(both, b)
