@@ -23,8 +23,8 @@ import (
 )
 
 // configureOnce configures the kernel, unless there is a .config that was made from the
-// same requests, Kconfig files and tools. To configure takes longer than to compile one
-// file. Kconfig files whose stamps differ are read, because their contents may be the same.
+// same requests, Kconfig files and tools: configuring takes longer than compiling one file.
+// If the stamp of a Kconfig file differs, its contents are compared, too.
 func (b *build) configureOnce(ctx context.Context, files source.Manifest) error {
 	over := b.Tree.over
 	parts := []string{b.toolchain, string(b.Config.Bytes())}
@@ -60,14 +60,14 @@ func (b *build) configureOnce(ctx context.Context, files source.Manifest) error 
 	return cache.WriteJSON(memory, now)
 }
 
-// configured is what a .config was made of, and what came of it.
+// configured records what a .config was made from, and the digest of the result.
 type configured struct {
 	Stamps   string `json:"stamps"`   // digest of the requests, the tools, and the stamps of the files that Kconfig reads
 	Contents string `json:"contents"` // the same with the contents of the files
 	Made     string `json:"made"`     // digest of the .config
 }
 
-// configMade is the digest of the .config; "" if there is none.
+// configMade returns the digest of the .config, or "" if there is none.
 func (b *build) configMade() string {
 	made, err := sandbox.HashMade(b.out(), ".config")
 	if err != nil {
@@ -76,7 +76,7 @@ func (b *build) configMade() string {
 	return made
 }
 
-// kconfigContents is the digest of all that a .config is made of.
+// kconfigContents returns the digest of all that a .config is made from.
 func (b *build) kconfigContents(files source.Manifest) (string, error) {
 	parts := []string{b.toolchain, string(b.Config.Bytes())}
 	paths := slices.Collect(maps.Keys(files))
@@ -99,7 +99,7 @@ func (b *build) kconfigContents(files source.Manifest) (string, error) {
 	return cache.Digest(parts...), nil
 }
 
-// hashPlaced is the digest of a file that materialise placed, or of the target of a link.
+// hashPlaced returns the digest of a file that materialise placed, or the target of a link.
 func hashPlaced(path string) (string, error) {
 	info, err := os.Lstat(path)
 	switch {
@@ -123,8 +123,8 @@ func readByKconfig(path string) bool {
 		strings.HasPrefix(path, "scripts/") || strings.HasSuffix(name, ".config") || strings.HasSuffix(name, "defconfig")
 }
 
-// configure makes a .config from tinyconfig and the requests. It is a BuildError if the
-// .config does not have every request.
+// configure makes a .config from tinyconfig and the requests. If the .config lacks a
+// request, the error is a blame.BuildError.
 func (b *build) configure(ctx context.Context) error {
 	b.Report.Step("configure linux-%s", b.Tree.Base.Version)
 	defined, err := kconfig.Defined(b.src)

@@ -14,23 +14,23 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// Linter is a way to have make look closer at a source.
+// Linter is a tool that checks sources when make runs it.
 type Linter struct {
 	Name string
 	args []string // of make
-	tool string   // that make runs beside the compiler; "" if there is none
+	tool string   // program that make runs besides the compiler; "" if there is none
 
-	compiles bool // it looks at what make compiles, and at nothing that is up to date
+	compiles bool // it checks only what make compiles, so objects that are up to date have to be removed
 }
 
-// Linters. W1 has the compiler and kernel-doc say more, Sparse runs sparse.
+// The linters. With W1 the compiler and kernel-doc print more warnings. Sparse runs sparse.
 var (
 	W1     = Linter{Name: "W=1", args: []string{"W=1"}, compiles: true}
 	Sparse = Linter{Name: "sparse", args: []string{"C=2", "CHECK=sparse"}, tool: "sparse"}
 )
 
-// Lint makes the objects of sources and returns the linter's warnings.
-// Sources that the configuration does not build are left out.
+// Lint makes the objects of sources and returns the linter's warnings. Sources that the
+// configuration does not build are left out.
 func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string) ([]Warning, error) {
 	b, err := s.begin(ctx, h)
 	if err != nil {
@@ -42,7 +42,7 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 			return nil, err
 		}
 	}
-	// What only a later patch adds must not tell equal trees apart.
+	// A source that only a later patch adds must not change the key of equal trees.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return !s.Tree.Has(source) })
 	key := "lint 4 " + l.Name + cache.Digest(s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), b.toolchain, string(version), strings.Join(sources, " "))
 	return host.Answer(ctx, h, key, func() ([]Warning, error) {
@@ -64,7 +64,7 @@ func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sourc
 		return nil, err
 	}
 	if !b.isCompiled() {
-		// Which sources the configuration builds shows in what a build leaves.
+		// The objects of a build show which sources the configuration builds.
 		if err := b.compile(ctx); err != nil {
 			return nil, err
 		}
@@ -85,10 +85,10 @@ func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sourc
 	if len(targets) == 0 {
 		return nil, nil
 	}
-	b.Report.Step("look at %s with %s", strings.Join(targets, " "), l.Name)
+	b.Report.Step("check %s with %s", strings.Join(targets, " "), l.Name)
 	if l.compiles {
-		// What an earlier look has compiled is up to date for make. One that is cut
-		// short leaves objects missing.
+		// make does not compile an object that is up to date. If this run is cut short,
+		// objects are missing, so the mark of a complete build is removed first.
 		if err := os.RemoveAll(b.compiled()); err != nil {
 			return nil, err
 		}

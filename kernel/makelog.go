@@ -13,11 +13,11 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// makeLog keeps what make prints, in a file and in memory: on a full disk the
-// file lacks the very line that says so.
+// makeLog keeps what make prints, in a file and in memory. The copy in memory is needed
+// when the disk is full: then the file lacks the very line that says so.
 type makeLog struct {
 	file *os.File
-	err  error // of the file; make goes on without it
+	err  error // of writing the file; make continues without it
 	text []byte
 }
 
@@ -37,9 +37,9 @@ var (
 	objectLine    = regexp.MustCompile(`^  (?:CC|AS) +(\S+)`)
 )
 
-// FirstError is the first message of a compiler or linker in a log of make,
-// with the lines that belong to it; the end of the log if there is none. Files below one
-// of the roots are named as they are there.
+// FirstError returns the first message of a compiler or linker in a log of make, with the
+// lines that belong to it. If there is none, it returns the end of the log. It cuts the
+// roots off the names of files.
 func FirstError(log []byte, roots ...string) string {
 	log = unrooted(log, roots...)
 	at := compilerError.FindIndex(log)
@@ -56,8 +56,8 @@ func FirstError(log []byte, roots ...string) string {
 	return strings.Join(lines, "\n")
 }
 
-// unrooted cuts the folders off the names of files below them: a person knows and edits
-// kernel/fork.c, and not the cache's copy of it.
+// unrooted cuts the roots off the names of files below them. A person knows and edits
+// kernel/fork.c, not the cache's copy of it.
 func unrooted(log []byte, roots ...string) []byte {
 	for _, root := range roots {
 		log = bytes.ReplaceAll(log, []byte(root+"/"), nil)
@@ -65,8 +65,8 @@ func unrooted(log []byte, roots ...string) []byte {
 	return log
 }
 
-// warnedObjects lists the objects whose compilers warned. What a compiler says of a
-// header stands below the names of those that include it.
+// warnedObjects lists the objects for whose sources the compiler printed a warning. Above a
+// warning about a header, the compiler names the file that includes it.
 func warnedObjects(log []byte) []string {
 	var all []string
 	unit := ""
@@ -85,7 +85,7 @@ func warnedObjects(log []byte) []string {
 type objectCounter struct {
 	done, total int
 	report      host.Reporter
-	out         string // cut off the names of objects
+	out         string // prefix to cut off the names of objects
 	rest        []byte
 }
 

@@ -27,7 +27,7 @@ func (t Tree) UapiIncludes(dir string) ([]string, error) {
 	for name, text := range uapiStubs {
 		files[filepath.Join("stub", name)] = []byte(text)
 	}
-	// The base may lie below a path with spaces, at which a makefile would part it.
+	// The path of the base may have spaces, and a makefile would split it there.
 	if err := os.Symlink(t.Base.Dir, filepath.Join(dir, "base")); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}

@@ -8,27 +8,28 @@ import (
 	"slices"
 )
 
-// Warning is what a compiler, sparse or kernel-doc says of a file.
+// Warning is a warning of a compiler, of sparse or of kernel-doc about a file.
 type Warning struct {
-	File string // as it is named in the tree
+	File string // path in the tree
 	At   string // line, or line:column
 	Text string // such as "warning: unused variable"
 }
 
-// String is the warning as compilers print it, so that an editor finds its place.
+// String returns the warning as compilers print it, so that an editor finds the place.
 func (w Warning) String() string { return w.File + ":" + w.At + ": " + w.Text }
 
-// unplaced is the same for a warning of two trees between which only its line moved.
+// unplaced returns the warning without its line. A patch may move a line, so warnings of
+// two trees are compared without it.
 func (w Warning) unplaced() Warning {
 	w.At = ""
 	return w
 }
 
-// sparse calls an error what does not keep it from going on.
+// sparse prints "error" also for a fault after which it continues.
 var lintRE = regexp.MustCompile(`(?m)^(?:\S*/src/)?(\S+?):(\d+(?::\d+)?): ((?:warning|error): .*)$`)
 
-// Warnings are those in an output of make or kernel-doc, sorted by file and text. Those
-// that are alike keep their order.
+// Warnings returns the warnings in an output of make or kernel-doc, sorted by file and
+// text. Warnings with the same file and text keep their order.
 func Warnings(output string) []Warning {
 	var all []Warning
 	for _, m := range lintRE.FindAllStringSubmatch(output, -1) {
@@ -40,9 +41,9 @@ func Warnings(output string) []Warning {
 	return all
 }
 
-// NewWarnings are those that the base does not have, or not as often. Their lines do not
-// count, as a patch moves them. Where the base has one of two that are alike, the one in
-// the base's line is the old one.
+// NewWarnings returns the warnings that the base does not have, or has fewer times. Lines
+// do not matter, because a patch moves them. If the base has one of two equal warnings, the
+// one in the base's line is the old one.
 func NewWarnings(base, patched []Warning) []Warning {
 	left, inPlace := make(map[Warning]int), make(map[Warning]int)
 	for _, w := range base {
