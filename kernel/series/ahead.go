@@ -17,16 +17,18 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// editedFile keeps the path of the tree that Edit made last of a folder.
+// editedFile returns the path of a file in the cache. The file has the path of the git tree
+// that Edit made last for a folder.
 func editedFile(h host.Host, folder string) string {
 	return filepath.Join(h.Cache.Dir, "edited", cache.Digest(folder)[:20])
 }
 
+// rememberEdited keeps dir as the git tree that Edit made last for a folder.
 func rememberEdited(h host.Host, folder, dir string) error {
 	return cache.WriteFile(editedFile(h, folder), []byte(dir))
 }
 
-// rememberHead keeps which commit of a tree is the last patch of its folder.
+// rememberHead keeps the commit that HEAD points to, which is the last patch of the folder.
 func rememberHead(ctx context.Context, dir string) error {
 	head, err := sandbox.GitLine(ctx, dir, "rev-parse", "HEAD")
 	if err != nil {
@@ -36,9 +38,10 @@ func rememberHead(ctx context.Context, dir string) error {
 	return err
 }
 
-// Ahead says what the git tree that Edit made last of a series' folder has and the folder
-// has not: commits, or changes that are not committed. It is "" if there is nothing, if
-// the tree is gone, or if the folder was changed otherwise since.
+// Ahead says what is only in the git tree that Edit made last for a series' folder, and not
+// yet in the folder: commits, or changes that are not committed. It returns "" if there is
+// nothing, if the tree does not exist any more, or if the folder has changed for another
+// reason.
 func Ahead(ctx context.Context, h host.Host, folder string) (string, error) {
 	text, err := os.ReadFile(editedFile(h, folder))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +56,7 @@ func Ahead(ctx context.Context, h host.Host, folder string) (string, error) {
 	}
 	known := make(map[string]string)
 	for _, key := range []string{seriesKey, baseKey, stateKey} {
-		// Git's way to say that there is none is an error: it is another tree now.
+		// If the key does not exist, git returns an error: the tree is not that of Edit.
 		known[key], err = sandbox.GitLine(ctx, dir, "config", "--local", key)
 		if err != nil {
 			return "", ctx.Err()
@@ -77,7 +80,7 @@ func Ahead(ctx context.Context, h host.Host, folder string) (string, error) {
 	if at, err := sandbox.GitLine(ctx, dir, "config", "--local", headKey); err == nil && at == head {
 		return "", nil
 	}
-	// A rebase that changed nothing makes other commits of the same patches.
+	// A rebase may make new commits that have the same patches.
 	same, err := sameAsCommits(ctx, h.Sandbox, folder, dir, known[baseKey])
 	if err != nil || same {
 		return "", err
@@ -85,7 +88,7 @@ func Ahead(ctx context.Context, h host.Host, folder string) (string, error) {
 	return fmt.Sprintf("%s has commits that are not in %s; write them there by \"%s\"", dir, folder, shell.Quote("vmtest", "series", "export", folder, dir)), nil
 }
 
-// sameAsCommits says that the patches of a folder are what Export would write.
+// sameAsCommits reports whether Export would write the patches that the folder already has.
 func sameAsCommits(ctx context.Context, box sandbox.Box, folder, dir, base string) (bool, error) {
 	tmp, err := os.MkdirTemp("", "vmtest-ahead-")
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// A folder that is older than its git tree is told from one that is not.
+// Ahead reports a git tree that has changes which its folder does not have, and only such a
+// tree.
 func TestAhead(t *testing.T) {
 	w := newWorkshop(t)
 	says := func(when, want string) {
@@ -28,7 +29,7 @@ func TestAhead(t *testing.T) {
 		}
 	}
 	says("never edited", "")
-	// Git would write this patch otherwise.
+	// Git would write this patch without the version at its end.
 	first := filepath.Join(w.folder, "0001-a-change-the-tenth-line.patch")
 	text, err := os.ReadFile(first)
 	if err != nil {

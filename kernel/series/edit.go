@@ -17,9 +17,9 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// Names in the configuration of a git tree made by Edit: the series' folder,
-// the commit under its first patch, and the state of the folder and the last
-// commit when the two were last the same.
+// Keys in the configuration of a git tree that Edit made: the series' folder, the commit
+// below the first patch, and the state of the folder and the last commit at the time when
+// both had the same patches.
 const (
 	seriesKey = "vmtest.series"
 	baseKey   = "vmtest.base"
@@ -27,27 +27,27 @@ const (
 	headKey   = "vmtest.head"
 )
 
-// Workplace is a series' folder and the git tree in which it is changed.
+// Workplace is a series' folder and the git tree in which the series is edited.
 type Workplace struct {
-	Name   string // of the series, as the user writes it
-	Folder string // of the series, from the root
-	Dir    string // the git tree, from the root
+	Name   string // name of the series, as the user typed it
+	Folder string // absolute path of the series' folder
+	Dir    string // absolute path of the git tree
 
 	Program string // how the user calls this program, for the commands in messages
 }
 
-// Command is a line to paste: the verb "series WORD" for this workplace.
+// Command returns a line to paste: the verb "series WORD" for this workplace.
 func (w Workplace) Command(word string) string {
 	return shell.Quote(w.Program, "series", word, w.Name, w.Dir)
 }
 
-// Repository makes a bare git repository whose branch "base" is one commit of a base.
+// Repository returns a bare git repository whose branch "base" is one commit of a base.
 type Repository func() (string, error)
 
-// Edit makes Dir a git tree of the base with a commit for every patch of the
-// series in Folder, to be changed and then given to Export. A patch that does
-// not apply leaves the tree in the middle of "git am", to be gone on with there;
-// the BuildError names the hunk and what to type. version is the base's.
+// Edit makes Dir a git tree of the base with one commit for each patch of the series in
+// Folder. The user edits these commits and Export writes them back. If a patch does not
+// apply, the tree stays in the middle of "git am", where the user continues; the error is a
+// blame.BuildError that names the hunk and says what to type. version is the base's.
 func (w Workplace) Edit(ctx context.Context, h host.Host, repository Repository, version string) error {
 	s, err := Load(ctx, h.Sandbox, filepath.Dir(w.Folder), filepath.Base(w.Folder))
 	if err != nil {
@@ -55,7 +55,7 @@ func (w Workplace) Edit(ctx context.Context, h host.Host, repository Repository,
 	}
 	for _, p := range s.Patches {
 		if p.Author == "" || p.Subject == "" {
-			return blame.Usagef("%s: no commit can be made of it without an author and a subject; put the lines \"From: NAME <ADDRESS>\" and \"Subject: ...\" and an empty line on top of it", p.Name)
+			return blame.Usagef("%s: a commit needs an author and a subject; put the lines \"From: NAME <ADDRESS>\" and \"Subject: ...\" and an empty line at the top of the patch", p.Name)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(w.Folder, "series")); err != nil {
@@ -70,10 +70,11 @@ func (w Workplace) Edit(ctx context.Context, h host.Host, repository Repository,
 	return rememberHead(ctx, w.Dir)
 }
 
-// checkOut makes Dir a git tree of the base alone, which belongs to Folder.
+// checkOut makes Dir a git tree of the base without patches, and records that it belongs to
+// Folder.
 func (w Workplace) checkOut(ctx context.Context, h host.Host, repository Repository, version string) error {
 	if w.taken() {
-		return blame.Usagef("%s is there already, and may hold work: name another folder: type \"%s\"", w.Dir, w.elsewhere().Command("edit"))
+		return blame.Usagef("%s already exists and may hold work; use another folder: type \"%s\"", w.Dir, w.elsewhere().Command("edit"))
 	}
 	state, err := folderState(w.Folder)
 	if err != nil {
@@ -95,10 +96,10 @@ func (w Workplace) checkOut(ctx context.Context, h host.Host, repository Reposit
 		{"checkout", "-q", "-b", w.branch()},
 		{"branch", "-q", "-D", "base"},
 		{"tag", "linux-" + version, commit},
-		{"remote", "remove", "vmtest"}, // it goes with the cache
+		{"remote", "remove", "vmtest"}, // the repository disappears with the cache
 		{"config", baseKey, commit},
 		{"config", stateKey, state},
-		{"config", seriesKey, w.Folder}, // last: without it Export takes the tree for no series
+		{"config", seriesKey, w.Folder}, // last: without it Export refuses the tree
 	} {
 		if _, err := sandbox.Run(sandbox.Git(ctx, w.Dir, args...)); err != nil {
 			return err
@@ -109,7 +110,8 @@ func (w Workplace) checkOut(ctx context.Context, h host.Host, repository Reposit
 
 var notInBranches = regexp.MustCompile(`[^A-Za-z0-9._]+`)
 
-// branch is a name for git made of the folder's, which may have spaces.
+// branch returns a name for the git branch. It is the folder's name without characters that
+// git refuses.
 func (w Workplace) branch() string {
 	name := strings.Trim(notInBranches.ReplaceAllString(filepath.Base(w.Folder), "-"), "-.")
 	if name == "" || name == "base" || strings.Contains(name, "..") || strings.HasSuffix(name, ".lock") {
@@ -118,12 +120,12 @@ func (w Workplace) branch() string {
 	return name
 }
 
-// commitPatches applies the series by "git am".
+// commitPatches applies the series with "git am".
 func (w Workplace) commitPatches(ctx context.Context, version string, s Series) error {
 	if len(s.Patches) == 0 {
 		return nil
 	}
-	// What was read is what is applied: a file may hold encoded mails, or several.
+	// git gets the patches as vmtest read them: a file may have encoded mails, or several.
 	tmp, err := os.MkdirTemp("", "vmtest-am-")
 	if err != nil {
 		return err
@@ -150,24 +152,24 @@ func (w Workplace) commitPatches(ctx context.Context, version string, s Series) 
 		return fmt.Errorf("git am in %s: %w\n%s", w.Dir, err, sandbox.Tail(out, 20))
 	}
 	p := s.Patches[n-1]
-	// The hunks that fit are applied, so that only those that do not are left;
-	// it exits with an error as they are.
+	// Apply the hunks that fit, so that only the others are left. The command fails because
+	// there are others.
 	rejects, _ := sandbox.Git(ctx, w.Dir, "apply", "--reject", "--whitespace=nowarn", filepath.Join(".git", "rebase-apply", "patch")).CombinedOutput()
 	where := p.FailedHunks(string(rejects))
-	if where == nil { // a whole file is missing, or in the way
+	if where == nil { // a whole file is missing, or already exists
 		where = []string{sandbox.Tail(rejects, 1)}
 	}
 	git := shell.Quote("git", "-C", w.Dir)
 	return &blame.BuildError{
 		Stage: "apply",
 		Err:   fmt.Errorf("%s does not apply to linux-%s: %s", p.Name, version, strings.Join(where, "; ")),
-		Shown: fmt.Sprintf(`%[1]s holds the patches before it, and of it the hunks that fit. Go on there: put in by hand
-what the *.rej files hold, remove them, and type
+		Shown: fmt.Sprintf(`%[1]s has the patches before it, and those of its hunks that fit. Continue there: apply the
+hunks in the *.rej files by hand, remove these files, and type
 
     %[2]s add -A
     %[2]s am --continue
 
-If a later patch does not fit, this puts in the hunks of it that do:
+If a later patch does not fit, this applies those of its hunks that do:
 
     %[2]s apply --reject .git/rebase-apply/patch
 

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
 
-// lines are the text of a file of n lines, with some of them changed.
+// lines returns the text of a file of n lines, some of which are changed.
 func lines(n int, change map[int]string) string {
 	var b strings.Builder
 	for i := 1; i <= n; i++ {
@@ -62,16 +62,16 @@ index %[2]s 100644
 @@ -%[3]d,7 +%[3]d,7 @@ line %[4]d
 `
 
-// workshop is a base in a cache, and a series for it.
+// workshop has a base in a cache, and a series for it.
 type workshop struct {
 	*testing.T
 	host.Host
 	base   source.Base
 	folder string // of the series
-	tree   string // where Edit is to make the git tree
+	tree   string // where Edit makes the git tree
 }
 
-// packaged makes a tree the base, as if it were fetched.
+// packaged packs a tree and fetches it as the base.
 func packaged(t *testing.T, h host.Host, tree map[string]string) source.Base {
 	t.Helper()
 	dir := hosttest.Folder(t, tree)
@@ -136,7 +136,7 @@ func (w workshop) mustExport(want ...string) {
 	}
 }
 
-// git runs git in the tree as its user would.
+// git runs git in the tree as the user would.
 func (w workshop) git(args ...string) string {
 	w.Helper()
 	out, err := sandbox.Run(sandbox.Command(w.Context(), w.tree, []string{"GIT_CONFIG_GLOBAL=/dev/null", "GIT_EDITOR=true"},
@@ -174,7 +174,7 @@ const (
 
 func TestEditThenExportChangesNothing(t *testing.T) {
 	w := newWorkshop(t)
-	// The index lines above are guesses; after the first export they are git's.
+	// The index lines above are invented; the first export replaces them by git's.
 	w.mustEdit()
 	if _, err := w.place().Export(t.Context(), sandbox.Box{}); err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestEditThenExportChangesNothing(t *testing.T) {
 	if after := w.read(w.inFolder(tenth)) + w.read(w.inFolder(thirtieth)) + w.read(w.inFolder("series")); after != before {
 		t.Errorf("exported:\n%s\nbefore:\n%s", after, before)
 	}
-	// A user's own settings are no reason for another form either.
+	// The user's own settings do not change the form of the patches.
 	w.git("config", "format.signature", "me")
 	w.git("config", "diff.noprefix", "true")
 	w.git("config", "core.abbrev", "40")
@@ -243,7 +243,7 @@ func TestExportRefuses(t *testing.T) {
 		spoil func(w *workshop)
 		want  string
 	}{
-		"changed file": {func(w *workshop) { w.write(w.inTree("a.c"), "x") }, "not all is committed; commit it, stash it or remove it:\n M a.c"},
+		"changed file": {func(w *workshop) { w.write(w.inTree("a.c"), "x") }, "something is not committed; commit it, stash it or remove it:\n M a.c"},
 		"new file":     {func(w *workshop) { w.write(w.inTree("new.c"), "x") }, "?? new.c"},
 		"staged file":  {func(w *workshop) { w.write(w.inTree("a.c"), "x"); w.git("add", "a.c") }, "M  a.c"},
 		"patch changed": {func(w *workshop) {
@@ -295,7 +295,7 @@ func TestEditRefuses(t *testing.T) {
 	w := newWorkshop(t)
 	w.mustEdit()
 	var usage *blame.UsageError
-	if err := w.edit(w.base, w.folder, w.tree); !errors.As(err, &usage) || !strings.Contains(err.Error(), "may hold work") {
+	if err := w.edit(w.base, w.folder, w.tree); !errors.As(err, &usage) || !strings.Contains(err.Error(), "already exists and may hold work") {
 		t.Errorf("into a tree: got %v, want a refusal", err)
 	}
 	if err := w.edit(source.Base{Dir: w.base.Dir}, w.folder, w.tree+"2"); !errors.As(err, &usage) || !strings.Contains(err.Error(), "git am") {
@@ -309,8 +309,9 @@ func TestEditRefuses(t *testing.T) {
 	}
 }
 
-// A newer base, in which one hunk of the second patch finds other lines and the
-// first patch moved: edit says which, and export writes both as they fit now.
+// On a newer base the first patch applies at another line, and one hunk of the second patch
+// does not fit. Edit names that hunk, and Export writes both patches as they apply to the
+// newer base.
 func TestEditOnNewerBase(t *testing.T) {
 	w := newWorkshop(t)
 	w.write(w.inFolder(thirtieth), strings.Replace(w.read(w.inFolder(thirtieth)), "a.c | 2", "a.c | 4", 1)+

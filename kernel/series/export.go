@@ -17,9 +17,9 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// Export writes the commits of a tree made by Edit back into the series' folder
-// and returns the names of the files that changed. What is not committed, or
-// was changed in the folder meanwhile, is not overwritten: it says so instead.
+// Export writes the commits of a tree that Edit made back to the series' folder, and
+// returns the names of the files that changed. It refuses if something is not committed, or
+// if the folder has changed since: work would be lost.
 func (w Workplace) Export(ctx context.Context, box sandbox.Box) ([]string, error) {
 	base, err := w.exportable(ctx)
 	if err != nil {
@@ -57,20 +57,20 @@ func (w Workplace) Export(ctx context.Context, box sandbox.Box) ([]string, error
 	return changed, rememberHead(ctx, w.Dir)
 }
 
-// plainDiff are git's options that spell out everything that a configuration
-// could make otherwise in a diff.
+// plainDiff are options of git. They override each setting that could change the form of a
+// diff.
 var plainDiff = []string{
 	"-c", "core.abbrev=12", "-c", "core.quotePath=true", "-c", "diff.algorithm=default", "-c", "diff.context=3",
 	"-c", "diff.indentHeuristic=true", "-c", "diff.mnemonicPrefix=false", "-c", "diff.noprefix=false", "-c", "diff.renames=true",
 	"-c", "diff.suppressBlankEmpty=false",
 }
 
-// plainPatch are the options of "git diff" and its kin for the same purpose. A
-// configuration can drop the prefixes a/ and b/ in more than one way.
+// plainPatch are options of "git diff" and similar commands, for the same purpose. More
+// than one setting can drop the prefixes a/ and b/.
 var plainPatch = []string{"--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff", "--no-textconv", "--no-color"}
 
-// formatPatches makes patches, in the folder to, of the commits after base up to
-// head, which all lists. Those that change no file are skipped.
+// formatPatches makes patches from the commits after base up to head, and writes them to
+// the folder to. all lists these commits. It skips those that change no file.
 func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string, all []commit, to string) ([]patch.Patch, error) {
 	if len(all) == 0 {
 		return nil, nil
@@ -107,8 +107,8 @@ func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string,
 	return patches, nil
 }
 
-// exportable refuses to lose work, in the tree or in the folder, and returns
-// the commit under the first patch.
+// exportable refuses an export that would lose work in the tree or in the folder. It
+// returns the commit below the first patch.
 func (w Workplace) exportable(ctx context.Context) (string, error) {
 	base, err := w.baseOf(ctx)
 	if err != nil {
@@ -125,7 +125,7 @@ func (w Workplace) exportable(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if merges != "" {
-		return "", w.refuse("%.12s is a merge, which no patch can be; type \"%s\", which makes the history linear", merges, w.git("rebase", base[:12]))
+		return "", w.refuse("%.12s is a merge, and a merge cannot be a patch; type \"%s\" to make the history linear", merges, w.git("rebase", base[:12]))
 	}
 	count, err := sandbox.GitLine(ctx, w.Dir, "rev-list", "--count", base+"..HEAD")
 	if err != nil {
@@ -136,12 +136,12 @@ func (w Workplace) exportable(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if count == "0" && len(patches) > 0 {
-		return "", w.refuse("HEAD is the base, so every patch of %s would go; if that is meant, remove the folder", w.Folder)
+		return "", w.refuse("HEAD is the base, so the export would remove every patch of %s; if you want that, remove the folder", w.Folder)
 	}
 	return base, w.unchanged(ctx)
 }
 
-// git is a line to paste that runs git in Dir.
+// git returns a line to paste that runs git in Dir.
 func (w Workplace) git(args ...string) string {
 	return shell.Quote(append([]string{"git", "-C", w.Dir}, args...)...)
 }
@@ -150,7 +150,7 @@ func (w Workplace) refuse(format string, args ...any) error {
 	return blame.Usagef("%s: "+format, append([]any{w.Dir}, args...)...)
 }
 
-// taken says that there is something at Dir.
+// taken reports whether Dir exists and is not an empty folder.
 func (w Workplace) taken() bool {
 	if _, err := os.Lstat(w.Dir); err != nil {
 		return false
@@ -159,7 +159,7 @@ func (w Workplace) taken() bool {
 	return err != nil || len(left) > 0
 }
 
-// elsewhere is w with a folder for the git tree that is not there yet.
+// elsewhere returns w with a new name for Dir, under which nothing exists yet.
 func (w Workplace) elsewhere() Workplace {
 	for n, dir := 2, w.Dir; w.taken(); n++ {
 		w.Dir = fmt.Sprintf("%s-%d", dir, n)
@@ -167,38 +167,40 @@ func (w Workplace) elsewhere() Workplace {
 	return w
 }
 
-// known is a value that Edit has left in the configuration of Dir.
+// known returns a value that Edit wrote to the git configuration of Dir, or "".
 func (w Workplace) known(ctx context.Context, key string) string {
 	value, err := sandbox.GitLine(ctx, w.Dir, "config", "--local", key)
-	if err != nil { // git's way to say that there is none
+	if err != nil { // git exits with an error if there is no value
 		return ""
 	}
 	return value
 }
 
-// baseOf is the commit under the first patch of a tree that Edit has made.
+// baseOf returns the commit below the first patch. It refuses a tree that Edit did not
+// make, or that belongs to another folder.
 func (w Workplace) baseOf(ctx context.Context) (string, error) {
 	if _, err := os.Stat(filepath.Join(w.Dir, ".git")); err != nil {
 		if w.taken() {
-			return "", w.refuse("this is no git tree; name the folder that \"series edit\" has made")
+			return "", w.refuse("this is not a git tree; name the folder that \"series edit\" made")
 		}
 		return "", w.refuse("there is no git tree; type \"%s\" to make one", w.Command("edit"))
 	}
 	base, of := w.known(ctx, baseKey), w.known(ctx, seriesKey)
 	switch {
 	case of == "" || base == "":
-		return "", w.refuse("this git tree was not made by \"series edit\"; name the folder of one that was")
+		return "", w.refuse("this git tree was not made by \"series edit\"; name the folder that \"series edit\" made")
 	case of != w.Folder:
 		return "", w.refuse("this is the tree of %s, not of %s; type \"%s\"", of, w.Folder, shell.Quote(w.Program, "series", "export", of, w.Dir))
 	}
 	return base, nil
 }
 
-// settled refuses a tree in which something is going on, or is not committed.
+// settled refuses a tree in which a rebase, merge or similar is not finished, or something
+// is not committed.
 func (w Workplace) settled(ctx context.Context) error {
 	for _, busy := range []string{"rebase-apply", "rebase-merge", "MERGE_HEAD", "CHERRY_PICK_HEAD"} {
 		if _, err := os.Stat(filepath.Join(w.Dir, ".git", busy)); err == nil {
-			return w.refuse("an am, rebase, merge or cherry-pick is not finished; type \"%s\", which says how to go on", w.git("status"))
+			return w.refuse("an am, rebase, merge or cherry-pick is not finished; type \"%s\" to see how to continue", w.git("status"))
 		}
 	}
 	dirty, err := sandbox.Run(sandbox.Git(ctx, w.Dir, "status", "--porcelain", "--untracked-files=all"))
@@ -207,13 +209,13 @@ func (w Workplace) settled(ctx context.Context) error {
 	}
 	if len(dirty) > 0 {
 		lines := strings.SplitAfterN(string(dirty), "\n", 6)
-		return w.refuse("not all is committed; commit it, stash it or remove it:\n%s", strings.Join(lines[:min(5, len(lines))], ""))
+		return w.refuse("something is not committed; commit it, stash it or remove it:\n%s", strings.Join(lines[:min(5, len(lines))], ""))
 	}
 	return nil
 }
 
-// unchanged refuses a folder whose patches are not those that were last taken from
-// there or written there.
+// unchanged refuses a folder if its patches differ from those that Edit read or Export
+// wrote last.
 func (w Workplace) unchanged(ctx context.Context) error {
 	state, err := folderState(w.Folder)
 	if err != nil {
@@ -222,11 +224,11 @@ func (w Workplace) unchanged(ctx context.Context) error {
 	if w.known(ctx, stateKey) == state {
 		return nil
 	}
-	return w.refuse("the patches in %s were changed since they were taken from there or written there; they would be lost: "+
-		"type \"%s\" and take over what you need, or restore them by git", w.Folder, w.elsewhere().Command("edit"))
+	return w.refuse("the patches in %s were changed since vmtest last read or wrote them; these changes would be lost: "+
+		"type \"%s\" and copy what you need, or restore the patches with git", w.Folder, w.elsewhere().Command("edit"))
 }
 
-// folderState identifies the patches of a folder and their order.
+// folderState returns a digest of the patches of a folder and their order.
 func folderState(folder string) (string, error) {
 	var parts []string
 	names, err := filesOf(folder)

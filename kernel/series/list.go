@@ -18,8 +18,8 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// rewrite makes the folder's patches these, and returns the names of the files
-// that are not as they were.
+// rewrite replaces the folder's patches by these, and returns the names of the files that
+// changed.
 func rewrite(folder string, patches []patch.Patch) ([]string, error) {
 	listPath := filepath.Join(folder, "series")
 	list, err := os.ReadFile(listPath)
@@ -51,7 +51,7 @@ func rewrite(folder string, patches []patch.Patch) ([]string, error) {
 	if err := put("series", relist(list, names)); err != nil {
 		return nil, err
 	}
-	for _, name := range old { // last: what replaces them is there
+	for _, name := range old { // last: the patches that replace them exist by now
 		if !keep[name] {
 			changed = append(changed, name)
 			if err := os.Remove(filepath.Join(folder, name)); err != nil {
@@ -62,8 +62,8 @@ func rewrite(folder string, patches []patch.Patch) ([]string, error) {
 	return changed, nil
 }
 
-// relist is the text of a series file with other patches in it. Comments stay:
-// those behind a patch that stays with it, all others on top.
+// relist returns the text of a series file with these patches in it. A comment behind a
+// patch stays with the patch; all other comments move to the top.
 func relist(list []byte, names []string) []byte {
 	line := make(map[string]string)
 	var text strings.Builder
@@ -92,8 +92,8 @@ func relist(list []byte, names []string) []byte {
 	return []byte(text.String())
 }
 
-// parseList reads a quilt-style series file: a patch a line, with the options that it is
-// applied with, and "#" starts a comment.
+// parseList reads a quilt-style series file. Each line has one patch and its options; "#"
+// starts a comment.
 func parseList(path string, text []byte) ([]string, error) {
 	var names []string
 	in := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
@@ -129,19 +129,20 @@ func parseList(path string, text []byte) ([]string, error) {
 
 var compressedRE = regexp.MustCompile(`\.(gz|bz2|xz|lzma|lz|zst|Z)$`)
 
-// uncommented is a line of a series file without its comment.
+// uncommented returns a line of a series file without its comment.
 func uncommented(line string) string {
 	text, _, _ := strings.Cut(line, "#")
 	return text
 }
 
-// optionFault says why an option behind a patch is not taken. -p1 changes nothing.
+// optionFault says why an option behind a patch is refused, or "". The option -p1 is the
+// default.
 func optionFault(option string) string {
 	switch option {
 	case "-p1":
 		return ""
 	case "-R", "--reverse":
-		return "patches are not applied in reverse; list a patch that reverts, as \"interdiff\" or \"git revert\" makes it"
+		return "patches are not applied in reverse; list a patch that reverts the change, made by \"interdiff\" or \"git revert\""
 	}
 	if strings.HasPrefix(option, "-p") {
 		return "patches apply with -p1 only, and never with " + option + "; make the patch again by \"quilt refresh -p ab\""
@@ -149,7 +150,7 @@ func optionFault(option string) string {
 	return "options other than -p1 are not supported; a patch is one word, and each has its own line"
 }
 
-// listed are the patches that the series file of a folder names.
+// listed returns the patches that the series file of a folder names.
 func listed(folder string) ([]string, error) {
 	path := filepath.Join(folder, "series")
 	text, err := os.ReadFile(path)
@@ -159,7 +160,7 @@ func listed(folder string) ([]string, error) {
 	return parseList(path, text)
 }
 
-// aboutOf is the comment that a series file begins with.
+// aboutOf returns the comment at the beginning of a series file.
 func aboutOf(list []byte) string {
 	var words []string
 	for line := range strings.Lines(string(list)) {
@@ -172,8 +173,8 @@ func aboutOf(list []byte) string {
 	return strings.Join(words, " ")
 }
 
-// filesOf are the patches that lie in a series' folder, and in those of its folders that
-// hold a listed patch, and all that are listed and there; sorted.
+// filesOf returns the patches in a series' folder, sorted: each listed patch that exists,
+// and each other patch in the folder itself or in a folder that has a listed patch.
 func filesOf(folder string) ([]string, error) {
 	names, err := listed(folder)
 	if err != nil {
@@ -205,8 +206,8 @@ func filesOf(folder string) ([]string, error) {
 // coverRE matches the name that git format-patch gives to a cover letter.
 var coverRE = regexp.MustCompile(`(^|/)(v\d+-)?0000-cover-letter\.patch$`)
 
-// nothingUnlisted holds a folder to its list: a patch that lies there and is
-// not listed would silently not be tested.
+// nothingUnlisted refuses a folder whose patches differ from its list. A patch that is not
+// listed would not be tested, and nobody would notice.
 func nothingUnlisted(dir string, names []string) error {
 	found, err := filesOf(dir)
 	if err != nil {
@@ -220,7 +221,7 @@ func nothingUnlisted(dir string, names []string) error {
 	}
 	for _, name := range names {
 		if !slices.Contains(found, name) {
-			return fmt.Errorf("%s lists %s, which is not there; put it there, or take its line away", list, name)
+			return fmt.Errorf("%s lists %s, which does not exist; put it there, or remove its line", list, name)
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 )
 
-// steps is a reporter that keeps what it is told.
+// steps is a reporter that keeps the steps.
 type steps []string
 
 func (s *steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
@@ -25,7 +25,8 @@ func (s *steps) Count(string, int, int, string) {}
 
 func (s *steps) said(what string) bool { return strings.Contains(strings.Join(*s, "\n"), what) }
 
-// subjects are what a range comes to: the names and subjects of its patches.
+// subjects returns the beginnings of the names and the subjects of the patches of a range,
+// and what was reported.
 func (r repo) subjects(dir, commits string) (string, *steps) {
 	r.Helper()
 	var said steps
@@ -40,7 +41,8 @@ func (r repo) subjects(dir, commits string) (string, *steps) {
 	return strings.Join(all, ", "), &said
 }
 
-// Commits that change no file are skipped, and said: b4 keeps the cover letter in one.
+// Commits that change no file are skipped and reported. b4 keeps the cover letter in such a
+// commit.
 func TestRangeSkipsEmptyCommits(t *testing.T) {
 	r := history(t)
 	r.git("checkout", "-q", "-b", "b4/words", "base")
@@ -59,7 +61,7 @@ func TestRangeSkipsEmptyCommits(t *testing.T) {
 	}
 }
 
-// What lies in a tree and is no change to a file of it is left out, and said.
+// Other files in a tree (pipes, core dumps, other repositories) are left out and reported.
 func TestRangeOfLivedInTree(t *testing.T) {
 	r := history(t)
 	dir := r.dir
@@ -87,7 +89,7 @@ func TestRangeOfLivedInTree(t *testing.T) {
 	}
 }
 
-// A link that git tracks and that changed is refused, with what to type.
+// A changed symbolic link that git tracks is refused. The message says what to type.
 func TestRangeRefusesChangedLink(t *testing.T) {
 	r := history(t)
 	link := filepath.Join(r.dir, "link")
@@ -105,7 +107,7 @@ func TestRangeRefusesChangedLink(t *testing.T) {
 	}
 }
 
-// A range is of commits: how much of a tree is checked out, and where, does not matter.
+// A range has only commits. It does not matter how many files are checked out, or where.
 func TestRangeOfOtherClones(t *testing.T) {
 	r := history(t)
 	const want = "0001-a: change one line, 0002-a: change two lines"
@@ -125,12 +127,12 @@ func TestRangeOfOtherClones(t *testing.T) {
 	odd = clone(odd)
 	r.git("clone", "-q", "--shared", "--branch", "main", odd, shared)
 	repo{t, shared}.git("branch", "-q", "base", "origin/base")
-	lines := clone("two\nlines") // git cannot have such an alternate
+	lines := clone("two\nlines") // git cannot use such a path as an alternate
 	r.git("config", "uploadpack.allowFilter", "true")
 	partial := clone("partial", "--filter=blob:none", "--no-checkout")
 	split := clone("split")
 	repo{t, split}.git("update-index", "--split-index")
-	repo{t, split}.git("update-index", "--skip-worktree", "Makefile") // it is there, and not to be looked at
+	repo{t, split}.git("update-index", "--skip-worktree", "Makefile") // the file exists, but git ignores changes to it
 	bare := filepath.Join(dir, "bare")
 	r.git("clone", "-q", "--bare", "--branch", "main", "file://"+r.dir, bare)
 	for what, dir := range map[string]string{
@@ -152,7 +154,7 @@ func TestRangeOfOtherClones(t *testing.T) {
 	}
 }
 
-// A clone that lacks the base says what to fetch.
+// For a clone that lacks the base, the message says what to fetch.
 func TestRangeOfShallowClone(t *testing.T) {
 	r := history(t)
 	dir := filepath.Join(t.TempDir(), "shallow")
@@ -166,7 +168,8 @@ func TestRangeOfShallowClone(t *testing.T) {
 	}
 }
 
-// A commit is what everybody else gets by its name, whatever stands for it here.
+// A commit is tested as everybody else gets it. Replacements and grafts of the user's clone
+// are ignored, and that is reported.
 func TestRangeWithReplacements(t *testing.T) {
 	r := history(t)
 	r.git("checkout", "-q", "-b", "other", "base")
@@ -187,7 +190,8 @@ func TestRangeWithReplacements(t *testing.T) {
 	}
 }
 
-// A folder below the top is refused: its commits are those of the whole.
+// A folder below the top of a git tree is refused, because its commits are those of the
+// whole tree.
 func TestRangeOfFolderBelow(t *testing.T) {
 	r := history(t)
 	below := filepath.Join(r.dir, "kernel")
@@ -199,7 +203,7 @@ func TestRangeOfFolderBelow(t *testing.T) {
 	}
 }
 
-// No configuration of the tree takes the prefixes from its paths, or signs for its author.
+// No setting of the tree removes the prefixes of paths, or adds a Signed-off-by.
 func TestRangeWithoutPrefix(t *testing.T) {
 	r := history(t)
 	for _, option := range []string{"diff.noprefix", "format.noprefix", "format.signOff", "diff.mnemonicPrefix"} {

@@ -20,10 +20,9 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// Local says what a kernel checkout holds: the commit that is checked out, and the
-// changes against it that are not committed, as a patch for "git apply". Of a folder that
-// is no git tree, and of one in which nothing was ever committed, both are empty. Nothing
-// is written to the tree.
+// Local returns the commit that is checked out in a kernel tree, and the changes that are
+// not committed, as a patch for "git apply". Both are empty for a folder that is not a git
+// tree, and for a git tree without any commit. Local writes nothing to the tree.
 func Local(ctx context.Context, r host.Reporter, dir string) (commit string, changes []byte, err error) {
 	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
 		return "", nil, nil
@@ -36,10 +35,11 @@ func Local(ctx context.Context, r host.Reporter, dir string) (commit string, cha
 	return commit, changes, err
 }
 
-// localName is the file name of the patch for what is not committed.
+// localName is the file name of the patch with the changes that are not committed.
 const localName = "not-committed.patch"
 
-// localPatch is what stands in a git tree and is not committed, or nothing.
+// localPatch returns the changes in a git tree that are not committed as one patch. It
+// returns nothing if there are none.
 func localPatch(ctx context.Context, h host.Host, dir string) ([]patch.Patch, error) {
 	local, err := localChanges(ctx, h.Report, dir, true)
 	if err != nil || len(local) == 0 {
@@ -47,15 +47,16 @@ func localPatch(ctx context.Context, h host.Host, dir string) ([]patch.Patch, er
 	}
 	p, err := patch.Parse(localName, local)
 	if err != nil {
-		return nil, blame.Usagef("%s: the changes that are not committed cannot be tested as a patch; commit them, or put them aside by \"git stash -u\": %w", dir, err)
+		return nil, blame.Usagef("%s: the changes that are not committed cannot be tested as a patch; commit them, or type \"git stash -u\" to put them aside: %w", dir, err)
 	}
 	p.Local, p.Subject = true, "changes in "+printable(dir)+" that are not committed"
 	return []patch.Patch{p}, nil
 }
 
-// localChanges are the changes of a git tree against its HEAD, in files that
-// git tracks or would track. The index and the objects that this takes are
-// copies. If they are to be tested as one more patch, links have no place in them.
+// localChanges returns the changes of a git tree against its HEAD, in files that git tracks
+// or would track. It uses a copy of the index and its own folder for objects, so it writes
+// nothing to the tree. If tested is set, the changes become one more patch of the series,
+// and changes of symbolic links are refused.
 func localChanges(ctx context.Context, r host.Reporter, dir string, tested bool) ([]byte, error) {
 	if inside, err := sandbox.GitLine(ctx, dir, "rev-parse", "--is-inside-work-tree"); err != nil || inside != "true" {
 		return nil, err // a bare repository
@@ -74,14 +75,14 @@ func localChanges(ctx context.Context, r host.Reporter, dir string, tested bool)
 	index, objects := filepath.Join(tmp, "index"), filepath.Join(tmp, "objects")
 	err = cache.CopyFile(where["index"], index)
 	if errors.Is(err, fs.ErrNotExist) {
-		r.Step("nothing is checked out in %s: its commits alone are tested", dir)
+		r.Step("nothing is checked out in %s: only its commits are tested", dir)
 		return nil, nil
 	}
 	if err := errors.Join(err, os.Mkdir(objects, 0o755)); err != nil {
 		return nil, err
 	}
 	aside := func(input string, args ...string) ([]byte, error) {
-		// With this setting of a tree, git writes a part of the index beside the true one.
+		// If the tree's setting splits the index, git writes a part of it beside the original.
 		cmd := sandbox.Git(ctx, dir, append([]string{"-c", "core.splitIndex=false"}, args...)...)
 		cmd.Stdin = strings.NewReader(input)
 		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index,
@@ -107,10 +108,10 @@ func localChanges(ctx context.Context, r host.Reporter, dir string, tested bool)
 	return aside("", slices.Concat(plainDiff, []string{"diff", "--cached", "--binary"}, plainPatch, []string{"HEAD"})...)
 }
 
-// changeable lists, with NUL bytes between, the paths of a git tree that may differ
-// from its HEAD. Links that git does not track are left out of what is to be tested as a
-// patch: no series carries them. What is left out is said then, and otherwise where the
-// tree is opened.
+// changeable lists the paths of a git tree that may differ from its HEAD, with NUL bytes
+// between them. If tested is set, it leaves out symbolic links that git does not track,
+// because a series cannot carry them, and reports what is left out. Otherwise
+// Base.Identified reports that.
 func changeable(ctx context.Context, r host.Reporter, dir string, tested bool) (string, error) {
 	c, err := source.Look(ctx, dir)
 	if err != nil {
@@ -130,21 +131,22 @@ func changeable(ctx context.Context, r host.Reporter, dir string, tested bool) (
 	return paths.String(), nil
 }
 
-// filesOnly refuses changes of links and submodules, given by "git diff --raw -z".
+// filesOnly refuses changes of symbolic links and submodules. raw is the output of "git
+// diff --raw -z".
 func filesOnly(dir, raw string) error {
 	fields := strings.Split(raw, "\x00")
 	for i := 0; i+1 < len(fields); i += 2 { // ":100644 120000 SHA SHA T", and the path
 		for _, mode := range strings.Fields(strings.TrimPrefix(fields[i], ":"))[:2] {
 			if mode == "120000" || mode == "160000" {
-				return blame.Usagef("%s: %s is a symbolic link or a submodule with a change that is not committed, which no patch can carry; undo it by \"git checkout HEAD -- %s\", or put it aside by \"git stash\"", dir, fields[i+1], fields[i+1])
+				return blame.Usagef("%s: %s is a symbolic link or a submodule with a change that is not committed, and a patch cannot carry it; type \"git checkout HEAD -- %s\" to undo the change, or \"git stash\" to put it aside", dir, fields[i+1], fields[i+1])
 			}
 		}
 	}
 	return nil
 }
 
-// quoted is a path as git takes it in a list whose separator is a colon, which may
-// be in the path.
+// quoted returns a path as git reads it in a list whose separator is a colon. The path may
+// have colons.
 func quoted(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
@@ -163,14 +165,14 @@ func listCommits(ctx context.Context, dir, base, head string) ([]commit, error) 
 		return nil, err
 	}
 	out, err := sandbox.GitLine(ctx, dir, "log", "-z", "--reverse", "--topo-order", "--no-show-signature", "--no-color", "--format=%H%n%T%n%s%n%b", base+".."+head)
-	if err != nil || out == "" { // a series that has no patch yet
+	if err != nil || out == "" { // the series has no patch yet
 		return nil, err
 	}
 	var all []commit
 	for entry := range strings.SplitSeq(strings.TrimRight(out, "\x00"), "\x00") {
 		part := strings.SplitN(entry, "\n", 4)
 		if len(part) != 4 {
-			return nil, fmt.Errorf("git log in %s says what cannot be read: %q", dir, entry)
+			return nil, fmt.Errorf("git log in %s printed a commit that vmtest cannot read: %q", dir, entry)
 		}
 		all = append(all, commit{part[0], part[2], part[1] == tree, strings.Contains(part[3], "--- b4-submit-tracking ---")})
 		tree = part[1]

@@ -13,7 +13,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// contents are all files of a folder, those of git among them.
+// contents returns the texts of all files of a folder, including those in .git.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
@@ -31,8 +31,8 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// The patch makes of the commit what stands in the tree, binary and new files
-// included. Not one byte is written to the tree, whatever its settings.
+// The patch turns a checkout of the commit into the tree, including binary and new files.
+// Nothing is written to the tree, whatever its settings are.
 func TestLocal(t *testing.T) {
 	r := history(t)
 	r.git("config", "core.splitIndex", "true")
@@ -48,7 +48,7 @@ func TestLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.git("add", "staged")
-	for _, name := range []string{"b.c", "c.c", "d.c", "e.c"} { // so many that git makes another shared index
+	for _, name := range []string{"b.c", "c.c", "d.c", "e.c"} { // enough files that git makes another shared index
 		r.write(name, name)
 	}
 	before := contents(t, r.dir)
@@ -91,7 +91,7 @@ func TestLocalOfOddTrees(t *testing.T) {
 	empty := repo{t, t.TempDir()}
 	empty.git("init", "-q")
 	empty.write("a.c", "x\n")
-	below := filepath.Join(r.dir, "below") // no git tree itself, but in one
+	below := filepath.Join(r.dir, "below") // not a git tree, but inside one
 	if err := os.Mkdir(below, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -16,22 +16,23 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// seriesNameRE are names that a folder, a branch of git and a list with commas can have.
+// seriesNameRE matches names that can be a folder, a git branch and an entry of a list with
+// commas.
 var seriesNameRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// New starts a series: Folder with an empty list of patches, and Dir as Edit makes
-// it. If Dir is a tree that Edit has made of the folder unowned, whose patches are
-// never written, that tree becomes the series'. base is asked for only if there is
-// none; it returns its version, too.
+// New starts a series. It makes Folder with an empty list of patches, and Dir as Edit does.
+// If Dir is a tree that Edit made for the folder unowned, whose patches are never written,
+// that tree now belongs to the new series. Otherwise New calls base, which returns the
+// repository and the version of the base.
 func (w Workplace) New(ctx context.Context, h host.Host, unowned string, base func() (Repository, string, error)) (err error) {
 	if name := filepath.Base(w.Folder); !seriesNameRE.MatchString(name) {
-		return blame.Usagef("%q cannot be the name of a series: take letters, digits, \".\", \"_\" and \"-\"", name)
+		return blame.Usagef("%q cannot be the name of a series: use letters, digits, \".\", \"_\" and \"-\"", name)
 	}
 	if left, err := os.ReadDir(w.Folder); err == nil && len(left) > 0 {
 		if w.treeOf(ctx) == w.Folder {
-			return blame.Usagef("%s is there already, and %s is the tree of it: commit there, then type \"%s\"", w.Folder, w.Dir, w.Command("export"))
+			return blame.Usagef("%s already exists, and %s is its git tree: commit there, then type \"%s\"", w.Folder, w.Dir, w.Command("export"))
 		}
-		return blame.Usagef("%s is there already; type \"%s\" to change it, or take another name", w.Folder, w.elsewhere().Command("edit"))
+		return blame.Usagef("%s already exists; type \"%s\" to change it, or choose another name", w.Folder, w.elsewhere().Command("edit"))
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &blame.UsageError{Err: err}
 	}
@@ -40,7 +41,7 @@ func (w Workplace) New(ctx context.Context, h host.Host, unowned string, base fu
 	var version string
 	if !adopted {
 		if w.taken() {
-			return blame.Usagef("%s is there already, and may hold work; name another folder: type \"%s\"", w.Dir, w.elsewhere().Command("new"))
+			return blame.Usagef("%s already exists and may hold work; use another folder: type \"%s\"", w.Dir, w.elsewhere().Command("new"))
 		}
 		if repository, version, err = base(); err != nil {
 			return err
@@ -50,7 +51,7 @@ func (w Workplace) New(ctx context.Context, h host.Host, unowned string, base fu
 		return err
 	}
 	defer func() {
-		if err != nil { // so that the same command can be given again
+		if err != nil { // so that the user can repeat the command
 			_ = os.Remove(filepath.Join(w.Folder, "series"))
 			_ = os.Remove(w.Folder) // fails if the user has put something there
 		}
@@ -68,20 +69,20 @@ func (w Workplace) New(ctx context.Context, h host.Host, unowned string, base fu
 	return rememberHead(ctx, w.Dir)
 }
 
-// Free says that New can take Dir: there is nothing, or a tree that it adopts.
+// Free reports whether New can use Dir: it does not exist, or it is a tree that New adopts.
 func (w Workplace) Free(ctx context.Context, unowned string) bool {
 	return !w.taken() || w.treeOf(ctx) == unowned
 }
 
-// treeOf is the folder of the series that Dir is the tree of; empty if it is of none.
+// treeOf returns the folder of the series that the git tree Dir belongs to, or "".
 func (w Workplace) treeOf(ctx context.Context) string {
 	if _, err := os.Stat(filepath.Join(w.Dir, ".git")); err != nil {
-		return "" // git would look for one around it
+		return "" // without this check git would use a repository around it
 	}
 	return w.known(ctx, seriesKey)
 }
 
-// adopt makes Dir the tree of Folder, in which none of its commits is yet.
+// adopt makes Dir the tree of Folder. None of its commits is in Folder yet.
 func (w Workplace) adopt(ctx context.Context, h host.Host) error {
 	state, err := folderState(w.Folder)
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// LoadRange makes a series of the commits BASE..HEAD of a git tree, and says
-// which commit its base is. Commits that change no file are skipped. If HEAD is what
-// is checked out, changes that are not committed are one more patch on top. Nothing is
-// written to the tree. What is skipped or left out is reported.
+// LoadRange makes a series of the commits BASE..HEAD of a git tree, and returns the base
+// commit. Commits that change no file are skipped. If HEAD is what is checked out, changes
+// that are not committed become one more patch on top. LoadRange writes nothing to the
+// tree, and reports what it skips or leaves out.
 func LoadRange(ctx context.Context, h host.Host, dir, commits string) (s Series, base string, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return Series{}, "", err
@@ -46,7 +46,7 @@ func LoadRange(ctx context.Context, h host.Host, dir, commits string) (s Series,
 	return s, base, err
 }
 
-// printable is a name without the characters that would break a line of a report.
+// printable returns a name without characters that would break a line of a report.
 func printable(name string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
@@ -85,9 +85,9 @@ func commitsOf(ctx context.Context, h host.Host, dir, base, head string) ([]patc
 	return formatPatches(ctx, h.Sandbox, dir, base, head, all, tmp)
 }
 
-// ends finds the commits at both ends of a range, in which each commit has the one
-// before it as its only parent. If the branch of BASE has gone on since HEAD left it,
-// the range begins where they part, as it does for "git format-patch".
+// ends returns the first and the last commit of a range. Each commit after the first must
+// have the one before it as its only parent. If the branch BASE has new commits that HEAD
+// does not have, the range begins at the last common commit, as for "git format-patch".
 func ends(ctx context.Context, r host.Reporter, dir, commits string) (base, head string, err error) {
 	from, to, ok := strings.Cut(commits, "..")
 	if !ok || from == "" || strings.HasPrefix(to, ".") {
@@ -113,24 +113,25 @@ func ends(ctx context.Context, r host.Reporter, dir, commits string) (base, head
 		return "", "", fmt.Errorf("%s and %s have no commit in common%s", from, to, lacking(ctx, dir, ""))
 	}
 	if fork == head {
-		return "", "", fmt.Errorf("it is empty or backwards: %s does not come after %s", to, from)
+		return "", "", fmt.Errorf("it is empty or reversed: %s does not come after %s", to, from)
 	}
 	if err := linear(ctx, dir, from, to, base, head); err != nil {
 		return "", "", err
 	}
 	if fork != base {
-		r.Step("%s has gone on since %s left it: the range begins at %.12s, where they part", from, to, fork)
+		r.Step("%s has commits that %s does not have: the range begins at %.12s, their last common commit", from, to, fork)
 	}
 	return fork, head, nil
 }
 
-// wholeTree is an error unless dir is the top of a git tree.
+// wholeTree returns an error unless dir is the top of a git tree. It reports replaced and
+// grafted commits.
 func wholeTree(ctx context.Context, r host.Reporter, dir string) error {
 	if _, err := sandbox.GitLine(ctx, dir, "rev-parse", "--git-dir"); err != nil {
-		return fmt.Errorf("there is no git tree: %w", err)
+		return fmt.Errorf("this is not a git tree: %w", err)
 	}
 	if below, err := sandbox.GitLine(ctx, dir, "rev-parse", "--show-prefix"); err != nil || below != "" {
-		return errors.Join(fmt.Errorf("it is the folder %s of a git tree, and not its top; give the top by -tree", below), err)
+		return errors.Join(fmt.Errorf("it is the folder %s of a git tree, not its top; pass the top with -tree", below), err)
 	}
 	replaced, err := sandbox.GitLine(ctx, dir, "for-each-ref", "--count=1", "refs/replace/")
 	if err != nil {
@@ -141,12 +142,12 @@ func wholeTree(ctx context.Context, r host.Reporter, dir string) error {
 		return err
 	}
 	if info, err := os.Stat(filepath.Join(common, "info", "grafts")); replaced != "" || err == nil && info.Size() > 0 {
-		r.Step("%s replaces or grafts commits (git replace -l): they are tested as others get them, without that", dir)
+		r.Step("%s replaces or grafts commits (git replace -l): vmtest ignores that and tests the original commits", dir)
 	}
 	return nil
 }
 
-// lacking says what to type when a commit is not there.
+// lacking returns the end of a message about a commit that does not exist: what to type.
 func lacking(ctx context.Context, dir, name string) string {
 	if strings.Contains(name, "@{u") {
 		return "; type \"git branch --set-upstream-to=REMOTE/BRANCH\" or name the base"
@@ -157,8 +158,8 @@ func lacking(ctx context.Context, dir, name string) string {
 	return ""
 }
 
-// linear is an error if a commit after base up to head is a merge. It says which
-// range to give instead.
+// linear returns an error if a commit after base up to head is a merge. The error says
+// which range to use instead.
 func linear(ctx context.Context, dir, from, to, base, head string) error {
 	merges, err := sandbox.GitLine(ctx, dir, "rev-list", "--merges", "--topo-order", base+".."+head)
 	if err != nil || merges == "" {
@@ -169,5 +170,5 @@ func linear(ctx context.Context, dir, from, to, base, head string) error {
 	if last == head {
 		instead = fmt.Sprintf("give one side of it, such as -range %s..%.12s^1", from, last)
 	}
-	return fmt.Errorf("it is not linear: %.12s is a merge, which no patch can be; %s, or make all of it linear by \"git rebase %s\"", last, instead, from)
+	return fmt.Errorf("it is not linear: %.12s is a merge, and a merge cannot be a patch; %s, or type \"git rebase %s\" to make it linear", last, instead, from)
 }

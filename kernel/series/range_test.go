@@ -15,7 +15,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// repo is a git tree with the commits and branches that a test makes.
+// repo is a git tree of a test.
 type repo struct {
 	*testing.T
 	dir string
@@ -45,8 +45,8 @@ func (r repo) commit(subject string, change map[int]string) {
 	r.git("commit", "-q", "--all", "--allow-empty", "-m", subject)
 }
 
-// history is base - one - two on the branch main, with base and one - side as
-// branches, and a merge of main and side.
+// history makes a git tree. The branch main is base - one - two, the branch side is base -
+// one - side, and the branch merged is a merge of both.
 func history(t *testing.T) repo {
 	t.Helper()
 	r := repo{t, hosttest.Folder(t, map[string]string{"Makefile": "VERSION = 6\nPATCHLEVEL = 12\n", "a.c": lines(40, nil), ".gitignore": "*.o\n"})}
@@ -73,7 +73,7 @@ func TestLoadRange(t *testing.T) {
 		"base..main":              "a: change one line, a: change two lines",
 		"base..":                  "a: change one line, a: change two lines",
 		"HEAD~1..HEAD":            "a: change two lines",
-		"side..main":              "a: change two lines", // as of format-patch, from where they part
+		"side..main":              "a: change two lines", // as for format-patch, from the last common commit
 		"@{u}..":                  "a: change two lines",
 		"base..side":              "a: change one line, a: change another line",
 		"base..main~1":            "a: change one line",
@@ -105,8 +105,8 @@ func TestLoadRangeRefused(t *testing.T) {
 	r.git("checkout", "-q", "main")
 	for commits, want := range map[string]string{
 		"base..base":    "is empty",
-		"main..base":    "is empty or backwards",
-		"base..merged":  "is a merge, which no patch can be; give one side of it, such as -range base..",
+		"main..base":    "is empty or reversed",
+		"base..merged":  "is a merge, and a merge cannot be a patch; give one side of it, such as -range base..",
 		"base..after":   "give -range " + r.git("rev-parse", "merged")[:12] + "..after for the commits after it",
 		"base..other":   "have no commit in common",
 		"main..hollow":  "none of its commits changes a file",
@@ -123,13 +123,13 @@ func TestLoadRangeRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want a UsageError that holds %q", commits, err, want)
 		}
 	}
-	if _, _, err := LoadRange(t.Context(), hosttest.New(t), t.TempDir(), "a..b"); err == nil || !strings.Contains(err.Error(), "there is no git tree") {
+	if _, _, err := LoadRange(t.Context(), hosttest.New(t), t.TempDir(), "a..b"); err == nil || !strings.Contains(err.Error(), "this is not a git tree") {
 		t.Errorf("a folder without git: got %v", err)
 	}
 }
 
-// What is not committed is one more patch, where the range ends at what is
-// checked out. The tree stays as it is.
+// If the range ends at the commit that is checked out, changes that are not committed are
+// one more patch. Nothing is written to the tree.
 func TestLoadRangeNotCommitted(t *testing.T) {
 	r := history(t)
 	r.write("a.c", lines(40, map[int]string{5: "one\n", 6: "two\n", 20: "not committed\n"}))

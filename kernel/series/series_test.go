@@ -59,7 +59,7 @@ func TestLoadSeriesRefuses(t *testing.T) {
 	}{
 		"unknown":    {map[string]string{"other/series": ""}, "other"},
 		"unlisted":   {map[string]string{"s/series": "", "s/a.patch": change}, "a.patch is not listed"},
-		"missing":    {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which is not there"},
+		"missing":    {map[string]string{"s/series": "a.patch\n"}, "lists a.patch, which does not exist"},
 		"twice":      {map[string]string{"s/series": "a.patch\na.patch\n", "s/a.patch": change}, "twice"},
 		"options":    {map[string]string{"s/series": "a.patch -p0\n", "s/a.patch": change}, "-p1"},
 		"design":     {map[string]string{"s/series": "", "s/design": "inline\n"}, "timens-offset, inline-ns, namespaces, none"},
@@ -103,7 +103,7 @@ func TestLoadPatchRefuses(t *testing.T) {
 	}
 }
 
-// The series that the project carries load, and have the form that maintainers ask for.
+// The series of this project load, and have the form that maintainers ask for.
 func TestOwnSeries(t *testing.T) {
 	names, err := Names("../patches")
 	if err != nil || !slices.Contains(names, "control") {
@@ -140,7 +140,7 @@ func FuzzParseList(f *testing.F) {
 	})
 }
 
-// What quilt takes and what changes nothing is taken.
+// Forms of a series file that quilt accepts and that change nothing are accepted.
 func TestQuiltForms(t *testing.T) {
 	for list, want := range map[string]string{
 		"a.patch -p1\nb.patch\n":                         "a.patch b.patch",

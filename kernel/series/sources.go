@@ -9,12 +9,12 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// Countable says that a series touches a source whose lines can be counted.
+// Countable reports whether the series touches a source that can be compiled with counters.
 func (s Series) Countable() bool {
 	return slices.ContainsFunc(s.Patches, func(p patch.Patch) bool { return slices.ContainsFunc(p.Touches(), patch.Profilable) })
 }
 
-// Sources lists the C files that the patches touch, each once, sorted.
+// Sources returns the C files that the patches touch, each once, sorted.
 func (s Series) Sources() []string {
 	var all []string
 	for _, p := range s.Patches {
@@ -28,8 +28,8 @@ func (s Series) Sources() []string {
 	return all
 }
 
-// UAPI is what the series changes in the headers that user space is given and in
-// the tables of system calls, all patches together.
+// UAPI returns the changes of all patches together in the headers for user space and in the
+// tables of system calls.
 func (s Series) UAPI() []patch.Change {
 	var all []patch.Change
 	for _, p := range s.Patches {

@@ -13,7 +13,7 @@ import (
 	"timens-vmtest/internal/shell"
 )
 
-// IsPatchFile knows a single patch by its name.
+// IsPatchFile reports whether a path names a single patch, and not a folder.
 func IsPatchFile(path string) bool {
 	if ext := filepath.Ext(path); ext != ".patch" && ext != ".diff" {
 		return false
@@ -22,13 +22,13 @@ func IsPatchFile(path string) bool {
 	return err != nil || !info.IsDir()
 }
 
-// fileNumberRE takes apart the names that git format-patch gives: v2-0001-subject.patch.
+// fileNumberRE matches names that git format-patch gives, such as v2-0001-subject.patch.
 var fileNumberRE = regexp.MustCompile(`^(v[0-9.]+-)?([0-9]{4})-.*\.patch$`)
 
-// byNumber are the names of the patches in a folder without a file "series", such as
-// git format-patch makes, in the order of their numbers. The cover letter is left out.
-// A folder that is not there, or has no patch, has none. Everything that leaves doubt
-// is refused.
+// byNumber returns the patches of a folder without a file "series", in the order of their
+// numbers. "git format-patch" makes such folders. It leaves out the cover letter, and
+// returns nothing if the folder does not exist or has no patch. It refuses a folder whose
+// order is in doubt.
 func byNumber(dir string) ([]string, error) {
 	var all, names []string // sorted
 	for _, pattern := range []string{"*.patch", "*.diff"} {
@@ -60,13 +60,14 @@ func byNumber(dir string) ([]string, error) {
 	return names, nil
 }
 
-// unordered says why the patches in a folder make no series, and how to make them one.
+// unordered returns an error: why the patches in a folder are not a series, and what to do
+// about it.
 func unordered(dir, format string, args ...any) error {
-	return blame.Usagef("%s has no file \"series\", and %s; take away what does not belong there, or type \"%s\" and put its lines into the right order",
+	return blame.Usagef("%s has no file \"series\", and %s; remove what does not belong there, or type \"%s\" and put its lines into the right order",
 		dir, fmt.Sprintf(format, args...), listCommand(dir))
 }
 
-// listCommand is a line to paste that makes the file "series".
+// listCommand returns a line to paste that makes the file "series".
 func listCommand(dir string) string {
 	return "(cd " + shell.Quote(dir) + " && ls | grep -E '[.](patch|diff)$' | grep -v cover-letter >series)"
 }

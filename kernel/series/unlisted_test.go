@@ -17,8 +17,7 @@ import (
 const onePatch = "From: Ann Author <a@example.org>\nDate: Sun, 22 Nov 2026 00:00:00 +0000\nSubject: [PATCH] a: change it\n\nBecause.\n---\n" +
 	"diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-a\n+b\n"
 
-// The folder that git format-patch made is a series, unless something in it leaves
-// doubt.
+// A folder that git format-patch made is a series, unless its order is in doubt.
 func TestLoadNumbered(t *testing.T) {
 	for name, tc := range map[string]struct {
 		files []string
@@ -63,7 +62,7 @@ func TestLoadNumbered(t *testing.T) {
 	}
 }
 
-// Where patches have no order, the message has the line that makes them a series.
+// If patches have no order, the message has a command that makes them a series.
 func TestUnorderedAdvice(t *testing.T) {
 	dir := filepath.Join(hosttest.Folder(t, map[string]string{"it's/b.patch": onePatch, "it's/a.patch": onePatch, "it's/0000-cover-letter.txt": "x"}), "it's")
 	_, err := Load(t.Context(), sandbox.Box{}, "", dir)
@@ -81,7 +80,7 @@ func TestUnorderedAdvice(t *testing.T) {
 	}
 }
 
-// A single patch is a series, wherever it lies.
+// The path of a single patch is a series.
 func TestLoadSinglePatch(t *testing.T) {
 	t.Chdir(hosttest.Folder(t, map[string]string{"x.patch": onePatch, "d.patch/series": ""}))
 	for _, path := range []string{"x.patch", "./x.patch"} {
@@ -98,7 +97,8 @@ func TestLoadSinglePatch(t *testing.T) {
 	}
 }
 
-// A path is never written after a "./", and a name that is a path is told apart.
+// The message about an unknown series tells a name from a path, and never writes "./"
+// before an absolute path.
 func TestUnknownSeries(t *testing.T) {
 	dir := hosttest.Folder(t, map[string]string{"known/series": "", "mine/x": "", "file": ""})
 	t.Chdir(dir)
