@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package check asks of a series what a maintainer asks: of every patch, whether it
-// keeps to the form, applies, builds without warnings and boots; of the series as a
-// whole, which tests prove it and which of its lines they run.
+// Package check asks of a series what a maintainer asks. Of every patch: does it keep to
+// the form, apply, build without warnings and boot? Of the whole series: which tests prove
+// it, and which of its lines do they run?
 package check
 
 import (
@@ -22,19 +22,19 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Checker holds series to the rules.
+// Checker checks series against the rules.
 type Checker struct {
 	host.Host
-	Request   run.Request // of the run of a whole series; its Series is replaced
+	Request   run.Request // for the run of a whole series; its Series is replaced
 	KeepGoing bool        // do not stop at the first fault
-	Only      []string    // StepNames that are asked; nil: all
+	Only      []string    // names of the rules that are checked, see StepNames; nil: all
 
 	base     source.Base
-	timeless kconfig.Config        // without time namespaces
-	control  []verdict.Expectation // of the base
+	timeless kconfig.Config        // fragment that switches time namespaces off
+	control  []verdict.Expectation // expectations of the unpatched kernel
 }
 
-// New reads what the checks of all series have in common.
+// New returns a Checker. It reads what the checks of all series share.
 func New(ctx context.Context, h host.Host, req run.Request, keepGoing bool) (Checker, error) {
 	c := Checker{Host: h, Request: req, KeepGoing: keepGoing}
 	var err error
@@ -52,11 +52,11 @@ func New(ctx context.Context, h host.Host, req run.Request, keepGoing bool) (Che
 	return c, err
 }
 
-// Base is the version of the base.
+// Base returns the version of the base.
 func (c Checker) Base() string { return c.base.Version }
 
-// Series asks all patches of a series all rules, and has the folder dir judged, which
-// is made and takes the evidence. An error means that there is nothing to judge.
+// Series checks all patches of a series against all rules and judges the evidence. It makes
+// the folder dir for the evidence. An error means that there is nothing to judge.
 func (c Checker) Series(ctx context.Context, s series.Series, dir string) (several.Checked, error) {
 	one, err := c.of(s, dir)
 	if err != nil {
@@ -76,16 +76,16 @@ func (c Checker) Series(ctx context.Context, s series.Series, dir string) (sever
 type checking struct {
 	Checker
 	series   series.Series
-	dir      string // takes the evidence
+	dir      string // where the evidence goes
 	evidence evidence
 	steps    []step
-	plan     several.Check // of these steps
+	plan     several.Check // has these steps
 	excuses  []excuse
-	sources  []string            // that any of the patches touches
-	trees    map[int]kernel.Tree // with the first patches applied, by their number
+	sources  []string            // C files that the patches touch
+	trees    map[int]kernel.Tree // trees with the first n patches applied, by n
 }
 
-// of is the check of one series, which nothing has been done for.
+// of returns the check of one series, before its first question.
 func (c Checker) of(s series.Series, dir string) (*checking, error) {
 	excuses, err := ExcusesOf(s)
 	if err != nil {
@@ -107,7 +107,7 @@ func (c *checking) ask(ctx context.Context) error {
 	return c.fill(ctx)
 }
 
-// tree is the base with the patches up to one of them, made once.
+// tree returns the base with the patches up to one of them. It makes each tree once.
 func (c *checking) tree(ctx context.Context, at prefix) (kernel.Tree, error) {
 	n := len(at.series.Patches)
 	if t, ok := c.trees[n]; ok {
@@ -120,8 +120,8 @@ func (c *checking) tree(ctx context.Context, at prefix) (kernel.Tree, error) {
 	return t, err
 }
 
-// ExcusesOf are a series' excuses. It refuses those for patches that the series
-// does not have, and a series without patches.
+// ExcusesOf returns a series' excuses. It refuses a series without patches, and an excuse
+// for a patch that the series does not have.
 func ExcusesOf(s series.Series) ([]excuse, error) {
 	if len(s.Patches) == 0 {
 		return nil, blame.Usagef("series %s has no patches to check", s.Name)
@@ -134,7 +134,7 @@ func ExcusesOf(s series.Series) ([]excuse, error) {
 		return slices.ContainsFunc(s.Patches, func(p patch.Patch) bool { return p.Name == e.Patch })
 	}
 	for _, e := range reasons.Unmatched(excuses, has) {
-		return nil, blame.Usagef("series %s: %s names %s, which is no patch of it", s.Name, e.Place(), e.Patch)
+		return nil, blame.Usagef("series %s: %s names %s, which is not a patch of this series", s.Name, e.Place(), e.Patch)
 	}
 	return excuses, nil
 }

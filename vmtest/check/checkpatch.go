@@ -22,23 +22,23 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// complaint is one of checkpatch's.
+// complaint is one complaint of checkpatch.
 type complaint struct {
 	Type string // such as FILE_PATH_CHANGES
-	Text string // as it printed it, with the place in the tree
+	Text string // as checkpatch printed it, with the place in the tree
 }
 
-// excuse says that checkpatch may complain of something, and why.
+// excuse allows a complaint of checkpatch about one patch, and says why.
 type excuse struct {
 	reasons.Entry
 	Type, Patch string
 }
 
-// excuseKind are the files checkpatch of series.
+// excuseKind describes the file checkpatch of a series.
 var excuseKind = reasons.Kind{Name: "checkpatch", Form: "TYPE PATCH # reason", Mark: "#"}
 
-// parseExcuses reads a series' file checkpatch: lines "TYPE PATCH # reason", as
-// package reasons has them.
+// parseExcuses reads a series' file checkpatch. Package reasons describes the lines "TYPE
+// PATCH # reason".
 func parseExcuses(text []byte) ([]excuse, error) {
 	entries, err := excuseKind.Parse(text)
 	if err != nil {
@@ -55,8 +55,8 @@ func parseExcuses(text []byte) ([]excuse, error) {
 	return all, nil
 }
 
-// unexcused are the complaints of one patch that no excuse is for, and the
-// excuses for it that nothing was complained of.
+// unexcused returns the complaints about one patch that have no excuse, and the excuses for
+// this patch that match no complaint.
 func unexcused(p patch.Patch, complaints []complaint, excuses []excuse) []string {
 	var all []string
 	used := make(map[int]bool)
@@ -79,11 +79,11 @@ func unexcused(p patch.Patch, complaints []complaint, excuses []excuse) []string
 
 var complaintRE = regexp.MustCompile(`(?m)^(\S*?):(\d+): ((?:ERROR|WARNING|CHECK):([A-Z0-9_]+): .*)$`)
 
-// ofWholePatch are the types that checkpatch finds when it has read all of a patch: the
-// place that it prints with them is where it was then.
+// ofWholePatch are the types of complaints that checkpatch finds at the end of a patch. The
+// place that it prints with them is the end of the patch, and means nothing.
 var ofWholePatch = []string{"COMMIT_MESSAGE", "FROM_SIGN_OFF_MISMATCH", "MISSING_SIGN_OFF", "NO_AUTHOR_SIGN_OFF", "NOT_UNIFIED_DIFF"}
 
-// parseComplaints reads what checkpatch prints with --showfile.
+// parseComplaints reads the output of checkpatch with --showfile.
 func parseComplaints(out string) []complaint {
 	var all []complaint
 	for _, m := range complaintRE.FindAllStringSubmatch(out, -1) {
@@ -103,7 +103,7 @@ func checkpatch(ctx context.Context, h host.Host, base source.Base, p patch.Patc
 	if err != nil {
 		return nil, err
 	}
-	if base, _, err = base.Identified(ctx, nil); err != nil { // it looks at more than its script
+	if base, _, err = base.Identified(ctx, nil); err != nil { // checkpatch reads other files of the tree, too
 		return nil, err
 	}
 	key := "checkpatch 4 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))
@@ -120,8 +120,7 @@ func runCheckpatch(ctx context.Context, box sandbox.Box, base source.Base, p pat
 	if err := os.WriteFile(file, p.Text, 0o644); err != nil {
 		return nil, err
 	}
-	// It writes to the folder that it is in, and looks there for .checkpatch.conf, as
-	// it does in HOME.
+	// checkpatch writes to its working folder. It reads .checkpatch.conf there and in HOME.
 	tree := filepath.Join(dir, "tree")
 	if err := linkAll(base.Dir, tree); err != nil {
 		return nil, err
@@ -140,12 +139,12 @@ func runCheckpatch(ctx context.Context, box sandbox.Box, base source.Base, p pat
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w\n%s", args[0], err, sandbox.Tail(out, 20))
 	case len(out) > 0 && len(all) == 0:
-		return nil, fmt.Errorf("%s says what we cannot read:\n%s", args[0], sandbox.Tail(out, 20))
+		return nil, fmt.Errorf("%s printed no complaint that vmtest can read:\n%s", args[0], sandbox.Tail(out, 20))
 	}
 	return all, nil
 }
 
-// linkAll makes a folder with links to all that is in another one.
+// linkAll makes the folder to with links to all that is in the folder from.
 func linkAll(from, to string) error {
 	if err := os.Mkdir(to, 0o755); err != nil {
 		return err
@@ -155,7 +154,7 @@ func linkAll(from, to string) error {
 		return err
 	}
 	for _, entry := range all {
-		if entry.Name() == ".checkpatch.conf" { // of a person's, who may have it overlook things
+		if entry.Name() == ".checkpatch.conf" { // the user's own, which may switch off complaints
 			continue
 		}
 		if err := os.Symlink(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil {
@@ -165,8 +164,8 @@ func linkAll(from, to string) error {
 	return nil
 }
 
-// repositoryOf are the folders that git needs of a tree and that need not lie in it:
-// its repository, and those that this one borrows from.
+// repositoryOf returns the folders outside of a tree that git needs: its repository, and
+// those whose objects this repository uses.
 func repositoryOf(ctx context.Context, tree string) ([]string, error) {
 	if _, err := os.Stat(filepath.Join(tree, ".git")); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

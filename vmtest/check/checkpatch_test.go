@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// An editor finds the place of a complaint in the tree, and none is invented.
+// A complaint has a place that an editor finds in the tree. A complaint without a place
+// gets none.
 func TestParseComplaints(t *testing.T) {
 	got := parseComplaints(`:38: WARNING:COMMIT_LOG_LONG_LINE: Prefer a maximum 75 chars per line
 kernel/fork.c:3025: ERROR:TRAILING_WHITESPACE: trailing whitespace

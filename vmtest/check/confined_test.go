@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
 
-// The tools that look at a series see none of the user's files, whatever the
-// series has them do.
+// The tools that read a series cannot read the user's files, even if the series tries to
+// make them do so.
 func TestToolsAreConfined(t *testing.T) {
 	hosttest.NeedSandbox(t)
 	secret := filepath.Join(t.TempDir(), "secret.h")

@@ -17,13 +17,13 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// evidence is the folder that a check leaves its answers in.
+// evidence is the folder to which a check writes its answers.
 type evidence struct {
 	dir   string
 	began time.Time
 }
 
-// begin makes the folder, and writes down what is to be asked before any of it is.
+// begin makes the folder, and writes what will be asked before anything is asked.
 func (c *checking) begin(presubmit bool) error {
 	c.evidence = evidence{c.dir, time.Now()}
 	c.plan = several.Check{
@@ -42,10 +42,10 @@ func (c *checking) begin(presubmit bool) error {
 	return c.evidence.write(several.CheckFile, c.plan)
 }
 
-// after is how many seconds the check has taken.
+// after returns how many seconds the check has taken so far.
 func (e evidence) after() float64 { return time.Since(e.began).Seconds() }
 
-// write writes a file of the folder, which others may read at any time.
+// write replaces a file of the folder by a rename, because others may read it at any time.
 func (e evidence) write(name string, v any) error {
 	tmp := "." + name
 	if err := wire.WriteJSON(filepath.Join(e.dir, tmp), v); err != nil {
@@ -54,7 +54,7 @@ func (e evidence) write(name string, v any) error {
 	return os.Rename(filepath.Join(e.dir, tmp), filepath.Join(e.dir, name))
 }
 
-// answered appends an answer.
+// answered appends an answer to the file of answers.
 func (e evidence) answered(a several.Answered) error {
 	line, err := json.Marshal(a)
 	if err != nil {
@@ -68,8 +68,8 @@ func (e evidence) answered(a several.Answered) error {
 	return errors.Join(err, f.Close())
 }
 
-// trouble writes down why a check ends outside of a question. It returns the errors
-// that are no evidence: the user's mistakes, and that the folder cannot be written.
+// trouble writes the error that ended a check, if no question has it. It returns an error
+// that is not evidence: the user's mistake, or that the folder cannot be written.
 func (c *checking) trouble(ctx context.Context, err error) error {
 	err = run.Interrupted(ctx, err)
 	if err == nil || blame.Of(err) == blame.User {
@@ -85,7 +85,7 @@ func (c *checking) trouble(ctx context.Context, err error) error {
 	return nil
 }
 
-// hostTrouble is an error that the host is to blame for.
+// hostTrouble returns the Trouble for an error that the host is to blame for.
 func (c *checking) hostTrouble(err error) *verdict.Trouble {
 	return &verdict.Trouble{Blame: verdict.BlameHost, Text: c.Advise(err).Error()}
 }

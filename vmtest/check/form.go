@@ -18,8 +18,8 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// form holds a patch to what its text alone shows, and the prefix of its subject to the
-// history of the files that it changes.
+// form checks a patch's text, and compares the prefix of its subject with the history of
+// the files that the patch changes.
 func (c *checking) form(ctx context.Context, at prefix) error {
 	all := at.patch().Formalities()
 	log, err := c.history(ctx, at.patch())
@@ -33,13 +33,13 @@ func (c *checking) form(ctx context.Context, at prefix) error {
 }
 
 const (
-	historyLength = 50 // subjects of the last commits that are looked at
+	historyLength = 50 // how many of the last subjects are compared
 	historyTime   = 20 * time.Second
 )
 
-// history has the subjects of the last commits to the files of a patch, or to their
-// folders where it adds them. It is empty if the base comes without its history, and if
-// git takes too long to find them.
+// history returns the subjects of the last commits to the files of a patch, or to the
+// folders of files that the patch adds. It returns none if the base has no history, or if
+// git takes too long.
 func (c *checking) history(ctx context.Context, p patch.Patch) ([]string, error) {
 	tree := c.base.Tree
 	if tree == "" {
@@ -61,18 +61,18 @@ func (c *checking) history(ctx context.Context, p patch.Patch) ([]string, error)
 	defer stop()
 	out, err := sandbox.Run(sandbox.Git(limited, tree, args...))
 	if errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		c.Report.Step("git log of %s takes longer than %v: the prefix of the subject is not compared with it", strings.Join(paths, " "), historyTime)
+		c.Report.Step("git log of %s takes longer than %v; the prefix of the subject is not checked", strings.Join(paths, " "), historyTime)
 		return nil, nil
 	}
 	return strings.Split(strings.TrimSpace(string(out)), "\n"), err
 }
 
-// enoughHistory is how many subjects with a prefix say what is usual.
+// enoughHistory is how many subjects with a prefix are needed to know what is usual.
 const enoughHistory = 5
 
-// prefixFault says that the subsystem in a subject is none of those in the log. Only the
-// first word of a prefix counts ("time" of "time/namespace"): how much stands behind it
-// differs from commit to commit.
+// prefixFault returns a complaint if no subject in the log has the subsystem of this
+// subject, and "" otherwise. It compares only the first word of a prefix ("time" of
+// "time/namespace"), because the rest differs between commits.
 func prefixFault(subject string, log []string) string {
 	mine := patch.SubjectPrefix(subject)
 	if mine == "" || patch.IsRevert(subject) {
@@ -100,10 +100,10 @@ func prefixFault(subject string, log []string) string {
 	for _, prefix := range usual[:min(3, len(usual))] {
 		shown = append(shown, fmt.Sprintf("%q (%d times)", prefix+":", times[prefix]))
 	}
-	return fmt.Sprintf("the subject begins with %q, which no subject in git log of these files does; usual are %s", mine+":", strings.Join(shown, ", "))
+	return fmt.Sprintf("the subject begins with %q; no subject in git log of these files does; usual are %s", mine+":", strings.Join(shown, ", "))
 }
 
-// subsystem is the first word of a prefix.
+// subsystem returns the first word of a prefix.
 func subsystem(prefix string) string {
 	words := strings.FieldsFunc(strings.ToLower(prefix), func(r rune) bool { return strings.ContainsRune("/:, ", r) })
 	if len(words) == 0 {

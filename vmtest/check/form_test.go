@@ -12,7 +12,7 @@ func TestPrefixFault(t *testing.T) {
 		"fork: Do", "fork: Do", "kernel/fork: Do", "clone: Do", "clone: Do", "clone: Do",
 		"Merge of nothing", `Revert "odd: Do"`,
 	}
-	const fault = `the subject begins with "timens:", which no subject in git log of these files does; usual are "clone:" (3 times), "fork:" (2 times), "kernel/fork:" (1 times)`
+	const fault = `the subject begins with "timens:"; no subject in git log of these files does; usual are "clone:" (3 times), "fork:" (2 times), "kernel/fork:" (1 times)`
 	for _, tc := range []struct {
 		subject string
 		log     []string
@@ -22,10 +22,10 @@ func TestPrefixFault(t *testing.T) {
 		{"fork: Do", log, ""},
 		{"Fork/exec: Do", log, ""},
 		{"fork, exec: Do", log, ""},
-		{"odd: Do", log, `the subject begins with "odd:", which no subject in git log of these files does; usual are "clone:" (3 times), "fork:" (2 times), "kernel/fork:" (1 times)`},
+		{"odd: Do", log, `the subject begins with "odd:"; no subject in git log of these files does; usual are "clone:" (3 times), "fork:" (2 times), "kernel/fork:" (1 times)`},
 		{"Do", log, ""},                  // another complaint
-		{`Revert "timens: Do"`, log, ""}, // git's words
-		{"timens: Do", log[:4], ""},      // too little to judge by
+		{`Revert "timens: Do"`, log, ""}, // git writes this subject
+		{"timens: Do", log[:4], ""},      // the log is too short
 		{"timens: Do", nil, ""},
 		{"timens: Do", append(slices.Clone(log), "timens/vdso: Do"), ""},
 	} {

@@ -20,8 +20,8 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-// kernelDoc returns what the base's scripts/kernel-doc finds wrong in the files
-// that the series touches and not in the base's.
+// kernelDoc returns the warnings of the base's scripts/kernel-doc about files that the
+// series touches, without those that the base has, too.
 func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]kernel.Warning, error) {
 	script := filepath.Join(t.Base.Dir, "scripts", "kernel-doc")
 	text, err := cache.ReadRegular(script)

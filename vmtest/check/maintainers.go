@@ -18,8 +18,8 @@ import (
 	"timens-vmtest/kernel/source"
 )
 
-// maintainers lists who is to be sent the series, as the base's own
-// scripts/get_maintainer.pl has it. A base without the script has none.
+// maintainers returns the addresses to which the series should be sent, as the base's own
+// scripts/get_maintainer.pl says. It returns none if the base does not have the script.
 func maintainers(ctx context.Context, h host.Host, base source.Base, s series.Series) ([]string, error) {
 	script := filepath.Join("scripts", "get_maintainer.pl")
 	if _, err := os.Stat(filepath.Join(base.Dir, script)); errors.Is(err, fs.ErrNotExist) {

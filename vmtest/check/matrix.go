@@ -15,47 +15,47 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// prefix is a series up to one of its patches: what a bisection would meet.
+// prefix is a series up to one of its patches: a state that a bisection may test.
 type prefix struct {
-	series series.Series // that patch is its last
-	n, of  int           // which patch it is, of how many
-	base   bool          // without any patch: what is at fault there is no patch's fault
+	series series.Series // its patches end with that patch
+	n, of  int           // the number of that patch, and of all patches
+	base   bool          // it has no patches: a fault of this tree is not the patch's
 }
 
 func (p prefix) patch() patch.Patch { return p.series.Patches[p.n-1] }
 
 func (p prefix) last() bool { return p.n == p.of }
 
-// to is the prefix that ends with patch n of a series.
+// to returns the prefix that ends with patch n of a series.
 func to(n int, s series.Series) prefix {
 	p := prefix{series: s, n: n, of: len(s.Patches)}
 	p.series.Patches = s.Patches[:n]
 	return p
 }
 
-// without is what a prefix is to be compared with.
+// without returns the base, to which a prefix is compared.
 func (p prefix) without() prefix {
 	p.base, p.series.Patches = true, nil
 	return p
 }
 
-// step is one question that every patch has to answer. A heavy one can be asked of the
+// step is one question that every patch has to answer. A heavy step can be asked about the
 // base, too.
 type step struct {
 	several.Step
 
-	// ask returns a blame.RuleError or a blame.BuildError if the tree is at fault, and
-	// any other error if it could not find out.
+	// ask returns a blame.RuleError or a blame.BuildError if the tree is at fault, and any
+	// other error if it could not find out.
 	ask func(context.Context, prefix) error
 
-	// boot is ask of a step that boots. It returns the folder of the run, which has the
-	// answer; an error means that there is none.
+	// boot replaces ask in a step that boots. It returns the folder of the run, which has
+	// the answer. An error means that there is no such folder.
 	boot func(context.Context, prefix) (string, error)
 }
 
-// fill asks every patch every step, in the order that the judge has them in, and
-// appends each answer to the evidence. It ends at the first fault, unless it is to go
-// on, and at the first question without an answer.
+// fill asks all questions in the order of Check.Questions and appends each answer to the
+// evidence. It stops at the first question without an answer, and at the first fault unless
+// KeepGoing is set.
 func (c *checking) fill(ctx context.Context) error {
 	s, questions := c.series, c.plan.Questions()
 	for n, q := range questions {
@@ -81,7 +81,8 @@ func (c *checking) fill(ctx context.Context) error {
 	return nil
 }
 
-// answer asks one patch one step, and the base as well if the fault may be its own.
+// answer asks one question about a patch. If the base may have the same fault, it asks
+// about the base, too.
 func (c *checking) answer(ctx context.Context, q several.Question, s step, at prefix) (several.AnswerEvidence, error) {
 	found, err := c.find(ctx, s, at)
 	if err != nil {
@@ -101,7 +102,8 @@ func (c *checking) answer(ctx context.Context, q several.Question, s step, at pr
 	return a, err
 }
 
-// find asks a step of a tree. An error is the user's mistake, which is no evidence.
+// find asks a step about a tree. It returns an error only for the user's mistakes, which
+// are not evidence.
 func (c *checking) find(ctx context.Context, s step, at prefix) (several.Found, error) {
 	var folder string
 	var err error

@@ -23,7 +23,8 @@ func (silent) Step(string, ...any) {}
 
 func (silent) Count(string, int, int, string) {}
 
-// asked is a check of a series of two patches with these steps, whose evidence has begun.
+// asked returns a check of a series of two patches with these steps. The folder of its
+// evidence exists.
 func asked(t *testing.T, keepGoing bool, steps ...step) *checking {
 	t.Helper()
 	c := &checking{dir: filepath.Join(t.TempDir(), "s"), steps: steps}
@@ -44,8 +45,8 @@ func asked(t *testing.T, keepGoing bool, steps ...step) *checking {
 	return c
 }
 
-// says is a step that has an answer for each patch, and nil for the base unless
-// ofBase says otherwise. It notes what it is asked.
+// says returns a step that answers with answers about the patches and with ofBase about the
+// base. It appends what it is asked to log.
 func says(name string, s several.Step, log *[]string, answers []error, ofBase error) step {
 	s.Name = name
 	return step{Step: s, ask: func(_ context.Context, at prefix) error {
@@ -58,7 +59,7 @@ func says(name string, s several.Step, log *[]string, answers []error, ofBase er
 	}}
 }
 
-// What is asked and in which order, what becomes of it, and what is left for the judge.
+// fill asks in the right order, and its evidence leads to the right verdict.
 func TestFill(t *testing.T) {
 	rule := &blame.RuleError{Complaints: []string{"bad"}}
 	build := &blame.BuildError{Stage: "build", Err: errors.New("no")}
@@ -134,7 +135,7 @@ func TestAnswersGrow(t *testing.T) {
 	}
 }
 
-// What ends a check from outside is no fault of a patch, whatever the tools say.
+// An interrupted check blames no patch, whatever the tools say.
 func TestInterruptedAnswer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := asked(t, true, step{Step: several.Step{Name: "slow", Heavy: true}, ask: func(context.Context, prefix) error {
@@ -149,7 +150,7 @@ func TestInterruptedAnswer(t *testing.T) {
 	}
 }
 
-// What ends a check outside of a question is evidence, unless it is the user's mistake.
+// An error outside of a question is evidence, unless it is the user's mistake.
 func TestTrouble(t *testing.T) {
 	for _, tc := range []struct {
 		err  error

@@ -20,9 +20,9 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// Presubmit finds out all there is to say of a series, and has the folder dir judged,
-// which is made and takes the evidence. It ends at the first patch that is at fault,
-// unless it is to go on. An error means that there is nothing to judge.
+// Presubmit checks a series and runs all its tests, and judges the evidence. It makes the
+// folder dir for the evidence. It stops at the first patch with a fault, unless KeepGoing
+// is set. An error means that there is nothing to judge.
 func (c Checker) Presubmit(ctx context.Context, s series.Series, dir string, commands [][]string) (several.Submission, error) {
 	one, err := c.of(s, dir)
 	if err != nil {
@@ -38,8 +38,8 @@ func (c Checker) Presubmit(ctx context.Context, s series.Series, dir string, com
 	return several.JudgeSubmission(e), err
 }
 
-// presubmit leaves the evidence of a presubmit: what is known of the series before
-// the first question, and what only the series as a whole can answer behind the last.
+// presubmit writes the evidence of a presubmit: first what is known about the series, then
+// the answers of the check, then the runs of the whole series.
 func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 	facts := several.Presubmit{Schema: several.CheckSchema, Origin: c.base.Origin, Countless: !c.series.Countable(), Commands: commands}
 	var err error
@@ -66,7 +66,7 @@ func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 	}
 	checked := several.JudgeCheck(e)
 	if checked.Trouble != nil {
-		return nil // the answers say it
+		return nil // the answers have the reason
 	}
 	if checked.Whole() {
 		if facts.ABI, err = c.whole(ctx); err != nil {
@@ -77,8 +77,8 @@ func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 	return c.evidence.write(several.PresubmitFile, facts)
 }
 
-// whole asks what only the series as a whole can answer. It returns what changes for
-// user space.
+// whole runs all tests without and with the series, and then on a kernel that counts lines.
+// It returns what changes for user space.
 func (c *checking) whole(ctx context.Context) (abi []string, err error) {
 	c.Report.Step("%s: all tests without and with the series", c.series.Name)
 	compared := filepath.Join(c.dir, several.ComparedDir)
@@ -107,8 +107,8 @@ func (c *checking) whole(ctx context.Context) (abi []string, err error) {
 	return abi, err
 }
 
-// abiChanges says what user space sees of a series that was compared in dir: how
-// clone3()'s structures lie in memory, and how much of the headers changed.
+// abiChanges returns what changes for user space: how clone3()'s structures lie in memory,
+// and how many lines of the headers changed. dir is the folder of a comparison.
 func abiChanges(dir string, s series.Series) ([]string, error) {
 	names, err := verdict.LoadPair(dir)
 	if err != nil {
@@ -118,7 +118,7 @@ func abiChanges(dir string, s series.Series) ([]string, error) {
 	for i, name := range []string{names.Base, names.Series} {
 		text, err := os.ReadFile(filepath.Join(dir, name, wire.ABIFile))
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil // it did not come to that, and the comparison says why
+			return nil, nil // the run ended earlier, and the comparison says why
 		}
 		if err == nil {
 			err = json.Unmarshal(text, &abi[i])

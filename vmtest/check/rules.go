@@ -25,7 +25,7 @@ import (
 // Boots is the name of the only rule that boots a kernel and runs tests.
 const Boots = "boots"
 
-// StepNames are the names of all rules, each once.
+// StepNames returns the names of all rules, each once.
 func StepNames() []string {
 	var names []string
 	for _, rule := range new(checking).rules() {
@@ -36,13 +36,13 @@ func StepNames() []string {
 	return names
 }
 
-// asked says that a rule is to be asked.
+// asked reports whether a rule is to be checked.
 func (c Checker) asked(name string) bool { return c.Only == nil || slices.Contains(c.Only, name) }
 
-// leftOut names the rules that are not to be asked.
+// leftOut returns the names of the rules that are not to be checked.
 func (c Checker) leftOut() []string { return slices.DeleteFunc(StepNames(), c.asked) }
 
-// rules are all steps that there are, in the order of the columns.
+// rules returns all steps in the order of the columns.
 func (c *checking) rules() []step {
 	formal := func(name string, ask func(context.Context, prefix) error) step {
 		return step{Step: several.Step{Name: name, Formal: true}, ask: ask}
@@ -60,7 +60,7 @@ func (c *checking) rules() []step {
 		formal("checkpatch", c.checkpatch),
 		quick("kernel-doc", c.kernelDoc),
 		heavy("TIME_NS=y", c.build(config)),
-		heavy(kernel.Sparse.Name, c.lint(kernel.Sparse, config)), // before W=1 has the sources compiled otherwise
+		heavy(kernel.Sparse.Name, c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
 		heavy(kernel.W1.Name, c.lint(kernel.W1, config)),
 		heavy("TIME_NS=n", c.build(c.timeless)),
 		heavy(kernel.W1.Name, c.lint(kernel.W1, c.timeless)),
@@ -68,7 +68,7 @@ func (c *checking) rules() []step {
 	}
 }
 
-// complaints is nil for none.
+// complaints returns a blame.RuleError, or nil if there are no complaints.
 func complaints(all []string) error {
 	if len(all) == 0 {
 		return nil
@@ -76,7 +76,7 @@ func complaints(all []string) error {
 	return &blame.RuleError{Complaints: all}
 }
 
-// warnings are complaints.
+// warnings returns the warnings as complaints.
 func warnings(found []kernel.Warning) error {
 	var all []string
 	for _, w := range found {
@@ -105,8 +105,8 @@ func (c *checking) kernelDoc(ctx context.Context, at prefix) error {
 	return warnings(found)
 }
 
-// spec is the kernel of a prefix. Kernels that nobody runs are built in one
-// folder for all series, as these may begin with the same patches.
+// spec returns the kernel of a prefix. Kernels that are only built are built in one folder
+// for all series, because several series may begin with the same patches.
 func (c *checking) spec(ctx context.Context, at prefix, config kconfig.Config) (kernel.Spec, error) {
 	tree, err := c.tree(ctx, at)
 	if !slices.Equal(config.Options, c.Request.Config.Options) {
@@ -115,9 +115,9 @@ func (c *checking) spec(ctx context.Context, at prefix, config kconfig.Config) (
 	return kernel.Spec{Tree: tree, Config: config}, err
 }
 
-// build finds a warning new unless the base has it, too, in the same file
-// compiled with W=1: what an earlier build of the base printed depends on what
-// had been compiled before.
+// build returns a step that builds a kernel. A warning is new unless the base has it in the
+// same file, compiled with W=1. What an earlier build of the base printed is not used: it
+// depends on what was compiled before.
 func (c *checking) build(config kconfig.Config) func(context.Context, prefix) error {
 	return func(ctx context.Context, at prefix) error {
 		spec, err := c.spec(ctx, at, config)
@@ -146,7 +146,7 @@ func (c *checking) lint(l kernel.Linter, config kconfig.Config) func(context.Con
 	}
 }
 
-// newWarnings complains of the warnings that the base does not have.
+// newWarnings complains about the warnings that the base does not have.
 func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, config kconfig.Config, patched []kernel.Warning) error {
 	if len(patched) == 0 {
 		return nil
@@ -168,16 +168,20 @@ func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, 
 	return warnings(kernel.NewWarnings(base, patched))
 }
 
-// smallPlan shows that a kernel boots, where -run leaves nothing else to do.
+// smallPlan selects tests that show that a kernel boots. It is used if -run selects no
+// other test.
 var smallPlan = regexp.MustCompile(`^timens\.Test(Clock|Offset)`)
 
-// boots runs every test that should pass at that point: at the last patch all,
-// in all lanes. Before it one lane has to do, and of the kernel's own selftests,
-// which come last in a series, those that pass on the base and are to pass with
-// the series. So it is with all tests until clone3() has what they are about. Leaks of tasks and
-// namespaces are found by tests, those of memory by kmemleak at the end of a boot,
-// if it is in the configuration. The base is asked in the lanes of the patch that
-// it is asked for. It returns the folder of the run, within the check's.
+// boots runs the tests that should pass at this patch, and returns the name of the folder
+// of the run in c.dir.
+//
+// At the last patch it runs all tests in all lanes. At an earlier patch it runs one lane.
+// There, the kernel's own selftests are those that have to pass on the base and with the
+// series, because a series changes selftests in its last patches. The other tests are
+// chosen in the same way until clone3() has the structures that they use.
+//
+// For the base it uses the lanes of the patch. Tests find leaks of tasks and namespaces. If
+// kmemleak is configured, it finds leaks of memory at the end of a boot.
 func (c *checking) boots(ctx context.Context, at prefix) (string, error) {
 	req := c.Request
 	req.Series = at.series
@@ -202,7 +206,7 @@ func (c *checking) boots(ctx context.Context, at prefix) (string, error) {
 	return name, err
 }
 
-// early is a request with the tests that should pass before the last patch.
+// early returns the request with the tests that should pass before the last patch.
 func (c *checking) early(ctx context.Context, req run.Request, at prefix) (run.Request, error) {
 	with, err := verdict.ParseExpect(req.Series.Expect)
 	if err != nil {
@@ -233,8 +237,8 @@ func (c *checking) early(ctx context.Context, req run.Request, at prefix) (run.R
 	return req, nil
 }
 
-// hasABI reports whether a kernel's clone3() takes what the tests of the design
-// give it.
+// hasABI reports whether a kernel's clone3() has the structures that the tests of the
+// design use.
 func (c *checking) hasABI(ctx context.Context, at prefix) (bool, error) {
 	spec, err := c.spec(ctx, at, c.Request.Config)
 	if err != nil {

@@ -12,15 +12,15 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Files of the folder of a check of one series, beside the folders of its boots and a
-// TroubleFile, which says why the check ended outside of a question.
+// Files in the folder of a check of one series. The folder also has the folders of its
+// boots, and a TroubleFile if the check ended outside of a question.
 const (
 	CheckFile   = "check.json"    // Check; written before the first question
 	AnswersFile = "answers.jsonl" // one Answered a line, in the order of Check.Questions
 )
 
-// CheckSchema is the version of Check, Answered and Presubmit. The judge refuses
-// another one.
+// CheckSchema is the version of Check, Answered and Presubmit. The judge refuses any other
+// version.
 const CheckSchema = 1
 
 // Check is what a check was to ask.
@@ -30,32 +30,32 @@ type Check struct {
 	Base      string         `json:"base"`               // version of the unpatched kernel
 	Began     string         `json:"began"`              // RFC 3339
 	Steps     []Step         `json:"steps"`              // in the order of the columns
-	LeftOut   []string       `json:"left_out,omitempty"` // rules that nobody asked for: the verdict says nothing of them
+	LeftOut   []string       `json:"left_out,omitempty"` // rules that were not checked: the verdict says nothing about them
 	Patches   []PatchToCheck `json:"patches"`
-	KeepGoing bool           `json:"keep_going"` // it does not stop at the first fault
+	KeepGoing bool           `json:"keep_going"` // do not stop at the first fault
 	Presubmit bool           `json:"presubmit"`  // it is the first part of a presubmit
 }
 
 // Step is a question that every patch has to answer.
 type Step struct {
-	Name   string `json:"name"`             // two may have one name
-	Heavy  bool   `json:"heavy,omitempty"`  // it takes long: it is asked after all others, and of the base as well if a patch has a fault
-	Formal bool   `json:"formal,omitempty"` // it is about patches as they are sent
+	Name   string `json:"name"`             // two steps may have the same name
+	Heavy  bool   `json:"heavy,omitempty"`  // it takes long: it comes after all others; if a patch has a fault, the base is asked, too
+	Formal bool   `json:"formal,omitempty"` // it is about the form of a patch that will be sent
 	Boots  bool   `json:"boots,omitempty"`  // the answer is a run
 }
 
 // PatchToCheck is one patch of the series.
 type PatchToCheck struct {
-	Name    string `json:"name"` // of its file
+	Name    string `json:"name"` // name of its file
 	Subject string `json:"subject"`
-	Local   bool   `json:"not_committed,omitempty"` // it is what is not committed: formal steps are not asked of it
+	Local   bool   `json:"not_committed,omitempty"` // it is the changes that are not committed: formal steps do not apply
 }
 
-// Question is a cell of the matrix by the numbers of its patch and its step, from 0.
+// Question is a cell of the matrix: the numbers of its patch and its step, from 0.
 type Question struct{ Patch, Step int }
 
-// Questions are all cells in the order in which they are asked: what is quick of all
-// patches, then the rest patch by patch.
+// Questions returns all cells in the order in which they are asked: first the quick steps
+// of all patches, then the heavy steps, patch by patch.
 func (c Check) Questions() []Question {
 	var all []Question
 	for _, heavy := range []bool{false, true} {
@@ -70,7 +70,7 @@ func (c Check) Questions() []Question {
 	return all
 }
 
-// Exempt says that a question is not asked.
+// Exempt reports whether a question is not asked.
 func (c Check) Exempt(q Question) bool { return c.Steps[q.Step].Formal && c.Patches[q.Patch].Local }
 
 // Place names the patch of a question.
@@ -78,43 +78,44 @@ func (c Check) Place(q Question) string {
 	return fmt.Sprintf("%d/%d %s", q.Patch+1, len(c.Patches), c.Patches[q.Patch].Subject)
 }
 
-// Answered is what came of one question.
+// Answered is the answer to one question.
 type Answered struct {
 	Patch  int     `json:"patch"`   // from 1
 	Step   int     `json:"step"`    // from 1
 	Name   string  `json:"name"`    // of the step
 	AfterS float64 `json:"after_s"` // host seconds since the check began
 	Found
-	Base *Found `json:"base,omitempty"` // of a heavy step, if the patch has a fault: what was found of the base
+	Base *Found `json:"base,omitempty"` // what a heavy step found in the base; only if the patch has a fault
 }
 
-// Found is what a step found of a tree: exactly one of Complaints, Trouble and Run.
+// Found is what a step found in a tree. Exactly one of Complaints, Trouble and Run is set.
 type Found struct {
-	Complaints []string         `json:"complaints,omitzero"` // none: empty, but not nil
+	Complaints []string         `json:"complaints,omitzero"` // not nil, but empty if there are none
 	Trouble    *verdict.Trouble `json:"trouble,omitempty"`   // the tree does not apply or build, or the host could not find out
-	Stage      string           `json:"stage,omitempty"`     // of the build that the kernel is to blame for
+	Stage      string           `json:"stage,omitempty"`     // the stage of the build that failed, if the kernel is to blame
 	Run        string           `json:"run,omitempty"`       // folder of a run, within the check's
 }
 
 // CheckEvidence is the contents of the folder of a check.
 type CheckEvidence struct {
-	Dir     string // as it was named: it is in what is said of a run
+	Dir     string // path of the folder, as the caller named it; messages about runs have it
 	Check   *Check
 	Trouble *verdict.Trouble
 	Answers []AnswerEvidence
-	Cut     string // why there are no more Answers, if one cannot be read
+	Cut     string // which line could not be read; "" if all could
 }
 
-// AnswerEvidence is an answer with the evidence of the runs that it names.
+// AnswerEvidence is an answer and the evidence of the runs that it names.
 type AnswerEvidence struct {
 	Answered
 	Dir          string // of the check
 	run, baseRun *verdict.Evidence
 }
 
-// LoadCheck reads the folder of a check. As with Load, a file that is missing is no
-// error here, and one that cannot be read or parsed is; but where the answers cannot be
-// parsed, those before count, as the folder may be that of a check that is going on.
+// LoadCheck reads the folder of a check. A missing file is not an error; a file that cannot
+// be read or parsed is. The file of answers is different: if a line cannot be parsed,
+// LoadCheck returns the answers before it, because a check that still runs may be writing
+// that line.
 func LoadCheck(dir string) (CheckEvidence, error) {
 	e := CheckEvidence{Dir: dir}
 	var answers []byte
@@ -126,7 +127,7 @@ func LoadCheck(dir string) (CheckEvidence, error) {
 		return CheckEvidence{}, err
 	}
 	for n, line := range bytes.SplitAfter(answers, []byte("\n")) {
-		if len(line) == 0 { // behind the last end of line
+		if len(line) == 0 { // after the last end of line
 			break
 		}
 		var a Answered
@@ -158,7 +159,7 @@ func loadRunOf(dir, name string) (*verdict.Evidence, error) {
 		return nil, nil
 	}
 	if !filepath.IsLocal(name) {
-		return nil, fmt.Errorf("%s: the run %q leaves the folder", filepath.Join(dir, AnswersFile), name)
+		return nil, fmt.Errorf("%s: the run %q is outside of the folder", filepath.Join(dir, AnswersFile), name)
 	}
 	e, err := verdict.Load(filepath.Join(dir, name))
 	return &e, err

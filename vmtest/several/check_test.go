@@ -19,15 +19,15 @@ import (
 	"timens-vmtest/vmtest/verdict/recording"
 )
 
-// baseOf is the base of the recorded runs.
+// baseOf is the version of the base of the recorded runs.
 const baseOf = "6.12.117"
 
-// steps are one of each sort.
+// steps has one step of each kind.
 var steps = []several.Step{
 	{Name: "form", Formal: true}, {Name: "W=1", Heavy: true}, {Name: "applies"}, {Name: "boots", Heavy: true, Boots: true},
 }
 
-// plan is a check of two patches, the last of which is not committed.
+// plan returns a check of two patches. The last one is not committed.
 func plan() several.Check {
 	return several.Check{
 		Schema: several.CheckSchema, Series: "s", Base: baseOf, Steps: steps,
@@ -35,10 +35,10 @@ func plan() several.Check {
 	}
 }
 
-// none is what a step found that has nothing to complain of.
+// none is what a step finds that has no complaint.
 func none() several.Found { return several.Found{Complaints: []string{}} }
 
-// green are the answers to the questions of plan that nothing speaks against.
+// green returns the answers to the questions of plan, all without a fault.
 func green() []several.Answered {
 	return []several.Answered{
 		{Patch: 1, Step: 1, Name: "form", AfterS: 1, Found: none()},
@@ -51,7 +51,7 @@ func green() []several.Answered {
 	}
 }
 
-// put unpacks a recorded run.
+// put unpacks a recorded run into the folder dir.
 func put(t *testing.T, name, dir string) {
 	t.Helper()
 	a, err := txtar.ParseFile(filepath.Join("..", "verdict", "testdata", name+".txtar"))
@@ -66,8 +66,7 @@ func put(t *testing.T, name, dir string) {
 	}
 }
 
-// folder is that of a check with these answers; of its runs 0001 and 0002 passed, and
-// 0001-base and 0002-base are what a test names.
+// folder makes the folder of a check with these answers. Its runs 0001 and 0002 pass.
 func folder(t *testing.T, plan several.Check, answers []several.Answered) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -95,7 +94,7 @@ func write(t *testing.T, path string, text []byte) {
 	}
 }
 
-// cells are the answers of a matrix, a letter each: a line a patch.
+// cells returns the answers of a matrix: a word for each patch, a letter for each step.
 func cells(m several.Matrix) string {
 	var lines []string
 	for _, p := range m.Patches {
@@ -124,8 +123,7 @@ func TestJudgeCheckGreen(t *testing.T) {
 	}
 }
 
-// Each way in which a check is not green: what is done to the green one, what becomes of
-// the matrix, the verdict, and what is said.
+// Each case damages a green check in one way.
 func TestJudgeCheck(t *testing.T) {
 	complaint := several.Found{Complaints: []string{"a.c: bad", "b.c: bad"}}
 	broken := several.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel, Text: "build: no"}, Stage: "build"}
@@ -158,22 +156,22 @@ func TestJudgeCheck(t *testing.T) {
 		"one of the base for nothing": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			all[w1].Base = &base
 			return all
-		}, "o-o- n-o-", verdict.Unjudged, "there is no fault, and the base was asked"},
+		}, "o-o- n-o-", verdict.Unjudged, "there is no fault, but the base was asked"},
 		"host trouble":            {found(applies, host, nil), "o--- ----", verdict.Unjudged, "1/2 one, applies: disk full"},
 		"trouble of nobody":       {found(applies, several.Found{Trouble: &verdict.Trouble{Text: "what"}}, nil), "o--- ----", verdict.Unjudged, "what"},
-		"mute trouble":            {found(applies, several.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel}}, nil), "o--- ----", verdict.Unjudged, "says nothing"},
-		"an empty complaint":      {found(applies, several.Found{Complaints: []string{""}}, nil), "o--- ----", verdict.Unjudged, "say nothing"},
+		"mute trouble":            {found(applies, several.Found{Trouble: &verdict.Trouble{Blame: verdict.BlameKernel}}, nil), "o--- ----", verdict.Unjudged, "the trouble has no text"},
+		"an empty complaint":      {found(applies, several.Found{Complaints: []string{""}}, nil), "o--- ----", verdict.Unjudged, "the complaints have no text"},
 		"a run that was cut off":  {found(boots2, several.Found{Run: "cut"}, nil), "oooo noo-", verdict.Unjudged, "2/2 two, boots: there is no exit.json: the run was cut off\nevidence DIR/cut"},
 		"an empty run":            {found(boots2, several.Found{Run: "empty"}, nil), "oooo noo-", verdict.Unjudged, "there is no run.json"},
-		"a boot that is no run":   {found(boots2, none(), nil), "oooo noo-", verdict.Unjudged, "not that of this step"},
-		"a run that is no boot":   {found(applies, several.Found{Run: "0001"}, nil), "o--- ----", verdict.Unjudged, "not that of this step"},
+		"a boot that is no run":   {found(boots2, none(), nil), "oooo noo-", verdict.Unjudged, "does not fit this step"},
+		"a run that is no boot":   {found(applies, several.Found{Run: "0001"}, nil), "o--- ----", verdict.Unjudged, "does not fit this step"},
 		"an answer of nothing":    {found(applies, several.Found{}, nil), "o--- ----", verdict.Unjudged, "the answer has 0 of"},
 		"two answers in one":      {found(boots2, several.Found{Run: "0002", Complaints: []string{}}, nil), "oooo noo-", verdict.Unjudged, "the answer has 2 of"},
-		"one run for two patches": {found(boots2, several.Found{Run: "0001"}, nil), "oooo noo-", verdict.Unjudged, "two answers of answers.jsonl are the run 0001"},
+		"one run for two patches": {found(boots2, several.Found{Run: "0001"}, nil), "oooo noo-", verdict.Unjudged, "two answers in answers.jsonl name the run 0001"},
 		"runs of another base": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.Base = "6.1"
 			return all
-		}, "ooo- n-o-", verdict.Unjudged, "is of linux-6.12.117, and the check of linux-6.1"},
+		}, "ooo- n-o-", verdict.Unjudged, "is of linux-6.12.117, but the check is of linux-6.1"},
 		"no answers": {func(_ *several.Check, all []several.Answered) []several.Answered { return nil }, "---- ----", verdict.Unjudged, "1/2 one, form: there is no answer"},
 		"an answer twice": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			return slices.Insert(all, applies, all[form])
@@ -187,11 +185,11 @@ func TestJudgeCheck(t *testing.T) {
 		}, "o-o- n-o-", verdict.Unjudged, "is of patch 1, step 2, sparse"},
 		"all twice": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			return append(all, all...)
-		}, "oooo nooo", verdict.Unjudged, "goes on behind the answer that ends the check"},
+		}, "oooo nooo", verdict.Unjudged, "continues after the answer that ends the check"},
 		"on behind a fault": {func(_ *several.Check, all []several.Answered) []several.Answered {
 			all[form].Found = complaint
 			return all
-		}, "F--- ----", verdict.Unjudged, "goes on behind the answer that ends the check"},
+		}, "F--- ----", verdict.Unjudged, "continues after the answer that ends the check"},
 		"all faults": {func(p *several.Check, all []several.Answered) []several.Answered {
 			p.KeepGoing = true
 			all[form].Found, all[applies2].Found = complaint, broken
@@ -242,13 +240,14 @@ func TestJudgeCheck(t *testing.T) {
 				t.Errorf("got %v, %q, %q, want %v, %q, %q", c.Verdict(), cells(c.Matrix), said, tc.want, tc.cells, tc.says)
 			}
 			if c.Whole() != (tc.want == verdict.Failed && p.KeepGoing) {
-				t.Errorf("goes on to the series as a whole: %v", c.Whole())
+				t.Errorf("Whole() = %v", c.Whole())
 			}
 		})
 	}
 }
 
-// What ended a check outside of a question is why it is no verdict, whatever was answered.
+// If a check ended outside of a question, the reason decides the verdict, whatever the
+// answers are.
 func TestJudgeCheckTrouble(t *testing.T) {
 	for _, tc := range []struct {
 		blame   string
@@ -269,7 +268,7 @@ func TestJudgeCheckTrouble(t *testing.T) {
 	}
 }
 
-// A presubmit whose evidence nothing speaks against.
+// submitted makes the folder of a presubmit that passes.
 func submitted(t *testing.T) string {
 	t.Helper()
 	p := plan()
@@ -293,8 +292,8 @@ func submitted(t *testing.T) string {
 	return dir
 }
 
-// judged is what a folder comes to, whatever kind it is of; damage that cannot be
-// loaded is Unjudged.
+// judged returns the verdict of a folder of any kind. A folder that cannot be loaded is
+// Unjudged.
 func judged(t *testing.T, dir string) verdict.Verdict {
 	t.Helper()
 	kind, err := several.KindOf(dir)
@@ -314,7 +313,7 @@ func judged(t *testing.T, dir string) verdict.Verdict {
 	return verdict.Unjudged
 }
 
-// Evidence that is absent, doubled, or cut off at any byte is never green.
+// Evidence that is missing, doubled, or cut off at any byte is never green.
 func TestDamagedCheck(t *testing.T) {
 	for _, dir := range []string{folder(t, plan(), green()), submitted(t)} {
 		if v := judged(t, dir); v != verdict.Passed {
@@ -325,7 +324,7 @@ func TestDamagedCheck(t *testing.T) {
 		for _, name := range files {
 			path := filepath.Join(dir, name)
 			whole, err := os.ReadFile(path)
-			if err != nil { // the check alone has none
+			if err != nil { // a check has no such file
 				continue
 			}
 			looked++
@@ -356,7 +355,7 @@ func TestDamagedCheck(t *testing.T) {
 	}
 }
 
-// Each prefix of the answers shows the matrix as far as it was filled.
+// The matrix of a check that still runs has the answers so far.
 func TestGrowingMatrix(t *testing.T) {
 	want := []string{"---- ----", "o--- ----", "o-o- n---", "o-o- n-o-", "ooo- n-o-", "oooo n-o-", "oooo noo-", "oooo nooo"}
 	for n := range want {
@@ -376,7 +375,7 @@ func TestGrowingMatrix(t *testing.T) {
 	}
 }
 
-// counted is a run that measured coverage of a series without code.
+// counted returns evidence of a run that measured coverage and found no changed line.
 func counted(e verdict.Evidence, base string) *verdict.Evidence {
 	run := *e.Run
 	run.Coverage, run.Base = true, base
@@ -392,12 +391,12 @@ func TestJudgeSubmission(t *testing.T) {
 	}{
 		"all there":          {func(*several.SubmissionEvidence) {}, verdict.Passed, ""},
 		"not compared":       {func(e *several.SubmissionEvidence) { e.Compared = nil }, verdict.Unjudged, "no folder compared"},
-		"a check alone":      {func(e *several.SubmissionEvidence) { e.Check.Check.Presubmit = false }, verdict.Unjudged, "of a check alone"},
-		"no facts":           {func(e *several.SubmissionEvidence) { e.Presubmit = nil; e.Coverage = &e.Compared.Series }, verdict.Unjudged, "counted nothing"},
+		"a check alone":      {func(e *several.SubmissionEvidence) { e.Check.Check.Presubmit = false }, verdict.Unjudged, "belongs to a check"},
+		"no facts":           {func(e *several.SubmissionEvidence) { e.Presubmit = nil; e.Coverage = &e.Compared.Series }, verdict.Unjudged, "measured no coverage"},
 		"of the future":      {func(e *several.SubmissionEvidence) { e.Presubmit.Schema++ }, verdict.Unjudged, "schema 2"},
-		"not at its end":     {func(e *several.SubmissionEvidence) { e.Presubmit.Done = false }, verdict.Unjudged, "has no end"},
+		"not at its end":     {func(e *several.SubmissionEvidence) { e.Presubmit.Done = false }, verdict.Unjudged, "is not complete"},
 		"lines not counted":  {func(e *several.SubmissionEvidence) { e.Presubmit.Countless = false }, verdict.Unjudged, "no folder coverage"},
-		"a run that did not": {func(e *several.SubmissionEvidence) { e.Presubmit.Countless, e.Coverage = false, &e.Compared.Series }, verdict.Unjudged, "counted nothing"},
+		"a run that did not": {func(e *several.SubmissionEvidence) { e.Presubmit.Countless, e.Coverage = false, &e.Compared.Series }, verdict.Unjudged, "measured no coverage"},
 		"coverage of no run": {func(e *several.SubmissionEvidence) { e.Presubmit.Countless, e.Coverage = false, new(verdict.Evidence) }, verdict.Unjudged, ""},
 		"counted": {func(e *several.SubmissionEvidence) {
 			e.Presubmit.Countless, e.Coverage = false, counted(e.Compared.Series, baseOf)

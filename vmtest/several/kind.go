@@ -10,12 +10,12 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Kind is what a folder holds the evidence of. The zero value is the bad case.
+// Kind says what a folder has the evidence of. The zero value is the bad case.
 type Kind int
 
-// Kinds.
+// The kinds, with the functions that load and judge them.
 const (
-	OfNothing    Kind = iota // known here
+	OfNothing    Kind = iota // nothing that this package knows
 	OfRun                    // Load, Judge
 	OfComparison             // LoadComparison, Compare
 	OfCheck                  // LoadCheck, JudgeCheck; of one series
@@ -23,8 +23,8 @@ const (
 	OfSeveral                // LoadTask
 )
 
-// KindOf looks at which files there are. Each of the files of a kind makes a folder
-// one of that kind, so that one which has lost others is not taken for something less.
+// KindOf returns the kind of a folder by the files in it. One file of a kind is enough. So
+// a presubmit that has lost some of its files is not taken for a check.
 func KindOf(dir string) (Kind, error) {
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return verdict.Exists(filepath.Join(dir, name)) })
@@ -37,7 +37,7 @@ func KindOf(dir string) (Kind, error) {
 	case has(CheckFile, AnswersFile):
 		var c *Check
 		err := verdict.LoadWhole(filepath.Join(dir, CheckFile), &c)
-		if c != nil && c.Presubmit { // it was killed before there was more
+		if c != nil && c.Presubmit { // it was killed before it wrote more
 			return OfPresubmit, err
 		}
 		return OfCheck, err

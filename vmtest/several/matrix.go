@@ -10,16 +10,16 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Matrix is what each patch of a series answered to each step of a check.
+// Matrix has the answer of each patch of a series to each step of a check.
 type Matrix struct {
-	Steps   []string // two may have one name
+	Steps   []string // two steps may have the same name
 	Patches []CheckedPatch
-	LeftOut []string // rules that nobody asked for: the verdict says nothing of them
+	LeftOut []string // rules that were not checked: the verdict says nothing about them
 }
 
-// CheckedPatch is a line of a Matrix.
+// CheckedPatch is a row of a Matrix.
 type CheckedPatch struct {
-	Name    string // of its file
+	Name    string // name of its file
 	Subject string
 	Cells   []Cell // in the order of the steps
 }
@@ -27,28 +27,28 @@ type CheckedPatch struct {
 // Cell is the answer of a patch to a step.
 type Cell struct {
 	Answer Answer
-	Fault  string // what is wrong; only of Faulty
+	Fault  string // what is wrong; set only if Answer is Faulty
 }
 
-// Answer is what kind of an answer it was. The zero value is the bad case.
+// Answer is the kind of an answer. The zero value is the bad case.
 type Answer int
 
-// Answers.
+// The kinds of answers.
 const (
 	Unasked Answer = iota
 	Faultless
 	Faulty
-	Exempt // the step is about patches, and this is a change that is not committed
+	Exempt // the step is about the form of patches, and this is a change that is not committed
 )
 
 var answerNames = [...]string{Unasked: "-", Faultless: "ok", Faulty: "FAIL", Exempt: "n/a"}
 
 func (a Answer) String() string { return answerNames[a] }
 
-// MarshalText is String.
+// MarshalText returns the same text as String.
 func (a Answer) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// Fault is the first cell that is not as it has to be, the patches in order.
+// Fault returns the first cell that is Faulty. It goes through the patches in their order.
 func (m Matrix) Fault() (patch, step int, ok bool) {
 	for p := range m.Patches {
 		for s, cell := range m.Patches[p].Cells {
@@ -60,7 +60,7 @@ func (m Matrix) Fault() (patch, step int, ok bool) {
 	return 0, 0, false
 }
 
-// Verdict is Passed when every cell was answered and has no fault.
+// Verdict returns Passed if every cell was answered and has no fault.
 func (m Matrix) Verdict() verdict.Verdict {
 	if _, _, faulty := m.Fault(); faulty {
 		return verdict.Failed
@@ -84,12 +84,13 @@ func (m Matrix) Verdict() verdict.Verdict {
 type Checked struct {
 	Series, Base string
 	Matrix       Matrix
-	Trouble      *verdict.Trouble // why the matrix is no verdict; nil if it is one
+	Trouble      *verdict.Trouble // why the matrix does not decide; nil if it does
 	TookS        float64          // host seconds until the last answer
 	goesOn       bool
 }
 
-// Verdict is that of the matrix, if nothing kept the check from its end.
+// Verdict returns the verdict of the Trouble if there is one, and otherwise that of the
+// matrix.
 func (c Checked) Verdict() verdict.Verdict {
 	if c.Trouble != nil {
 		return c.Trouble.Verdict()
@@ -97,20 +98,20 @@ func (c Checked) Verdict() verdict.Verdict {
 	return c.Matrix.Verdict()
 }
 
-// Whole says that what follows the check in a presubmit is to be asked: no patch has
-// a fault, or it was to go on all the same.
+// Whole reports whether a presubmit continues after the check with the runs of the whole
+// series: no patch has a fault, or KeepGoing was set.
 func (c Checked) Whole() bool {
 	return c.Trouble == nil && (c.goesOn || c.Matrix.Verdict() == verdict.Passed)
 }
 
-// JudgeCheck decides what a check comes to: cell by cell from what was found, in the
-// order of the questions. An answer that is missing, cut off, or not that of the next
-// question ends it.
+// JudgeCheck judges a check. It decides each cell from what was found, in the order of the
+// questions. It stops at an answer that is missing, cut off, or belongs to another
+// question.
 func JudgeCheck(e CheckEvidence) Checked {
 	var c Checked
 	switch {
 	case e.Check == nil:
-		c.Trouble = unjudged("there is no %s: this is not the folder of a check, or the check ended before it began", CheckFile)
+		c.Trouble = unjudged("there is no %s: this is not the folder of a check, or the check was cut off at its start", CheckFile)
 	case e.Check.Schema != CheckSchema:
 		c.Trouble = unjudged("%s has schema %d, this judge knows %d", CheckFile, e.Check.Schema, CheckSchema)
 	case len(e.Check.Steps) == 0 || len(e.Check.Patches) == 0:
@@ -133,7 +134,8 @@ func JudgeCheck(e CheckEvidence) Checked {
 	return c
 }
 
-// fill fills the matrix, and says what keeps it from being a verdict.
+// fill decides all cells of the matrix. It returns a Trouble if the answers are not
+// complete, or cannot be trusted.
 func (c *Checked) fill(e CheckEvidence) *verdict.Trouble {
 	left := e.Answers
 	runs := make(map[string]bool)
@@ -151,7 +153,7 @@ func (c *Checked) fill(e CheckEvidence) *verdict.Trouble {
 		c.TookS = a.AfterS
 		for _, name := range a.runs() {
 			if runs[name] {
-				return unjudged("two answers of %s are the run %s", AnswersFile, name)
+				return unjudged("two answers in %s name the run %s", AnswersFile, name)
 			}
 			runs[name] = true
 		}
@@ -165,14 +167,14 @@ func (c *Checked) fill(e CheckEvidence) *verdict.Trouble {
 	}
 	switch {
 	case len(left) > 0:
-		return unjudged("%s goes on behind the answer that ends the check", AnswersFile)
+		return unjudged("%s continues after the answer that ends the check", AnswersFile)
 	case e.Cut != "":
-		return unjudged("%s, behind the answer that ends the check", e.Cut)
+		return unjudged("%s, after the answer that ends the check", e.Cut)
 	}
 	return nil
 }
 
-// ended says why there is no answer to a question.
+// ended returns the reason why there is no answer to a question.
 func (e CheckEvidence) ended(q Question) *verdict.Trouble {
 	where := e.Check.Place(q) + ", " + e.Check.Steps[q.Step].Name
 	switch {
@@ -184,8 +186,8 @@ func (e CheckEvidence) ended(q Question) *verdict.Trouble {
 	return unjudged("%s: there is no answer: the check has not ended, or was cut off", where)
 }
 
-// Judge decides one cell. Where a patch has a fault, and the base has one as well,
-// there is no answer: then, and where the host could not find out, there is a Trouble.
+// Judge decides one cell. It returns a Trouble instead if the host could not find out, or
+// if the base has a fault in the same step as the patch.
 func (c Check) Judge(q Question, a AnswerEvidence) (Cell, *verdict.Trouble) {
 	step := c.Steps[q.Step]
 	place := c.Place(q) + ", " + step.Name
@@ -197,7 +199,7 @@ func (c Check) Judge(q Question, a AnswerEvidence) (Cell, *verdict.Trouble) {
 	case why != "":
 		return Cell{}, unjudged("%s: %s", place, why)
 	case fault == "" && a.Base != nil:
-		return Cell{}, unjudged("%s: there is no fault, and the base was asked", place)
+		return Cell{}, unjudged("%s: there is no fault, but the base was asked", place)
 	case fault == "":
 		return Cell{Answer: Faultless}, nil
 	case !step.Heavy:
@@ -212,43 +214,44 @@ func (c Check) Judge(q Question, a AnswerEvidence) (Cell, *verdict.Trouble) {
 	return Cell{Answer: Faulty, Fault: fault}, nil
 }
 
-// AsksBase says that an answer has a fault that may be the base's, which is to be asked.
+// AsksBase reports whether the base has to be asked, because an answer has a fault that may
+// be the base's.
 func (c Check) AsksBase(q Question, a AnswerEvidence) bool {
 	fault, _ := c.fault(c.Steps[q.Step], a.Found, a.run, a.Dir)
 	return c.Steps[q.Step].Heavy && fault != ""
 }
 
-// fault is what is wrong with a tree; empty if nothing is. Why is why that is not
-// known; then there is no fault.
+// fault returns what is wrong with a tree, or "" if nothing is. If that is not known, fault
+// is empty and why has the reason.
 func (c Check) fault(step Step, f Found, run *verdict.Evidence, dir string) (fault, why string) {
 	switch {
 	case f.kinds() != 1:
-		return "", fmt.Sprintf("the answer has %d of complaints, trouble and run, and needs one", f.kinds())
+		return "", fmt.Sprintf("the answer has %d of complaints, trouble and run; it must have one", f.kinds())
 	case f.Trouble != nil && f.Trouble.Text == "":
-		return "", "there was trouble that says nothing"
+		return "", "the trouble has no text"
 	case f.Trouble != nil && f.Trouble.Blame == verdict.BlameKernel:
 		return f.Trouble.Text, ""
 	case f.Trouble != nil:
 		return "", f.Trouble.Text
 	case step.Boots != (f.Run != ""):
-		return "", "the answer is not that of this step: a run is what answers whether a kernel boots, and nothing else"
+		return "", "the answer does not fit this step: a step that boots needs a run, and another step must not have one"
 	case f.Run != "":
 		return c.faultOfRun(run, filepath.Join(dir, f.Run))
 	case len(f.Complaints) == 0:
 		return "", ""
 	}
 	if fault = strings.Join(f.Complaints, "; "); fault == "" {
-		return "", "there are complaints that say nothing"
+		return "", "the complaints have no text"
 	}
 	return fault, ""
 }
 
-// faultOfRun is fault of a tree whose kernel was booted.
+// faultOfRun does what fault does for a step that boots. dir is the folder of the run.
 func (c Check) faultOfRun(run *verdict.Evidence, dir string) (fault, why string) {
 	r := verdict.Judge(*run)
 	if r.Verdict == verdict.Passed {
 		if r.Run.Base != c.Base {
-			return "", fmt.Sprintf("the run in %s is of linux-%s, and the check of linux-%s", dir, r.Run.Base, c.Base)
+			return "", fmt.Sprintf("the run in %s is of linux-%s, but the check is of linux-%s", dir, r.Run.Base, c.Base)
 		}
 		return "", ""
 	}
@@ -259,7 +262,7 @@ func (c Check) faultOfRun(run *verdict.Evidence, dir string) (fault, why string)
 	return found, ""
 }
 
-// kinds is how many kinds of things were found.
+// kinds returns how many of Complaints, Trouble and Run are set.
 func (f Found) kinds() int {
 	n := 0
 	for _, is := range []bool{f.Complaints != nil, f.Trouble != nil, f.Run != ""} {
@@ -270,7 +273,7 @@ func (f Found) kinds() int {
 	return n
 }
 
-// runs are the folders of the runs that an answer names.
+// runs returns the folders of the runs that an answer names.
 func (a Answered) runs() []string {
 	var all []string
 	if a.Run != "" {

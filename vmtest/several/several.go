@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package several decides about several runs from the verdicts of each: runs of several
-// series, the matrix of patches and rules, a presubmit. Like package verdict it reads the
-// evidence in a folder and nothing else.
+// Package several judges several runs together: runs of several series, the matrix of
+// patches and rules, a presubmit. Like package verdict it reads only the evidence in a
+// folder.
 package several
 
 import (
@@ -13,14 +13,14 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// TaskFile makes a folder that of several series, each in a folder of its name. It
-// holds a Task, and is written before the first of them.
+// TaskFile has a Task. A folder with this file has the evidence of several series, each in
+// a folder with its name. The file is written before the first series.
 const TaskFile = "series.json"
 
 // Task is what a command was to do with several series.
 type Task struct {
 	Series    []string `json:"series"`     // in their order
-	KeepGoing bool     `json:"keep_going"` // it does not stop at the first that has not passed
+	KeepGoing bool     `json:"keep_going"` // do not stop at the first series that does not pass
 }
 
 // LoadTask reads the names of the series in a folder.
@@ -35,17 +35,18 @@ func LoadTask(dir string) (Task, error) {
 	}
 	for i, name := range s.Series {
 		if name == "" || !filepath.IsLocal(name) || slices.Contains(s.Series[:i], name) {
-			return Task{}, fmt.Errorf("%s: %q is no folder in it, or is there twice", path, name)
+			return Task{}, fmt.Errorf("%s: %q is not the name of a folder in this folder, or is listed twice", path, name)
 		}
 	}
 	return *s, nil
 }
 
-// Ends says that no series comes behind one with this verdict.
+// Ends reports whether a series with this verdict is the last one that is tested.
 func (s Task) Ends(v verdict.Verdict) bool { return v != verdict.Passed && !s.KeepGoing }
 
-// Verdict is that of all series together, of which the first were judged. The others
-// may be missing only behind one that ends the command.
+// Verdict returns the verdict of all series together. judged has the verdicts of the first
+// of them, in order. The others may be missing only if the last one of judged ended the
+// command.
 func (s Task) Verdict(judged []verdict.Verdict) verdict.Verdict {
 	if len(judged) == 0 || len(judged) > len(s.Series) {
 		return verdict.Unjudged
@@ -57,7 +58,7 @@ func (s Task) Verdict(judged []verdict.Verdict) verdict.Verdict {
 	return all
 }
 
-// Overall is the verdict of several things together.
+// Overall returns the worst of several verdicts, or Unjudged if there are none.
 func Overall(judged []verdict.Verdict) verdict.Verdict {
 	if len(judged) == 0 {
 		return verdict.Unjudged
@@ -72,10 +73,10 @@ func Overall(judged []verdict.Verdict) verdict.Verdict {
 // Runs are the judged runs of several series.
 type Runs struct {
 	Task
-	Results []verdict.Result // of the first of Series, in their order
+	Results []verdict.Result // of the first Series, in their order
 }
 
-// Verdict is that of all runs together.
+// Verdict returns the verdict of all runs together.
 func (r Runs) Verdict() verdict.Verdict {
 	var judged []verdict.Verdict
 	for _, one := range r.Results {

@@ -47,7 +47,8 @@ func TestOverallOfNothingIsUnjudged(t *testing.T) {
 	}
 }
 
-// Names of folders are taken from no file that would lead elsewhere, or twice to one.
+// A file with names of folders is refused if a name leads outside of the folder or is there
+// twice.
 func TestLoadNames(t *testing.T) {
 	dir := t.TempDir()
 	for file, texts := range map[string]map[string]bool{
@@ -84,7 +85,7 @@ func TestLoadNames(t *testing.T) {
 	}
 }
 
-// Each file of a kind alone makes a folder one of that kind.
+// One file of a kind is enough to make a folder one of that kind.
 func TestKindOf(t *testing.T) {
 	for name, want := range map[string]Kind{
 		"": OfNothing, "readme": OfNothing, "report.json": OfNothing, verdict.RunFile: OfRun, verdict.TroubleFile: OfRun, "real": OfRun, "virtual": OfRun,

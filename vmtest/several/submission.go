@@ -8,14 +8,14 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Files of the folder of a presubmit of one series, beside those of its check.
+// Files in the folder of a presubmit of one series, besides those of its check.
 const (
 	PresubmitFile = "presubmit.json" // Presubmit; written before the first question, and again at the end
 	ComparedDir   = "compared"       // a comparison
-	CoverageDir   = "coverage"       // a run that counts
+	CoverageDir   = "coverage"       // a run that measures coverage
 )
 
-// Presubmit is what is known of a series beside what its patches and its runs show.
+// Presubmit is what is known about a series besides its patches and its runs.
 type Presubmit struct {
 	Schema      int        `json:"schema"` // CheckSchema
 	Origin      string     `json:"origin"` // of the base
@@ -24,7 +24,7 @@ type Presubmit struct {
 	Maintainers []string   `json:"maintainers"`         // nil: the base cannot say
 	Commands    [][]string `json:"commands"`
 	ABI         []string   `json:"abi"`    // what changes for user space
-	Done        bool       `json:"done"`   // all that was to be asked was answered
+	Done        bool       `json:"done"`   // the presubmit has come to its end
 	TookS       float64    `json:"took_s"` // host seconds
 }
 
@@ -36,7 +36,8 @@ type SubmissionEvidence struct {
 	Coverage  *verdict.Evidence     // nil if there was none
 }
 
-// LoadSubmission reads the folder of a presubmit, as LoadCheck reads that of a check.
+// LoadSubmission reads the folder of a presubmit. It treats missing and damaged files as
+// LoadCheck does.
 func LoadSubmission(dir string) (SubmissionEvidence, error) {
 	var e SubmissionEvidence
 	var err error
@@ -63,28 +64,28 @@ func LoadSubmission(dir string) (SubmissionEvidence, error) {
 	return e, nil
 }
 
-// Submission is what is known of a series before it is sent.
+// Submission is what is known about a series before it is sent.
 type Submission struct {
 	Series    string
 	Base      string             // version
 	Origin    string             // of the base
-	Local     bool               // the last patch of the matrix is what is not committed
+	Local     bool               // the last patch of the matrix has the changes that are not committed
 	Toolchain []string           // a line a tool
 	Matrix    Matrix             // patch by patch
 	Trouble   *verdict.Trouble   // why there is no verdict; nil if there is one
-	Whole     bool               // Tests and Coverage were asked for: no patch has a fault, or it was to go on
+	Whole     bool               // Tests and Coverage were to run; see Checked.Whole
 	Tests     verdict.Comparison // without and with the series
-	Coverage  verdict.Result     // a run that counted; zero if Countless
-	Countless bool               // the series touches no C file of the kernel, whose lines could be counted
+	Coverage  verdict.Result     // a run that measured coverage; zero if Countless
+	Countless bool               // the series touches no C file of the kernel, so no lines can be counted
 
 	ABI         []string   // what changes for user space
 	Maintainers []string   // addresses
-	Commands    [][]string // that do all this, and its parts
+	Commands    [][]string // commands that repeat all this, and its parts
 	TookS       float64
 }
 
-// Verdict is Passed when the patches, the tests and the coverage are. A patch
-// with a fault is what there is to say before all else.
+// Verdict returns Passed if the patches, the tests and the coverage pass. If a patch has a
+// fault, the tests and the coverage do not matter.
 func (s Submission) Verdict() verdict.Verdict {
 	if s.Trouble != nil {
 		return s.Trouble.Verdict()
@@ -100,7 +101,7 @@ func (s Submission) Verdict() verdict.Verdict {
 	return v
 }
 
-// JudgeSubmission decides what a presubmit comes to.
+// JudgeSubmission judges a presubmit.
 func JudgeSubmission(e SubmissionEvidence) Submission {
 	checked := JudgeCheck(e.Check)
 	s := Submission{Series: checked.Series, Base: checked.Base, Matrix: checked.Matrix, Trouble: checked.Trouble, Whole: checked.Whole()}
@@ -118,26 +119,26 @@ func JudgeSubmission(e SubmissionEvidence) Submission {
 	switch {
 	case s.Trouble != nil:
 	case !e.Check.Check.Presubmit:
-		s.Trouble = unjudged("%s is that of a check alone", CheckFile)
+		s.Trouble = unjudged("%s belongs to a check, not to a presubmit", CheckFile)
 	case e.Presubmit == nil:
 		s.Trouble = unjudged("there is no %s: the presubmit was cut off", PresubmitFile)
 	case e.Presubmit.Schema != CheckSchema:
 		s.Trouble = unjudged("%s has schema %d, this judge knows %d", PresubmitFile, e.Presubmit.Schema, CheckSchema)
 	case !e.Presubmit.Done:
-		s.Trouble = unjudged("%s has no end: the presubmit has not ended, or was cut off", PresubmitFile)
+		s.Trouble = unjudged("%s is not complete: the presubmit still runs, or was cut off", PresubmitFile)
 	}
 	return s
 }
 
-// judgeWhole judges the runs of the series as a whole. It says what keeps them from
-// being judged but is none of their findings.
+// judgeWhole judges the runs of the whole series. It returns a Trouble if a run is missing
+// or does not belong to the check.
 func (s *Submission) judgeWhole(e SubmissionEvidence) *verdict.Trouble {
 	if e.Compared == nil {
 		return unjudged("there is no folder %s: the tests without and with the series were not compared", ComparedDir)
 	}
 	s.Tests = verdict.Compare(e.Compared.Base, e.Compared.Series)
 	if of := s.Tests.Series.Run.Base; s.Tests.Verdict == verdict.Passed && of != s.Base {
-		return unjudged("the runs in %s are of linux-%s, and the check of linux-%s", ComparedDir, of, s.Base)
+		return unjudged("the runs in %s are of linux-%s, but the check is of linux-%s", ComparedDir, of, s.Base)
 	}
 	if s.Countless {
 		return nil
@@ -149,9 +150,9 @@ func (s *Submission) judgeWhole(e SubmissionEvidence) *verdict.Trouble {
 	switch of := s.Coverage.Run.Base; {
 	case s.Coverage.Verdict != verdict.Passed:
 	case s.Coverage.Coverage == nil:
-		return unjudged("the run in %s counted nothing", CoverageDir)
+		return unjudged("the run in %s measured no coverage", CoverageDir)
 	case of != s.Base:
-		return unjudged("the run in %s is of linux-%s, and the check of linux-%s", CoverageDir, of, s.Base)
+		return unjudged("the run in %s is of linux-%s, but the check is of linux-%s", CoverageDir, of, s.Base)
 	}
 	return nil
 }
