@@ -42,8 +42,8 @@ func (p Party) ExitCode() int {
 var hostFaults = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EROFS, syscall.ESTALE}
 
 // Of returns who is to blame for err. If err wraps one of hostFaults, it is the host,
-// whatever was to be done. Of the other parties the user comes first, then the kernel,
-// then the patch.
+// whatever other error wraps it. Otherwise a UsageError blames the user, a BuildError the
+// kernel and a RuleError the patch, in this order. Any other error blames the host.
 func Of(err error) Party {
 	for _, fault := range hostFaults {
 		if errors.Is(err, fault) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package host holds what every stage stands on: the cache, the sandbox and the
+// Package host has what every stage needs from this machine: the cache, the sandbox and the
 // reporter of progress.
 package host
 

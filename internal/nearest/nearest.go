@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package nearest finds the word that a user may have meant by one that does not exist.
+// Package nearest finds the word that a user may have meant when a word does not exist.
 package nearest
 
 import (
@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Word returns the word that may have been meant: the only one that begins like it, or
-// the first of those that take the fewest changes of a letter. It returns "" if none is
-// near.
+// Word returns the word that the user may have meant. If exactly one word begins with the
+// user's word, it is that one. Otherwise it is the first of those with the smallest edit
+// distance. It returns "" if no word is near.
 func Word(word string, among []string) string {
 	var longer []string
 	best, fewest := "", 2+len(word)/4

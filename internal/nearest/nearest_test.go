@@ -4,7 +4,7 @@ package nearest
 
 import "testing"
 
-// A word that is near enough is offered, and no other.
+// Only a word that is near enough is suggested.
 func TestWord(t *testing.T) {
 	words := []string{"series", "sandbox", "run", "results", "range", "tests", "timens-offset", "inline-ns"}
 	for word, want := range map[string]string{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package shell writes commands as a user can paste them into a shell.
+// Package shell quotes commands so that a user can paste them into a shell.
 package shell
 
 import (
@@ -8,8 +8,7 @@ import (
 	"unicode"
 )
 
-// Quote makes one line of a command's words, which a shell reads back as the same
-// words.
+// Quote returns the words of a command as one line. A shell reads the same words back.
 func Quote(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
@@ -21,8 +20,8 @@ func Quote(words ...string) string {
 	return strings.Join(quoted, " ")
 }
 
-// needsQuote knows what has a meaning for shells. A "~" has one at the start of a
-// word only, and is quoted everywhere.
+// needsQuote reports whether a character may have a meaning for a shell. It is true for "~"
+// everywhere, although shells expand it only at the start of a word.
 func needsQuote(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./,:=+@%", r)
 }

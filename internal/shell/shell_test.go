@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A shell reads back the same words, whatever they hold.
+// A shell reads back the same words, whatever characters they have.
 func TestQuoteIsReadBack(t *testing.T) {
 	words := []string{"plain", "", "a b", "it's", `"$HOME"`, "~", "*", "a;b", "ä:c,d", "-x=1", "new\nline", `back\slash`, "#no", "!", "{a,b}", "$(id)", "`id`"}
 	out, err := exec.Command("sh", "-c", "printf '%s\\0' "+Quote(words...)).Output()

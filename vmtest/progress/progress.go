@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package progress shows on standard error what happens. Verdicts go to standard output.
+// Package progress shows on standard error what vmtest is doing. Verdicts go to standard
+// output.
 package progress
 
 import (
@@ -17,12 +18,12 @@ import (
 // Progress implements host.Reporter: it draws a live line on a terminal, and prints plain
 // lines elsewhere. New makes one.
 type Progress struct {
-	mu       sync.Mutex // several stages may speak at once
+	mu       sync.Mutex // several stages may report at once
 	w        io.Writer
 	terminal bool
 	bar      *progressbar.ProgressBar
 	barTotal int
-	said     time.Time // when the last plain line about objects was printed
+	said     time.Time // when the last plain line was printed
 	saidDone int
 }
 
@@ -31,7 +32,7 @@ func New() *Progress {
 	return &Progress{w: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
 }
 
-// plainEvery is how often a log that nobody watches live gets a line.
+// plainEvery is the time between two lines of progress if standard error is not a terminal.
 const plainEvery = 15 * time.Second
 
 // Step implements host.Reporter.
@@ -84,7 +85,7 @@ func (p *Progress) Clear() {
 
 func (p *Progress) drop() {
 	if p.bar != nil {
-		_ = p.bar.Clear() // as above
+		_ = p.bar.Clear() // a line that cannot be removed does no harm
 		p.bar = nil
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Comparison prints what a series does to the tests, with the verdict as the
-// last line.
+// Comparison prints how a series changes the results of the tests. The last line is the
+// verdict.
 func Comparison(w io.Writer, dir string, c verdict.Comparison) {
 	fmt.Fprintf(w, "compared %s without and with %s: %s\n", orUnknown(c.Series.Run.Base), tested(c.Series.Run), c.Summary())
 	for _, f := range c.Findings {
@@ -58,7 +58,7 @@ type (
 	}
 )
 
-// ComparisonJSON is a comparison's report.json.
+// ComparisonJSON returns the report.json of a comparison.
 func ComparisonJSON(c verdict.Comparison) ([]byte, error) { return marshal(comparisonJSON(c)) }
 
 func comparisonJSON(c verdict.Comparison) jsonComparison {
@@ -75,7 +75,7 @@ func comparisonJSON(c verdict.Comparison) jsonComparison {
 	return j
 }
 
-// WriteComparison writes the reports of a comparison.
+// WriteComparison writes the reports of a comparison to its folder.
 func WriteComparison(dir string, c verdict.Comparison) error {
 	json, err := ComparisonJSON(c)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Files that Write leaves where coverage was measured: the diff of the series,
-// with what ran beside each line.
+// Files that Write writes if coverage was measured: the diff of the series, with the tests
+// that ran each line.
 const (
 	CoverageTextFile = "coverage.txt"
 	CoverageHTMLFile = "coverage.html"
@@ -25,7 +25,8 @@ const (
 // maxMissing is how many lines that did not run are shown on a screen.
 const maxMissing = 8
 
-// coverageSummary prints what ran, what did not, and what nobody can tell.
+// coverageSummary prints how many lines ran, which did not, and why others cannot be
+// counted.
 func coverageSummary(w io.Writer, dir string, c *verdict.CoverageResult) {
 	fmt.Fprintf(w, "coverage %s, floor %d %%", c.Summary(), c.Floor.Percent)
 	if c.Floor.Reason != "" {
@@ -44,7 +45,7 @@ func coverageSummary(w io.Writer, dir string, c *verdict.CoverageResult) {
 	}
 }
 
-// uncounted is "12 blank, 30 comment", the most frequent reason first.
+// uncounted returns a text such as "12 blank; 30 comment", the most frequent reason first.
 func uncounted(n map[string]int) string {
 	reasons := slices.SortedFunc(maps.Keys(n), func(a, b string) int {
 		if n[a] != n[b] {
@@ -80,7 +81,8 @@ func mark(l verdict.CoveredLine) string {
 	return markRan
 }
 
-// by names the tests that ran a line: the first, and how many others.
+// by names the tests that ran a line. If there are more than three, it names two and counts
+// the others.
 func by(l verdict.CoveredLine, tests []string) string {
 	if l.Uncounted != "" {
 		return l.Uncounted
@@ -97,11 +99,11 @@ func by(l verdict.CoveredLine, tests []string) string {
 	return strings.Join(names, ", ")
 }
 
-// CoverageText is the annotated diff as text: a mark, the line's number, the
-// line; and, where it changes from one line to the next, what ran them.
+// CoverageText returns the annotated diff as text. Each line has a mark, its number and its
+// text, and the tests that ran it if they differ from those of the line before.
 func CoverageText(c *verdict.CoverageResult) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s, floor %d %%\n%s, %s, %s; %s: cannot be counted, for the reason behind the line\n",
+	fmt.Fprintf(&b, "%s, floor %d %%\n%s, %s, %s; %s: cannot be counted, for the reason after the line\n",
 		c.Summary(), c.Floor.Percent, markRan, markPartly+": some of its code did not", markMissing+": did not run", markNone)
 	for _, f := range c.Files {
 		fmt.Fprintf(&b, "\n=== %s\n", printable(f.Path))
@@ -148,7 +150,7 @@ td { padding: 0 .6em }
 {{end}}</html>
 `))
 
-// CoverageHTML is the annotated diff as a page.
+// CoverageHTML returns the annotated diff as an HTML page.
 func CoverageHTML(c *verdict.CoverageResult) ([]byte, error) {
 	var b bytes.Buffer
 	err := coveragePage.Execute(&b, c)

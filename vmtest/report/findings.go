@@ -12,19 +12,20 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// maxNotRun is how many tests that were not run are named one by one.
+// maxNotRun is how many missing tests of a lane have a line each. If more are missing, they
+// share one line.
 const maxNotRun = 3
 
-// maxFindings is how many findings a screen gets.
+// maxFindings is how many findings are shown on a screen.
 const maxFindings = 12
 
-// finding is what several lanes may have found; its Lane names all of them.
+// finding is a finding that several lanes may share. Its Lane names all of them.
 type finding struct {
 	verdict.Finding
 	lanes []string
 }
 
-// findings prints what speaks against the run: limit findings at most, or all if limit is 0.
+// findings prints the findings of a run: limit at most, or all if limit is 0.
 func findings(w io.Writer, dir string, r verdict.Result, limit int) {
 	all := merge(notRun(r))
 	for i, f := range all {
@@ -39,8 +40,8 @@ func findings(w io.Writer, dir string, r verdict.Result, limit int) {
 	}
 }
 
-// telling are the lines that tell why the test of a finding did not pass. Where lanes
-// do not agree, each line names its lane.
+// telling returns the lines that say why the test of a finding did not pass. If lanes
+// differ, each line names its lane.
 func (f finding) telling(r verdict.Result) []string {
 	var said [][]string
 	for _, lane := range f.lanes {
@@ -66,7 +67,7 @@ func (f finding) telling(r verdict.Result) []string {
 	return all
 }
 
-// find is the result of a test in a lane.
+// find returns the result of a test in a lane.
 func find(l verdict.LaneResult, test string) verdict.TestResult {
 	for _, t := range l.Tests {
 		if t.TestID.String() == test {
@@ -76,8 +77,8 @@ func find(l verdict.LaneResult, test string) verdict.TestResult {
 	return verdict.TestResult{}
 }
 
-// notRun are the findings of a run. Where many tests of a lane were not run, such as
-// after Ctrl-C, these are one.
+// notRun returns the findings of a run. If many tests of a lane were not run, for example
+// after Ctrl-C, it replaces their findings by one.
 func notRun(r verdict.Result) []verdict.Finding {
 	missing := make(map[string]int) // by lane
 	is := func(f verdict.Finding) bool {
@@ -109,7 +110,7 @@ func notRun(r verdict.Result) []verdict.Finding {
 	return all
 }
 
-// merge makes one of the findings that lanes share.
+// merge joins equal findings of several lanes.
 func merge(all []verdict.Finding) []finding {
 	var merged []finding
 	for _, f := range all {
@@ -124,7 +125,7 @@ func merge(all []verdict.Finding) []finding {
 	return merged
 }
 
-// acrossLanes are the findings with those that lanes share as one.
+// acrossLanes returns the findings, with equal ones of several lanes joined.
 func acrossLanes(all []verdict.Finding) []verdict.Finding {
 	var merged []verdict.Finding
 	for _, f := range merge(all) {
@@ -133,7 +134,7 @@ func acrossLanes(all []verdict.Finding) []verdict.Finding {
 	return merged
 }
 
-// blame says whose fault a finding is, as its first word.
+// blame returns the first word of a finding, which says whose fault it is.
 func blame(f verdict.Finding) string {
 	who := map[verdict.Verdict]string{
 		verdict.Unbuilt:  "kernel",

@@ -59,8 +59,8 @@ type (
 		LatenessS *float64       `json:"lateness_s,omitempty"`
 		Note      string         `json:"note,omitempty"`
 		Telling   []string       `json:"telling,omitempty"`
-		Output    string         `json:"output,omitempty"`      // of a test that was not as expected, without the middle of a long one
-		File      string         `json:"output_file,omitempty"` // of the run's folder, with all of it
+		Output    string         `json:"output,omitempty"`      // only of a test that was not as expected; a long output lacks its middle
+		File      string         `json:"output_file,omitempty"` // file in the run's folder that has the whole output
 	}
 	jsonRuns struct {
 		Schema  int             `json:"schema"`
@@ -70,10 +70,10 @@ type (
 	}
 )
 
-// JSON is report.json of one run.
+// JSON returns the report.json of one run.
 func JSON(r verdict.Result) ([]byte, error) { return marshal(toJSON(r)) }
 
-// CombinedJSON is report.json of several runs.
+// CombinedJSON returns the report.json of several runs.
 func CombinedJSON(runs several.Runs) ([]byte, error) {
 	all := jsonRuns{Schema: Schema, Verdict: runs.Verdict(), Exit: runs.Verdict().ExitCode()}
 	for _, r := range runs.Results {
@@ -128,7 +128,7 @@ func toJSONTest(l verdict.LaneResult, t verdict.TestResult) jsonTest {
 	return j
 }
 
-// list makes an empty list print as [], not null.
+// list returns an empty list for nil, so that JSON has [] and not null.
 func list[T any](l []T) []T {
 	if l == nil {
 		return []T{}

@@ -13,8 +13,8 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// JUnit prints a run for CI systems: a suite a lane, and a case "verdict" that
-// holds what no test can be blamed for.
+// JUnit returns a report for CI systems. Each lane is a suite. One more case, "verdict",
+// has the findings that no test can be blamed for.
 func JUnit(r verdict.Result) ([]byte, error) {
 	var suites junit.Testsuites
 	for _, l := range r.Lanes {

@@ -10,9 +10,9 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// KTAP prints a run in the kernel's test format, version 1: a subtest a lane,
-// in it a result a test, and one that stands for everything else that the
-// verdict rests on.
+// KTAP returns a report in the kernel's test format, version 1. Each lane is a subtest with
+// one result for each test. One more result, "verdict", covers everything else that the
+// verdict depends on.
 func KTAP(r verdict.Result) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "KTAP version 1\n1..%d\n", len(r.Lanes)+1)
@@ -35,7 +35,7 @@ func KTAP(r verdict.Result) []byte {
 	return b.Bytes()
 }
 
-// diagnosis prints what a test has said, before its result, as kunit has it.
+// diagnosis prints what a test printed, before its result, as kunit does.
 func diagnosis(b *bytes.Buffer, l verdict.LaneResult, t verdict.TestResult) {
 	if t.Note != "" {
 		fmt.Fprintf(b, "  # %s: %s\n", t.TestID, printable(t.Note))

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// maxLive bounds a line that is shown while its test runs, in bytes.
+// maxLive is the largest length of a line that is shown while its test runs, in bytes.
 const maxLive = 4 << 10
 
-// Live makes lines to show of what a test prints while it runs. Its zero value is ready
-// for the first output of a test.
+// Live splits what a test prints into lines to show while the test runs. The zero value is
+// ready for the first output of a test.
 type Live struct{ rest []byte }
 
 // goMark stands before each line that Go's testing package prints about a test.
@@ -24,7 +24,7 @@ func (l *Live) Add(part []byte) []string {
 	for {
 		end := bytes.IndexByte(l.rest, '\n')
 		if mark := bytes.IndexByte(l.rest[min(1, max(end, 0)):max(end, 0)], goMark); mark >= 0 {
-			end = mark // a test need not end its line before Go's begins
+			end = mark // Go's line may begin before the test has ended its own
 		}
 		if end < 0 && len(l.rest) < maxLive {
 			return all
@@ -44,8 +44,8 @@ func (l *Live) Rest() []string {
 	return shown(last)
 }
 
-// shown is a line as it is shown, or nothing where Go's testing package only says which
-// test is meant or repeats itself.
+// shown returns a line as it is shown. It returns nothing for lines in which Go's testing
+// package only names the test or repeats the result.
 func shown(line []byte) []string {
 	text := strings.TrimRight(string(line), "\r\n")
 	if marked, ok := strings.CutPrefix(text, string(rune(goMark))); ok &&

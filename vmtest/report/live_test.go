@@ -39,7 +39,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// A line without an end is shown before its end comes.
+// A very long line is shown in parts, before its end is printed.
 func TestLiveDoesNotHoardOutput(t *testing.T) {
 	var l Live
 	if got := l.Add([]byte(strings.Repeat("x", 3*maxLive+1))); len(got) != 3 {

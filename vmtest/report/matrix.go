@@ -12,7 +12,7 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Matrix prints a table of patches and steps, and below it every fault.
+// Matrix prints a table of patches and steps, and below it all faults.
 func Matrix(w io.Writer, m several.Matrix) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "patch\t%s\n", strings.Join(m.Steps, "\t"))
@@ -34,8 +34,7 @@ func Matrix(w io.Writer, m several.Matrix) error {
 	return err
 }
 
-// Checked prints a judged check: the matrix and, if that is a verdict, what it comes
-// to in one line.
+// Checked prints a judged check: the matrix, and the verdict in one line if there is one.
 func Checked(w io.Writer, c several.Checked) error {
 	fmt.Fprintf(w, "series %s on linux-%s\n", orUnknown(c.Series), orUnknown(c.Base))
 	if err := Matrix(w, c.Matrix); err != nil || c.Trouble != nil {
@@ -49,17 +48,18 @@ func Checked(w io.Writer, c several.Checked) error {
 	return nil
 }
 
-// Trouble prints why the evidence about a series is no verdict, as an error of a verb.
+// Trouble prints why there is no verdict about a series. verb is the command that reports
+// the error.
 func Trouble(w io.Writer, verb, series string, t verdict.Trouble) {
 	fmt.Fprintf(w, "vmtest %s: series %s, %s\n", verb, orUnknown(series), printable(t.Text))
 }
 
-// partial says what a verdict is silent on.
+// partial lists the rules that were not checked, if there are any.
 func partial(m several.Matrix) string {
 	if len(m.LeftOut) == 0 {
 		return ""
 	}
-	return ", partial: not asked were " + strings.Join(m.LeftOut, ", ")
+	return ", partial: not checked: " + strings.Join(m.LeftOut, ", ")
 }
 
 // place names a cell of a matrix.

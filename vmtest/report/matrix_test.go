@@ -10,8 +10,8 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// A check that came to no verdict has a matrix and no last line, and what a guest said
-// does not steer the terminal.
+// A check without a verdict prints its matrix and no last line. Control characters of a
+// guest are not printed.
 func TestChecked(t *testing.T) {
 	matrix := func(a several.Answer) several.Matrix {
 		return several.Matrix{Steps: []string{"form"}, Patches: []several.CheckedPatch{{Name: "1.patch", Subject: "one", Cells: []several.Cell{{Answer: a, Fault: "bad"}}}}}

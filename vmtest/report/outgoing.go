@@ -13,15 +13,15 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// outgoingWidth is how wide a line may be that is quoted in replies.
+// outgoingWidth is the largest width of a line, because replies quote it.
 const outgoingWidth = 72
 
-// Outgoing is the text about a series that is sent with it.
+// Outgoing returns the text about a series that is sent with it.
 func Outgoing(s several.Submission) []byte {
 	var o outgoing
 	o.field("Presubmit", s.Verdict().String()+atFault(s.Matrix))
 	if s.Local {
-		o.field("", "the last patch is what was not committed")
+		o.field("", "the last patch has the changes that were not committed")
 	}
 	o.field("Base", fmt.Sprintf("linux-%s (%s)", s.Base, s.Origin))
 	for i, tool := range s.Toolchain {
@@ -46,10 +46,10 @@ func Outgoing(s several.Submission) []byte {
 
 type outgoing struct{ bytes.Buffer }
 
-// margin is where what is said of a field begins.
+// margin is the column where the text of a field begins.
 const margin = 11
 
-// field prints a name and its words, folded.
+// field prints the name of a field and its text, folded.
 func (o *outgoing) field(name, text string) {
 	line := fmt.Sprintf("%-*s", margin-1, name)
 	for word := range strings.FieldsSeq(printable(text)) {
@@ -57,7 +57,7 @@ func (o *outgoing) field(name, text string) {
 			fmt.Fprintln(o, strings.TrimRight(line, " "))
 			line = strings.Repeat(" ", margin-1)
 		}
-		for len(line)+1+len(word) > outgoingWidth { // no space in it to fold at
+		for len(line)+1+len(word) > outgoingWidth { // the word itself is longer than a line
 			room := outgoingWidth - len(line) - 1
 			fmt.Fprintln(o, line+" "+word[:room])
 			line, word = strings.Repeat(" ", margin-1), word[room:]
@@ -67,7 +67,7 @@ func (o *outgoing) field(name, text string) {
 	fmt.Fprintln(o, line)
 }
 
-// command prints a command that a shell reads back as it is.
+// command prints a command so that a shell reads back the same words.
 func (o *outgoing) command(name string, args []string) {
 	line := fmt.Sprintf("%-*s", margin-1, name)
 	for _, arg := range args {
@@ -77,7 +77,7 @@ func (o *outgoing) command(name string, args []string) {
 			line = strings.Repeat(" ", margin-1)
 		}
 		line += " " + word
-		for word == arg && len(line) > outgoingWidth { // a word goes on in the first column, or it would be two
+		for word == arg && len(line) > outgoingWidth { // the word continues in the first column; with spaces before it, it would be two words
 			fmt.Fprintln(o, line[:outgoingWidth-1]+"\\")
 			line = line[outgoingWidth-1:]
 		}
@@ -85,7 +85,8 @@ func (o *outgoing) command(name string, args []string) {
 	fmt.Fprintln(o, line)
 }
 
-// matrix prints steps by patches, so many of these as a line can hold.
+// matrix prints a table of steps and patches. If the patches do not fit in a line, it
+// prints several tables.
 func (o *outgoing) matrix(m several.Matrix) {
 	const name, cell = 12, 5
 	perLine := (outgoingWidth - margin - name) / cell
@@ -126,7 +127,7 @@ func (o *outgoing) coverage(s several.Submission) {
 	}
 }
 
-// laneSummary is "real (tcg): 266 of 266 tests as expected".
+// laneSummary returns a text such as "real (tcg): 266 of 266 tests as expected".
 func laneSummary(l verdict.LaneResult) string {
 	asExpected := 0
 	for _, t := range l.Tests {

@@ -13,16 +13,18 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// OutputDir is the folder of a lane's folder with what each test printed.
+// OutputDir is the folder in a lane's folder that has the output of each test.
 const OutputDir = "output"
 
-// OutputFile is the name of a test's file in OutputDir. "timens/386" is a package, and
-// its slash becomes an "@", which no package has in its name.
+// OutputFile returns the name of a test's file in OutputDir. A package may have a slash in
+// its name, such as "timens/386". The slash becomes an "@", which no package has in its
+// name.
 func OutputFile(id wire.TestID) string {
 	return strings.ReplaceAll(id.String(), "/", "@") + ".txt"
 }
 
-// outputPath is a test's file in the run's folder; empty if the test printed nothing.
+// outputPath returns the path of a test's file in the run's folder, or "" if the test
+// printed nothing.
 func outputPath(l verdict.LaneResult, t verdict.TestResult) string {
 	if t.Output == "" {
 		return ""
@@ -30,7 +32,7 @@ func outputPath(l verdict.LaneResult, t verdict.TestResult) string {
 	return filepath.Join(l.Lane, OutputDir, OutputFile(t.TestID))
 }
 
-// writeOutputs writes what the tests printed, a file a test.
+// writeOutputs writes the output of each test to its own file.
 func writeOutputs(dir string, r verdict.Result) error {
 	for _, l := range r.Lanes {
 		sub := filepath.Join(dir, l.Lane, OutputDir)
@@ -53,20 +55,21 @@ func writeOutputs(dir string, r verdict.Result) error {
 	return nil
 }
 
-// removeOutputs removes what writeOutputs has written.
+// removeOutputs removes the files that writeOutputs wrote.
 func removeOutputs(dir string, r verdict.Result) {
 	for _, l := range r.Lanes {
-		_ = os.RemoveAll(filepath.Join(dir, l.Lane, OutputDir)) // it may never have been there
+		_ = os.RemoveAll(filepath.Join(dir, l.Lane, OutputDir)) // the folder may not exist
 	}
 }
 
-// What a report for programs has of one test's output. A file has all of it.
+// Limits for the output of one test in a report for programs. A file has the whole output.
 const (
 	maxKTAPLines = 60
 	maxBytes     = 64 << 10
 )
 
-// bounded is an output that is not longer than maxBytes, its middle left out.
+// bounded returns an output of at most about maxBytes. It leaves out the middle of a longer
+// one.
 func bounded(output, file string) string {
 	output = printable(output)
 	if len(output) <= maxBytes {
@@ -78,7 +81,8 @@ func bounded(output, file string) string {
 	return head + fmt.Sprintf("[vmtest: %d bytes are left out here; %s has them]\n", len(output)-len(head)-len(tail), file) + tail
 }
 
-// boundedLines are the lines of an output, its middle left out.
+// boundedLines returns the lines of an output. If there are more than maxKTAPLines, it
+// leaves out those in the middle.
 func boundedLines(output, file string) []string {
 	lines := strings.Split(strings.TrimRight(printable(output), "\n"), "\n")
 	if len(lines) <= maxKTAPLines {
@@ -89,7 +93,7 @@ func boundedLines(output, file string) []string {
 	return append(append(lines[:half:half], left), lines[len(lines)-half:]...)
 }
 
-// firstOutput prints a part of what the first test printed that ran and was not as
+// firstOutput prints a part of the output of the first test that ran and was not as
 // expected.
 func firstOutput(w io.Writer, dir string, r verdict.Result) {
 	for _, l := range r.Lanes {
@@ -98,7 +102,7 @@ func firstOutput(w io.Writer, dir string, r verdict.Result) {
 				continue
 			}
 			file := filepath.Join(dir, outputPath(l, t))
-			if _, err := os.Stat(file); err != nil { // a stored run that no report was written of
+			if _, err := os.Stat(file); err != nil { // no report was written for this stored run
 				file = filepath.Join(dir, l.Lane, wire.RecordsFile)
 			}
 			fmt.Fprintf(w, "  output of %s (all of it is in %s):\n", t.TestID, file)
@@ -110,8 +114,8 @@ func firstOutput(w io.Writer, dir string, r verdict.Result) {
 	}
 }
 
-// excerpt is what tells most of an output: the beginning of a Go panic, of a dump of
-// goroutines the one that is in the test, else the end.
+// excerpt returns the most useful part of an output: the beginning of a Go panic, or the
+// goroutine of a dump that is in the test. If there is neither, it returns the end.
 func excerpt(output string) []string {
 	lines := strings.Split(strings.TrimRight(output, "\n"), "\n")
 	for i, line := range lines {

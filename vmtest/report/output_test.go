@@ -15,7 +15,7 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// broken is a test that fails and says so in one line, in a package.
+// broken returns the result of a test that fails with one line.
 func broken(pkg, name, line string) verdict.TestResult {
 	return verdict.TestResult{
 		TestID: wire.TestID{Package: pkg, Name: name}, Status: verdict.Fail, Expected: verdict.Pass, DurationS: 0.5,
@@ -24,7 +24,8 @@ func broken(pkg, name, line string) verdict.TestResult {
 	}
 }
 
-// judged is a run with these lanes and a finding for each test that is not as expected.
+// judged returns a run with these lanes, and a finding for each test that is not as
+// expected.
 func judged(of verdict.Run, lanes ...verdict.LaneResult) verdict.Result {
 	r := verdict.Result{Verdict: verdict.Failed, Run: of, Lanes: lanes}
 	for _, l := range lanes {
@@ -38,8 +39,8 @@ func judged(of verdict.Run, lanes ...verdict.LaneResult) verdict.Result {
 	return r
 }
 
-// many is a run of a checkout with more that fails than fits a screen. In one test the
-// lanes do not agree on what is wrong.
+// many returns a run of a checkout with more failures than fit on a screen. In one test the
+// lanes fail with different lines.
 func many() verdict.Result {
 	of := run
 	of.Origin = "commit 0123456789ab with changes that are not committed (files: 1, the first is kernel/fork.c)"
@@ -57,7 +58,7 @@ func many() verdict.Result {
 	return judged(of, one, two)
 }
 
-// traced is a run with splats of several kinds, some of them more than once.
+// traced returns a run with splats of several kinds. Some kinds occur more than once.
 func traced() verdict.Result {
 	at := func(boot, line int, test, text string, more ...string) verdict.Splat {
 		return verdict.Splat{Boot: boot, Line: line, Test: test, Text: text, More: append([]string{text}, more...)}
@@ -92,7 +93,7 @@ func traced() verdict.Result {
 	return r
 }
 
-// stopped is a run that the user has ended in a test.
+// stopped returns a run that the user ended during a test.
 func stopped() verdict.Result {
 	of := run
 	of.Series, of.Tree = "tree", &verdict.Tree{Path: "/home/ann/plain"}
@@ -109,7 +110,7 @@ func stopped() verdict.Result {
 	return r
 }
 
-// Each test that printed something has a file of its own, whatever became of it.
+// Each test that printed something has its own file, whatever its result is.
 func TestOutputs(t *testing.T) {
 	l := verdict.LaneResult{Lane: "virtual", Tests: []verdict.TestResult{
 		{TestID: wire.TestID{Package: "timens", Name: "TestA"}, Status: verdict.Pass, Expected: verdict.Pass, Output: "fine\x1b[2J\n"},
@@ -144,7 +145,7 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// What a program reads is bounded, and says where the rest is.
+// Reports for programs have a limited length, and say which file has the rest.
 func TestReportsAreBounded(t *testing.T) {
 	long := broken("p", "TestA", "a_test.go:1: x")
 	long.Output = strings.Repeat("a line of a loop\n", 100_000)
@@ -167,7 +168,8 @@ func TestReportsAreBounded(t *testing.T) {
 	}
 }
 
-// Programs find the output, the lines that tell and the file of a test that failed.
+// report.json has the output of a failed test, the lines that say why, and the path of its
+// file.
 func TestJSONOfAFailure(t *testing.T) {
 	text, err := JSON(many())
 	if err != nil {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package report prints judged runs: as text for a person, and as KTAP, JSON
-// and JUnit for programs. It is the only place that prints verdicts and it
-// decides nothing.
+// Package report prints judged runs: as text for people, and as KTAP, JSON and JUnit for
+// programs. No other package prints verdicts. It decides nothing.
 package report
 
 import (
@@ -17,7 +16,7 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Files that Write leaves in a run's folder.
+// Files that Write writes to a run's folder.
 const (
 	TextFile  = "report.txt"
 	KTAPFile  = "report.ktap"
@@ -27,12 +26,13 @@ const (
 
 var files = []string{TextFile, KTAPFile, JSONFile, JUnitFile}
 
-// Write writes the reports of one run and what its tests printed: all of it, or none.
+// Write writes the reports of one run, and the output of its tests. If it fails, it removes
+// what it has written.
 func Write(dir string, r verdict.Result) error {
 	err := write(dir, r)
-	if err != nil { // a part of a report would be believed
+	if err != nil { // somebody might trust one report without the others
 		for _, name := range append(slices.Clone(files), CoverageTextFile, CoverageHTMLFile) {
-			_ = os.Remove(filepath.Join(dir, name)) // it may never have been there
+			_ = os.Remove(filepath.Join(dir, name)) // the file may not exist
 		}
 		removeOutputs(dir, r)
 	}
@@ -78,8 +78,8 @@ func write(dir string, r verdict.Result) error {
 	return errors.Join(errs...)
 }
 
-// printable drops what XML 1.0 cannot carry and what a terminal would obey: a
-// test's output and a kernel's console may hold any byte.
+// printable removes characters that XML 1.0 cannot have or that a terminal obeys. A test's
+// output and a kernel's console may have any byte.
 func printable(s string) string {
 	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && unicode.IsControl(r) {

@@ -87,8 +87,7 @@ var results = map[string]verdict.Result{
 	"nothing": {Findings: []verdict.Finding{{Verdict: verdict.Unjudged, Text: "there is no run.json"}}},
 }
 
-// The golden files are what users and their tools read: look at a diff before
-// you commit it.
+// Users and their tools read the golden files. Look at a diff before you commit it.
 func TestGolden(t *testing.T) {
 	for name, r := range results {
 		t.Run(name, func(t *testing.T) {
@@ -119,15 +118,15 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// golden compares a file of a run's folder with the one of this name, or writes
-// that.
+// golden compares a file of a run's folder with a golden file. With -update it writes the
+// golden file.
 func golden(t *testing.T, dir, file, name string) {
 	t.Helper()
 	got, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if filepath.Ext(file) == filepath.Ext(TextFile) { // names the folder
+	if filepath.Ext(file) == filepath.Ext(TextFile) { // it has the path of the folder
 		got = bytes.ReplaceAll(got, []byte(dir), []byte("DIR"))
 	}
 	name = filepath.Join("testdata", name)
@@ -185,7 +184,7 @@ func TestComparisonGolden(t *testing.T) {
 	golden(t, dir, JSONFile, "compared.json")
 }
 
-// The keys that other tools read must be there under these names.
+// Other tools read these keys, so their names must not change.
 func TestJSONContract(t *testing.T) {
 	text, err := JSON(results["fail"])
 	if err != nil {
@@ -225,7 +224,7 @@ func TestJSONContract(t *testing.T) {
 	}
 }
 
-// A report that lacks its fellows would be believed.
+// If one report cannot be written, none is left.
 func TestWriteAllOrNone(t *testing.T) {
 	for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile} {
 		dir := t.TempDir()

@@ -15,29 +15,29 @@ import (
 )
 
 var (
-	// unread is a line of a splat that the console log is there for: registers, code
-	// bytes, the list of modules, and what is on the stack by chance.
+	// unread matches lines of a splat that are only useful in the console log: registers,
+	// code bytes, the list of modules, and uncertain entries of the stack.
 	unread = regexp.MustCompile(`^(?:-+\[ cut here \]-+|R[ABCDS][XPI]: .*|R1?[0-9]{1,2}: .*|ORIG_RAX: .*|RSP: .*|[FCDE]S: .*|CR[0-9]: .*|DR[0-9]: .*|PKRU: .*|Code: .*|Modules linked in: .*| *\? .*|\s*)$`)
-	// whose is the part of a headline that changes from one time to the next.
+	// whose matches parts of a headline that differ between two splats of one kind.
 	whose = regexp.MustCompile(`\b(?:(?:CPU: |UID: |PID: |CPU#|pid=|task=|at addr )\S+|0x[0-9a-f]+|[0-9]+s)`)
 )
 
-// splat is one of a run, in its lane.
+// splat is a splat of a run and the name of its lane.
 type splat struct {
 	verdict.Splat
 	lane string
 }
 
-// where is the splat's place in the folder dir.
+// where returns the splat's place in the folder dir.
 func (s splat) where(dir string) string {
 	return fmt.Sprintf("%s:%d", filepath.Join(dir, s.lane, wire.BootDir(s.Boot), wire.ConsoleFile), s.Line)
 }
 
-// kind is a splat's headline without what changes from one time to the next.
+// kind returns a splat's headline without the parts that differ each time.
 func (s splat) kind() string { return whose.ReplaceAllString(s.Text, "...") }
 
-// splats shows the first of each kind with its call trace, and counts the others. Of
-// further kinds than are to be shown, it prints the headline.
+// splats prints the first splat of each kind with its call trace, and counts the others. If
+// there are too many kinds, it prints only the headlines of the last ones.
 func splats(w io.Writer, dir string, r verdict.Result, show extent) {
 	var kinds []string
 	of := make(map[string][]splat)
@@ -67,12 +67,12 @@ func splats(w io.Writer, dir string, r verdict.Result, show extent) {
 	}
 }
 
-// trace shows what is to be read of a splat, in limit lines at most.
+// trace prints the useful lines of a splat, limit at most.
 func trace(w io.Writer, lines []string, limit int) {
 	shown := slices.DeleteFunc(slices.Clone(lines), unread.MatchString)
 	for i, line := range shown {
 		if i == limit {
-			fmt.Fprintf(w, "    ... and %d lines more\n", len(shown)-i)
+			fmt.Fprintf(w, "    ... and %d more lines\n", len(shown)-i)
 			return
 		}
 		fmt.Fprintf(w, "    | %s\n", strings.TrimRight(printable(line), " "))

@@ -16,13 +16,13 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Files that WriteSubmission leaves beside TextFile and JSONFile.
+// Files that WriteSubmission writes besides TextFile and JSONFile.
 const (
-	OutgoingFile    = "outgoing.txt" // for below the "---" of a patch or into a cover letter
-	MaintainersFile = "maintainers"  // an address a line
+	OutgoingFile    = "outgoing.txt" // to paste below the "---" of a patch, or into a cover letter
+	MaintainersFile = "maintainers"  // one address in each line
 )
 
-// WriteSubmission writes the reports of a series that is to be sent.
+// WriteSubmission writes the reports of a series that will be sent.
 func WriteSubmission(dir string, s several.Submission) error {
 	json, err := SubmissionJSON(s)
 	if err != nil {
@@ -43,11 +43,11 @@ func WriteSubmission(dir string, s several.Submission) error {
 	return errors.Join(errs...)
 }
 
-// Submission prints what fits a screen, with the verdict as the last line.
+// Submission prints a summary for a screen. The last line is the verdict.
 func Submission(w io.Writer, dir string, s several.Submission) error {
 	fmt.Fprintf(w, "series %s on linux-%s (%s)\n", s.Series, s.Base, s.Origin)
 	if s.Local {
-		fmt.Fprintln(w, "  the last patch is what is not committed: it is tested, and would not be sent")
+		fmt.Fprintln(w, "  the last patch has the changes that are not committed: they are tested, but would not be sent")
 	}
 	if err := Matrix(w, s.Matrix); err != nil {
 		return err
@@ -78,7 +78,8 @@ func Submission(w io.Writer, dir string, s several.Submission) error {
 	return nil
 }
 
-// atFault is ": 2/3 subject, at step" for a matrix with a fault.
+// atFault returns a text such as ": 2/3 subject, at step", or "" for a matrix without a
+// fault.
 func atFault(m several.Matrix) string {
 	if patch, step, faulty := m.Fault(); faulty {
 		return ": " + place(m, patch, step)
@@ -96,7 +97,7 @@ func printFindings(w io.Writer, all []verdict.Finding) {
 	}
 }
 
-// printIdle names the tests of a series that prove nothing, each once.
+// printIdle prints the tests of a series that prove nothing, each once.
 func printIdle(w io.Writer, all []verdict.ComparedTest) {
 	seen := make(map[string]bool)
 	for _, t := range all {
@@ -139,7 +140,7 @@ type jsonCell struct {
 	Fault  string         `json:"fault,omitempty"`
 }
 
-// SubmissionJSON is a submission's report.json.
+// SubmissionJSON returns the report.json of a presubmit.
 func SubmissionJSON(s several.Submission) ([]byte, error) {
 	j := jsonSubmission{
 		Schema: Schema, Verdict: s.Verdict(), Exit: s.Verdict().ExitCode(), Series: s.Series, Base: s.Base, Origin: s.Origin, Local: s.Local,

@@ -12,7 +12,8 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// submission has patches of two subjects in turn, all faultless.
+// submission returns a presubmit of this many patches, all without a fault. Two subjects
+// alternate.
 func submission(patches int) several.Submission {
 	s := several.Submission{
 		Series: "timens-offset", Base: "6.12.117", Origin: "Debian's linux-source-6.12 6.12.117-1~deb12u1",
@@ -56,8 +57,7 @@ func TestSubmissionGolden(t *testing.T) {
 	}
 }
 
-// Whatever is to be said, it is said in lines that fit a mail, and a shell reads
-// the commands back.
+// All lines fit into a mail, and a shell reads back the commands.
 func TestOutgoingWidth(t *testing.T) {
 	s := submission(40)
 	s.Origin = strings.Repeat("x", 200)

@@ -12,8 +12,8 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Table prints a line a test: what became of it in each lane, after how many
-// seconds of guest time, and how late its timers were.
+// Table prints a line for each test: its result in each lane, how many seconds of guest
+// time it took, and how late its timers were.
 func Table(w io.Writer, r verdict.Result) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprint(tw, "test")
@@ -31,7 +31,7 @@ func Table(w io.Writer, r verdict.Result) error {
 	return tw.Flush()
 }
 
-// planned are the tests of all lanes, each once.
+// planned returns the tests of all lanes, each once.
 func planned(r verdict.Result) []wire.TestID {
 	var ids []wire.TestID
 	for _, l := range r.Lanes {

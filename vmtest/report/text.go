@@ -13,14 +13,14 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// extent bounds what a text shows.
+// extent limits how much a text shows.
 type extent struct {
 	findings int // 0: all
-	splats   int // kinds that are shown with their call trace
-	trace    int // lines of each of them
+	splats   int // how many kinds are shown with their call trace
+	trace    int // how many lines of each call trace
 }
 
-// A screen gets what can be read there, and the file all but what would bury the rest.
+// The screen gets what fits there. The file gets nearly everything.
 var (
 	onScreen = extent{findings: maxFindings, splats: 2, trace: 30}
 	inFile   = extent{splats: 10, trace: 120}
@@ -29,8 +29,8 @@ var (
 // maxOutput is how many lines are shown of the first test that failed.
 const maxOutput = 10
 
-// Text prints a summary for a screen: what was run, what speaks against it, and the
-// verdict as the last line.
+// Text prints a summary for a screen: what was run, the findings, and the verdict in the
+// last line.
 func Text(w io.Writer, dir string, r verdict.Result) { text(w, dir, r, onScreen) }
 
 func text(w io.Writer, dir string, r verdict.Result, show extent) {
@@ -71,7 +71,7 @@ func mended(w io.Writer, r verdict.Result) {
 	}
 }
 
-// title says what was run, as the first line of every text.
+// title returns the first line of every text: what was run.
 func title(r verdict.Run) string {
 	line := "series " + tested(r) + " on linux-" + orUnknown(r.Base)
 	if t := r.Tree; t != nil {
@@ -87,7 +87,7 @@ func title(r verdict.Run) string {
 	return line
 }
 
-// tested is the series with the patches on top of it.
+// tested returns the name of the series, and the patches on top of it.
 func tested(r verdict.Run) string {
 	return strings.Join(append([]string{orUnknown(r.Series)}, r.Extra...), " + ")
 }
@@ -116,8 +116,8 @@ func lane(w io.Writer, l verdict.LaneResult) {
 	fmt.Fprintln(w)
 }
 
-// counts is "21 pass, 2 fail": every status that occurs, those that were
-// expected apart from those that were not.
+// counts returns a text such as "21 pass, 2 fail". It has each status that occurs, and
+// counts expected and unexpected ones separately.
 func counts(r verdict.Result) string {
 	type kind struct {
 		status     verdict.Status
@@ -152,8 +152,8 @@ func counts(r verdict.Result) string {
 	return strings.Join(parts, ", ")
 }
 
-// Combined prints the verdict of several runs, one line each. It names the bases if there
-// are several.
+// Combined prints the verdict of each of several runs in a line, and then that of all. It
+// names the bases if there are several.
 func Combined(w io.Writer, runs several.Runs) {
 	for _, r := range runs.Results {
 		what := tested(r.Run)
@@ -165,7 +165,7 @@ func Combined(w io.Writer, runs several.Runs) {
 	fmt.Fprintf(w, "verdict  %s\n", runs.Verdict())
 }
 
-// Folders prints the verdict of each of several folders, one line each.
+// Folders prints the verdict of each of several folders in a line, and then that of all.
 func Folders(w io.Writer, names []string, judged []verdict.Verdict) {
 	for i, name := range names {
 		fmt.Fprintf(w, "%-9s %s\n", judged[i], name)

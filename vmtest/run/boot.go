@@ -17,7 +17,7 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// guestOf returns a guest with this kernel. All else in it is to be set.
+// guestOf returns a guest with this kernel. The caller sets all other fields.
 func guestOf(image kernel.Image) (vm.Guest, error) {
 	hz, err := image.HZ()
 	if err != nil {
@@ -27,8 +27,8 @@ func guestOf(image kernel.Image) (vm.Guest, error) {
 	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256}, err
 }
 
-// boot boots the named lanes of a run side by side. Each leaves its evidence in a folder of
-// its own.
+// boot boots the named lanes of a run side by side. Each lane leaves its evidence in its
+// own folder.
 func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 	g, err := guestOf(p.image)
 	if err != nil {

@@ -81,7 +81,8 @@ func (c Checkout) Fragment(name string) (kconfig.Config, error) {
 	return kconfig.Load(filepath.Join(c.Root, "kconfig", name+".config"))
 }
 
-// OwnsControl says that a folder is the one of the series control, by whatever path.
+// OwnsControl reports whether a folder is the one of the series control, whatever path
+// leads to it.
 func (c Checkout) OwnsControl(folder string) bool {
 	here, err := os.Stat(folder)
 	if err != nil {
@@ -91,7 +92,8 @@ func (c Checkout) OwnsControl(folder string) bool {
 	return err == nil && os.SameFile(here, control)
 }
 
-// ControlFolder is the folder of the series control, in which nobody writes patches.
+// ControlFolder returns the path of the folder of the series control, which never has
+// patches.
 func (c Checkout) ControlFolder() string { return filepath.Join(c.Patches(), controlSeries) }
 
 // defaultFragments are the fragments of every configuration, in the order in which they are

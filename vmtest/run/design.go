@@ -34,7 +34,7 @@ func (r *runner) compareABI(ctx context.Context, p prepared) error {
 	if moved := record.Moved(); moved != nil {
 		return &blame.BuildError{
 			Stage: "abi",
-			Err:   fmt.Errorf("the tests of the design %s and this kernel do not speak of the same members of clone3()'s structures", p.tree.Series.Design),
+			Err:   fmt.Errorf("the tests of the design %s and this kernel have members of clone3()'s structures in different places", p.tree.Series.Design),
 			Shown: strings.Join(moved, "\n"),
 		}
 	}
@@ -88,7 +88,7 @@ func designOf(ctx context.Context, h host.Host, t kernel.Tree) (string, error) {
 			return design, nil
 		}
 	}
-	h.Report.Step("%s: clone3() takes no offsets, and tests that give it some have to fail", t.Series.Name)
+	h.Report.Step("%s: clone3() takes no offsets, so tests that pass offsets have to fail", t.Series.Name)
 	return wire.NoDesign, nil
 }
 

@@ -16,33 +16,33 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// lane is one lane of a run under way.
+// lane is one lane of a run that is being booted.
 type lane struct {
 	*runner
 	prepared
 	guest vm.Guest
 	plan  wire.Plan
 	dir   string
-	learn func(wire.Exit) error // nil: nothing is to be learned of this lane
+	learn func(wire.Exit) error // keeps whether the guest booted under KVM; nil: not wanted
 
 	running int           // index into the plan; -1 between tests
-	done    bool          // the guest has run all that it was to run
-	live    report.Live   // output of the test that runs
-	left    wire.Carried  // what tests have left for a later guest
-	ended   *atomic.Int64 // tests, in all lanes
-	of      int           // likewise
+	done    bool          // the guest has run all its tests
+	live    report.Live   // output of the running test
+	left    wire.Carried  // files that tests left for a later guest
+	ended   *atomic.Int64 // how many tests have ended, in all lanes
+	of      int           // how many tests there are, in all lanes
 }
 
-// maxBoots bounds how often a lane goes on after its guest died in a test.
+// maxBoots is how often a lane boots at most. It boots again when a guest dies in a test.
 const maxBoots = 20
 
-// boot boots the lane. A guest that dies in a test costs that test only:
-// another boot goes on with the next one. Tests for a later guest get one.
+// boot boots the lane. A guest that dies in a test costs only that test: the next boot
+// continues with the next test. Tests for a later guest get a boot of their own.
 func (l *lane) boot(ctx context.Context) error {
 	limits := vm.DefaultLimits
 	limits.Run += l.Timeout
 	if l.guest.Lane == wire.Virtual {
-		limits.Test *= 30 // a day of sleep takes some seconds of a CPU, of which a busy host may give it a tenth
+		limits.Test *= 30 // a day of sleep takes some seconds of CPU time, and a busy host may give the guest a tenth of a CPU
 	}
 	l.left = make(wire.Carried)
 	for n := 1; ; n++ {
@@ -52,7 +52,7 @@ func (l *lane) boot(ctx context.Context) error {
 		}
 		l.running, l.done = -1, false
 		exit, err := l.bootGuest(ctx, limits, sub)
-		l.show(l.live.Rest()) // of a test that the guest died in
+		l.show(l.live.Rest()) // the output of a test in which the guest died
 		if l.learn != nil {
 			err = errors.Join(err, l.learn(exit))
 		}
@@ -60,22 +60,23 @@ func (l *lane) boot(ctx context.Context) error {
 			return err
 		}
 		if err := l.decode(ctx, l.image, sub); err != nil {
-			l.Report.Step("call traces stay as they are: %v", err)
+			l.Report.Step("call traces have no source lines: %v", err)
 		}
 		next := l.next(exit)
 		if next < 0 || next == len(l.plan.Tests) || n == maxBoots {
 			return nil
 		}
 		if l.done {
-			l.Report.Step("lane %s: boot %d is the later guest, of %d tests from %s on", l.guest.Lane, n+1, len(l.plan.Part(next)), l.plan.Tests[next].TestID)
+			l.Report.Step("lane %s: boot %d is the later guest; it runs %d tests from %s on", l.guest.Lane, n+1, len(l.plan.Part(next)), l.plan.Tests[next].TestID)
 		} else {
-			l.Report.Step("lane %s: the guest died in %s; boot %d goes on with %s", l.guest.Lane, l.plan.Tests[l.running].TestID, n+1, l.plan.Tests[next].TestID)
+			l.Report.Step("lane %s: the guest died in %s; boot %d continues with %s", l.guest.Lane, l.plan.Tests[l.running].TestID, n+1, l.plan.Tests[next].TestID)
 		}
 		l.guest.From = next
 	}
 }
 
-// bootGuest boots the guest into sub. A later one has what was left for it.
+// bootGuest boots the guest and leaves the evidence in sub. A later guest gets the files
+// that were left for it.
 func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wire.Exit, error) {
 	g := l.guest
 	if g.From >= l.plan.Later() {
@@ -92,8 +93,8 @@ func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wir
 	return vm.Boot(ctx, g, l.plan, limits, sub, l.watch)
 }
 
-// next is the test that another guest is to go on with after one that has ended
-// so, or -1.
+// next returns the index of the test with which another guest continues, or -1 if there is
+// none. exit says how the last guest ended.
 func (l *lane) next(exit wire.Exit) int {
 	switch exit.Reason {
 	case wire.EndedItself, wire.TestTimeout, wire.Stalled:
@@ -109,8 +110,8 @@ func (l *lane) next(exit wire.Exit) int {
 	return -1
 }
 
-// watch shows which test runs, and with -v what it prints and how its process ended;
-// what came of it is the judge's to say.
+// watch shows which test runs. If Verbose is set, it shows what the test prints and how its
+// process ended. Only the judge says whether the test passed.
 func (l *lane) watch(r wire.Record) {
 	switch r.Type {
 	case wire.TypeStart:
@@ -122,7 +123,7 @@ func (l *lane) watch(r wire.Record) {
 		}
 	case wire.TypeLeft:
 		if r.Key == l.guest.Key {
-			_ = l.left.Add(r) // the judge has an opinion of who leaves a file twice
+			_ = l.left.Add(r) // the judge reports a file that is left twice
 		}
 	case wire.TypeEnd:
 		l.show(l.live.Rest())
@@ -136,7 +137,7 @@ func (l *lane) watch(r wire.Record) {
 	}
 }
 
-// show shows lines that the test which runs has printed.
+// show reports lines that the running test printed.
 func (l *lane) show(lines []string) {
 	test := "a test"
 	if l.running >= 0 {
@@ -147,7 +148,7 @@ func (l *lane) show(lines []string) {
 	}
 }
 
-// how says how a test's process ended, which is no verdict.
+// how says how the process of a test ended. That is not a verdict.
 func how(e wire.End) string {
 	switch {
 	case e.TimedOut:

@@ -13,14 +13,14 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// said keeps what is reported.
+// said is a reporter that keeps the steps.
 type said []string
 
 func (s *said) Step(format string, args ...any)       { *s = append(*s, fmt.Sprintf(format, args...)) }
 func (s *said) Count(_ string, _, _ int, name string) { *s = append(*s, "runs "+name) }
 
-// With -v what a test prints is shown while it runs, and how its process ended. None
-// of it is a verdict.
+// With -v, each line of a test is shown while the test runs, and then how its process
+// ended. No line is a verdict.
 func TestWatch(t *testing.T) {
 	a, b := wire.TestID{Package: "p", Name: "TestA"}, wire.TestID{Package: "p/386", Name: "TestB"}
 	records := []wire.Record{

@@ -11,17 +11,17 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// localFile is the file of a run's folder with what a checkout holds beside its commit.
-// What is not committed behind a range is the last of the patches instead.
+// localFile is the file in the folder of a run with the changes of a checkout that are not
+// committed. For a range, these changes are the last patch instead.
 const localFile = "not-committed.patch"
 
-// writeLocal completes what is known of the checkout that the run is of, nil if it is of
-// none. It keeps the changes that are not committed in the run's folder.
+// writeLocal sets the commit in t, and writes the changes that are not committed to the
+// run's folder. t is nil if the run does not test a checkout.
 func (r *runner) writeLocal(ctx context.Context, t *verdict.Tree) error {
 	if t == nil {
 		return nil
 	}
-	if r.Base.Commit != "" { // as it was committed there
+	if r.Base.Commit != "" { // the commit is tested, not the files in the tree
 		for _, p := range r.Series.Patches {
 			if p.Local {
 				t.NotCommitted = filepath.Join("patches", p.Name)

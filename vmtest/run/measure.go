@@ -12,7 +12,7 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// measure leaves in dir which of the changed lines the tests ran, as evidence.
+// measure writes to the folder of the run which of the changed lines the tests ran.
 func (r *runner) measure(ctx context.Context, p prepared, lanes []string) error {
 	changes, err := p.tree.Diff(ctx)
 	if err != nil {
@@ -26,12 +26,12 @@ func (r *runner) measure(ctx context.Context, p prepared, lanes []string) error 
 				b.Lane = lane
 			}
 			if _, err := os.Stat(filepath.Join(b.Dir, wire.RecordsFile)); err != nil {
-				break // the judge knows what to make of a boot that is not there
+				break // the judge decides about a boot that is missing
 			}
 			boots = append(boots, b)
 		}
 	}
-	r.Report.Step("read what ran of %d changed files", len(changes))
+	r.Report.Step("read which lines of %d changed files ran", len(changes))
 	measured, err := coverage.Measure(ctx, r.Sandbox, p.image, changes, boots)
 	if err != nil {
 		return err

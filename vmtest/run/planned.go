@@ -13,10 +13,10 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// NothingPlanned says that a request selects no test, which is known before a kernel
-// is built.
+// NothingPlanned is the error of a request that selects no test. It is found before a
+// kernel is built.
 type NothingPlanned struct {
-	Tests []wire.TestID // that there are
+	Tests []wire.TestID // all tests that exist
 	Err   error
 }
 
@@ -24,9 +24,9 @@ func (e *NothingPlanned) Error() string { return e.Err.Error() }
 
 func (e *NothingPlanned) Unwrap() error { return e.Err }
 
-// Plan lists the tests that a request selects, from their sources. It fails with a
-// NothingPlanned. If only the headers of the tree will tell the design, these are the
-// tests of all designs.
+// Plan lists the tests that a request selects, from their sources. If there is none, the
+// error is a NothingPlanned. If the design is only known from the headers of the tree, Plan
+// lists the tests of all designs.
 func (r Request) Plan() (wire.Plan, error) {
 	design := cmp.Or(r.Design, r.Series.Design, wire.NoDesign)
 	one := runner{Request: r}
@@ -43,7 +43,7 @@ func (r Request) Plan() (wire.Plan, error) {
 	return plan, nil
 }
 
-// onlyElsewhere says that the lanes of a run do not run what is selected.
+// onlyElsewhere returns the error that the lanes of a run do not run the selected tests.
 func onlyElsewhere(lanes []string, plan wire.Plan) error {
 	return fmt.Errorf("%w: lane %s does not run %s; the lane virtual does, or -tests makes it",
 		initramfs.ErrEmptyPlan, strings.Join(lanes, ", "), plan.Tests[0])

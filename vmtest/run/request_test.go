@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
 
-// Every design has its tests, and a series that says so.
+// Each design has tests, and a series that names the design.
 func TestDesigns(t *testing.T) {
 	for _, design := range append(slices.Clone(wire.Designs), wire.NoDesign) {
 		name := design

@@ -18,15 +18,16 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Judge carries out a request into the empty folder dir, judges the folder and
-// writes the reports. An error means that not even the folder could be kept.
+// Judge carries out a request in the empty folder dir, judges the folder and writes the
+// reports. It returns an error only if it could not keep the evidence or the reports.
 func Judge(ctx context.Context, h host.Host, req Request, dir string) (verdict.Result, error) {
 	r := &runner{Host: h, Request: req, dir: dir}
 	return r.judge(ctx)
 }
 
-// Remembered is Judge, unless a run of the same kernel, plan and rest has passed
-// before: then its evidence is copied into dir and judged again.
+// Remembered does what Judge does. But if an equal run (same kernel, plan and the rest of
+// outcomeKey) has passed before, it copies the evidence of that run into dir and judges it
+// again.
 func Remembered(ctx context.Context, h host.Host, req Request, dir string) (verdict.Result, error) {
 	unlock, err := h.Lock(ctx, "run-"+req.Series.Name, "the same run")
 	if err != nil {
@@ -41,10 +42,10 @@ func Remembered(ctx context.Context, h host.Host, req Request, dir string) (verd
 type runner struct {
 	host.Host
 	Request
-	dir      string // takes the evidence
+	dir      string // where the evidence goes
 	remember bool   // a run that has passed need not be repeated
 	recalled bool   // dir has the evidence of such a run
-	key      string // that it is kept under
+	key      string // under which the cache keeps the run
 }
 
 func (r *runner) judge(ctx context.Context) (verdict.Result, error) {
@@ -53,19 +54,19 @@ func (r *runner) judge(ctx context.Context) (verdict.Result, error) {
 		werr := wire.WriteJSON(filepath.Join(r.dir, verdict.TroubleFile), r.trouble(err))
 		path, _ := host.FileOf(err)
 		switch {
-		case werr != nil && host.Below(path, r.dir): // the same again
+		case werr != nil && host.Below(path, r.dir): // the same fault again
 			return verdict.Result{}, err
-		case werr != nil: // whoever is to blame for err, there is no folder to judge
+		case werr != nil: // there is no folder to judge, whoever is to blame for err
 			return verdict.Result{}, fmt.Errorf("%w (before that: %v)", werr, err)
 		}
 	}
 	e, lerr := verdict.Load(r.dir)
 	if lerr != nil {
-		return verdict.Result{}, cmp.Or(err, lerr) // a file that err cut off cannot be read
+		return verdict.Result{}, cmp.Or(err, lerr) // err may have cut off a file
 	}
 	result := verdict.Judge(e)
 	if err := report.Write(r.dir, result); err != nil {
-		return verdict.Result{}, err // not a word of a verdict that was not kept
+		return verdict.Result{}, err // a verdict is shown only if the reports were written
 	}
 	return result, r.keep(result)
 }
@@ -77,8 +78,8 @@ func (r *runner) trouble(err error) verdict.Trouble {
 	return verdict.Trouble{Blame: verdict.BlameHost, Text: r.Advise(err).Error()}
 }
 
-// Interrupted is what err comes to when the user has ended the run: what the
-// children said while they were stopped is no news.
+// Interrupted returns the error "interrupted" if the user ended the run, because what the
+// stopped children printed does not matter. Otherwise it returns err.
 func Interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -86,8 +87,8 @@ func Interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// gather does everything up to the judge. The evidence of the run is in dir when
-// it returns, whatever it returns.
+// gather does all that comes before the judge. Even if it returns an error, it has written
+// the evidence so far to dir.
 func (r *runner) gather(ctx context.Context) error {
 	began := time.Now()
 	record := verdict.Run{
@@ -112,7 +113,7 @@ func (r *runner) gather(ctx context.Context) error {
 	}
 	r.describe(p.image)
 	if r.Forget && !p.image.Cached {
-		defer p.image.Forget() // one that stays costs nothing but room
+		defer p.image.Forget() // a kernel that stays only takes space
 	}
 	if r.remember {
 		if done, err := r.recall(p); err != nil || done {
@@ -129,7 +130,7 @@ func (r *runner) gather(ctx context.Context) error {
 	return r.measure(ctx, p, record.Lanes)
 }
 
-// writeInputs keeps what the run is made of beside what comes of it.
+// writeInputs writes all inputs of the run to its folder.
 func (r *runner) writeInputs(record verdict.Run) error {
 	s := r.Series
 	if err := wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record); err != nil {

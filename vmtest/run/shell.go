@@ -16,8 +16,8 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// Shell boots the kernel of a request into a shell on this terminal, or runs one
-// command in it, and returns the command's exit code.
+// Shell boots the kernel of a request. It runs a shell on this terminal, or one command,
+// and returns the exit code.
 func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, error) {
 	if err := vm.Check(); err != nil {
 		return 0, err
@@ -56,8 +56,8 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 	return r.converse(ctx, g, archive, args)
 }
 
-// converse boots the guest. Its console is kept if the guest ends before its
-// shell does.
+// converse boots the guest and connects the shell. It keeps the guest's console if the
+// guest ends before its shell does.
 func (r *runner) converse(ctx context.Context, g vm.Guest, archive initramfs.Archive, args []string) (code int, err error) {
 	dir, err := os.MkdirTemp("", "vmtest-shell-")
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *runner) converse(ctx context.Context, g vm.Guest, archive initramfs.Arc
 	g.Initramfs = filepath.Join(dir, "initramfs.cpio")
 	defer func() {
 		if err == nil || ctx.Err() != nil {
-			_ = os.RemoveAll(dir) // nothing in it is wanted
+			_ = os.RemoveAll(dir) // nobody needs these files
 		}
 		_ = os.Remove(g.Initramfs)
 	}()
@@ -78,16 +78,16 @@ func (r *runner) converse(ctx context.Context, g vm.Guest, archive initramfs.Arc
 		Args: args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Dir: dir, Boot: vm.DefaultLimits.Boot,
 		Welcome: func() {
 			r.Report.Step("run one test:  %s", oneTest(archive.Plan))
-			r.Report.Step("\"exit\" and Ctrl-D end the shell; Ctrl-] ends a guest that hangs, too")
+			r.Report.Step("\"exit\" and Ctrl-D end the shell; Ctrl-] ends the guest, even if it hangs")
 		},
 	})
 }
 
-// oneTest is the command that runs a test of the plan in the folder in which the
-// shell starts.
+// oneTest returns a command that runs one test of the plan in the folder in which the shell
+// starts.
 func oneTest(plan wire.Plan) string {
 	if real := plan.In(wire.Real); len(real.Tests) > 0 {
-		plan = real // a test that is for this lane
+		plan = real // the shell runs in the real lane
 	}
 	t := plan.Tests[0]
 	binary := "." + strings.TrimPrefix(wire.TestBinary(t.Package), wire.TestDir)
