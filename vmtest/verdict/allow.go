@@ -8,18 +8,17 @@ import (
 	"timens-vmtest/internal/reasons"
 )
 
-// allowKind are the allow files.
+// allowKind describes allow files.
 var allowKind = reasons.Kind{Name: "allow", Form: "REGEXP # reason", Mark: " # "}
 
-// Allowance is one line of an allow file: a splat that is nothing against the
-// kernel under test, and why.
+// Allowance is one line of an allow file: a splat that does not make a run fail, and the
+// reason.
 type Allowance struct {
 	Pattern *regexp.Regexp // for the splat's headline, without printk's prefix
 	Reason  string
 }
 
-// ParseAllow reads an allow file: lines "REGEXP # reason", as package reasons has
-// them.
+// ParseAllow reads an allow file. Package reasons describes the lines "REGEXP # reason".
 func ParseAllow(text []byte) ([]Allowance, error) {
 	entries, err := allowKind.Parse(text)
 	if err != nil {
@@ -39,8 +38,7 @@ func ParseAllow(text []byte) ([]Allowance, error) {
 	return all, nil
 }
 
-// allowed is the reason that allows a splat with this headline; empty if none
-// does.
+// allowed returns the reason that allows a splat with this headline, or "" if none does.
 func allowed(all []Allowance, headline string) string {
 	for _, a := range all {
 		if a.Pattern.MatchString(headline) {

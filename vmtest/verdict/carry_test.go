@@ -10,17 +10,17 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// leftRecord is that of the file which TestA leaves for TestB.
+// leftRecord is the index of the record with the file that TestA leaves for TestB.
 const leftRecord = 4
 
-// leavingScript is a guest whose TestA leaves a file.
+// leavingScript returns the records of a guest whose TestA leaves a file.
 func leavingScript() script {
 	green, count := greenScript(), 1
 	left := wire.Record{Type: wire.TypeLeft, TestID: &testA, Path: "image", Data: []byte("x"), Key: "key"}
 	return append(slices.Insert(green[:5:5], leftRecord, left), wire.Record{Type: wire.TypeDone, Count: &count, Key: "key"})
 }
 
-// findingScript is the later guest, with TestB.
+// findingScript returns the records of the later guest, which runs TestB.
 func findingScript() script {
 	green, count := greenScript(), 1
 	green[0].Hello.From, green[0].Hello.Carried = 1, imageDigest
@@ -29,8 +29,8 @@ func findingScript() script {
 
 var imageDigest = wire.Carried{"p/TestA/image": []byte("x")}.Digest()
 
-// twoGuests is evidence, which nothing speaks against, of a test that has left a
-// file and of another that has found it in a later guest.
+// twoGuests returns evidence of a pass: a test leaves a file, and another test finds it in
+// a later guest.
 func twoGuests() Evidence {
 	e := greenRun()
 	first := &e.Lanes[0].Boots[0]
@@ -50,7 +50,7 @@ func TestJudgeTwoGuests(t *testing.T) {
 	}
 }
 
-// Every way in which what a test leaves does not come to the one that it is for.
+// A file that a test leaves does not reach the later test. Each case is one way.
 func TestJudgeCarried(t *testing.T) {
 	type guests struct{ first, later *BootEvidence }
 	leaving := func(change func(s script) script) func(guests) {
@@ -59,7 +59,7 @@ func TestJudgeCarried(t *testing.T) {
 	finding := func(change func(s script) script) func(guests) {
 		return func(g guests) { g.later.Records = change(findingScript()).bytes() }
 	}
-	given := func(digest string) func(guests) { // what the host says, and the guest as well
+	given := func(digest string) func(guests) { // both the host and the guest name these files
 		return func(g guests) {
 			g.later.Boot.Carried = digest
 			finding(func(s script) script { s[0].Hello.Carried = digest; return s })(g)
@@ -74,11 +74,11 @@ func TestJudgeCarried(t *testing.T) {
 		"nothing left": {func(g guests) {
 			leaving(func(s script) script { return slices.Delete(s, leftRecord, leftRecord+1) })(g)
 			given("")(g)
-		}, Failed, "p.TestB came after p.TestA, which had left nothing"},
+		}, Failed, "p.TestB ran, but p.TestA had left nothing for it"},
 		"left by the test that died": {func(g guests) {
 			leaving(func(s script) script { return s[:leftRecord] })(g)
 			given("")(g)
-		}, Failed, "p.TestB came after p.TestA, which had left nothing"},
+		}, Failed, "p.TestB ran, but p.TestA had left nothing for it"},
 		"left under another's name": {leaving(func(s script) script { s[leftRecord].TestID = &testB; return s }), Unjudged, "left of p.TestB, which was not planned"},
 		"left between tests": {leaving(func(s script) script {
 			s[leftRecord], s[leftRecord+1] = s[leftRecord+1], s[leftRecord]
@@ -88,13 +88,13 @@ func TestJudgeCarried(t *testing.T) {
 		"left has no key":  {leaving(func(s script) script { s[leftRecord].Key = ""; return s }), Unjudged, "left without its test, key or plain name"},
 		"left elsewhere":   {leaving(func(s script) script { s[leftRecord].Path = "../../../init"; return s }), Unjudged, "plain name"},
 		"left twice":       {leaving(func(s script) script { return slices.Insert(s, leftRecord, s[leftRecord]) }), Unjudged, "p.TestA leaves image twice"},
-		"left was changed": {leaving(func(s script) script { s[leftRecord].Data = []byte("y"); return s }), Unjudged, "the files that it was given are"},
+		"left was changed": {leaving(func(s script) script { s[leftRecord].Data = []byte("y"); return s }), Unjudged, "the guest was given the files"},
 
-		"given something else":   {given(other), Unjudged, "the files that it was given are"},
-		"given nothing":          {given(""), Unjudged, "the files that it was given are"},
+		"given something else":   {given(other), Unjudged, "the guest was given the files"},
+		"given nothing":          {given(""), Unjudged, "the guest was given the files"},
 		"found something else":   {finding(func(s script) script { s[0].Hello.Carried = other; return s }), Unjudged, "a foreign guest: the files"},
 		"found nothing":          {finding(func(s script) script { s[0].Hello.Carried = ""; return s }), Unjudged, "a foreign guest: the files"},
-		"first is given a file":  {func(g guests) { g.first.Boot.Carried = imageDigest }, Unjudged, "the files that it was given are"},
+		"first is given a file":  {func(g guests) { g.first.Boot.Carried = imageDigest }, Unjudged, "the guest was given the files"},
 		"first finds a file":     {leaving(func(s script) script { s[0].Hello.Carried = imageDigest; return s }), Unjudged, "a foreign guest: the files"},
 		"later one hangs early":  {func(g guests) { g.later.Records, g.later.Exit = nil, &wire.Exit{Reason: wire.BootTimeout} }, Failed, "did not come up"},
 		"later one is cut off":   {func(g guests) { g.later.Exit = nil }, Unjudged, "cut off"},
@@ -118,8 +118,7 @@ func TestJudgeCarried(t *testing.T) {
 	}
 }
 
-// A later guest that is not there is no pass, even of tests that nobody expects
-// to.
+// A missing later guest is never a pass, even if its tests are expected to fail.
 func TestJudgeNoLaterGuest(t *testing.T) {
 	e := twoGuests()
 	e.Expect = []byte("fail p TestB # it has no patch\n")
@@ -129,7 +128,7 @@ func TestJudgeNoLaterGuest(t *testing.T) {
 	}
 }
 
-// What nobody has left is missed even by a test that is to fail.
+// If nothing was left for a test, the run fails, even if the test is expected to fail.
 func TestJudgeNothingLeft(t *testing.T) {
 	e := twoGuests()
 	e.Expect = []byte("fail p TestB # it has no patch\n")
@@ -139,12 +138,12 @@ func TestJudgeNothingLeft(t *testing.T) {
 	s[0].Hello.Carried, later.Boot.Carried = "", ""
 	s[3].Data, s[4].End = resultLine("FAIL", testB), &wire.End{Exit: 1}
 	later.Records = s.bytes()
-	if r := Judge(e); r.Verdict != Failed || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Text, "which had left nothing") {
+	if r := Judge(e); r.Verdict != Failed || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Text, "had left nothing for it") {
 		t.Errorf("got %v %v", r.Verdict, r.Findings)
 	}
 }
 
-// Cut either stream anywhere: only both together are green.
+// If the records of one of two guests are cut at any byte, the run does not pass.
 func TestJudgeCutTwoGuests(t *testing.T) {
 	for i := range 2 {
 		whole := twoGuests().Lanes[0].Boots[i].Records

@@ -11,16 +11,16 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Class is what a series does to a test. The zero value is the bad case.
+// Class says how a series changes the result of a test. The zero value is the bad case.
 type Class int
 
-// Classes.
+// The classes.
 const (
 	Unclear      Class = iota // it did not run on the base
-	Regressed                 // it passes without the series, and with it does not, or is not reached
-	Fixed                     // it does not pass without the series, passes with it, and is no test of it
-	Proven                    // a test of the series that only the series makes pass: new behaviour
-	Same                      // it passes, or is skipped, on both: it proves nothing of the series
+	Regressed                 // it passes without the series; with it, it does not pass or is not reached
+	Fixed                     // it passes only with the series, and is not a test of the series
+	Proven                    // it passes only with the series, and is a test of the series: new behaviour
+	Same                      // it passes or is skipped on both: it proves nothing about the series
 	BrokenBefore              // it passes on neither
 )
 
@@ -31,13 +31,13 @@ var classNames = [...]string{
 
 func (c Class) String() string { return classNames[c] }
 
-// MarshalText is String.
+// MarshalText returns the same text as String.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// Classify says what a series does to a test, given what became of it without
-// and with the series. ofSeries says that it is a test of what the series adds.
-// A series under which a test is missing has killed its guest before: that the
-// host did is a run without a verdict, and such a run is not compared.
+// Classify returns how a series changes the result of a test. base and series are the
+// statuses without and with the series. ofSeries reports whether it is a test of what the
+// series adds. If a test is missing with the series, the kernel killed the guest before
+// that test. (If the host did, the run is Unjudged, and is not compared.)
 func Classify(base, series Status, ofSeries bool) Class {
 	switch {
 	case base == Missing:
@@ -47,7 +47,7 @@ func Classify(base, series Status, ofSeries bool) Class {
 	case base == Pass:
 		return Regressed
 	case series == Pass && base == Skip:
-		return Same // it did not look at the base
+		return Same // it did not test the base
 	case series == Pass && ofSeries:
 		return Proven
 	case series == Pass:
@@ -71,11 +71,11 @@ type ComparedTest struct {
 	Lane         string
 	Base, Series Status
 	OfSeries     bool // it is a test of what the series adds
-	Announced    bool // the series' expect file says that it does not pass
+	Announced    bool // the series' expect file says that it will not pass
 	Class        Class
 }
 
-// Count is how many tests are of a class.
+// Count returns the number of tests of a class.
 func (c Comparison) Count(class Class) int {
 	n := 0
 	for _, t := range c.Tests {
@@ -86,7 +86,7 @@ func (c Comparison) Count(class Class) int {
 	return n
 }
 
-// Idle are the tests of the series that prove nothing of it.
+// Idle returns the tests of the series that prove nothing about it.
 func (c Comparison) Idle() []ComparedTest {
 	var idle []ComparedTest
 	for _, t := range c.Tests {
@@ -97,13 +97,14 @@ func (c Comparison) Idle() []ComparedTest {
 	return idle
 }
 
-// Compare judges the runs of one plan on a base and on the base with a series.
-// A test is one of the series when it is in the package of the plan's design, or
-// when the expect files say that it fails on the base and passes with the series.
-// A regression fails,
-// unless the series' own expect file announces it. What the base gets wrong is
-// never held against the series; it keeps the series from being judged if the
-// series gets it wrong as well.
+// Compare judges the runs of one plan on a base and on the base with a series. A regression
+// fails, unless the series' own expect file announces it.
+//
+// A test belongs to the series if it is in the package of the plan's design, or if the
+// expect files say that it fails on the base and passes with the series.
+//
+// A fault of the base is never a fault of the series. If both runs have the fault, the
+// series is Unjudged.
 func Compare(base, series Evidence) Comparison {
 	c := Comparison{Base: Judge(base), Series: Judge(series), Verdict: Passed}
 	var f findings
@@ -127,9 +128,8 @@ func Compare(base, series Evidence) Comparison {
 	return c
 }
 
-// compareFindings holds against the series what speaks against its run and not
-// against the base's. If nothing but what both have is left, it is the base that
-// keeps the series from being judged.
+// compareFindings adds the first finding that only the run with the series has. If both
+// runs have all findings, the base keeps the series from being judged.
 func (c *Comparison) compareFindings(f *findings) {
 	var shared *Finding
 	for _, found := range c.Series.Findings {
@@ -149,7 +149,7 @@ func (c *Comparison) compareFindings(f *findings) {
 
 var placeRE = regexp.MustCompile(`\b(CPU: |PID: |console\.log:)\d+`)
 
-// placeless is a finding's text without what differs from boot to boot.
+// placeless returns a finding's text without the numbers that differ between boots.
 func placeless(text string) string { return placeRE.ReplaceAllString(text, "${1}N") }
 
 func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
@@ -157,12 +157,12 @@ func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 	planA, planB := planOf(base, i), planOf(series, i)
 	f.lane = b.Lane
 	defer func() { f.lane = "" }()
-	// Not the ID: the kernel's own selftests are built from the tree of each.
+	// The IDs of the plans may differ, because each has the selftests of its own tree.
 	if !slices.Equal(planA.Tests, planB.Tests) || a.Lane != b.Lane || len(a.Tests) != len(b.Tests) {
 		f.add(Unjudged, "the base ran plan %s in lane %s, the series plan %s in lane %s, with other tests: they cannot be compared", planA.ID, a.Lane, planB.ID, b.Lane)
 		return
 	}
-	// Judge has parsed both already.
+	// No error is possible: Judge has parsed the text already.
 	without, _ := ParseExpect(base.Expect)
 	without = c.Base.Run.expects(without)
 	for n := range b.Tests {
@@ -174,7 +174,7 @@ func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 		t.Class = Classify(t.Base, t.Series, t.OfSeries)
 		c.Tests = append(c.Tests, t)
 		switch {
-		case t.Series == Missing: // what it died of is among the findings of its run
+		case t.Series == Missing: // the findings of its run say why
 		case t.Class == Unclear:
 			f.add(Unjudged, "%s: %s without the series, %s with it", t.TestID, t.Base, t.Series)
 		case t.Class == Regressed && !t.Announced:
@@ -183,7 +183,7 @@ func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 	}
 }
 
-// planOf is the plan of a lane; empty if it was never booted.
+// planOf returns the plan of a lane, or an empty plan if the lane was never booted.
 func planOf(e Evidence, lane int) wire.Plan {
 	if lane < len(e.Lanes) && len(e.Lanes[lane].Boots) > 0 && e.Lanes[lane].Boots[0].Plan != nil {
 		return *e.Lanes[lane].Boots[0].Plan
@@ -191,7 +191,7 @@ func planOf(e Evidence, lane int) wire.Plan {
 	return wire.Plan{}
 }
 
-// Summary is "77 tests: 25 new behaviour proven, 52 proves nothing".
+// Summary returns a text such as "77 tests: 25 new behaviour proven, 52 proves nothing".
 func (c Comparison) Summary() string {
 	s := fmt.Sprintf("%d tests", len(c.Tests))
 	sep := ": "

@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// Each class by a small example: what a test is, what became of it without the
-// series, what with it.
+// Each row has a test, and its status without and with the series.
 func TestClassify(t *testing.T) {
 	for _, tc := range []struct {
 		what         string
@@ -48,7 +47,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// with makes evidence in which TestA and TestB have these outcomes.
+// with returns evidence in which TestA and TestB have these statuses.
 func with(a, b Status) Evidence {
 	e := greenRun()
 	e.Lanes[0].Boots[0].Plan.Design = "p2"
@@ -151,7 +150,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// A test of the series that proves nothing is named, and no other test is.
+// Only a test of the series that proves nothing is idle.
 func TestIdle(t *testing.T) {
 	base, series := with(Pass, Pass), with(Pass, Pass)
 	base.Expect = []byte("fail p TestB # no members yet")

@@ -10,21 +10,21 @@ import (
 	"timens-vmtest/internal/reasons"
 )
 
-// Files of a run's folder that are about which of the changed lines ran. A run
-// without Run.Coverage has neither.
+// Files of a run's folder about the changed lines that ran. A run without Run.Coverage has
+// neither.
 const (
 	CoverageFile = "coverage.json" // Coverage
 	FloorFile    = "floor"         // copy of the series' file coverage, as it was
 )
 
-// Coverage says of every line that a series changes whether a test ran it.
+// Coverage says of each line that a series changes whether a test ran it.
 type Coverage struct {
-	Tests []string      `json:"tests"` // that were measured
+	Tests []string      `json:"tests"` // the tests that were measured
 	Files []CoveredFile `json:"files"`
 }
 
-// Some of the reasons why an added line cannot be counted: it holds no code, or
-// its file is in no kernel of this configuration.
+// Reasons why an added line cannot be counted: it has no code, or its file is not built in
+// this configuration. There are others.
 const (
 	BlankLine   = "blank"
 	CommentLine = "comment"
@@ -43,18 +43,18 @@ type CoveredLine struct {
 	N    int    `json:"n"`  // line of the file as it is after the series; 0 for "-"
 	Text string `json:"text"`
 
-	// Of an added line, one of these: why it has no code that could be counted,
-	// or how often it ran, and in which of Coverage.Tests.
+	// An added line has either the reason why it cannot be counted, or how often it ran and
+	// in which of Coverage.Tests.
 	Uncounted string `json:"uncounted,omitempty"`
 	Count     uint64 `json:"count,omitempty"`
 	Partly    bool   `json:"partly,omitempty"` // some of its code never ran
 	Tests     []int  `json:"tests,omitempty"`
 }
 
-// Countable says that it is known whether the line ran.
+// Countable reports whether it is known if the line ran.
 func (l CoveredLine) Countable() bool { return l.Op == "+" && l.Uncounted == "" }
 
-// Executed says that a test ran the line.
+// Executed reports whether a test ran the line.
 func (l CoveredLine) Executed() bool { return l.Countable() && l.Count > 0 }
 
 // CoverageResult is judged coverage.
@@ -74,8 +74,8 @@ type MissingLine struct {
 	Text string `json:"text"`
 }
 
-// Percent is what part of the countable lines ran, rounded down; 0 if there are
-// none, for then nothing is proven.
+// Percent returns how many percent of the countable lines ran, rounded down. If there are
+// none it returns 0, because nothing is proven.
 func (c CoverageResult) Percent() int {
 	if c.Countable == 0 {
 		return 0
@@ -83,20 +83,20 @@ func (c CoverageResult) Percent() int {
 	return 100 * c.Executed / c.Countable
 }
 
-// Floor is how much of the countable lines must run.
+// Floor is the part of the countable lines that must run.
 type Floor struct {
 	Percent int    `json:"percent"`
 	Reason  string `json:"reason,omitempty"`
 }
 
-// DefaultFloor is that of a series that does not say.
+// DefaultFloor is the floor of a series without a file coverage.
 const DefaultFloor = 90
 
-// floorKind are the files coverage of series.
+// floorKind describes the file coverage of a series.
 var floorKind = reasons.Kind{Name: "coverage", Form: "PERCENT # reason", Mark: "#", Noun: "a floor of %s %%"}
 
-// ParseFloor reads a series' file coverage: one line "PERCENT # reason", as package
-// reasons has it. No text is DefaultFloor.
+// ParseFloor reads a series' file coverage: one line "PERCENT # reason", as package reasons
+// describes it. If there is no file, the floor is DefaultFloor.
 func ParseFloor(text []byte) (Floor, error) {
 	entries, err := floorKind.Parse(text)
 	if err != nil {
@@ -114,12 +114,12 @@ func ParseFloor(text []byte) (Floor, error) {
 		floor = Floor{percent, e.Reason}
 	}
 	if text != nil && len(entries) == 0 {
-		return Floor{}, fmt.Errorf("coverage: it holds no floor; without the file it is %d %%", DefaultFloor)
+		return Floor{}, fmt.Errorf("coverage: the file has no floor; remove it to use the default of %d %%", DefaultFloor)
 	}
 	return floor, nil
 }
 
-// judgeCoverage counts the lines, and holds them to the floor.
+// judgeCoverage counts the lines and compares them with the floor.
 func judgeCoverage(e Evidence, f *findings) *CoverageResult {
 	floor, err := ParseFloor(e.Floor)
 	switch {
@@ -127,7 +127,7 @@ func judgeCoverage(e Evidence, f *findings) *CoverageResult {
 		f.add(Unjudged, "%v", err)
 		return nil
 	case e.Coverage == nil:
-		f.add(Unjudged, "there is no %s, and the run was to measure coverage", CoverageFile)
+		f.add(Unjudged, "there is no %s, but the run should have measured coverage", CoverageFile)
 		return nil
 	}
 	r := &CoverageResult{Floor: floor, Uncounted: make(map[string]int), Files: e.Coverage.Files, Tests: e.Coverage.Tests}
@@ -135,7 +135,7 @@ func judgeCoverage(e Evidence, f *findings) *CoverageResult {
 		for _, l := range file.Lines {
 			switch {
 			case l.Executed() && !slices.ContainsFunc(l.Tests, func(n int) bool { return n >= 0 && n < len(r.Tests) }):
-				f.add(Unjudged, "%s: %s:%d ran, and in no test", CoverageFile, file.Path, l.N)
+				f.add(Unjudged, "%s: %s:%d ran, but in no test", CoverageFile, file.Path, l.N)
 			case l.Executed():
 				r.Executed++
 				r.Countable++
@@ -150,15 +150,14 @@ func judgeCoverage(e Evidence, f *findings) *CoverageResult {
 	switch {
 	case r.codeless():
 	case r.Countable == 0 && floor.Percent > 0:
-		f.add(Failed, "coverage: the series changes no line that can be counted, and the floor is %d %%", floor.Percent)
+		f.add(Failed, "coverage: the series changes no line that can be counted, but the floor is %d %%", floor.Percent)
 	case r.Percent() < floor.Percent:
-		f.add(Failed, "coverage: %s, and the floor is %d %%", r.Summary(), floor.Percent)
+		f.add(Failed, "coverage: %s, but the floor is %d %%", r.Summary(), floor.Percent)
 	}
 	return r
 }
 
-// codeless says that the series adds nothing but comments and blank lines, if
-// anything.
+// codeless reports whether the series adds only comments and blank lines, or nothing.
 func (c CoverageResult) codeless() bool {
 	for reason := range c.Uncounted {
 		if reason != BlankLine && reason != CommentLine {
@@ -168,7 +167,7 @@ func (c CoverageResult) codeless() bool {
 	return c.Countable == 0
 }
 
-// Summary is "41 of 43 changed lines executed (95 %)".
+// Summary returns a text such as "41 of 43 changed lines executed (95 %)".
 func (c CoverageResult) Summary() string {
 	if c.codeless() {
 		return "no line of code is added"

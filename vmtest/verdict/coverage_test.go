@@ -25,7 +25,7 @@ func TestParseFloor(t *testing.T) {
 		{text: "-1 # x\n", wrong: "is not"},
 		{text: "\nmost # x\n", wrong: "coverage:2"},
 		{text: "80 # x\n90 # y\n", wrong: "coverage:2: there is a floor already"},
-		{text: "\n", wrong: "holds no floor"},
+		{text: "\n", wrong: "has no floor"},
 	} {
 		got, err := ParseFloor([]byte(tc.text))
 		switch {
@@ -40,7 +40,7 @@ func TestParseFloor(t *testing.T) {
 	}
 }
 
-// measured is coverage of ran lines that ran, missing that did not, and one that
+// measured returns coverage of ran lines that ran, missing lines that did not, and one that
 // cannot be counted.
 func measured(ran, missing int) *Coverage {
 	f := CoveredFile{Path: "kernel/fork.c", Lines: []CoveredLine{
@@ -55,7 +55,7 @@ func measured(ran, missing int) *Coverage {
 	return &Coverage{Tests: []string{"p.TestA", "p.TestB"}, Files: []CoveredFile{f}}
 }
 
-// notBuilt is coverage of a line that is in no kernel of this configuration.
+// notBuilt returns coverage of a line in a file that the configuration does not build.
 func notBuilt() *Coverage {
 	c := measured(0, 1)
 	c.Files[0].Lines[3].Uncounted = "not built"
@@ -70,7 +70,7 @@ func TestJudgeCoverage(t *testing.T) {
 	}{
 		"all of it":                 {func(e *Evidence) { e.Coverage = measured(43, 0) }, Passed, ""},
 		"at the floor":              {func(e *Evidence) { e.Coverage = measured(9, 1) }, Passed, ""},
-		"below":                     {func(e *Evidence) { e.Coverage = measured(8, 1) }, Failed, "coverage: 8 of 9 changed lines executed (88 %), and the floor is 90 %"},
+		"below":                     {func(e *Evidence) { e.Coverage = measured(8, 1) }, Failed, "coverage: 8 of 9 changed lines executed (88 %), but the floor is 90 %"},
 		"floor of its own":          {func(e *Evidence) { e.Coverage, e.Floor = measured(8, 1), []byte("88 # it is hard") }, Passed, ""},
 		"below its own":             {func(e *Evidence) { e.Coverage, e.Floor = measured(8, 1), []byte("89 # it is hard") }, Failed, "the floor is 89 %"},
 		"a bad floor":               {func(e *Evidence) { e.Coverage, e.Floor = measured(9, 0), []byte("89") }, Unjudged, "no reason"},
@@ -79,7 +79,7 @@ func TestJudgeCoverage(t *testing.T) {
 		"nothing to count":          {func(e *Evidence) { e.Coverage = notBuilt() }, Failed, "changes no line that can be counted"},
 		"nothing to count, as said": {func(e *Evidence) { e.Coverage, e.Floor = notBuilt(), []byte("0 # headers") }, Passed, ""},
 		"not measured":              {func(e *Evidence) {}, Unjudged, "there is no coverage.json"},
-		"ran in no test":            {func(e *Evidence) { e.Coverage = measured(9, 0); e.Coverage.Files[0].Lines[4].Tests = []int{2} }, Unjudged, "ran, and in no test"},
+		"ran in no test":            {func(e *Evidence) { e.Coverage = measured(9, 0); e.Coverage.Files[0].Lines[4].Tests = []int{2} }, Unjudged, "ran, but in no test"},
 		"not asked for":             {func(e *Evidence) { e.Coverage, e.Run.Coverage = measured(0, 9), false }, Passed, ""},
 		"a test failed as well":     {func(e *Evidence) { e.Coverage, e.Expect = measured(9, 0), []byte("fail p TestA # x") }, Failed, "p.TestA: pass, expected fail"},
 	} {
@@ -104,7 +104,7 @@ func TestJudgeCoverage(t *testing.T) {
 	}
 }
 
-// Counts come between the output and the end of the test that they are of.
+// Counts must come while their test runs.
 func TestJudgeCounts(t *testing.T) {
 	counts := wire.Record{Type: wire.TypeCounts, TestID: &testA, Path: "kernel/fork.gcda", Data: []byte("x")}
 	for name, tc := range map[string]struct {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package verdict decides. Judge is the only place in the project that turns
-// evidence into a verdict; it is a pure function of the run folder's contents.
+// Package verdict judges runs. Judge is the only function in the project that turns the
+// evidence of a run into a verdict. It is a pure function of the contents of the run's
+// folder.
 package verdict
 
 import (
@@ -16,7 +17,7 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Files of a run's folder beside its lanes, which wire names.
+// Files of a run's folder besides those of its lanes, which package wire names.
 const (
 	RunFile     = "run.json"     // Run; written first, and again when the kernel is known
 	ExpectFile  = "expect"       // kernel/expect and the series' expect file, as they were
@@ -24,12 +25,12 @@ const (
 	TroubleFile = "trouble.json" // Trouble; why the run ended before all lanes were booted
 )
 
-// Run is what was to be tested.
+// Run is what a run was to test.
 type Run struct {
 	Series        string   `json:"series"`
 	Base          string   `json:"base"`                    // version of the unpatched kernel
-	Origin        string   `json:"origin,omitempty"`        // where it is from, for a person
-	Tree          *Tree    `json:"tree,omitempty"`          // the checkout that it is from; nil if from none
+	Origin        string   `json:"origin,omitempty"`        // where the base comes from, for messages
+	Tree          *Tree    `json:"tree,omitempty"`          // the checkout that is tested; nil if there is none
 	Extra         []string `json:"extra_patches,omitempty"` // names of the patches on top of the series
 	Release       string   `json:"kernel_release"`          // uname -r of the built kernel
 	Lanes         []string `json:"lanes"`                   // in the order of booting; each is a folder
@@ -37,21 +38,21 @@ type Run struct {
 	PrepareS      float64  `json:"prepare_s"`               // host seconds from the start to the first boot
 	KernelCached  bool     `json:"kernel_cached"`
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
-	Command       []string `json:"command"`                   // what reproduces the run
-	Coverage      bool     `json:"coverage,omitempty"`        // it is to be measured which changed lines run
+	Command       []string `json:"command"`                   // the command that repeats the run
+	Coverage      bool     `json:"coverage,omitempty"`        // measure which changed lines run
 }
 
 // expects returns what expectations mean for the kernel of the run.
 func (r Run) expects(all []Expectation) []Expectation { return On(all, r.Base, r.Tree != nil) }
 
-// Tree is the kernel checkout that a run is of.
+// Tree is the kernel checkout that a run tests.
 type Tree struct {
 	Path         string `json:"path"`
-	Commit       string `json:"commit,omitempty"`        // that is checked out, or that the series is applied to; empty: it is no git tree
+	Commit       string `json:"commit,omitempty"`        // the commit that is checked out, or to which the series is applied; empty: not a git tree
 	NotCommitted string `json:"not_committed,omitempty"` // file of the run's folder with the changes that are not committed; empty: there are none
 }
 
-// Trouble is why a run could not be carried to its end.
+// Trouble says why a run ended early.
 type Trouble struct {
 	Blame string `json:"blame"` // "kernel": it did not apply, configure or build; "host": anything else
 	Text  string `json:"text"`
@@ -63,7 +64,7 @@ const (
 	BlameHost   = "host"
 )
 
-// Verdict is what a run comes to that ended in trouble.
+// Verdict returns the verdict of a run that ended in trouble.
 func (t Trouble) Verdict() Verdict {
 	if t.Blame == BlameKernel {
 		return Unbuilt
@@ -71,8 +72,8 @@ func (t Trouble) Verdict() Verdict {
 	return Unjudged
 }
 
-// Evidence is the contents of a run's folder. What is not there is the zero
-// value; only Judge knows what that means.
+// Evidence is the contents of a run's folder. A missing file is a zero value, and only
+// Judge decides what that means.
 type Evidence struct {
 	Run      *Run
 	Expect   []byte
@@ -83,8 +84,8 @@ type Evidence struct {
 	Lanes    []LaneEvidence // one for each of Run.Lanes
 }
 
-// LaneEvidence is the contents of a lane's folder. There is more than one boot
-// when the guest died in a test and another boot went on behind it.
+// LaneEvidence is the contents of a lane's folder. It has more than one boot if a guest
+// died in a test, or if tests needed a later guest.
 type LaneEvidence struct {
 	Lane  string
 	Boots []BootEvidence
@@ -96,13 +97,13 @@ type BootEvidence struct {
 	Boot    *wire.Boot
 	Exit    *wire.Exit
 	Console []byte
-	Decoded []byte // Console with source lines, if it holds code addresses
+	Decoded []byte // Console with source lines, if it has code addresses
 	Records []byte
 	QEMULog []byte
 }
 
-// Load reads a run's folder. A file that is missing is no error here, one that
-// cannot be read or parsed is.
+// Load reads a run's folder. A missing file is not an error. A file that cannot be read or
+// parsed is.
 func Load(dir string) (Evidence, error) {
 	var e Evidence
 	if _, err := os.Stat(dir); err != nil {
@@ -120,7 +121,7 @@ func Load(dir string) (Evidence, error) {
 	}
 	for _, lane := range e.Run.Lanes {
 		if !filepath.IsLocal(lane) {
-			return Evidence{}, fmt.Errorf("%s: lane %q leaves the folder", dir, lane)
+			return Evidence{}, fmt.Errorf("%s: lane %q is outside of the folder", dir, lane)
 		}
 		l := LaneEvidence{Lane: lane}
 		for n := 1; ; n++ {
@@ -152,6 +153,8 @@ func loadBoot(dir string) (BootEvidence, error) {
 	return b, err
 }
 
+// LoadBytes reads a file. If the file does not exist, it leaves *into as it is and returns
+// nil.
 func LoadBytes(path string, into *[]byte) error {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -161,6 +164,8 @@ func LoadBytes(path string, into *[]byte) error {
 	return err
 }
 
+// LoadJSON reads a file with JSON. If the file does not exist, it leaves *into as it is and
+// returns nil.
 func LoadJSON[T any](path string, into **T) error {
 	var text []byte
 	if err := LoadBytes(path, &text); err != nil || text == nil {
@@ -174,14 +179,14 @@ func LoadJSON[T any](path string, into **T) error {
 	return nil
 }
 
-// Exists says that there is something at a path, or that nobody can say.
+// Exists reports whether a path exists. It returns true if that cannot be found out.
 func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// LoadWhole is LoadJSON for a file that WriteJSON made: a file that does not end with an
-// end of line is cut off, which is an error.
+// LoadWhole is LoadJSON for a file that wire.WriteJSON wrote. Such a file ends with a
+// newline. Without it the file is cut off, which is an error.
 func LoadWhole[T any](path string, into **T) error {
 	var text []byte
 	if err := LoadBytes(path, &text); err != nil || text == nil {

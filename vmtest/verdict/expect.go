@@ -11,11 +11,10 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// expectKind are the expect files.
+// expectKind describes expect files.
 var expectKind = reasons.Kind{Name: ExpectFile, Form: "pass|fail|skip package Test [OLD-NEW] # reason", Mark: "#"}
 
-// Expectation is one line of an expect file: that a test does not pass, or
-// does, and why.
+// Expectation is one line of an expect file: the status that a test should have, and why.
 type Expectation struct {
 	wire.TestID
 	Status Status
@@ -31,8 +30,8 @@ type Expectation struct {
 	Open bool
 }
 
-// ParseExpect reads an expect file: lines "pass|fail|skip package Test [OLD-NEW] # reason",
-// as package reasons has them. OLD-NEW is a Span, such as 6.12-7.3.
+// ParseExpect reads an expect file. Package reasons describes the lines "pass|fail|skip
+// package Test [OLD-NEW] # reason". OLD-NEW is a Span, such as 6.12-7.3.
 func ParseExpect(text []byte) ([]Expectation, error) {
 	entries, err := expectKind.Parse(text)
 	if err != nil {
@@ -61,10 +60,10 @@ func ParseExpect(text []byte) ([]Expectation, error) {
 		case "skip":
 			e.Status = Skip
 		default:
-			return nil, entry.Errorf("%q is none of pass, fail, skip", word[0])
+			return nil, entry.Errorf("%q is not one of pass, fail, skip", word[0])
 		}
 		if first, ok := seen[e.TestID]; ok {
-			return nil, entry.Errorf("%s stands on line %d already", e.TestID, first)
+			return nil, entry.Errorf("%s is already on line %d", e.TestID, first)
 		}
 		seen[e.TestID] = e.Line
 		all = append(all, e)
@@ -72,8 +71,8 @@ func ParseExpect(text []byte) ([]Expectation, error) {
 	return all, nil
 }
 
-// JoinExpect puts what is expected of every kernel before what is expected of a
-// series. Where both name a test the series has the last word.
+// JoinExpect joins the expectations for every kernel and those for a series. If both name a
+// test, the line of the series is used.
 func JoinExpect(every, series []byte) ([]byte, error) {
 	general, err := ParseExpect(every)
 	if err != nil {
@@ -92,11 +91,11 @@ func JoinExpect(every, series []byte) ([]byte, error) {
 	return []byte(strings.Join(lines, "") + "\n" + string(series)), nil
 }
 
-// Expected returns the status that a test is to have on the kernel that On was told of.
+// Expected returns the status that a test should have on the kernel that was passed to On.
 func Expected(all []Expectation, id wire.TestID) Status { return expectationOf(all, id).Status }
 
-// expectationOf returns the expectation of a test, which is to pass if no line names it.
-// What is said of a package holds for its 32-bit build as well, unless that is named itself.
+// expectationOf returns the expectation of a test. If no line names the test, it should pass.
+// A line for a package is also valid for its 32-bit build, unless that has its own line.
 func expectationOf(all []Expectation, id wire.TestID) Expectation {
 	for _, e := range all {
 		if e.TestID == id {
@@ -109,7 +108,7 @@ func expectationOf(all []Expectation, id wire.TestID) Expectation {
 	return Expectation{TestID: id, Status: Pass}
 }
 
-// useless lists expectations that name no test that exists.
+// useless returns the expectations that name a test that does not exist.
 func useless(all []Expectation, p wire.Plan) []Expectation {
 	exists := make(map[wire.TestID]bool)
 	for _, t := range p.Tests {

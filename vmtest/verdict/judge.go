@@ -15,9 +15,8 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Judge decides what a run comes to. It reads nothing but its argument, and the
-// same evidence always gets the same result. A run passes only when nothing
-// speaks against it.
+// Judge returns the result of a run. It reads only its argument, and the same evidence
+// always gives the same result. A run passes only if there is no finding.
 func Judge(e Evidence) Result {
 	var r Result
 	var f findings
@@ -30,7 +29,7 @@ func Judge(e Evidence) Result {
 	err = errors.Join(err, aerr)
 	switch {
 	case e.Run == nil:
-		f.add(Unjudged, "there is no %s: this is not the folder of a run, or the run ended before it began", RunFile)
+		f.add(Unjudged, "there is no %s: this is not the folder of a run, or the run was cut off at its start", RunFile)
 	case e.Trouble != nil:
 		f.add(e.Trouble.Verdict(), "%s", e.Trouble.Text)
 	case err != nil:
@@ -56,7 +55,7 @@ func Judge(e Evidence) Result {
 	return r
 }
 
-// headlineFirst puts a finding that made the verdict before all others.
+// headlineFirst moves the findings with the run's verdict before all others.
 func headlineFirst(all []Finding, v Verdict) []Finding {
 	slices.SortStableFunc(all, func(a, b Finding) int { return rank(a.Verdict, v) - rank(b.Verdict, v) })
 	return all
@@ -69,8 +68,8 @@ func rank(v, headline Verdict) int {
 	return 1
 }
 
-// judgeLane judges one lane: one boot, or several that went on one behind the
-// other with one plan.
+// judgeLane judges one lane. The lane has one boot, or several that continue the same plan
+// one after another.
 func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneResult, []Finding) {
 	r := LaneResult{Lane: e.Lane, Boots: len(e.Boots)}
 	f := findings{lane: e.Lane}
@@ -122,23 +121,22 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 		f.add(Failed, "every test was skipped")
 	}
 	for _, x := range useless(expect, plan) {
-		f.add(Failed, "expect:%d names %s, and there is no such test", x.Line, x.TestID)
+		f.add(Failed, "expect:%d names %s, but there is no such test", x.Line, x.TestID)
 	}
 	return r, f.all
 }
 
-// boots are those of one lane, with what is known of them so far.
+// boots collects what the boots of one lane have shown so far.
 type boots struct {
 	plan  wire.Plan
 	allow []Allowance
-	tests map[wire.TestID]TestResult // that were started
-	left  wire.Carried               // by them, for a later guest
+	tests map[wire.TestID]TestResult // the tests that were started
+	left  wire.Carried               // the files that they left for a later guest
 }
 
-// judge judges one boot, which must begin with test number from. Next is the
-// test that another boot is to begin with, -1 if there is nothing to go on with.
-// Not complete means that the folder does not even hold what is needed to look
-// further.
+// judge judges one boot, which must begin with test number from. next is the test with
+// which another boot must begin, or -1 if no test is left. complete is false if the folder
+// lacks what the judge needs to continue.
 func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (next int, complete bool) {
 	switch {
 	case e.Boot == nil || e.Plan == nil:
@@ -148,7 +146,7 @@ func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (n
 		f.add(Unjudged, "there is no %s: the run was cut off", wire.ExitFile)
 		return 0, false
 	case e.Plan.ID != b.plan.ID || e.Boot.From != from:
-		f.add(Unjudged, "it goes on with test %d of plan %s, not with %d of %s", e.Boot.From, e.Plan.ID, from, b.plan.ID)
+		f.add(Unjudged, "it continues with test %d of plan %s, not with %d of %s", e.Boot.From, e.Plan.ID, from, b.plan.ID)
 		return 0, false
 	}
 	if n == 1 {
@@ -184,8 +182,8 @@ func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (n
 // taintWarn is TAINT_WARN, which every WARNING sets.
 const taintWarn = 1 << 9
 
-// judgeConsole looks for what the kernel itself complained of. It returns the
-// taint that comes of what is allowed.
+// judgeConsole looks for complaints of the kernel. It returns the taint that allowed splats
+// cause.
 func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneResult, f *findings) (tolerated int64) {
 	splats, banners, lost := scan(e.Console, e.Decoded, allow)
 	for _, x := range splats {
@@ -208,23 +206,23 @@ func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneRes
 	}
 	switch {
 	case banners > 1:
-		f.add(Failed, "the kernel rebooted unexpectedly: its banner stands %d times in %s", banners, consoleOf(n))
+		f.add(Failed, "the kernel rebooted unexpectedly: its banner is %d times in %s", banners, consoleOf(n))
 	case banners == 0 && s.hello != nil:
 		f.add(Unjudged, "the guest reported, but %s lacks the kernel's banner", consoleOf(n))
 	}
 	return tolerated
 }
 
-// consoleOf is the console log of boot n, as seen from its lane's folder.
+// consoleOf returns the path of the console log of boot n, relative to its lane's folder.
 func consoleOf(n int) string { return filepath.Join(wire.BootDir(n), wire.ConsoleFile) }
 
-// lastLine is the last line of text that is not blank.
+// lastLine returns the last line of text that is not blank.
 func lastLine(text []byte) string {
 	text = bytes.TrimSpace(text)
 	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
-// judgeEnd looks at how boot n came to its end. said is QEMU's last word.
+// judgeEnd judges how boot n ended. said is the last line that QEMU printed.
 func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 	if said == "" {
 		said = "nothing"
@@ -253,7 +251,7 @@ func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 	case wire.RunTimeout:
 		f.add(Failed, "the boot took too long and was ended %s", where)
 	case wire.Stalled:
-		f.add(Failed, "the guest hung, its CPU waiting for nothing with no timer set, %s", where)
+		f.add(Failed, "the guest hung (its CPU waited, but no timer was set that could wake it) %s", where)
 	case wire.EndedItself:
 		switch {
 		case x.Signal != "":
@@ -268,8 +266,8 @@ func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 	}
 }
 
-// judgeTaint insists on a kernel that is as clean after each test as before the
-// first, but for what is tolerated.
+// judgeTaint adds a finding for each change of the kernel's taint, apart from the tolerated
+// bits.
 func judgeTaint(s stream, tolerated int64, f *findings) {
 	if s.hello == nil {
 		return
@@ -284,30 +282,30 @@ func judgeTaint(s stream, tolerated int64, f *findings) {
 	}
 }
 
-// judgeClock compares the kernel's clock with QEMU's, which a kernel whose
-// clocks and timers are wrong alike cannot change.
+// judgeClock compares the kernel's clock with QEMU's. A kernel whose clocks and timers are
+// wrong in the same way cannot change QEMU's clock.
 func judgeClock(s stream, lane string, f *findings) {
 	if !s.done {
 		return
 	}
 	kernel, qemu := s.last.kernel-s.first.kernel, float64(s.last.qemu-s.first.qemu)
-	tolerance, drift := 1.2, 1e-3 // QEMU's shows whole seconds
+	tolerance, drift := 1.2, 1e-3 // QEMU's clock shows whole seconds
 	if lane == wire.Virtual {
-		// Both count the same; 1.5 ms were seen after a day. A kernel whose clock
-		// is wrong has no say in what is a second.
+		// Both clocks count the same; they differed by 1.5 ms after a day. The guest
+		// measures within with the kernel's clock, which may be wrong, so it is limited to
+		// a second.
 		tolerance, drift = 2*wire.EdgeStep.Seconds()+min(s.first.within+s.last.within, 1), 1e-7
 	}
 	if math.Abs(kernel-qemu) > tolerance+drift*qemu {
-		f.add(Failed, "CLOCK_MONOTONIC went on by %.2f s while QEMU's clock went on by %.0f s", kernel, qemu)
+		f.add(Failed, "CLOCK_MONOTONIC advanced by %.2f s while QEMU's clock advanced by %.0f s", kernel, qemu)
 	}
 }
 
-// markers that Go's testing package puts before its own lines with
-// -test.v=test2json, so that a test's output cannot be taken for them by
-// accident.
+// marker is what Go's testing package prints before its own lines with -test.v=test2json.
+// So a test cannot print such a line by accident.
 const marker = "\x16"
 
-// judgeTest decides from the records of one test that was started.
+// judgeTest judges one test that was started, from its records.
 func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
 	r := TestResult{Output: t.readable(), LatenessS: t.lateness(name)}
 	r.Status, r.Note = statusOf(name, t, x)
@@ -341,8 +339,8 @@ func statusOf(name string, t *testRecords, x wire.Exit) (s Status, note string) 
 	return Crash, "it ended without one clear result"
 }
 
-// cutOff is the status of a test that was running when its guest ended. What the
-// user or the host did is nothing against the test: it counts as not run.
+// cutOff returns the status of a test that was running when its guest ended. If the user or
+// the host ended the guest, the test counts as not run.
 func cutOff(x wire.Exit) (s Status, note string) {
 	switch {
 	case x.Reason == wire.Interrupted:
@@ -359,7 +357,7 @@ func cutOff(x wire.Exit) (s Status, note string) {
 	return Crash, "the guest ended under it"
 }
 
-// splatIn is the headline of the first splat while a test ran.
+// splatIn returns the headline of the first splat while a test ran.
 func splatIn(id wire.TestID, splats []Splat) []string {
 	for _, s := range splats {
 		if s.Test == id.String() && s.Allowed == "" {
@@ -369,8 +367,8 @@ func splatIn(id wire.TestID, splats []Splat) []string {
 	return nil
 }
 
-// readable is a test's output as "go test -v" would have shown it, with a note in
-// the place of what the guest has left out.
+// readable returns a test's output as "go test -v" would show it. Where the guest left out
+// a part, it has a note.
 func (t *testRecords) readable() string {
 	if t.end == nil || t.end.Dropped == 0 || len(t.output) < wire.OutputLimit {
 		return readable(t.output)
@@ -379,7 +377,7 @@ func (t *testRecords) readable() string {
 		fmt.Sprintf("\n[vmtest: %d bytes are left out here]\n", t.end.Dropped) + readable(t.output[wire.OutputLimit:])
 }
 
-// readable is an output without the marks of Go's testing package.
+// readable returns an output without the marks of Go's testing package.
 func readable(output []byte) string {
 	var b strings.Builder
 	for line := range strings.Lines(string(output)) {

@@ -24,7 +24,7 @@ const greenConsole = `[    0.000000] Linux version 6.12.117
 [    2.000000] reboot: Restarting system
 `
 
-// script is a record stream to be: the tests change it before it is written.
+// script is a list of records. A test changes it and then turns it into a stream.
 type script []wire.Record
 
 func greenScript() script {
@@ -48,7 +48,8 @@ func passLine(id wire.TestID) string {
 	return fmt.Sprintf("%[1]s--- PASS: %[2]s (0.00s)\n%[1]sPASS\n", marker, id.Name)
 }
 
-// bytes numbers the records and gives them the taint that they lack.
+// bytes returns the stream. It numbers the records, and sets the taint and the clock where
+// they are missing.
 func (s script) bytes() []byte {
 	var text []byte
 	for i, r := range s {
@@ -70,7 +71,7 @@ func (s script) bytes() []byte {
 	return text
 }
 
-// greenRun is evidence that nothing speaks against.
+// greenRun returns evidence of a pass.
 func greenRun() Evidence {
 	return Evidence{
 		Run: &Run{Series: "s", Base: "6.12.117", Lanes: []string{"real"}, PrepareS: 1},
@@ -85,8 +86,8 @@ func greenRun() Evidence {
 	}
 }
 
-// virtualUntil makes a run one of the virtual lane that ends at these times by
-// the kernel's clock and by QEMU's.
+// virtualUntil turns a run into one of the virtual lane that ends at these times of the
+// kernel's clock and of QEMU's clock.
 func virtualUntil(kernel float64, qemu int64) func(*Evidence) {
 	return func(e *Evidence) {
 		s := greenScript()
@@ -108,7 +109,7 @@ func TestJudgeGreen(t *testing.T) {
 	}
 }
 
-// What the lane virtual can show differs by the step in which it is looked at.
+// A difference that is as small as the precision of the measurement is accepted.
 func TestJudgeClockOfVirtualLane(t *testing.T) {
 	e := greenRun()
 	virtualUntil(86399.985, 86400)(&e)
@@ -117,8 +118,8 @@ func TestJudgeClockOfVirtualLane(t *testing.T) {
 	}
 }
 
-// Every way to be not green, one a line: what is done to the green run, what
-// the verdict must be, and what its headline must say.
+// Each row is one way not to pass: a change of the green run, the verdict, and the text of
+// its first finding.
 func TestJudge(t *testing.T) {
 	records := func(change func(s script) script) func(*Evidence) {
 		return func(e *Evidence) { e.Lanes[0].Boots[0].Records = change(greenScript()).bytes() }
@@ -207,7 +208,7 @@ func TestJudge(t *testing.T) {
 		"disk full":              {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.HostTrouble }, Unjudged, "could not be written"},
 		"exit says nothing":      {func(e *Evidence) { *e.Lanes[0].Boots[0].Exit = wire.Exit{} }, Unjudged, "unknown reason"},
 		"no reset at the end":    {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.TestTimeout }, Failed, "hung after the last test"},
-		"nothing left to happen": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Stalled }, Failed, "hung, its CPU waiting for nothing with no timer set, after the last test"},
+		"nothing left to happen": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Stalled }, Failed, "hung (its CPU waited, but no timer was set that could wake it) after the last test"},
 		"boot hung": {func(e *Evidence) {
 			e.Lanes[0].Boots[0].Exit.Reason, e.Lanes[0].Boots[0].Records = wire.BootTimeout, nil
 		}, Failed, "did not come up"},
@@ -246,11 +247,11 @@ func TestJudge(t *testing.T) {
 			e.Allow = []byte("^BUG: x$ # why\n")
 		}, Failed, "0x0 to 0x200 during p.TestA"},
 
-		"kernel's clock too fast": {edit(done, func(r *wire.Record) { r.UptimeS = 2 }), Failed, "CLOCK_MONOTONIC went on by 2.00 s while QEMU's clock went on by 0 s"},
-		"kernel's clock too slow": {edit(done, func(r *wire.Record) { r.UptimeS, r.RTC = 86400, ptr(86400+90) }), Failed, "by 86400.00 s while QEMU's clock went on by 86490 s"},
+		"kernel's clock too fast": {edit(done, func(r *wire.Record) { r.UptimeS = 2 }), Failed, "CLOCK_MONOTONIC advanced by 2.00 s while QEMU's clock advanced by 0 s"},
+		"kernel's clock too slow": {edit(done, func(r *wire.Record) { r.UptimeS, r.RTC = 86400, ptr(86400+90) }), Failed, "by 86400.00 s while QEMU's clock advanced by 86490 s"},
 
-		"kernel's clock a bit slow":     {virtualUntil(5, 6), Failed, "by 5.00 s while QEMU's clock went on by 6 s"}, // as it may look in the real lane
-		"kernel's clock slow after all": {virtualUntil(86399.96, 86400), Failed, "by 86399.96 s while QEMU's clock went on by 86400 s"},
+		"kernel's clock a bit slow":     {virtualUntil(5, 6), Failed, "by 5.00 s while QEMU's clock advanced by 6 s"}, // the real lane would accept it
+		"kernel's clock slow after all": {virtualUntil(86399.96, 86400), Failed, "by 86399.96 s while QEMU's clock advanced by 86400 s"},
 
 		"expect unreadable": {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
 		"expect of nothing": {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},
@@ -283,7 +284,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// What is allowed is reported and nothing more, with the taint it leaves.
+// An allowed splat and the taint that it leaves are reported, but do not fail the run.
 func TestJudgeAllowed(t *testing.T) {
 	e := greenRun()
 	s := greenScript()
@@ -305,7 +306,7 @@ func TestJudgeAllowed(t *testing.T) {
 	}
 }
 
-// Source lines are quoted where they belong to this console, and not otherwise.
+// Source lines are quoted only if they belong to this console.
 func TestJudgeDecoded(t *testing.T) {
 	for decoded, want := range map[string]string{
 		strings.Replace(greenConsole, "[    1.5", "[    1.2] BUG: x\n[    1.2]  f+0x1/0x2 (a.c:1)\n[    1.5", 1): "f+0x1/0x2 (a.c:1)",
@@ -321,8 +322,8 @@ func TestJudgeDecoded(t *testing.T) {
 	}
 }
 
-// All of a call trace is quoted, however many registers stand before it, and nothing
-// behind its end but what else went wrong at once.
+// A splat quotes its whole call trace, even if many registers come before it. After the end
+// of the trace it quotes only the next complaint.
 func TestJudgeQuotesCallTraces(t *testing.T) {
 	lines := func(n int, text string) string { return strings.Repeat("[    1.2] "+text+"\n", n) }
 	const warn, traceEnds, more = "[    1.2] WARNING: x\n", "[    1.2] ---[ end trace 0 ]---\n", "[    1.2] more\n"
@@ -392,8 +393,7 @@ func TestJudgeStatus(t *testing.T) {
 	}
 }
 
-// The greatest figure counts, of the test itself and of its subtests, and no
-// other's.
+// The lateness of a test is the largest value that the test or one of its subtests reports.
 func TestLateness(t *testing.T) {
 	attr := func(test, key, value string) string {
 		return marker + "=== ATTR  " + test + " " + key + " " + value + "\n"
@@ -419,7 +419,7 @@ func TestLateness(t *testing.T) {
 	}
 }
 
-// Cut a green run's records anywhere: only the whole is green.
+// If the records of a green run are cut at any byte, the run does not pass.
 func TestJudgeCutRecords(t *testing.T) {
 	whole := greenScript().bytes()
 	for n := range whole {
@@ -431,8 +431,8 @@ func TestJudgeCutRecords(t *testing.T) {
 	}
 }
 
-// A stream that breaks the contract somewhere says nothing of any test: what
-// came before may have been written by a test.
+// If a record breaks the contract, no test of the stream counts: a test may have written
+// the records before.
 func TestJudgeBelievesNoBrokenStream(t *testing.T) {
 	for name, change := range map[string]func(s script){
 		"done is forged": func(s script) { s[len(s)-1].Key = "guessed" },
@@ -504,8 +504,7 @@ func TestJoinExpect(t *testing.T) {
 	}
 }
 
-// What is said of a package is said of its 32-bit build, unless that has a line
-// of its own.
+// A line for a package is valid for its 32-bit build, unless that has its own line.
 func TestExpectedIn32Bits(t *testing.T) {
 	all, err := ParseExpect([]byte("fail p TestA # a\nfail p TestB # b\npass p/386 TestB # c\nfail p/386 TestC # d\n"))
 	if err != nil {
@@ -528,7 +527,7 @@ func TestExpectedIn32Bits(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		leftOut []string
-		want    int // lines that name no test
+		want    int // how many lines name no test
 	}{{nil, 2}, {[]string{"p/386"}, 0}} {
 		plan.LeftOut = tc.leftOut
 		if got := useless(all, plan); len(got) != tc.want {
@@ -549,8 +548,8 @@ func FuzzParseExpect(f *testing.F) {
 	})
 }
 
-// Whatever stands in the records, the judge neither panics nor passes a run in
-// which a planned test did not end.
+// For any records, the judge does not panic, and does not pass a run in which a planned
+// test did not end.
 func FuzzJudgeRecords(f *testing.F) {
 	f.Add(greenScript().bytes())
 	f.Fuzz(func(t *testing.T, records []byte) {
@@ -580,7 +579,7 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, console []byte) { scan(console, console, nil) })
 }
 
-// console puts text into the green console, within TestA.
+// console inserts text into the green console, while TestA runs.
 func console(text string) func(*Evidence) {
 	return func(e *Evidence) {
 		e.Lanes[0].Boots[0].Console = []byte(strings.Replace(greenConsole, "[    1.5", text+"[    1.5", 1))
@@ -603,8 +602,8 @@ func insertLine(text []byte, n int, line string) []byte {
 
 func ptr(n int64) *int64 { return &n }
 
-// twoBoots is a run whose guest died in TestA and whose second boot went on
-// with TestB.
+// twoBoots returns a run whose guest died in TestA, and whose second boot continues with
+// TestB.
 func twoBoots() Evidence {
 	e := greenRun()
 	first := &e.Lanes[0].Boots[0]
@@ -640,9 +639,9 @@ func TestJudgeSecondBoot(t *testing.T) {
 		want   Verdict
 		says   string
 	}{
-		"same test again":  {func(_, second *BootEvidence) { second.Boot.From = 0 }, Unjudged, "it goes on with test 0"},
+		"same test again":  {func(_, second *BootEvidence) { second.Boot.From = 0 }, Unjudged, "it continues with test 0"},
 		"other plan":       {func(_, second *BootEvidence) { p := *second.Plan; p.ID = "x"; second.Plan = &p }, Unjudged, "of plan x"},
-		"no death before":  {func(first, _ *BootEvidence) { first.Records = greenScript().bytes() }, Unjudged, "it goes on with test 1"},
+		"no death before":  {func(first, _ *BootEvidence) { first.Records = greenScript().bytes() }, Unjudged, "it continues with test 1"},
 		"cut off":          {func(_, second *BootEvidence) { second.Exit = nil }, Unjudged, "cut off"},
 		"never came up":    {func(_, second *BootEvidence) { second.Records = nil }, Failed, "before the guest reported"},
 		"begins elsewhere": {func(_, second *BootEvidence) { second.Records = greenScript().bytes() }, Unjudged, "it begins with test 0, ours with 1"},

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// PairFile makes a folder that of two runs to compare. It holds a Pair.
+// PairFile has a Pair. A folder with this file has two runs to compare.
 const PairFile = "pair.json"
 
 // Pair names the folders of the two runs.
@@ -24,13 +24,13 @@ func LoadPair(dir string) (Pair, error) {
 	case err != nil:
 		return Pair{}, err
 	case names == nil:
-		return Pair{}, fmt.Errorf("there is no %s: this is not the folder of a comparison, or the comparison ended before it began", path)
+		return Pair{}, fmt.Errorf("there is no %s: this is not the folder of a comparison, or the comparison was cut off at its start", path)
 	case names.Base == names.Series:
 		return Pair{}, fmt.Errorf("%s: %q cannot be compared with itself", path, names.Base)
 	}
 	for _, name := range []string{names.Base, names.Series} {
 		if name == "" || !filepath.IsLocal(name) {
-			return Pair{}, fmt.Errorf("%s: %q is no folder in it", path, name)
+			return Pair{}, fmt.Errorf("%s: %q is not the name of a folder in this folder", path, name)
 		}
 	}
 	return *names, nil

@@ -18,12 +18,12 @@ import (
 	"timens-vmtest/vmtest/verdict/recording"
 )
 
-var update = flag.Bool("update", false, "store what the judge says now as what it is to say")
+var update = flag.Bool("update", false, "store the results of the judge as the expected ones")
 
-// resultFile is the file of an archive that has what the judge is to say.
+// resultFile is the file of an archive with the expected result.
 const resultFile = "result.json"
 
-// Each archive in testdata is a run of one situation, recorded by make canary.
+// Each archive in testdata is a run of one situation, recorded by "make canary".
 func TestJudgeRecorded(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -58,7 +58,7 @@ func TestJudgeRecorded(t *testing.T) {
 	}
 }
 
-// Cut a green run's records anywhere: only the whole is green.
+// If the records of a recorded pass are cut at any byte, the run does not pass.
 func TestJudgeCutRecording(t *testing.T) {
 	e := unpack(t, parse(t, filepath.Join("testdata", "pass.txtar")))
 	if r := verdict.Judge(e); r.Verdict != verdict.Passed {

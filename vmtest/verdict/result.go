@@ -8,10 +8,10 @@ import (
 	"timens-vmtest/internal/wire"
 )
 
-// Verdict is what a run comes to. The zero value is the bad case.
+// Verdict is the outcome of a run. The zero value is the bad case.
 type Verdict int
 
-// Verdicts. When several apply, Build goes before Unjudged before Fail.
+// The verdicts. If several apply, Unbuilt goes before Unjudged, and Unjudged before Failed.
 const (
 	Unjudged Verdict = iota // there is not enough evidence, or it contradicts itself
 	Passed                  // everything planned ran and was as expected
@@ -23,11 +23,11 @@ var verdictNames = [...]string{Unjudged: "unjudged", Passed: "pass", Failed: "fa
 
 func (v Verdict) String() string { return verdictNames[v] }
 
-// MarshalText is String.
+// MarshalText returns the same text as String.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// ExitCode is the exit code of a command that comes to this verdict. 2, for
-// usage, is never a verdict.
+// ExitCode returns the exit code of a command with this verdict. Exit code 2 means wrong
+// usage, and is never a verdict.
 func (v Verdict) ExitCode() int {
 	switch v {
 	case Passed:
@@ -40,7 +40,7 @@ func (v Verdict) ExitCode() int {
 	return 4
 }
 
-// Worse is the verdict of two runs together.
+// Worse returns the verdict of two runs together, which is the worse one.
 func (v Verdict) Worse(w Verdict) Verdict {
 	for _, bad := range []Verdict{Unbuilt, Unjudged, Failed} {
 		if v == bad || w == bad {
@@ -50,10 +50,10 @@ func (v Verdict) Worse(w Verdict) Verdict {
 	return Passed
 }
 
-// Status is what became of one test. The zero value is the bad case.
+// Status is the outcome of one test. The zero value is the bad case.
 type Status int
 
-// Statuses.
+// The statuses.
 const (
 	Missing Status = iota // it was planned and never started
 	Pass                  // its own result line and its exit status say so
@@ -67,31 +67,31 @@ var statusNames = [...]string{Missing: "missing", Pass: "pass", Fail: "fail", Sk
 
 func (s Status) String() string { return statusNames[s] }
 
-// MarshalText is String.
+// MarshalText returns the same text as String.
 func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Result is a judged run.
 type Result struct {
 	Verdict  Verdict
 	Findings []Finding // why it is not Passed; the first is the headline
-	Run      Run       // as it was recorded; zero if it was not
+	Run      Run       // what the folder says about the run; zero if it says nothing
 	Lanes    []LaneResult
 	Coverage *CoverageResult `json:",omitempty"` // nil unless it was measured
 }
 
-// Finding is one reason against a pass.
+// Finding is one reason why a run does not pass.
 type Finding struct {
-	Verdict Verdict `json:"verdict"` // what it makes of the run
+	Verdict Verdict `json:"verdict"` // the verdict of a run with this finding
 	Lane    string  `json:"lane,omitempty"`
 	Text    string  `json:"text"`
-	Test    string  `json:"test,omitempty"` // package.Test, if it is about the status of one
+	Test    string  `json:"test,omitempty"` // package.Test, if the finding is about the status of a test
 }
 
 // LaneResult is a judged lane.
 type LaneResult struct {
 	Lane      string
 	Accel     string
-	Boots     int     // more than one: the guest died in a test, and the next boot went on behind it
+	Boots     int     // more than one: a guest died in a test, or tests needed a later guest
 	BootS     float64 // host seconds until the first boot's hello; 0 without one
 	DurationS float64 // host seconds of all boots
 	Splats    []Splat
@@ -105,16 +105,16 @@ type TestResult struct {
 	Expected  Status
 	Mended    bool     `json:",omitempty"` // it passes, and older kernels are known not to
 	DurationS float64  // guest seconds
-	LatenessS *float64 `json:",omitempty"` // the greatest that it measured, in guest seconds; nil if it measured none
-	Note      string   // how it ended, where the status does not say it all
+	LatenessS *float64 `json:",omitempty"` // the largest that the test reported, in guest seconds; nil if it reported none
+	Note      string   // how it ended, if the status alone does not tell
 	Output    string   // what it printed
-	Telling   []string `json:",omitempty"` // one or two lines of it, or of the kernel's, that say why it did not pass
+	Telling   []string `json:",omitempty"` // one or two lines of the test or of the kernel that say why it did not pass
 }
 
-// AsExpected says that a test did what it was to do.
+// AsExpected reports whether a test has the status that was expected.
 func (t TestResult) AsExpected() bool { return t.Status == t.Expected }
 
-// how is the status, and the note that explains it.
+// how returns the status, and the note that explains it.
 func (t TestResult) how() string {
 	if t.Note == "" {
 		return t.Status.String()
@@ -122,7 +122,7 @@ func (t TestResult) how() string {
 	return t.Status.String() + " (" + t.Note + ")"
 }
 
-// Counts counts tests by status, over all lanes.
+// Counts returns the number of tests of each status, over all lanes.
 func (r Result) Counts() map[Status]int {
 	n := make(map[Status]int)
 	for _, l := range r.Lanes {
@@ -133,8 +133,8 @@ func (r Result) Counts() map[Status]int {
 	return n
 }
 
-// DurationS is the host seconds of the preparation and of the lanes, which run
-// side by side.
+// DurationS returns the host seconds of the preparation and of the longest lane, because
+// lanes run side by side.
 func (r Result) DurationS() float64 {
 	longest := 0.0
 	for _, l := range r.Lanes {
@@ -143,7 +143,7 @@ func (r Result) DurationS() float64 {
 	return r.Run.PrepareS + longest
 }
 
-// findings collects; its zero value is ready.
+// findings collects findings. The zero value is ready to use.
 type findings struct {
 	lane string
 	all  []Finding
@@ -153,7 +153,7 @@ func (f *findings) add(v Verdict, format string, args ...any) {
 	f.all = append(f.all, Finding{Verdict: v, Lane: f.lane, Text: fmt.Sprintf(format, args...)})
 }
 
-// addTest adds that a test is not what was expected of it.
+// addTest adds that a test does not have the expected status.
 func (f *findings) addTest(t TestResult) {
 	f.add(Failed, "%s: %s, expected %s", t.TestID, t.how(), t.Expected)
 	f.all[len(f.all)-1].Test = t.TestID.String()

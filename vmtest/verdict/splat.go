@@ -9,34 +9,33 @@ import (
 	"strings"
 )
 
-// Splat is something that a healthy kernel does not print.
+// Splat is a message that a healthy kernel does not print.
 type Splat struct {
-	Boot int      `json:"boot"` // of the lane, from 1
-	Line int      `json:"line"` // of that boot's console log, from 1
-	Text string   `json:"text"` // the line that gave it away
-	Test string   `json:"test"` // package.Test that ran then; empty before the first and after the last
-	More []string `json:"more"` // the lines from its first on, up to the end of its call trace, with source lines if they could be decoded
+	Boot int      `json:"boot"` // number of the boot in its lane, from 1
+	Line int      `json:"line"` // line in that boot's console log, from 1
+	Text string   `json:"text"` // the line that says what happened
+	Test string   `json:"test"` // package.Test that was running; empty before the first and after the last
+	More []string `json:"more"` // the lines from the first to the end of the call trace, with source lines if they could be decoded
 
-	Allowed string `json:"allowed,omitempty"` // reason why it is nothing against the kernel; empty: it is
+	Allowed string `json:"allowed,omitempty"` // reason why it is allowed; empty: it is not
 }
 
-// splatLines is how many lines belong to a splat: other telling lines among them are
-// part of it and not splats of their own. So many are quoted if no line says that the
-// call trace ends.
+// splatLines is how many lines belong to a splat. Another sign among them does not begin a
+// splat of its own. If no line ends the call trace, this many lines are quoted.
 const splatLines = 40
 
-// traceLines bounds the search for the line that says that a call trace ends.
+// traceLines limits the search for the line that ends a call trace.
 const traceLines = 120
 
-// traceEnd stands in that line.
+// traceEnd is a part of that line.
 const traceEnd = "---[ end "
 
-// prefix is what printk puts before a message: a timestamp, and with
-// CONFIG_PRINTK_CALLER the caller.
+// prefix matches what printk puts before a message: a timestamp and, with
+// CONFIG_PRINTK_CALLER, the caller.
 var prefix = regexp.MustCompile(`^(<\d+>)?\[ *\d+\.\d+\](\[ *[TC]\d+\])? ?`)
 
-// signs give a splat away wherever a message holds them. Each is a format
-// string of the kernel's, without its arguments.
+// A line that contains one of the signs begins a splat. Each is a format string of the
+// kernel, without its arguments.
 var signs = []string{
 	"Kernel panic - not syncing",
 	"BUG: ",
@@ -92,12 +91,12 @@ var signs = []string{
 	"Marking TSC unstable",
 }
 
-// announcement is what uinit writes to the kernel log before each test, and
-// after the last.
+// announcement matches what uinit writes to the kernel log before each test, and after the
+// last one.
 var announcement = regexp.MustCompile(`^vmtest: (?:start (\S+)|end of the tests)$`)
 
-// scan reads a console log from its first byte. Decoded is the same log with
-// source lines, and quoted instead where it is line by line the same.
+// scan reads a console log from its first byte. decoded is the same log with source lines.
+// It is quoted instead if it has the same number of lines.
 func scan(console, decoded []byte, allow []Allowance) (splats []Splat, banners int, lost bool) {
 	test := ""
 	lines := messages(console)
@@ -127,15 +126,15 @@ func scan(console, decoded []byte, allow []Allowance) (splats []Splat, banners i
 		if s.Allowed == "" {
 			quietUntil = end
 		} else {
-			quietUntil = i + head + 1 // what else it tells is not allowed with it
+			quietUntil = i + head + 1 // another complaint of the same splat is not allowed with it
 		}
 		splats = append(splats, s)
 	}
 	return splats, banners, lost
 }
 
-// extent is how many lines belong to a splat that begins with the first, and how many
-// tell of it.
+// extent returns how many lines belong to a splat that begins with the first line, and how
+// many of them are worth quoting.
 func extent(lines []string) (belong, tell int) {
 	if n := slices.IndexFunc(lines, announcement.MatchString); n >= 0 {
 		lines = lines[:n]
@@ -146,7 +145,7 @@ func extent(lines []string) (belong, tell int) {
 		return belong, belong
 	}
 	tell = end + 1
-	for n := tell; n < belong; n++ { // such as the panic that comes of an oops
+	for n := tell; n < belong; n++ { // such as a panic after an oops
 		if isSplat(lines[n]) {
 			tell = n + 1
 		}
@@ -154,7 +153,7 @@ func extent(lines []string) (belong, tell int) {
 	return belong, tell
 }
 
-// messages are the lines of a console log without what printk puts before them.
+// messages returns the lines of a console log without the prefix that printk adds.
 func messages(console []byte) []string {
 	var lines []string
 	for line := range bytes.SplitSeq(console, []byte("\n")) {
@@ -172,7 +171,7 @@ func isSplat(line string) bool {
 	return false
 }
 
-// headline is the index of the first line that says what happened: "cut here"
+// headline returns the index of the first line that says what happened. The line "cut here"
 // does not.
 func headline(lines []string) int {
 	if strings.Contains(lines[0], "[ cut here ]") && len(lines) > 1 {

@@ -16,17 +16,17 @@ import (
 type stream struct {
 	hello   *wire.Hello
 	tests   map[wire.TestID]*testRecords
-	running *wire.TestID // started and not ended
+	running *wire.TestID // the test that has started and not ended
 	done    bool
 	trouble string
-	broken  bool // a record was not as the contract has it: who knows who wrote the others
+	broken  bool // a record breaks the contract, so somebody else may have written the others
 	taints  []taint
 	left    wire.Carried
 	first   clocks // at hello
 	last    clocks // at done
 }
 
-// clocks are the kernel's clock and QEMU's at one moment, in seconds.
+// clocks has the time of the kernel's clock and of QEMU's at one moment, in seconds.
 type clocks struct {
 	kernel float64
 	qemu   int64
@@ -44,15 +44,15 @@ type testRecords struct {
 	end     *wire.End
 }
 
-// counts counts the results of a kind that name the test itself, and not one of
-// its subtests. They need not begin a line: a test may end its output without
-// one, and what follows is marked all the same.
+// counts returns how often the output has this result of the test itself, not of a subtest.
+// Such a result need not be at the beginning of a line, because a test may end its output
+// without a newline.
 func (t *testRecords) counts(result, name string) int {
 	return bytes.Count(t.output, []byte(marker+"--- "+result+": "+name+" ("))
 }
 
-// lateness is the greatest that the test and its subtests measured. It is a
-// figure to look at and decides nothing.
+// lateness returns the largest lateness that the test and its subtests reported. It is only
+// for information, and decides nothing.
 func (t *testRecords) lateness(name string) *float64 {
 	var greatest *float64
 	for line := range bytes.Lines(t.output) {
@@ -69,8 +69,8 @@ func (t *testRecords) lateness(name string) *float64 {
 	return greatest
 }
 
-// readStream reads records up to the first that cannot be, and adds a finding
-// for everything that a guest which keeps the contract does not do.
+// readStream reads records up to the first that cannot be read. It adds a finding for
+// everything that a guest which keeps the contract does not do.
 func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream {
 	s := stream{tests: make(map[wire.TestID]*testRecords), left: make(wire.Carried)}
 	if boot.From < 0 || boot.From >= len(plan.Tests) {
@@ -90,8 +90,8 @@ func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream
 			break // after the last newline
 		}
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			// A dying guest does this. Without the record that is cut here
-			// the stream lacks its end, so it can never pass.
+			// A dying guest may cut a record. Then the stream lacks its end, so the run can
+			// never pass.
 			f.add(Failed, "%s ends within a record", wire.RecordsFile)
 			break
 		}
@@ -111,11 +111,11 @@ func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream
 	return s
 }
 
-// take adds one record, or says why the contract does not allow it here.
+// take adds one record, or returns an error if the contract does not allow it here.
 func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) error {
 	switch {
 	case r.Seq != n:
-		return fmt.Errorf("record %d stands where %d should: one was lost or added", r.Seq, n)
+		return fmt.Errorf("record %d is in the place of record %d: one was lost or added", r.Seq, n)
 	case s.done:
 		return fmt.Errorf("a record after %s", wire.TypeDone)
 	case s.trouble != "":
@@ -163,7 +163,7 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 		}
 		return s.left.Add(r)
 	case wire.TypeCounts:
-		return nil // what ran is counted by the host, see Coverage
+		return nil // the host evaluates the counts; see Coverage
 	}
 	t.end, s.running = r.End, nil
 	s.taints = append(s.taints, taint{*r.Taint, "during " + r.TestID.String()})
@@ -192,7 +192,7 @@ func (s *stream) takeDone(r wire.Record, plan wire.Plan, boot wire.Boot) error {
 	return nil
 }
 
-// checkKey makes sure that no test has written the record.
+// checkKey makes sure that no test wrote the record.
 func checkKey(r wire.Record, boot wire.Boot) error {
 	if r.Key != boot.Key {
 		return fmt.Errorf("%s without the run's key: uinit did not write it", r.Type)
@@ -200,7 +200,7 @@ func checkKey(r wire.Record, boot wire.Boot) error {
 	return nil
 }
 
-// checkHello makes sure that what reports is what we built and booted.
+// checkHello makes sure that the guest is the one that was built and booted.
 func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
 	for _, c := range []struct{ what, got, want string }{
 		{"plan", h.PlanID, plan.ID},
@@ -214,7 +214,7 @@ func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
 		}
 	}
 	if h.Carried != boot.Carried {
-		return fmt.Errorf("a foreign guest: the files that it has from guests before are %q, ours %q", h.Carried, boot.Carried)
+		return fmt.Errorf("a foreign guest: the files that it was given are %q, ours are %q", h.Carried, boot.Carried)
 	}
 	if h.From != boot.From {
 		return fmt.Errorf("a foreign guest: it begins with test %d, ours with %d", h.From, boot.From)

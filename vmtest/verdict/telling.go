@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// maxTelling bounds a telling line, in characters.
+// maxTelling is the largest length of a telling line, in characters.
 const maxTelling = 160
 
 var (
-	// located is a line of t.Error, t.Fatal or t.Log: "    x_test.go:12: text".
+	// located matches a line of t.Error, t.Fatal or t.Log: "    x_test.go:12: text".
 	located = regexp.MustCompile(`^\s*([\w.-]+\.go:\d+: .*\S)\s*$`)
-	// framed is a line that Go's testing package prints about a test.
+	// framed matches a line that Go's testing package prints about a test.
 	framed = regexp.MustCompile(`^` + marker + `?(?:=== (RUN|NAME|CONT|PAUSE|ATTR) +(\S*)|--- (PASS|FAIL|SKIP): (\S+) \(|(?:PASS|FAIL)$)`)
-	// frame is a line of a goroutine's stack that is in a test.
+	// frame matches a line of a goroutine's stack that is in a test.
 	frame = regexp.MustCompile(`^\t\S*?([\w.-]+_test\.go:\d+)\b`)
 )
 
-// telling are the lines of an output, at most two, that say most about why its test
-// did not pass: what it panicked with, or the first and the last line of those that
-// t.Error, t.Fatal and t.Log print. Lines of subtests that passed do not count. Where
-// there is none of these, it is the last line.
+// telling returns at most two lines of an output that say why its test did not pass. For a
+// panic this is its message. Otherwise it is the first and the last line of t.Error,
+// t.Fatal and t.Log, without those of subtests that passed. If there is no such line, it is
+// the last line of the output.
 func telling(output string) []string {
 	var found []string
 	switch at, panicked := panicOf(output); {
@@ -31,7 +31,7 @@ func telling(output string) []string {
 		return []string{short(panicked + ", at " + at)}
 	case panicked != "":
 		return []string{short(panicked)}
-	case at != "": // asked for its goroutines, because its time was over
+	case at != "": // it dumped its goroutines because of its timeout
 		found = append(ends(locatedLines(output)), "it was at "+at)
 	default:
 		found = ends(locatedLines(output))
@@ -45,8 +45,8 @@ func telling(output string) []string {
 	return found[:min(2, len(found))]
 }
 
-// panicOf is what a Go program panicked with, and the place in a test where a
-// goroutine of it was. Panicked is empty for a dump of goroutines that was asked for.
+// panicOf returns the message of a Go panic, and the place in a test where a goroutine was.
+// panicked is empty if the goroutines were dumped for another reason.
 func panicOf(output string) (at, panicked string) {
 	dumped := false
 	for line := range strings.Lines(output) {
@@ -65,8 +65,8 @@ func panicOf(output string) (at, panicked string) {
 	return "", panicked
 }
 
-// locatedLines are the lines with a file and a line number that tests and subtests
-// have printed which did not pass.
+// locatedLines returns the lines with a file and a line number that tests and subtests
+// printed, without those of tests that passed or were skipped.
 func locatedLines(output string) []string {
 	type said struct{ by, text string }
 	var all []said
@@ -93,7 +93,7 @@ func locatedLines(output string) []string {
 	return lines
 }
 
-// ends are the first and the last line, once if they are one.
+// ends returns the first and the last line, or the only one.
 func ends(lines []string) []string {
 	if len(lines) < 2 {
 		return lines
@@ -101,7 +101,7 @@ func ends(lines []string) []string {
 	return []string{lines[0], lines[len(lines)-1]}
 }
 
-// lastWord is the last line that the test itself has printed.
+// lastWord returns the last line that the test itself printed.
 func lastWord(output string) []string {
 	for _, line := range slices.Backward(strings.Split(output, "\n")) {
 		if line = strings.TrimRight(line, "\r"); strings.TrimSpace(line) != "" && !framed.MatchString(line) {
@@ -111,7 +111,7 @@ func lastWord(output string) []string {
 	return nil
 }
 
-// short is a line cut to its bound.
+// short returns a line, cut to maxTelling characters.
 func short(line string) string {
 	if r := []rune(line); len(r) > maxTelling {
 		return string(r[:maxTelling-3]) + "..."

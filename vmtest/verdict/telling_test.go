@@ -48,7 +48,7 @@ func TestTelling(t *testing.T) {
 	}
 }
 
-// A test that the kernel died under has said nothing itself: the kernel has.
+// If the kernel died during a test, the telling line is the kernel's.
 func TestTellingOfTheKernel(t *testing.T) {
 	e := twoBoots()
 	panicked := strings.Replace(greenConsole, "[    1.5", "[    1.2] Kernel panic - not syncing: on purpose\n[    1.5", 1)
@@ -66,7 +66,7 @@ func TestTellingOfTheKernel(t *testing.T) {
 	}
 }
 
-// Where the guest has left out a part of an output, the judge says so there.
+// If the guest left out a part of an output, a note is in its place.
 func TestOutputWithAGap(t *testing.T) {
 	records := testRecords{started: true, end: &wire.End{Exit: 1, Dropped: 77}}
 	records.output = slices.Concat([]byte(strings.Repeat("x", wire.OutputLimit)), []byte("tail\n"), resultLine("FAIL", testA))

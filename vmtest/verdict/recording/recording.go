@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package recording keeps the evidence of a run in one text file, byte for
-// byte, so that the judge can be held to what it said of it.
+// Package recording keeps the evidence of a run in one text file, byte for byte. With such
+// files the tests check the judge.
 package recording
 
 import (
@@ -22,18 +22,19 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// Evidence are the files that the judge reads, wherever in a run's folder they
-// lie, but for wire.DecodedFile: it is the console log again.
+// Evidence lists the names of the files that Pack keeps, in all folders of a run. The judge
+// can also read wire.DecodedFile, wire.QEMUFile and the files about coverage; a recording
+// does not have them.
 var Evidence = []string{
 	verdict.RunFile, verdict.ExpectFile, verdict.AllowFile, verdict.TroubleFile,
 	wire.PlanFile, wire.BootFile, wire.ExitFile, wire.ConsoleFile, wire.RecordsFile,
 }
 
-// quoted ends the name of a file whose lines, with all that ends them, are
-// string literals of Go: an archive cannot hold other bytes than plain lines.
+// quoted is the ending of a file whose lines are string literals of Go. An archive cannot
+// have other bytes than plain lines, so such a literal includes the end of its line.
 const quoted = ".quoted"
 
-// Pack reads the evidence below dir. Replace takes paths of the machine out.
+// Pack reads the evidence below dir. replace removes paths of this machine.
 func Pack(dir string, replace *strings.Replacer) (*txtar.Archive, error) {
 	a := new(txtar.Archive)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -66,7 +67,7 @@ func Unpack(a *txtar.Archive, dir string) error {
 		}
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
-			return fmt.Errorf("%s leaves the folder", name)
+			return fmt.Errorf("%s is outside of the folder", name)
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
@@ -90,7 +91,7 @@ func Quote(name string, text []byte) txtar.File {
 	return txtar.File{Name: name + quoted, Data: b.Bytes()}
 }
 
-// plain says that an archive gives the text back as it is.
+// plain reports whether an archive can keep the text unchanged.
 func plain(text []byte) bool {
 	return utf8.Valid(text) && (len(text) == 0 || text[len(text)-1] == '\n') && !txtar.NeedsQuote(text) &&
 		!bytes.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && unicode.IsControl(r) })

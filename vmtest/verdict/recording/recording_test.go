@@ -12,7 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// Whatever a guest prints comes back byte for byte from a file on disk.
+// Anything that a guest prints comes back from a file on disk, byte for byte.
 func TestRoundTrip(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":            "",
