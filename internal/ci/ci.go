@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package ci skips a test on a person's machine that lacks what the test needs, such as
-// user namespaces. In continuous integration it fails the test instead: nobody would
-// notice a test that is always skipped there.
+// Package ci skips a test on a developer's machine that lacks what the test needs, such as
+// user namespaces. In continuous integration it fails the test instead: nobody would notice
+// a test that is always skipped there.
 package ci
 
 import (
@@ -22,7 +22,7 @@ func Set() bool {
 
 // Skip ends a test on a machine that lacks something. In continuous integration it
 // fails the test, and elsewhere it skips the test. why says what is missing and which
-// command mends it. untested says what is not tested because of that.
+// command fixes it. untested says what is not tested because of that.
 func Skip(t testing.TB, untested string, why error) {
 	t.Helper()
 	if Set() {

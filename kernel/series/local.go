@@ -82,7 +82,7 @@ func localChanges(ctx context.Context, r host.Reporter, dir string, tested bool)
 		return nil, err
 	}
 	aside := func(input string, args ...string) ([]byte, error) {
-		// If the tree's setting splits the index, git writes a part of it beside the original.
+		// If the tree's setting splits the index, git writes a part of it to the tree.
 		cmd := sandbox.Git(ctx, dir, append([]string{"-c", "core.splitIndex=false"}, args...)...)
 		cmd.Stdin = strings.NewReader(input)
 		cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index,

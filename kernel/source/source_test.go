@@ -33,7 +33,7 @@ func TestSurveyOfGitTree(t *testing.T) {
 	}
 }
 
-// repository is a git tree with one commit of a kernel.
+// repository makes a git tree with one commit of a kernel.
 func repository(t *testing.T) (dir string, git func(args ...string) string) {
 	t.Helper()
 	dir = hosttest.Folder(t, map[string]string{"Makefile": "VERSION = 6\nPATCHLEVEL = 12\n", "a.c": "committed\n"})

@@ -71,7 +71,7 @@ func download(ctx context.Context, url, file string) error {
 	return out.Close()
 }
 
-// unpack unpacks a tarball beside itself into the folder "tree".
+// unpack unpacks a tarball into the folder "tree" next to it.
 func unpack(ctx context.Context, file string, r host.Reporter) error {
 	r.Step("unpack %s", filepath.Base(file))
 	dir := filepath.Join(filepath.Dir(file), "tree")

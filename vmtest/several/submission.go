@@ -24,7 +24,7 @@ type Presubmit struct {
 	Maintainers []string   `json:"maintainers"`         // nil: the base cannot say
 	Commands    [][]string `json:"commands"`
 	ABI         []string   `json:"abi"`    // what changes for user space
-	Done        bool       `json:"done"`   // the presubmit has come to its end
+	Done        bool       `json:"done"`   // the presubmit is complete
 	TookS       float64    `json:"took_s"` // host seconds
 }
 

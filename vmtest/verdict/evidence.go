@@ -21,7 +21,7 @@ import (
 const (
 	RunFile     = "run.json"     // Run; written first, and again when the kernel is known
 	ExpectFile  = "expect"       // kernel/expect and the series' expect file, as they were
-	AllowFile   = "allow"        // the allow files that apply, one behind the other
+	AllowFile   = "allow"        // kernel/allow, as it was
 	TroubleFile = "trouble.json" // Trouble; why the run ended before all lanes were booted
 )
 
