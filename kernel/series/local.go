@@ -47,7 +47,7 @@ func localPatch(ctx context.Context, h host.Host, dir string) ([]patch.Patch, er
 	}
 	p, err := patch.Parse(localName, local)
 	if err != nil {
-		return nil, blame.Usagef("%s: the changes that are not committed cannot be tested as a patch; commit them, or type \"git stash -u\" to put them aside: %w", dir, err)
+		return nil, blame.Usagef("%s: the changes that are not committed cannot be tested as a patch; commit them, or put them aside by \"git stash -u\": %w", dir, err)
 	}
 	p.Local, p.Subject = true, "changes in "+printable(dir)+" that are not committed"
 	return []patch.Patch{p}, nil
@@ -138,7 +138,7 @@ func filesOnly(dir, raw string) error {
 	for i := 0; i+1 < len(fields); i += 2 { // ":100644 120000 SHA SHA T", and the path
 		for _, mode := range strings.Fields(strings.TrimPrefix(fields[i], ":"))[:2] {
 			if mode == "120000" || mode == "160000" {
-				return blame.Usagef("%s: %s is a symbolic link or a submodule with a change that is not committed, and a patch cannot carry it; type \"git checkout HEAD -- %s\" to undo the change, or \"git stash\" to put it aside", dir, fields[i+1], fields[i+1])
+				return blame.Usagef("%s: %s is a symbolic link or a submodule with a change that is not committed, and a patch cannot carry it; undo it by \"git checkout HEAD -- %s\", or put it aside by \"git stash\"", dir, fields[i+1], fields[i+1])
 			}
 		}
 	}

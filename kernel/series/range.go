@@ -170,5 +170,5 @@ func linear(ctx context.Context, dir, from, to, base, head string) error {
 	if last == head {
 		instead = fmt.Sprintf("give one side of it, such as -range %s..%.12s^1", from, last)
 	}
-	return fmt.Errorf("it is not linear: %.12s is a merge, and a merge cannot be a patch; %s, or type \"git rebase %s\" to make it linear", last, instead, from)
+	return fmt.Errorf("it is not linear: %.12s is a merge, and a merge cannot be a patch; %s, or make it linear by \"git rebase %s\"", last, instead, from)
 }

@@ -35,7 +35,7 @@ func Named(name string) (Spec, error) {
 	pkg := sourcePrefix + name
 	release, ok := releaseOf(pkg)
 	if !ok {
-		return Spec{}, blame.Usagef("-base %s is not one of %s; give a folder with -tree, a tarball with -tarball", name, Names)
+		return Spec{}, blame.Usagef("-base %s is none of %s; give a folder with -tree, a tarball with -tarball", name, Names)
 	}
 	if slicesLess(release, [2]int{5, 6}) {
 		return Spec{}, blame.Usagef("-base %s: time namespaces exist since Linux 5.6, clone3() since 5.3", name)

@@ -25,7 +25,7 @@ import (
 // objects, so they survive when the cache is removed.
 func (b Base) Repository(ctx context.Context, h host.Host) (string, error) {
 	if !b.Private {
-		return "", &blame.UsageError{Err: errors.New("a series cannot be edited on -tree, only on a package or a tarball; in a git tree type \"git am\" instead")}
+		return "", &blame.UsageError{Err: errors.New("a series cannot be edited on -tree, only on a package or a tarball; in a git tree use \"git am\" instead")}
 	}
 	name := b.ID[:20]
 	dir := filepath.Join(h.Cache.Dir, "git", name+".git")

@@ -88,7 +88,7 @@ func (c Checkout) manifest() (Manifest, error) {
 		}
 	}
 	if m["Makefile"] == "" {
-		return nil, blame.Usagef("-tree %s: git ignores its Makefile; type \"git -C %s check-ignore -v Makefile\" to see why; then commit the sources by \"git add -f .\", or remove .git", c.Dir, c.Dir)
+		return nil, blame.Usagef("-tree %s: git ignores its Makefile; \"git -C %s check-ignore -v Makefile\" says why; commit the sources by \"git add -f .\", or remove .git", c.Dir, c.Dir)
 	}
 	return m, nil
 }
