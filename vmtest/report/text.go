@@ -56,7 +56,7 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 	fmt.Fprintf(w, "verdict  %s (%s, %.1f s)\n", r.Verdict, counts(r), r.DurationS())
 }
 
-// mended says which known gaps of older kernels this kernel does not have.
+// mended prints the tests that pass here, but are known to fail on older kernels.
 func mended(w io.Writer, r verdict.Result) {
 	var names []string
 	for _, l := range r.Lanes {

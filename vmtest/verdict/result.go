@@ -103,7 +103,7 @@ type TestResult struct {
 	wire.TestID
 	Status    Status
 	Expected  Status
-	Mended    bool     `json:",omitempty"` // it passes, and older kernels are known not to
+	Mended    bool     `json:",omitempty"` // it passes, but older kernels are known to fail it
 	DurationS float64  // guest seconds
 	LatenessS *float64 `json:",omitempty"` // the largest that the test reported, in guest seconds; nil if it reported none
 	Note      string   // how it ended, if the status alone does not tell

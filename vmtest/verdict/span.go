@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Span is a pair of releases between which the kernel changed its behaviour. What is
-// expected of Old and older releases is the line's status, and New and later releases pass.
-// A kernel between them may do either. The zero value holds for every kernel.
+// Span is a pair of releases between which the kernel changed its behaviour. Old and older
+// releases have to show the status of the line, New and later releases have to pass. A
+// kernel between them may do either. The zero value is for every kernel.
 type Span struct{ Old, New Release }
 
 // Release is a release of the kernel, such as 6.12.
@@ -42,12 +42,12 @@ func parseRelease(text string) (Release, bool) {
 }
 
 // On returns what the expectations mean for one kernel. version is that of its Makefile.
-// tree reports whether the kernel is a user's tree, and not a release: such a tree may have
-// changes of later releases, and one at a release candidate lacks changes of its release.
+// tree reports whether the kernel is a user's tree and not a release. A tree may have
+// changes of later releases, and a release candidate lacks changes of its release.
 func On(all []Expectation, version string, tree bool) []Expectation {
 	var r Release
 	if n, err := fmt.Sscanf(version, "%d.%d", &r.Major, &r.Minor); n != 2 || err != nil {
-		tree = true // whose place among the releases is unknown
+		tree = true // its place among the releases is unknown
 	}
 	candidate := strings.Contains(version, "-rc")
 	on := make([]Expectation, 0, len(all))
