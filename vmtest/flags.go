@@ -79,24 +79,25 @@ const bothLanes = "both"
 
 // flags of all verbs. Each verb registers those that it reads.
 type flags struct {
-	series  listFlag
-	patches pathFlag
-	source  source.Spec
-	bases   listFlag // names of the bases
-	commits string   // of source.Tree
-	configs pathFlag
-	lane    string
-	accel   string
-	run     string
-	tests   listFlag
-	design  string
-	timeout time.Duration
-	long    time.Duration
-	results string
-	out     string
-	bisect  bool
-	forget  bool
-	verbose bool
+	series   listFlag
+	patches  pathFlag
+	source   source.Spec
+	bases    listFlag // names of the bases
+	commits  string   // of source.Tree
+	configs  pathFlag
+	lane     string
+	accel    string
+	run      string
+	tests    listFlag
+	design   string
+	timeout  time.Duration
+	long     time.Duration
+	results  string
+	out      string
+	bisect   bool
+	failFast bool
+	forget   bool
+	verbose  bool
 
 	keepGoing bool
 	steps     listFlag
@@ -156,6 +157,7 @@ func (f *flags) registerResults(set *flag.FlagSet) {
 
 func (f *flags) registerRun(set *flag.FlagSet) {
 	set.BoolVar(&f.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
+	set.BoolVar(&f.failFast, "fail-fast", false, "stop at the first test that is not as expected, or at the first splat; what did not run is no pass")
 	set.BoolVar(&f.forget, "forget", false, "do not keep a kernel that this run had to build: nobody will want it again")
 	set.BoolVar(&f.bisect, "bisect", false, "exit as git bisect run wants it: 125 instead of 3 and 4, so that git skips the commit; 129 instead of 2, and 130 for Ctrl-C, which end the bisection")
 }

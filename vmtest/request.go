@@ -187,7 +187,7 @@ func (a *app) request() (run.Request, error) {
 	return run.Request{
 		Checkout: a.checkout, Base: a.source, Config: config, Allow: allow, Design: a.design,
 		Tests: a.tests, Match: a.match, Timeout: a.timeout, Long: a.long,
-		Lanes: lanes[a.lane], Accel: a.accel, Coverage: a.coverage, Forget: a.forget, Verbose: a.verbose,
+		Lanes: lanes[a.lane], Accel: a.accel, Coverage: a.coverage, Forget: a.forget, FailFast: a.failFast, Verbose: a.verbose,
 		Command: os.Args,
 	}, err
 }

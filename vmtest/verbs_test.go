@@ -21,7 +21,7 @@ import (
 // reads says what each verb reads: members of its Request, and flags that say how the
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
-	"run": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "Verbose",
+	"run": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "FailFast", "Verbose",
 		"-sandbox", "-results", "-bisect"},
 	"compare":      {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
 	"presubmit":    {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
@@ -68,7 +68,7 @@ func triedFlags(t *testing.T) map[string]tried {
 	for _, args := range [][]string{
 		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-config", "debug"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
-		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"},
+		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"},
 	} {
 		all[args[0][1:]] = tried{itself: args}
 	}

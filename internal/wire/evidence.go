@@ -53,6 +53,7 @@ const (
 	RunTimeout  = "run-timeout"  // the boot as a whole took too long
 	Stalled     = "stalled"      // virtual lane: every CPU was idle and no timer was set, so nothing could happen any more
 	Interrupted = "interrupted"  // the user interrupted it
+	FailedFast  = "failed fast"  // another test failed, and the run was to stop at the first failure
 	HostTrouble = "host-trouble" // evidence could not be written
 )
 

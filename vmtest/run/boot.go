@@ -4,6 +4,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/debuginfo"
+	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -53,9 +55,26 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 	for _, name := range names {
 		planned += len(p.archive.Plan.In(name).Tests)
 	}
+	expect, err := verdict.ParseExpect(p.tree.Series.Expect)
+	if err != nil {
+		return err
+	}
+	expect = verdict.On(expect, p.tree.Base.Version, r.Base.Tree != "")
+	allow, err := verdict.ParseAllow(r.Allow)
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	all, allCtx := errgroup.WithContext(ctx)
 	for _, name := range names {
-		l := lane{runner: r, prepared: p, guest: g, plan: p.archive.Plan.In(name), dir: filepath.Join(r.dir, name), ended: ended, of: planned}
+		l := lane{
+			runner: r, prepared: p, guest: g, plan: p.archive.Plan.In(name), dir: filepath.Join(r.dir, name), ended: ended, of: planned,
+			expect: expect, allow: allow,
+		}
+		if r.FailFast {
+			l.stop = func() { end(vm.ErrFailedFast) }
+		}
 		l.guest.Lane, l.guest.Accel = name, vm.TCG
 		why := ""
 		if name == wire.Real {
@@ -68,7 +87,10 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 			ShortPath(filepath.Join(l.dir, wire.ConsoleFile)))
 		all.Go(func() error { return l.boot(allCtx) })
 	}
-	return all.Wait()
+	if err := all.Wait(); !errors.Is(context.Cause(ctx), vm.ErrFailedFast) {
+		return err
+	}
+	return nil // the folders of the lanes have what the judge needs
 }
 
 // knowsKVM returns the path of the cache folder that remembers whether a guest boots under

@@ -13,6 +13,7 @@ import (
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/report"
+	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -25,6 +26,12 @@ type lane struct {
 	dir   string
 	learn func(wire.Exit) error // keeps whether the guest booted under KVM; nil: not wanted
 
+	expect []verdict.Expectation // on this kernel
+	allow  []verdict.Allowance
+	stop   func() // ends all lanes at the first failure; nil: they continue
+
+	seen    verdict.Live  // of the boot that runs
+	console string        // path of its log
 	running int           // index into the plan; -1 between tests
 	done    bool          // the guest has run all its tests
 	live    report.Live   // output of the running test
@@ -51,7 +58,9 @@ func (l *lane) boot(ctx context.Context) error {
 			return err
 		}
 		l.running, l.done = -1, false
+		l.seen, l.console = verdict.Live{}, filepath.Join(sub, wire.ConsoleFile)
 		exit, err := l.bootGuest(ctx, limits, sub)
+		l.splats()
 		l.show(l.live.Rest()) // the output of a test in which the guest died
 		if l.learn != nil {
 			err = errors.Join(err, l.learn(exit))
@@ -69,6 +78,10 @@ func (l *lane) boot(ctx context.Context) error {
 		if l.done {
 			l.Report.Step("lane %s: boot %d is the later guest; it runs %d tests from %s on", l.guest.Lane, n+1, len(l.plan.Part(next)), l.plan.Tests[next].TestID)
 		} else {
+			l.failed()
+			if l.stop != nil {
+				return nil
+			}
 			l.Report.Step("lane %s: the guest died in %s; boot %d continues with %s", l.guest.Lane, l.plan.Tests[l.running].TestID, n+1, l.plan.Tests[next].TestID)
 		}
 		l.guest.From = next
@@ -110,7 +123,7 @@ func (l *lane) next(exit wire.Exit) int {
 	return -1
 }
 
-// watch shows which test runs. If Verbose is set, it shows what the test prints and how its
+// watch shows what fails, and which test runs. If Verbose is set, it shows what the test prints and how its
 // process ended. Only the judge says whether the test passed.
 func (l *lane) watch(r wire.Record) {
 	switch r.Type {
@@ -135,6 +148,7 @@ func (l *lane) watch(r wire.Record) {
 	case wire.TypeDone:
 		l.done = r.Key == l.guest.Key
 	}
+	l.failures(r)
 }
 
 // show reports lines that the running test printed.

@@ -4,12 +4,16 @@ package run
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -40,13 +44,23 @@ func TestWatch(t *testing.T) {
 			"real p.TestA |     a_test.go:1: wait",
 			"real p.TestA | --- FAIL: TestA (0.25s)",
 			"real p.TestA ended, exit status 1, after 0.25 s",
+			"real p.TestA: fail\n    a_test.go:1: wait",
 			"runs real p/386.TestB",
 			"real p/386.TestB | half",
 			"real p/386.TestB ended, by SIGSEGV, after 1.00 s",
+			"real p/386.TestB: crash (ended by SIGSEGV)\n    half",
 			"runs real p.TestA",
 			"real p.TestA ended, killed after its timeout, after 30.00 s",
+			"real p.TestA: timeout (killed after its timeout)",
 		},
-		false: {"runs real p.TestA", "runs real p/386.TestB", "runs real p.TestA"},
+		false: {
+			"runs real p.TestA",
+			"real p.TestA: fail\n    a_test.go:1: wait",
+			"runs real p/386.TestB",
+			"real p/386.TestB: crash (ended by SIGSEGV)\n    half",
+			"runs real p.TestA",
+			"real p.TestA: timeout (killed after its timeout)",
+		},
 	} {
 		var got said
 		l := lane{
@@ -59,6 +73,60 @@ func TestWatch(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("verbose %v: got %q, want %q", verbose, got, want)
+		}
+	}
+}
+
+// What is not as expected is shown the moment its evidence is there, and once. With -fail-fast
+// it ends the run.
+func TestFailures(t *testing.T) {
+	a, b := wire.TestID{Package: "p", Name: "TestA"}, wire.TestID{Package: "p", Name: "TestB"}
+	passes := func(id wire.TestID) []wire.Record {
+		return []wire.Record{
+			{Type: wire.TypeStart, TestID: &id},
+			{Type: wire.TypeOutput, TestID: &id, Data: []byte("\x16--- PASS: " + id.Name + " (0.01s)\n")},
+			{Type: wire.TypeEnd, TestID: &id, End: &wire.End{}},
+		}
+	}
+	warning := "[    1.0] vmtest: start p.TestB\n[    1.1] WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 f+0x1/0x2\n"
+	for name, tc := range map[string]struct {
+		expect, console, allow string
+		want                   []string
+	}{
+		"as expected":     {},
+		"expected fail":   {expect: "fail p TestB # gap\n", want: []string{"real p.TestB: pass unexpectedly"}},
+		"gap may be open": {expect: "fail p TestB 6.12-7.3 # gap\n"},
+		"splat":           {console: warning, want: []string{"real splat during p.TestB: WARNING: CPU: 0 PID: 1 at kernel/fork.c:1 f+0x1/0x2"}},
+		"allowed splat":   {console: warning, allow: "kernel/fork.c:1 # known\n"},
+	} {
+		expect, err := verdict.ParseExpect([]byte(tc.expect))
+		if err != nil {
+			t.Fatal(err)
+		}
+		allow, err := verdict.ParseAllow([]byte(tc.allow))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got said
+		stopped := 0
+		l := lane{
+			runner: &runner{Host: host.Host{Report: &got}}, guest: vm.Guest{Lane: wire.Real}, plan: wire.Plan{Tests: []wire.Test{{TestID: a}, {TestID: b}}},
+			expect: verdict.On(expect, "7.0.0", false), allow: allow, stop: func() { stopped++ },
+			console: filepath.Join(t.TempDir(), "console.log"), running: -1, ended: new(atomic.Int64), of: 2,
+		}
+		for _, r := range passes(a) {
+			l.watch(r)
+		}
+		if err := os.WriteFile(l.console, []byte(tc.console), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range passes(b) {
+			l.watch(r)
+		}
+		l.splats() // as after the boot: nothing is shown twice
+		news := slices.DeleteFunc([]string(got), func(line string) bool { return strings.HasPrefix(line, "runs ") })
+		if !slices.Equal(news, tc.want) || stopped != len(tc.want) {
+			t.Errorf("%s: got %q and %d stops, want %q", name, news, stopped, tc.want)
 		}
 	}
 }

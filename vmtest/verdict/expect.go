@@ -94,6 +94,12 @@ func JoinExpect(every, series []byte) ([]byte, error) {
 // Expected returns the status that a test should have on the kernel that was passed to On.
 func Expected(all []Expectation, id wire.TestID) Status { return expectationOf(all, id).Status }
 
+// Expects reports whether a test did what it is to do on the kernel that On was told of.
+func Expects(all []Expectation, t TestResult) bool {
+	x := expectationOf(all, t.TestID)
+	return t.Status == x.Status || x.Open && t.Status == Pass
+}
+
 // expectationOf returns the expectation of a test. If no line names the test, it should pass.
 // A line for a package is also valid for its 32-bit build, unless that has its own line.
 func expectationOf(all []Expectation, id wire.TestID) Expectation {

@@ -242,6 +242,10 @@ func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 	switch x.Reason {
 	case wire.Interrupted:
 		f.add(Unjudged, "it was interrupted %s", where)
+	case wire.FailedFast:
+		if !s.done {
+			f.add(Failed, "it was stopped %s, because a test had failed (-fail-fast)", where)
+		}
 	case wire.HostTrouble:
 		f.add(Unjudged, "the evidence could not be written: %s; make room there, or pass -results DIR", x.Text)
 	case wire.BootTimeout:
@@ -345,6 +349,8 @@ func cutOff(x wire.Exit) (s Status, note string) {
 	switch {
 	case x.Reason == wire.Interrupted:
 		return Missing, "not run to its end: the run was interrupted"
+	case x.Reason == wire.FailedFast:
+		return Missing, "not run to its end: another test had failed (-fail-fast)"
 	case x.Reason == wire.HostTrouble:
 		return Missing, "not run to its end: the evidence could not be written"
 	case x.Reason == wire.EndedItself && x.Signal != "":

@@ -202,9 +202,13 @@ func TestJudge(t *testing.T) {
 			l.Records = greenScript()[:end].bytes()
 		}, Failed, "took too long and was ended in p.TestA"},
 
-		"killed from outside":    {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
-		"QEMU unhappy":           {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Status = 1 }, Unjudged, "status 1"},
-		"interrupted":            {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
+		"killed from outside": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
+		"QEMU unhappy":        {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Status = 1 }, Unjudged, "status 1"},
+		"interrupted":         {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
+		"stopped by a failure elsewhere": {func(e *Evidence) {
+			l := &e.Lanes[0].Boots[0]
+			l.Exit.Reason, l.Records = wire.FailedFast, greenScript()[:4].bytes()
+		}, Failed, "it was stopped in p.TestA, because a test had failed (-fail-fast)"},
 		"disk full":              {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.HostTrouble }, Unjudged, "could not be written"},
 		"exit says nothing":      {func(e *Evidence) { *e.Lanes[0].Boots[0].Exit = wire.Exit{} }, Unjudged, "unknown reason"},
 		"no reset at the end":    {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.TestTimeout }, Failed, "hung after the last test"},
@@ -379,6 +383,7 @@ func TestJudgeStatus(t *testing.T) {
 		"guest hung for very long": {passLine(testA), nil, wire.Exit{Reason: wire.RunTimeout}, Timeout},
 		"we killed what hung":      {"", nil, wire.Exit{Reason: wire.TestTimeout, Status: -1, Signal: "SIGKILL"}, Timeout},
 		"user ended the run":       {"", nil, wire.Exit{Reason: wire.Interrupted}, Missing},
+		"another test failed":      {"", nil, wire.Exit{Reason: wire.FailedFast}, Missing},
 		"host's disk is full":      {"", nil, wire.Exit{Reason: wire.HostTrouble}, Missing},
 		"host killed QEMU":         {"", nil, wire.Exit{Reason: wire.EndedItself, Status: -1, Signal: "SIGKILL"}, Missing},
 		"QEMU gave up":             {"", nil, wire.Exit{Reason: wire.EndedItself, Status: 1}, Missing},

@@ -54,10 +54,21 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	go func() { exited <- vm.Wait() }()
 	w.follow(ctx, exited)
 	if w.exit.Reason == wire.EndedItself && ctx.Err() != nil {
-		w.exit.Reason = wire.Interrupted // the terminal sends Ctrl-C to QEMU, too
+		w.exit.Reason = interruption(ctx) // the terminal sends Ctrl-C to QEMU, too
 	}
 	w.exit.DurationS = time.Since(w.began).Seconds()
 	return w.exit, nil
+}
+
+// ErrFailedFast is the cause of a context that ends because a test has failed.
+var ErrFailedFast = errors.New("stopped at the first failure")
+
+// interruption returns the reason for an exit that the end of a context has caused.
+func interruption(ctx context.Context) string {
+	if errors.Is(context.Cause(ctx), ErrFailedFast) {
+		return wire.FailedFast
+	}
+	return wire.Interrupted
 }
 
 // watch is a running boot.
@@ -117,7 +128,7 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 			w.await(stallGrace, wire.Stalled)
 			w.stalled = nil
 		case <-interrupt:
-			w.stop(wire.Interrupted, "")
+			w.stop(interruption(ctx), "")
 			w.kill() // at once, even during a task dump
 			interrupt = nil
 		case err := <-w.presetDone:
