@@ -15,6 +15,8 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
+func TestMain(m *testing.M) { hosttest.Main(m) }
+
 // mailOf is a mail as it lies in a mailbox.
 func mailOf(subject, body string, headers ...string) string {
 	return "From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: =?UTF-8?q?J=C3=B6rg?= <j@example.org>\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nSubject: " + subject +
