@@ -103,6 +103,7 @@ type flags struct {
 	steps     listFlag
 	coverage  bool
 	sandbox   string
+	trailers  bool
 
 	match *regexp.Regexp  // of run
 	set   map[string]bool // the names of the flags that were given
@@ -111,10 +112,15 @@ type flags struct {
 func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply, or - for a mailbox on standard input; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` of one patch or more to apply on top of the series; may be repeated")
+	f.registerTrailers(set)
 	f.registerTree(set)
 	f.registerBase(set)
 	f.registerSandbox(set)
 	f.registerConfig(set)
+}
+
+func (f *flags) registerTrailers(set *flag.FlagSet) {
+	set.BoolVar(&f.trailers, "trailers", false, "put the trailers that replies in a mailbox give (Reviewed-by and the like) into the changelogs, as b4 does")
 }
 
 func (f *flags) registerConfig(set *flag.FlagSet) {

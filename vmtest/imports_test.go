@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
 
 	"kconfig":           {"internal/nearest"},
-	"kernel/patch":      {"internal/blame", "internal/sandbox"},
+	"kernel/patch":      {"internal/blame", "internal/sandbox", "internal/shell"},
 	"kernel/series":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell", "internal/wire", "kernel/patch", "kernel/source"},
 	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell"},
 	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/patch", "kernel/series", "kernel/source"},

@@ -42,6 +42,7 @@ var (
 	testFlags        = (*flags).registerTests
 	bootFlags        = (*flags).registerBoot
 	runFlags         = (*flags).registerRun
+	trailersFlag     = (*flags).registerTrailers
 	seriesCheckFlags = (*flags).registerSeriesCheck
 	presubmitFlags   = (*flags).registerPresubmit
 	resultsFlags     = (*flags).registerResults
@@ -61,7 +62,7 @@ func verbs() []verb {
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags}, shellVerb},
 		{"series list", "", "list the series that there are", nil, seriesListVerb},
-		{"series show", "SERIES", "list a series' patches and what they change", nil, seriesShowVerb},
+		{"series show", "SERIES", "list a series' patches and what they change; of a mailbox, also what is left out", registrars{trailersFlag}, seriesShowVerb},
 		{"series check", "[SERIES...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{suiteFlags, testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
 		{"series new", "NAME [DIR]", "start a series: an empty one, and a git tree for its commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesNewVerb},
 		{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesEditVerb},
