@@ -62,7 +62,11 @@ func (a *app) sayThread(t patch.Thread) {
 
 // summary says how many mails of a mailbox are patches, and what the others are.
 func summary(t patch.Thread) string {
-	text := fmt.Sprintf("of %d mails, %d are patches of %s", t.Mails, len(t.Taken), t.Version)
+	are := "are patches"
+	if len(t.Taken) == 1 {
+		are = "is a patch"
+	}
+	text := fmt.Sprintf("of %d mails, %d %s of %s", t.Mails, len(t.Taken), are, t.Version)
 	var kinds []string
 	for _, reason := range patch.Reasons {
 		n := 0
