@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -31,10 +32,14 @@ var reads = map[string][]string{
 	"shell":        {"Base", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
 	"series new":   {"Base"},
 	"series edit":  {"Base"},
+	"series show":  {"Series"},
 }
 
 // tried is what a flag is tried with: flags that it goes with, and itself.
-type tried struct{ with, itself []string }
+type tried struct {
+	with, itself []string
+	series       string // that the verb is given, however it takes one; "": the default
+}
 
 func triedFlags(t *testing.T) map[string]tried {
 	dir := t.TempDir()
@@ -61,7 +66,15 @@ func triedFlags(t *testing.T) map[string]tried {
 	if err := os.WriteFile(patch, git("format-patch", "--stdout", "-1"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	mailbox := filepath.Join(dir, "x.mbox")
+	mails := bytes.Replace(git("format-patch", "--stdout", "-1"), []byte("\nSubject:"), []byte("\nMessage-ID: <1@x>\nSubject:"), 1)
+	mails = append(mails, "\nFrom mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: A <a@example.org>\nIn-Reply-To: <1@x>\nSubject: Re: x\n\nAcked-by: A <a@example.org>\n"...)
+	if err := os.WriteFile(mailbox, mails, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	all := map[string]tried{
+		"trailers": {itself: []string{"-trailers"}, series: mailbox},
+
 		"range":  {with: []string{"-tree", tree}, itself: []string{"-range", "HEAD~1..HEAD"}},
 		"sha256": {with: []string{"-tarball", "file:///x"}, itself: []string{"-sha256", strings.Repeat("0", 64)}},
 	}
@@ -76,12 +89,15 @@ func triedFlags(t *testing.T) map[string]tried {
 }
 
 // asked is what a verb makes of its flags: its Request, and how it goes on.
-func asked(t *testing.T, v verb, args []string) map[string]any {
+func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	t.Helper()
 	a := &app{progress: progress.New()}
 	a.host.Sandbox.Off = true // the patches are ours
 	if _, err := a.parse(v, args); err != nil {
 		t.Fatalf("%s %q: %v", v.name, args, err)
+	}
+	if series != "" {
+		a.series = listFlag{series}
 	}
 	var err error
 	if a.checkout.Root, err = filepath.Abs(".."); err != nil {
@@ -116,8 +132,8 @@ func TestEveryFlagCounts(t *testing.T) {
 				return
 			}
 			seen[f.Name] = true
-			without := asked(t, v, try.with)
-			with := asked(t, v, slices.Concat(try.with, try.itself))
+			without := asked(t, v, try.series, try.with)
+			with := asked(t, v, try.series, slices.Concat(try.with, try.itself))
 			for _, name := range reads[v.name] {
 				if !reflect.DeepEqual(without[name], with[name]) {
 					return
