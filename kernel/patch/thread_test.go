@@ -13,7 +13,7 @@ import (
 
 // post is a mail of a thread.
 type post struct {
-	id, above string // Message-Id, and those that it answers: "c 1"
+	id, above string // Message-Id, and those that it answers: "c 1"; "old" begins that of an older mail
 	subject   string
 	body      string
 	by        string // first letter of the sender's address; "" is a, the author
@@ -24,7 +24,11 @@ func part(id, above, subject, file string) post { return post{id, above, subject
 
 func (p post) String() string {
 	who := map[string]string{"": "Ann Author <a@example.org>", "b": "Bob Reviewer <b@example.org>", "c": `"Tester, Cy" <c@lists.example.org>`}[p.by]
-	head := "From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: " + who + "\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nSubject: " + p.subject + "\n"
+	day := "Sun, 22"
+	if strings.HasPrefix(p.id, "old") {
+		day = "Sat, 21"
+	}
+	head := "From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: " + who + "\nDate: " + day + " Nov 2026 10:00:00 +0000\nSubject: " + p.subject + "\n"
 	if p.id != "" {
 		head += "Message-ID: <" + p.id + "@x>\n"
 	}
@@ -124,6 +128,8 @@ func TestThreads(t *testing.T) {
 		{"resent", with(v1, twoParts("q", "p0", "PATCH RESEND")...), "v1 RESEND", "5 6", older + "4 cover letter"},
 		{"resent v1 and v2", slices.Concat(twoParts("s", "p0", "PATCH RESEND"), v2, v1), "v2", "5 6", "1 older version, v1 RESEND; 2 older version, v1 RESEND; 3 older version, v1 RESEND; 4 cover letter; 7 older version, v1; 8 older version, v1; 9 older version, v1"},
 		{"other list in the tag", with(v1, twoParts("q", "p0", "PATCH net-next v2")...), "v2", "5 6", older + "4 cover letter"},
+		{"no RFC any more", with(twoParts("old", "", "RFC PATCH v2"), twoParts("q", "old0", "PATCH")...), "v1", "5 6", "1 older version, RFC v2; 2 older version, RFC v2; 3 older version, RFC v2; 4 cover letter"},
+		{"change-id", []post{{"p1", "", "[PATCH] a: one", partOf("1.c") + "\nchange-id: 20261122-one\n", ""}, {"q1", "", "[PATCH v2] a: other", partOf("2.c") + "\nchange-id: 20261122-one\n", ""}}, "v2", "2", "1 older version, v1"},
 		{"one grew", with([]post{part("p1", "", "[PATCH] a: one", "1.c")}, v2...), "v2", "3 4", "1 older version, v1; 2 cover letter"},
 		{"a part again", with(v1, part("q2", "p0 p2", "[PATCH v2 2/2] a: two", "q2.c")), "v2", "2 4", "1 older version, v1; 3 older version, v1"},
 		{"v2.1", with(v2, part("s1", "q0 q1", "[PATCH v2.1 1/2] a: one", "s1.c")), "v2.1", "4 3", "1 older version, v2; 2 older version, v2"},
