@@ -130,6 +130,7 @@ func TestThreads(t *testing.T) {
 		{"other list in the tag", with(v1, twoParts("q", "p0", "PATCH net-next v2")...), "v2", "5 6", older + "4 cover letter"},
 		{"no RFC any more", with(twoParts("old", "", "RFC PATCH v2"), twoParts("q", "old0", "PATCH")...), "v1", "5 6", "1 older version, RFC v2; 2 older version, RFC v2; 3 older version, RFC v2; 4 cover letter"},
 		{"change-id", []post{{"p1", "", "[PATCH] a: one", partOf("1.c") + "\nchange-id: 20261122-one\n", ""}, {"q1", "", "[PATCH v2] a: other", partOf("2.c") + "\nchange-id: 20261122-one\n", ""}}, "v2", "2", "1 older version, v1"},
+		{"renamed, in one thread", []post{part("p1", "", "[PATCH] a: one", "1.c"), part("q1", "p1", "[PATCH v2] b: other", "2.c")}, "v2", "2", "1 older version, v1"},
 		{"one grew", with([]post{part("p1", "", "[PATCH] a: one", "1.c")}, v2...), "v2", "3 4", "1 older version, v1; 2 cover letter"},
 		{"a part again", with(v1, part("q2", "p0 p2", "[PATCH v2 2/2] a: two", "q2.c")), "v2", "2 4", "1 older version, v1; 3 older version, v1"},
 		{"v2.1", with(v2, part("s1", "q0 q1", "[PATCH v2.1 1/2] a: one", "s1.c")), "v2.1", "4 3", "1 older version, v2; 2 older version, v2"},
