@@ -71,6 +71,9 @@ func (c confinement) mountRoot() error {
 			return err
 		}
 	}
+	if err := c.makeEtc(); err != nil {
+		return err
+	}
 	for _, dir := range c.Readable {
 		if err := c.bind(dir); err != nil {
 			return err

@@ -75,7 +75,18 @@ type confinement struct {
 }
 
 // systemFolders hold the tools. Those that do not exist are left out.
-var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu"}
+var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix", "/gnu"}
+
+// nobody is the user and the group of a command in the sandbox, in its own eyes. No
+// program takes the command for root, and nothing in the sandbox names the caller. What
+// the command writes belongs to the caller: an unprivileged user can give files to
+// nobody else, and vmtest has to read and remove them. For the same reason the command
+// has no other user behind it if the caller is root: each folder that it writes to
+// would have to be given away and taken back.
+//
+// The kernel shows the files of all users that have no number in the sandbox as files of
+// 65534, so to git everything that it reads belongs to the user that it runs as.
+const nobody = 65534
 
 // firstProcess is a shell script that runs its arguments as a command and exits with
 // the command's status. The status is 128 plus the number of the signal if a signal
@@ -170,22 +181,6 @@ func CombinedOutput(cmd *exec.Cmd, release func() error) ([]byte, error) {
 	return out, err
 }
 
-// strangePaths returns the folders on PATH that are in none of systemFolders.
-func strangePaths() []string {
-	var strange []string
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if !filepath.IsAbs(dir) || slices.ContainsFunc(systemFolders, func(s string) bool { return below(dir, s) }) {
-			continue
-		}
-		if _, err := os.Stat(dir); err == nil {
-			strange = append(strange, filepath.Clean(dir))
-		}
-	}
-	return strange
-}
-
-func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
-
 // enter returns a command that starts this program again in new namespaces. There the
 // program enters the sandbox and executes cmdline. If cmdline is empty, it exits.
 func enter(ctx context.Context, c confinement, env []string, cmdline ...string) (*exec.Cmd, error) {
@@ -195,10 +190,9 @@ func enter(ctx context.Context, c confinement, env []string, cmdline ...string) 
 	}
 	cmd := Command(ctx, "/", env, "/proc/self/exe", append([]string{string(text)}, cmdline...)...)
 	cmd.Args[0] = Name
-	uid, gid := os.Getuid(), os.Getgid()
 	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC
-	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
-	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getuid(), Size: 1}}
+	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
 	// The first process of a PID namespace gets only SIGKILL and the signals that it
 	// has handlers for. A program that has just begun has no handlers.
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
