@@ -105,6 +105,8 @@ var importedBy = map[string][]string{
 	"golang.org/x/term":                          {"vmtest/progress", "vmtest/vm"},
 	"mvdan.cc/sh":                                {"initramfs/sh"},
 	"github.com/peterh/liner":                    {"initramfs/sh"},
+	"github.com/elastic/go-seccomp-bpf":          {"internal/sandbox"},
+	"golang.org/x/net":                           {"internal/sandbox"},
 	"github.com/creack/pty":                      {"initramfs/uinit", "initramfs/sh", "vmtest"}, // the last two: their tests have terminals
 	"github.com/Netflix/go-expect":               {"initramfs/sh", "vmtest"},                    // their tests type at terminals
 }

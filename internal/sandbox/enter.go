@@ -47,6 +47,9 @@ func enterSandbox() error {
 	if err := os.Chdir(c.Dir); err != nil {
 		return err
 	}
+	if err := filterSystemCalls(); err != nil {
+		return err
+	}
 	if len(os.Args) == 2 {
 		return nil
 	}
