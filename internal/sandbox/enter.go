@@ -38,7 +38,13 @@ func enterSandbox() error {
 	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
 		return err
 	}
+	if err := c.Limits.prepare(); err != nil {
+		return err
+	}
 	if err := c.mountRoot(); err != nil {
+		return err
+	}
+	if err := c.Limits.hold(); err != nil {
 		return err
 	}
 	if err := dropPrivileges(); err != nil {

@@ -33,7 +33,8 @@ const Name = "vmtest-sandbox"
 // Box says whether commands that run code of a series are confined. The zero value
 // confines them.
 type Box struct {
-	Off bool // do not confine: commands may do all that the user may do
+	Off    bool   // do not confine: commands may do all that the user may do
+	Limits Limits // what each confined command may use
 }
 
 // Place is where a command runs, and what it sees.
@@ -72,6 +73,7 @@ type confinement struct {
 	Readable []string // folders to show besides systemFolders
 	Writable []string
 	Dir      string
+	Limits   Limits
 }
 
 // systemFolders hold the tools. Those that do not exist are left out.
@@ -108,9 +110,9 @@ func EndedBy(s *os.ProcessState) syscall.Signal {
 }
 
 // Command returns a command that sees only the system's folders and those of the place.
-// If b.Off is set, the command sees what the user sees. The caller runs the command,
+// If b.Off is set, the command sees what the user sees, and nothing is bounded. The caller runs the command,
 // and calls release when it has ended. A tool that is not installed is an error.
-func (b Box) Command(ctx context.Context, at Place, name string, args ...string) (cmd *exec.Cmd, release func() error, err error) {
+func (b Box) Command(ctx context.Context, at Place, name string, args ...string) (cmd *Cmd, release func() error, err error) {
 	path, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, nil, fmt.Errorf("%s is not installed; type \"make deps\"", name)
@@ -119,7 +121,11 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		return nil, nil, err
 	}
 	if b.Off {
-		return Command(ctx, at.Dir, at.Env, name, args...), func() error { return nil }, nil
+		return &Cmd{Cmd: Command(ctx, at.Dir, at.Env, name, args...)}, func() error { return nil }, nil
+	}
+	limits, err := b.Limits.orDefaults()
+	if err != nil {
+		return nil, nil, err
 	}
 	tmp := os.DevNull
 	if len(at.Writable) > 0 {
@@ -136,14 +142,14 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		if err := os.Remove(root); err != nil || len(at.Writable) == 0 {
 			return err
 		}
-		return os.RemoveAll(tmp)
+		return Remove(tmp)
 	}
-	cmd, err = enter(ctx, confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, Dir: at.Dir},
+	within, err := enter(ctx, confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, Dir: at.Dir, Limits: limits},
 		append(at.Env, "TMPDIR="+tmp, "HOME="+tmp), append([]string{path}, args...)...)
 	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
-	return cmd, release, nil
+	return &Cmd{Cmd: within, limits: limits, writable: at.Writable, confined: true}, release, nil
 }
 
 // Run runs a command at a place and returns its standard output. Its errors are those
@@ -153,7 +159,7 @@ func (b Box) Run(ctx context.Context, at Place, name string, args ...string) ([]
 	if err != nil {
 		return nil, err
 	}
-	out, err := Run(cmd)
+	out, err := RunConfined(cmd)
 	return out, errors.Join(err, release())
 }
 
@@ -170,7 +176,7 @@ func (b Box) Output(ctx context.Context, at Place, name string, args ...string) 
 // CombinedOutput runs a command that Box.Command returned, calls release, and returns
 // the command's standard output and standard error. It returns them also with an error.
 // If the command could not enter the sandbox, the error is an Error.
-func CombinedOutput(cmd *exec.Cmd, release func() error) ([]byte, error) {
+func CombinedOutput(cmd *Cmd, release func() error) ([]byte, error) {
 	out, err := cmd.CombinedOutput()
 	if none := noSandbox(err, out); none != nil {
 		err = none

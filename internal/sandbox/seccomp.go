@@ -34,6 +34,7 @@ var refused = map[unix.Errno][]string{
 	unix.ENOSYS: {
 		// The flags of clone3 are in memory, where a filter cannot look. Who gets ENOSYS calls clone.
 		"clone3",
+		"openat2", // the same, with the mode of a new file
 		"userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "modify_ldt",
 		// Memory that belongs to no process, so that the bound on memory does not see it.
 		"memfd_create", "memfd_secret", "shmget", "msgget", "semget",
@@ -60,6 +61,17 @@ const (
 // that asks for the present one.
 var personalities = []uint64{perLinux, perLinux32, uname26, perLinux32 | uname26, 0xffffffff}
 
+// modes are the calls that give a file its mode, and the argument that has it. What the
+// command writes belongs to the caller, so a file that is set-user-ID would run with
+// the caller's rights for every user of the host who can reach it.
+var modes = map[string]uint32{
+	"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "creat": 1, "open": 2, "openat": 3, "mknod": 1, "mknodat": 2,
+}
+
+// creating are those of the modes that look at the mode only if their flags say that
+// they make a file, and the argument that has the flags.
+var creating = map[string]uint32{"open": 1, "openat": 2}
+
 // errno is the action that makes a system call return an error.
 func errno(e unix.Errno) seccomp.Action { return seccomp.ActionErrno | seccomp.Action(e) }
 
@@ -77,14 +89,23 @@ func policy() seccomp.Policy {
 	for e, names := range refused {
 		p.Syscalls = append(p.Syscalls, seccomp.SyscallGroup{Names: names, Action: errno(e)})
 	}
-	for name, refuse := range map[string]struct {
+	type refusal struct {
 		on   seccomp.ArgumentConditions
 		with unix.Errno
-	}{
+	}
+	rules := map[string]refusal{
 		"clone":       {seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsSet, Value: newNamespaces}}, unix.EPERM},
 		"socket":      {noneOf(0, families), unix.EAFNOSUPPORT},
 		"personality": {noneOf(0, personalities), unix.EPERM},
-	} {
+	}
+	for name, argument := range modes {
+		on := seccomp.ArgumentConditions{{Argument: argument, Operation: seccomp.BitsSet, Value: unix.S_ISUID | unix.S_ISGID}}
+		if flags, ok := creating[name]; ok {
+			on = append(on, seccomp.Condition{Argument: flags, Operation: seccomp.BitsSet, Value: unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY})
+		}
+		rules[name] = refusal{on, unix.EPERM}
+	}
+	for name, refuse := range rules {
 		p.Syscalls = append(p.Syscalls, seccomp.SyscallGroup{
 			NamesWithCondtions: []seccomp.NameWithConditions{{Name: name, Conditions: refuse.on}}, Action: errno(refuse.with),
 		})
