@@ -94,11 +94,21 @@ func DiskFull(output []byte, tool, dir string) error {
 	return full
 }
 
-// Tail returns the last n lines of text, without newlines at its end.
+// lineSize is how much of a line is shown to the user. What a series prints may be one
+// line of megabytes.
+const lineSize = 1000
+
+// Tail returns the last n lines of text, without newlines at its end. The middle of a
+// very long line is left out.
 func Tail(text []byte, n int) string {
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]
+	}
+	for i, line := range lines {
+		if more := len(line) - lineSize; more > 0 {
+			lines[i] = fmt.Sprintf("%s[... %d bytes ...]%s", line[:lineSize/2], more, line[len(line)-lineSize/2:])
+		}
 	}
 	return strings.Join(lines, "\n")
 }
