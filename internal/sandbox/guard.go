@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -40,7 +41,8 @@ const (
 	// blind is how often folders are measured on a file system that does not count
 	// its files, such as btrfs.
 	blind = 30 * time.Second
-	// spare is how much stays free on a disk, or a tenth of what is free if that is less.
+	// spare is how much stays free on a disk, or a tenth of what was free if that is
+	// less. A disk that has not as much from the start may be filled.
 	spare = 1 << 30
 )
 
@@ -121,10 +123,7 @@ func (g *guard) lookAtDisk() error {
 		}
 		free, freeFiles := int64(st.Bavail)*st.Bsize, int64(st.Ffree)
 		r.bytes, r.files = max(r.bytes, free), max(r.files, freeFiles) // others may have removed something
-		may := r.bytes - min(r.bytes/10, spare)
-		if l.Disk > 0 {
-			may = min(may, l.Disk)
-		}
+		may := allowed(r.bytes, l.Disk)
 		lost := r.bytes-free >= may
 		full := l.Files > 0 && r.files-freeFiles >= l.Files
 		unseen := l.Files > 0 && st.Files == 0 && time.Since(g.since) > blind
@@ -142,6 +141,19 @@ func (g *guard) lookAtDisk() error {
 		g.since, r.bytes, r.files = time.Now(), free+held.bytes, freeFiles+held.files
 	}
 	return nil
+}
+
+// allowed returns how many bytes a command may write to a file system that has so many
+// free. disk is the bound on them, if it is positive.
+func allowed(free, disk int64) int64 {
+	may := int64(math.MaxInt64)
+	if free >= spare {
+		may = free - min(free/10, spare)
+	}
+	if disk > 0 {
+		may = min(may, disk)
+	}
+	return may
 }
 
 // compare returns an error if the folders hold more than they may.

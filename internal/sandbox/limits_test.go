@@ -3,9 +3,16 @@
 package sandbox
 
 import (
+	"errors"
+	"math"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/blame"
 )
 
 func TestParseLimits(t *testing.T) {
@@ -76,5 +83,31 @@ func TestReadStatus(t *testing.T) {
 	}
 	if threads, memory := readStatus([]byte("Name:\tkthread\nThreads:\t1\n")); threads != 1 || memory != 0 {
 		t.Errorf("without memory: got %d threads and %d bytes", threads, memory)
+	}
+}
+
+// A disk that is smaller than the bound is not filled, and is to blame itself.
+func TestSmallDisk(t *testing.T) {
+	for _, tc := range []struct{ free, disk, want int64 }{
+		{100 << 30, 20 << 30, 20 << 30},
+		{100 << 30, Unbounded, 99 << 30},
+		{10 << 30, 20 << 30, 9 << 30},
+		{5 << 30, Unbounded, 4608 << 20},
+		{1 << 20, 20 << 30, 20 << 30},
+		{1 << 20, Unbounded, math.MaxInt64},
+	} {
+		if got := allowed(tc.free, tc.disk); got != tc.want {
+			t.Errorf("%d free, bound %d: got %d, want %d", tc.free, tc.disk, got, tc.want)
+		}
+	}
+	g := guard{Cmd: &Cmd{Cmd: exec.Command("make"), limits: Limits{Disk: 20}}}
+	if err := g.compare(holding{bytes: 10}, 11, "/d"); err != nil {
+		t.Errorf("within the bounds: %v", err)
+	}
+	if err := g.compare(holding{bytes: 10}, 9, "/d"); !errors.Is(err, unix.ENOSPC) || blame.Of(err) != blame.Host {
+		t.Errorf("on a small disk: %v", err)
+	}
+	if err := g.compare(holding{bytes: 20}, 20, "/d"); blame.Of(err) != blame.Kernel {
+		t.Errorf("at the bound: %v", err)
 	}
 }
