@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/source"
 )
 
@@ -94,7 +95,7 @@ func (b *build) admit() error {
 }
 
 // anew empties the build folder.
-func (b *build) anew() error { return errors.Join(os.RemoveAll(b.compiled()), os.RemoveAll(b.out())) }
+func (b *build) anew() error { return errors.Join(os.RemoveAll(b.compiled()), sandbox.Remove(b.out())) }
 
 // compiled is a file with the inputs of the last vmlinux that was made to its end.
 func (b *build) compiled() string { return filepath.Join(b.dir, "compiled") }

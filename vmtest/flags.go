@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
@@ -104,9 +105,11 @@ type flags struct {
 	coverage  bool
 	sandbox   string
 	trailers  bool
+	limits    string
 
-	match *regexp.Regexp  // of run
-	set   map[string]bool // the names of the flags that were given
+	match  *regexp.Regexp  // of run
+	bounds sandbox.Limits  // what limits says
+	set    map[string]bool // the names of the flags that were given
 }
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
@@ -140,6 +143,7 @@ func (f *flags) registerBase(set *flag.FlagSet) {
 
 func (f *flags) registerSandbox(set *flag.FlagSet) {
 	set.StringVar(&f.sandbox, "sandbox", "auto", "`auto|on|off`: apply and build without network and with nothing writable but the build folder; auto goes without for series of this checkout where it cannot be had")
+	set.StringVar(&f.limits, "sandbox-limits", "", "`NAME=VALUE,...|none`: what one command in the sandbox may use before it is ended, of "+sandbox.LimitNames+"; none is no bound (default what docs/sandbox.md says)")
 }
 
 func (f *flags) registerSuites(set *flag.FlagSet) {
@@ -253,6 +257,13 @@ func (f *flags) check(root string) error {
 	}
 	if f.sandbox != "" && !slices.Contains([]string{"auto", "on", "off"}, f.sandbox) {
 		return blame.Usagef("-sandbox %s is none of auto, on, off", f.sandbox)
+	}
+	var err error
+	if f.bounds, err = sandbox.ParseLimits(f.limits); err != nil {
+		return blame.Usagef("-sandbox-limits: %w", err)
+	}
+	if f.limits != "" && f.sandbox == "off" {
+		return blame.Usagef("-sandbox-limits %s: without a sandbox nothing is bounded; leave out -sandbox off", f.limits)
 	}
 	if f.timeout < 0 || f.timeout > 0 && f.timeout < time.Second {
 		return blame.Usagef("-timeout %v is below one second", f.timeout)

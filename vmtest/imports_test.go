@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"internal/nearest": {},
 	"internal/reasons": {},
 	"internal/wire":    {},
-	"internal/sandbox": {"internal/cache"},
+	"internal/sandbox": {"internal/blame", "internal/cache"},
 	"internal/host":    {"internal/cache", "internal/sandbox"},
 
 	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
@@ -105,6 +105,9 @@ var importedBy = map[string][]string{
 	"golang.org/x/term":                          {"vmtest/progress", "vmtest/vm"},
 	"mvdan.cc/sh":                                {"initramfs/sh"},
 	"github.com/peterh/liner":                    {"initramfs/sh"},
+	"github.com/dustin/go-humanize":              {"internal/sandbox"},
+	"github.com/elastic/go-seccomp-bpf":          {"internal/sandbox"},
+	"golang.org/x/net":                           {"internal/sandbox"},
 	"github.com/creack/pty":                      {"initramfs/uinit", "initramfs/sh", "vmtest"}, // the last two: their tests have terminals
 	"github.com/Netflix/go-expect":               {"initramfs/sh", "vmtest"},                    // their tests type at terminals
 }

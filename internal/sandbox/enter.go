@@ -38,13 +38,22 @@ func enterSandbox() error {
 	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
 		return err
 	}
+	if err := c.Limits.prepare(); err != nil {
+		return err
+	}
 	if err := c.mountRoot(); err != nil {
+		return err
+	}
+	if err := c.Limits.hold(); err != nil {
 		return err
 	}
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
 	if err := os.Chdir(c.Dir); err != nil {
+		return err
+	}
+	if err := filterSystemCalls(); err != nil {
 		return err
 	}
 	if len(os.Args) == 2 {
@@ -70,6 +79,9 @@ func (c confinement) mountRoot() error {
 		if err := c.show(dir); err != nil {
 			return err
 		}
+	}
+	if err := c.makeEtc(); err != nil {
+		return err
 	}
 	for _, dir := range c.Readable {
 		if err := c.bind(dir); err != nil {
