@@ -104,11 +104,11 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	unlockWork, err := b.lock(ctx)
+	leave, err := b.enter(ctx)
 	if err != nil {
 		return Image{}, err
 	}
-	defer unlockWork()
+	defer leave()
 	if s.Tree.Base.Private {
 		if err := b.verifyBase(files); err != nil {
 			return Image{}, err
@@ -219,9 +219,6 @@ func (b *build) prepare(ctx context.Context, files source.Manifest) error {
 			return err
 		}
 	}
-	if err := b.admit(); err != nil {
-		return err
-	}
 	if !b.isCompiled() {
 		if err := errors.Join(os.RemoveAll(b.compiled()), b.forgetWarned()); err != nil {
 			return err
@@ -280,16 +277,16 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	}
 	// Debug information names files as the kernel's own tree does, wherever the
 	// build was: the build ID covers it.
-	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.src, b.out())
-	args := slices.Concat([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
+	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.seen(b.src), b.seen(b.out()))
+	args := slices.Concat([]string{"O=" + b.seen(b.out()), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
 		unusedTools, profileArgs(b.profiled), targets)
-	cmd, release, err := b.Sandbox.Command(ctx, sandbox.Place{Dir: b.src, Readable: []string{b.src}, Writable: []string{b.out()}, Env: buildEnv}, "make", args...)
+	cmd, release, err := b.Sandbox.Command(ctx, b.inSandbox(), "make", args...)
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
 	fmt.Fprintf(log, "$ %s make %s\n", strings.Join(buildEnv, " "), strings.Join(args, " "))
 	b.printed.file = log
-	both := io.MultiWriter(&b.printed, watch)
+	both := &unseen{b: b, to: io.MultiWriter(&b.printed, watch)}
 	cmd.Stdout, cmd.Stderr = both, both
 	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
 		err = cmd.Run()
@@ -298,7 +295,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 			err = errors.Join(err, os.Remove(b.making()))
 		}
 	}
-	return errors.Join(err, b.printed.err, release(), log.Close())
+	return errors.Join(err, both.flush(), b.printed.err, release(), log.Close())
 }
 
 // failed makes a BuildError of make's, with the first error that it printed.
