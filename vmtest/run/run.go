@@ -67,7 +67,7 @@ func (r *runner) judge(ctx context.Context) (verdict.Result, error) {
 	if err := report.Write(r.dir, result); err != nil {
 		return verdict.Result{}, err // not a word of a verdict that was not kept
 	}
-	return result, r.keep(result)
+	return result, r.keep(ctx, result)
 }
 
 func (r *runner) trouble(err error) verdict.Trouble {
@@ -115,7 +115,7 @@ func (r *runner) gather(ctx context.Context) error {
 		defer p.image.Forget() // one that stays costs nothing but room
 	}
 	if r.remember {
-		if done, err := r.recall(p); err != nil || done {
+		if done, err := r.recall(ctx, p); err != nil || done {
 			return err
 		}
 	}
