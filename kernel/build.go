@@ -92,7 +92,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	switch {
 	case err == nil:
 		image.Cached = true
-		return image, s.saveLog(filepath.Join(entry, "build.log"))
+		return image, errors.Join(b.used(key), s.saveLog(filepath.Join(entry, "build.log")))
 	case errors.Is(err, fs.ErrNotExist):
 	default:
 		h.Report.Step("the cached kernel is damaged and is built again: %v", err)
@@ -121,7 +121,43 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err := errors.Join(err, s.saveLog(b.log())); err != nil {
 		return Image{}, err
 	}
+	if err := b.used(key); err != nil {
+		return Image{}, err
+	}
 	return openEntry(entry)
+}
+
+// used says that a kernel is used, and with it the folder that it was built in.
+func (b *build) used(key string) error {
+	err := b.Cache.Use(cache.Kernel, key, b.about())
+	if _, serr := os.Stat(b.dir); serr == nil {
+		err = errors.Join(err, b.Cache.Use(cache.Work, b.workKey(), b.about()))
+	}
+	return errors.Join(err, b.usedBase())
+}
+
+// usedBase says that the source is used. That is said last, so that a source does not go
+// before what was made of it.
+func (b *build) usedBase() error {
+	if !b.Tree.Base.Private {
+		return nil
+	}
+	return b.Cache.Use(cache.Source, filepath.Base(b.Tree.Base.Dir), "")
+}
+
+// about says for a person what is built.
+func (s Spec) about() string {
+	var config []string
+	for _, o := range s.Config.Options {
+		if name := strings.TrimSuffix(filepath.Base(o.File), ".config"); !slices.Contains(config, name) {
+			config = append(config, name)
+		}
+	}
+	from := ""
+	if s.foreign() != "" {
+		from = " (from elsewhere)"
+	}
+	return fmt.Sprintf("%s%s on linux-%s, %s", s.Tree.Series.Name, from, s.Tree.Base.Version, strings.Join(config, "+"))
 }
 
 // begin is a build of which nothing is done yet.

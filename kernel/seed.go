@@ -131,7 +131,7 @@ func (b *build) copyFrom(ctx context.Context, from string) (bool, error) {
 	if err := os.RemoveAll(b.dir); err != nil {
 		return false, err
 	}
-	return true, os.Rename(tmp, b.dir)
+	return true, errors.Join(os.Rename(tmp, b.dir), b.Cache.Use(cache.Work, filepath.Base(from), ""))
 }
 
 // stamps are those of the files that the series touches.

@@ -240,3 +240,38 @@ func TestSeedAfterCopyWasKilled(t *testing.T) {
 		t.Error("the half copy is still there")
 	}
 }
+
+// A source goes after what was made of it, and a work folder stays young when its kernel
+// is used or its objects are copied.
+func TestUseOfSourceAndWorkFolder(t *testing.T) {
+	b := newSeedbench(t, source.Base{}, pathsTree(t))
+	b.private()
+	oldest := func() string {
+		t.Helper()
+		all, err := b.Cache.Entries()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []string
+		for _, e := range all {
+			word, _, _ := strings.Cut(e.What, " ")
+			order = append(order, string(e.Kind)+" "+word)
+		}
+		return strings.Join(order, ", ")
+	}
+	wants := func(when, want string) {
+		t.Helper()
+		if got := oldest(); got != want {
+			t.Errorf("%s: %s, want %s", when, got, want)
+		}
+	}
+	control := series.Series{Name: "control"}
+	b.wants(control, "config main.o other.o")
+	wants("built", "kernel control, work control, base ")
+	b.wants(b.series("mine", "", map[string]string{"main.c": "1"}), "config main.o other.o")
+	wants("another built", "kernel control, work control, kernel mine, work mine, base ")
+	b.wants(control, "cached config main.o other.o")
+	wants("used again", "kernel mine, work mine, kernel control, work control, base ")
+	b.wants(b.series("a", "A", map[string]string{"main.c": "1", "other.c": "6"}), "other.o")
+	wants("objects copied", "kernel mine, kernel control, work control, work mine, kernel a, work a, base ")
+}

@@ -60,11 +60,17 @@ func (b *build) enter(ctx context.Context) (leave func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.seed(ctx); err != nil {
+	wrote := func() error { return b.Cache.Wrote(cache.Work, b.workKey(), b.about()) }
+	if err := errors.Join(wrote(), b.seed(ctx)); err != nil {
 		unlock()
 		return nil, err
 	}
-	return unlock, nil
+	return func() {
+		if err := errors.Join(wrote(), b.usedBase()); err != nil { // the kernel is as good without it
+			b.Report.Step("the size of %s is not known: %v", b.dir, err)
+		}
+		unlock()
+	}, nil
 }
 
 // making is a file that is there while make runs, and stays if make was killed:
