@@ -21,16 +21,18 @@ import (
 // reads says what each verb reads: members of its Request, and flags that say how the
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
-	"run": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "Verbose",
+	"run": {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "Verbose",
 		"-sandbox", "-results", "-bisect"},
-	"compare":      {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
-	"presubmit":    {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
-	"series check": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
-	"kernel":       {"Base", "Series", "Config", "-sandbox"},
+	"compare":      {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
+	"presubmit":    {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
+	"series check": {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"kernel":       {"Base", "-cache-size", "Series", "Config", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
-	"shell":        {"Base", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
-	"series new":   {"Base"},
-	"series edit":  {"Base"},
+	"shell":        {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
+	"series new":   {"Base", "-cache-size"},
+	"series edit":  {"Base", "-cache-size"},
+	"cache list":   {"-cache-size"},
+	"cache prune":  {"-cache-size", "-all"},
 }
 
 // tried is what a flag is tried with: flags that it goes with, and itself.
@@ -68,7 +70,7 @@ func triedFlags(t *testing.T) map[string]tried {
 	for _, args := range [][]string{
 		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-config", "debug"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
-		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"},
+		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 	} {
 		all[args[0][1:]] = tried{itself: args}
 	}
@@ -95,7 +97,8 @@ func asked(t *testing.T, v verb, args []string) map[string]any {
 		t.Fatalf("%s %q: %v", v.name, args, err)
 	}
 	req := reqs[0]
-	all := map[string]any{"-sandbox": a.sandbox, "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps}
+	all := map[string]any{"-sandbox": a.sandbox, "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
+		"-cache-size": a.cacheSize, "-all": a.pruneAll}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {
