@@ -107,6 +107,9 @@ type flags struct {
 	trailers  bool
 	limits    string
 
+	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
+	pruneAll  bool
+
 	match  *regexp.Regexp  // of run
 	bounds sandbox.Limits  // what limits says
 	set    map[string]bool // the names of the flags that were given
@@ -136,6 +139,7 @@ func (f *flags) registerTree(set *flag.FlagSet) {
 }
 
 func (f *flags) registerBase(set *flag.FlagSet) {
+	f.registerCacheSize(set) // whoever has a base fetched fills the cache
 	set.Var(&f.bases, "base", "`NAME` of the kernel that is the base (default 6.12): "+source.Names+"; run takes several, by commas")
 	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+source.DefaultPackage+"; needs -sha256")
 	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")

@@ -34,7 +34,7 @@ func (a *app) sayThread(t patch.Thread) {
 		if a.piped == "" {
 			more = fmt.Sprintf("; %q says which", shell.Quote("vmtest", "series", "show", t.File))
 		}
-		a.progress.Step("%s%s", summary(t), more)
+		a.progress.Step("%s%s", threadSummary(t), more)
 	}
 	for _, l := range t.Left {
 		if l.Reason.Own() {
@@ -60,8 +60,8 @@ func (a *app) sayThread(t patch.Thread) {
 	}
 }
 
-// summary says how many mails of a mailbox are patches, and what the others are.
-func summary(t patch.Thread) string {
+// threadSummary says how many mails of a mailbox are patches, and what the others are.
+func threadSummary(t patch.Thread) string {
 	are := "are patches"
 	if len(t.Taken) == 1 {
 		are = "is a patch"

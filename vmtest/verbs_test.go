@@ -22,16 +22,18 @@ import (
 // reads says what each verb reads: members of its Request, and flags that say how the
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
-	"run": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "FailFast", "Verbose",
+	"run": {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "FailFast", "Verbose",
 		"-sandbox", "-results", "-bisect"},
-	"compare":      {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
-	"presubmit":    {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
-	"series check": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
-	"kernel":       {"Base", "Series", "Config", "-sandbox"},
+	"compare":      {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
+	"presubmit":    {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
+	"series check": {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"kernel":       {"Base", "-cache-size", "Series", "Config", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
-	"shell":        {"Base", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
-	"series new":   {"Base"},
-	"series edit":  {"Base"},
+	"shell":        {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
+	"series new":   {"Base", "-cache-size"},
+	"series edit":  {"Base", "-cache-size"},
+	"cache list":   {"-cache-size"},
+	"cache prune":  {"-cache-size", "-all"},
 	"series show":  {"Series"},
 }
 
@@ -79,9 +81,9 @@ func triedFlags(t *testing.T) map[string]tried {
 		"sha256": {with: []string{"-tarball", "file:///x"}, itself: []string{"-sha256", strings.Repeat("0", 64)}},
 	}
 	for _, args := range [][]string{
-		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-config", "debug"},
+		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
-		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"},
+		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 	} {
 		all[args[0][1:]] = tried{itself: args}
 	}
@@ -111,7 +113,8 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 		t.Fatalf("%s %q: %v", v.name, args, err)
 	}
 	req := reqs[0]
-	all := map[string]any{"-sandbox": a.sandbox, "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps}
+	all := map[string]any{"-sandbox": fmt.Sprint(a.sandbox, a.bounds), "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
+		"-cache-size": a.cacheSize, "-all": a.pruneAll}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {

@@ -108,7 +108,7 @@ func (c confinement) mountRoot() error {
 		return err
 	}
 	for _, dir := range c.Writable {
-		if err := setReadOnly(filepath.Join(c.Root, dir), 0, false); err != nil {
+		if err := setReadOnly(filepath.Join(c.Root, c.at(dir)), 0, false); err != nil {
 			return err
 		}
 	}
@@ -134,9 +134,10 @@ func (c confinement) show(path string) error {
 	return c.bind(path)
 }
 
-// bind mounts a file or folder of the host at the same path in the new root.
+// bind mounts a file or folder of the host at the same path in the new root, or where
+// c.At has it.
 func (c confinement) bind(path string) error {
-	to := filepath.Join(c.Root, path)
+	to := filepath.Join(c.Root, c.at(path))
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,11 @@ type Place struct {
 	Readable []string // folders that it sees, besides those of the system
 	Writable []string // folders that it may write to; the first also holds its temporary files
 	Env      []string // environment, besides LC_ALL, PATH, HOME and TMPDIR
+
+	// At has the paths at which the command sees folders of Readable and Writable that
+	// are not at their own paths. Dir is a path as the command sees it. A Box that is
+	// Off cannot show a folder elsewhere: At must be nil then.
+	At map[string]string
 }
 
 // Error says why this system cannot confine commands. Err has the reason, and the
@@ -72,9 +78,13 @@ type confinement struct {
 	Root     string   // an empty folder; the new root is mounted on it
 	Readable []string // folders to show besides systemFolders
 	Writable []string
+	At       map[string]string // where such folders are shown; others are at their own paths
 	Dir      string
 	Limits   Limits
 }
+
+// at returns the path at which the command sees a path of the host.
+func (c confinement) at(path string) string { return cmp.Or(c.At[path], path) }
 
 // systemFolders hold the tools. Those that do not exist are left out.
 var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix", "/gnu"}
@@ -121,6 +131,9 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		return nil, nil, err
 	}
 	if b.Off {
+		if at.At != nil {
+			return nil, nil, errors.New("without a sandbox no folder can be shown at another path")
+		}
 		return &Cmd{Cmd: Command(ctx, at.Dir, at.Env, name, args...)}, func() error { return nil }, nil
 	}
 	limits, err := b.Limits.orDefaults()
@@ -144,8 +157,12 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		}
 		return Remove(tmp)
 	}
-	within, err := enter(ctx, confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, Dir: at.Dir, Limits: limits},
-		append(at.Env, "TMPDIR="+tmp, "HOME="+tmp), append([]string{path}, args...)...)
+	c := confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, At: at.At, Dir: at.Dir, Limits: limits}
+	shown := tmp
+	if len(at.Writable) > 0 {
+		shown = filepath.Join(c.at(at.Writable[0]), ".tmp")
+	}
+	within, err := enter(ctx, c, append(at.Env, "TMPDIR="+shown, "HOME="+shown), append([]string{path}, args...)...)
 	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}

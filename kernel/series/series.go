@@ -41,9 +41,9 @@ type Series struct {
 	// the tree is tested as it stands.
 	InTree bool
 
-	// Foreign tells the work of others apart. Such series are built in one work
-	// folder, which begins anew with each, so that no build goes on with what
-	// another's makefiles have left. Empty: it is the user's own.
+	// Foreign tells the work of others apart. Each of them is built in a work folder of
+	// its own, so that no build goes on with what another's makefiles have left. Empty:
+	// it is the user's own.
 	Foreign string
 }
 
