@@ -40,7 +40,7 @@ func (s Spec) workKey() string {
 			parts = append(parts, name)
 		}
 	}
-	return cache.Digest(parts...)[:16]
+	return cache.Digest(append(parts, s.Make...)...)[:16]
 }
 
 // place is where the base is: states of one git tree have one place.

@@ -39,6 +39,7 @@ type Run struct {
 	KernelCached  bool     `json:"kernel_cached"`
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
 	Command       []string `json:"command"`                   // the command that repeats the run
+	Make          []string `json:"make,omitempty"`            // variables that the user added to make's command line
 	Coverage      bool     `json:"coverage,omitempty"`        // measure which changed lines run
 }
 
