@@ -75,7 +75,7 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 	if b.dir, err = cache.Scratch(filepath.Dir(entry), key); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(b.dir)
+	defer cache.RemoveAll(b.dir)
 	if err := b.build(ctx); err != nil {
 		return nil, err
 	}
