@@ -30,6 +30,10 @@ type Spec struct {
 	Make   MakeVars // variables that the user adds to make's command line
 	Log    string   // path that the log of make goes to; empty: kept in the cache only
 
+	// Prebuilt is a folder in which the user has built the kernel of Tree, whose series has
+	// no patches. It is empty if Build is to build.
+	Prebuilt string
+
 	// Coverage has the sources that the series touches count how often each of
 	// their lines runs. Config must have CONFIG_GCOV_KERNEL then.
 	Coverage bool
@@ -60,8 +64,12 @@ const patience = 3
 
 // Build makes the kernel, or takes it from the cache when everything that it
 // is made of is the same. A checkout that changes while it is copied is surveyed
-// again, so that what was copied is what the kernel is known by.
+// again, so that what was copied is what the kernel is known by. If s.Prebuilt is set, Build
+// takes the kernel from there.
 func Build(ctx context.Context, h host.Host, s Spec) (Image, error) {
+	if s.Prebuilt != "" {
+		return s.take(ctx, h)
+	}
 	for try := 1; ; try++ {
 		image, err := s.buildOnce(ctx, h)
 		changed, moved := errors.AsType[*source.ChangedError](err)

@@ -82,6 +82,9 @@ func title(r verdict.Run) string {
 		if t.NotCommitted != "" {
 			line += " + " + t.NotCommitted
 		}
+		if t.Built != "" {
+			line += ", built in " + t.Built
+		}
 		line += ")"
 	}
 	if len(r.Make) > 0 {

@@ -28,6 +28,10 @@ type Request struct {
 	Make     kernel.MakeVars // variables for make; nil: none
 	Allow    []byte          // text of the allow file
 
+	// Prebuilt is the folder of a kernel that the user has built from the tree of Base; empty:
+	// the kernel is built.
+	Prebuilt string
+
 	// Design is the way in which clone3() takes offsets, one of wire.Designs or
 	// wire.NoDesign. If it is empty, the design of the series is taken. If that is empty,
 	// too, the headers of the tree tell it.

@@ -105,7 +105,7 @@ func (r *runner) gather(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		record.Tree = &verdict.Tree{Path: path, Commit: r.Base.Commit}
+		record.Tree = &verdict.Tree{Path: path, Commit: r.Base.Commit, Built: r.Prebuilt}
 	}
 	p, err := r.prepare(ctx, &record)
 	if err != nil {

@@ -50,6 +50,7 @@ func (r Run) expects(all []Expectation) []Expectation { return On(all, r.Base, r
 type Tree struct {
 	Path         string `json:"path"`
 	Commit       string `json:"commit,omitempty"`        // the commit that is checked out, or to which the series is applied; empty: not a git tree
+	Built        string `json:"built,omitempty"`         // folder in which the user built the kernel; empty: the run built it
 	NotCommitted string `json:"not_committed,omitempty"` // file of the run's folder with the changes that are not committed; empty: there are none
 }
 
