@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"vmtest/verdict":           {"internal/reasons", "internal/wire"},
 	"vmtest/several":           {"internal/wire", "vmtest/verdict"},
 	"vmtest/history":           {"vmtest/verdict"},
+	"vmtest/nightly":           {"internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/shell", "vmtest/history", "vmtest/verdict"},
 	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
 	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/several", "vmtest/verdict"},
 	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/patch", "vmtest/verdict"},
