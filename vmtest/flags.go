@@ -104,6 +104,8 @@ type flags struct {
 	coverage  bool
 	sandbox   string
 
+	nights nights
+
 	match *regexp.Regexp  // of run
 	set   map[string]bool // the names of the flags that were given
 }

@@ -29,8 +29,11 @@ var reads = map[string][]string{
 	"kernel":       {"Base", "Series", "Config", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
 	"shell":        {"Base", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
-	"series new":   {"Base"},
-	"series edit":  {"Base"},
+	"nightly": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+		"-out", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
+	"history":     {"-out"},
+	"series new":  {"Base"},
+	"series edit": {"Base"},
 }
 
 // tried is what a flag is tried with: flags that it goes with, and itself.
@@ -69,6 +72,7 @@ func triedFlags(t *testing.T) map[string]tried {
 		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-config", "debug"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"},
+		{"-out", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
 	} {
 		all[args[0][1:]] = tried{itself: args}
 	}
@@ -95,7 +99,8 @@ func asked(t *testing.T, v verb, args []string) map[string]any {
 		t.Fatalf("%s %q: %v", v.name, args, err)
 	}
 	req := reqs[0]
-	all := map[string]any{"-sandbox": a.sandbox, "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps}
+	all := map[string]any{"-sandbox": a.sandbox, "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
+		"-out": a.nights.dir, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {

@@ -23,6 +23,9 @@ func Of(r verdict.Result) Cell {
 			c.Faults = append(c.Faults, firstLine(f.Text))
 		}
 	}
+	if r.Run.VmlinuxBytes > 0 {
+		c.Figures[VmlinuxBytes] = float64(r.Run.VmlinuxBytes)
+	}
 	for _, l := range r.Lanes {
 		c.addLane(l)
 	}

@@ -55,13 +55,13 @@ func TestOf(t *testing.T) {
 	}
 	lane.Tests[2].Expected = verdict.Skip
 	lane.Splats = []verdict.Splat{{Text: warning, More: trace(warning, "a")}}
-	r := verdict.Result{Verdict: verdict.Failed, Lanes: []verdict.LaneResult{lane}, Run: verdict.Run{Release: "6.12"}, Findings: []verdict.Finding{
+	r := verdict.Result{Verdict: verdict.Failed, Lanes: []verdict.LaneResult{lane}, Run: verdict.Run{Release: "6.12", VmlinuxBytes: 16e6}, Findings: []verdict.Finding{
 		{Verdict: verdict.Failed, Text: "p.TestB: fail, expected pass", Test: "p.TestB"}, {Verdict: verdict.Failed, Text: "WARNING\nmore"}}}
 	c := Of(r)
 	switch {
 	case c.Stage != StageTests, c.Verdict != "fail", c.Trouble != "p.TestB: fail, expected pass", len(c.Faults) != 1, c.Faults[0] != "WARNING":
 		t.Errorf("got %+v", c)
-	case c.Figures[LatenessS] != 0.3, c.Figures[BootS] != 2, c.Figures[DurationS] != 30:
+	case c.Figures[LatenessS] != 0.3, c.Figures[BootS] != 2, c.Figures[DurationS] != 30, c.Figures[VmlinuxBytes] != 16e6:
 		t.Errorf("got the figures %v", c.Figures)
 	case len(c.Tests) != 3, !c.Tests[0].AsExpected(), c.Tests[1].AsExpected(), !c.Tests[2].AsExpected():
 		t.Errorf("got the tests %+v", c.Tests)

@@ -8,6 +8,8 @@ package nightly
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"slices"
@@ -63,10 +65,22 @@ type Attempt struct {
 	Package string   // Debian's package and version, such as "linux-source-6.12 6.12.117-1"
 	Commit  string   // of the git tree that is the base
 	Tree    string   // a checkout of that tree, which is tested as it stands
-	Patches []string // paths of the patches of the series, if Replace is true
-	Replace bool     // Patches are those of the series
+	Patches []Patch  // those of the series, if Replace is true
+	Replace bool     // Patches take the place of those of the series
 	Config  string   // path of the requested configuration
 	Project string   // a checkout of this project, whose tests run
+}
+
+// DigestOf returns the digest of a file.
+func DigestOf(name string, text []byte) history.Digest {
+	sum := sha256.Sum256(text)
+	return history.Digest{Name: name, SHA256: hex.EncodeToString(sum[:])}
+}
+
+// Patch is a patch that an earlier night has kept.
+type Patch struct {
+	Name string // of the file, when it was in a series
+	Path string
 }
 
 // commands are the file that lists the commands of a night.

@@ -255,7 +255,7 @@ func (h *hunt) with(in, now history.Inputs) Attempt {
 	if !slices.Equal(in.Patches, tonight.Inputs.Patches) && h.cell.Command == nil {
 		a.Replace = true
 		for _, p := range in.Patches {
-			a.Patches = append(a.Patches, h.input(p.SHA256))
+			a.Patches = append(a.Patches, Patch{p.Name, h.input(p.SHA256)})
 		}
 	}
 	if in.Config != tonight.Inputs.Config {

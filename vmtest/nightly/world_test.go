@@ -188,12 +188,12 @@ func (w *world) inputs(a Attempt, dir string) (history.Inputs, string) {
 		all += text + "\n"
 	}
 	if a.Replace {
-		for i, path := range a.Patches {
-			text, err := os.ReadFile(path)
+		for _, p := range a.Patches {
+			text, err := os.ReadFile(p.Path)
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			add(fmt.Sprintf("%04d-x.patch", i+1), string(text))
+			add(p.Name, string(text))
 		}
 	} else {
 		for _, name := range slices.Sorted(func(yield func(string) bool) {
