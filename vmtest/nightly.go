@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
@@ -115,6 +116,11 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 
 // cells returns all cells that the flags and the checked-in list name.
 func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
+	if tree := a.source.Tree; tree != "" {
+		if _, err := sandbox.GitLine(ctx, tree, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
+			return nil, blame.Usagef("-tree %s is no git tree with commits: a night names what changed by its commits", tree)
+		}
+	}
 	names, err := a.nightlySeries()
 	if err != nil {
 		return nil, err
@@ -145,11 +151,16 @@ func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
 	}
 	all = slices.Concat(all, presubmits, commands)
 	match := regexp.MustCompile(a.nights.cells) // checkNights compiled it
-	found := slices.DeleteFunc(slices.Clone(all), func(c nightly.Cell) bool { return !match.MatchString(c.Name) })
-	if len(found) == 0 {
+	awake := 0
+	for i, c := range all {
+		if all[i].Asleep = !match.MatchString(c.Name); !all[i].Asleep {
+			awake++
+		}
+	}
+	if awake == 0 {
 		return nil, blame.Usagef("-cells %s matches none of %d cells, the first of which is %s", a.nights.cells, len(all), all[0].Name)
 	}
-	return found, nil
+	return all, nil
 }
 
 // stem is a name, or the last part of a path without its ending.
