@@ -55,6 +55,7 @@ func (f *flags) registerNightly(set *flag.FlagSet) {
 	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: each lane is a cell of its own")
 	set.DurationVar(&f.long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
 	f.registerSandbox(set)
+	f.registerCacheSize(set)
 	set.StringVar(&f.nights.cells, "cells", "", "run only the cells whose name matches `REGEXP`, such as ^6.12/control/")
 	set.DurationVar(&f.nights.budget, "budget", 0, "`TIME` that all cells may take together; those for which it has no room are left out, and the night says which (default: no limit)")
 	set.DurationVar(&f.nights.search, "search", time.Hour, "`TIME` that the search for what broke a test may take behind the cells; it goes on the next night. 0: do not search")
@@ -241,6 +242,9 @@ func (a *app) cellFlags(c nightly.Cell) []string {
 		all = append(all, "-config", c.Config)
 	}
 	all = append(all, "-lane", c.Lane, "-sandbox", a.sandbox)
+	if a.limits != "" {
+		all = append(all, "-sandbox-limits", a.limits)
+	}
 	if c.Lane == wire.Virtual {
 		all = append(all, "-long", a.long.String())
 	} else {
