@@ -308,6 +308,13 @@ func (n *night) end(ctx context.Context, why string) error {
 	if err := n.Append(history.Line{Night: n.name, End: &history.End{Ended: n.Now().Format(time.RFC3339), Why: why, Pruned: pruned}}); err != nil {
 		return err
 	}
+	text, err := KCIDB(n.History, n.name)
+	if err == nil {
+		err = cache.WriteFile(filepath.Join(n.Out, nightsDir, n.name, KCIDBFile), text)
+	}
+	if err != nil {
+		return err
+	}
 	return n.mail(ctx)
 }
 
