@@ -16,6 +16,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/vm"
@@ -85,6 +86,7 @@ type flags struct {
 	source   source.Spec
 	bases    listFlag // names of the bases
 	commits  string   // of source.Tree
+	makeVars pathFlag
 	configs  pathFlag
 	lane     string
 	accel    string
@@ -130,7 +132,12 @@ func (f *flags) registerTrailers(set *flag.FlagSet) {
 	set.BoolVar(&f.trailers, "trailers", false, "put the trailers that replies in a mailbox give (Reviewed-by and the like) into the changelogs, as b4 does")
 }
 
+func (f *flags) registerMake(set *flag.FlagSet) {
+	set.Var(&f.makeVars, "make", "`VAR=VALUE` to add to make's command line, such as LLVM=1 or CC='ccache gcc'; may be repeated")
+}
+
 func (f *flags) registerConfig(set *flag.FlagSet) {
+	f.registerMake(set)
 	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
 }
 
@@ -286,6 +293,9 @@ func (f *flags) check(root string) error {
 		return blame.Usagef("-range goes with -tree, and without -series")
 	}
 	if err := f.checkBases(); err != nil {
+		return err
+	}
+	if err := kernel.MakeVars(f.makeVars).Check(); err != nil {
 		return err
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {

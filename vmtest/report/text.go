@@ -84,6 +84,9 @@ func title(r verdict.Run) string {
 		}
 		line += ")"
 	}
+	if len(r.Make) > 0 {
+		line += ", make " + shell.Quote(r.Make...)
+	}
 	return line
 }
 
