@@ -28,6 +28,7 @@ TAKES_presubmit := SERIES BASE LANE RUN ARGS
 TAKES_bench     := BENCH
 TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE ARGS
+TAKES_nightly   := SERIES BASE LANE RUN OUT ARGS
 TAKES_canary    := SERIES RUN UPDATE
 TAKES_mutants   := SERIES RUN UPDATE ARGS
 
@@ -58,7 +59,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest test build deps bench canary long mutants steady shell shell-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -106,6 +107,11 @@ check: deps build
 presubmit: deps build
 	@bin/vmtest presubmit $(ON) $(TESTS) $(ARGS) $(subst $(comma), ,$(SERIES))
 
+# Runs a night into the folder OUT (nights without OUT), or goes on with one: see
+# docs/nightly.md.
+nightly: deps build
+	@bin/vmtest nightly -out '$(or $(OUT),nights)' $(CHOICES)
+
 # Prints how many times longer vmtest takes than the same work done by hand: see
 # docs/performance.md.
 #   make bench BENCH=Lanes    run one benchmark
@@ -138,6 +144,7 @@ mutants: deps build
 	@go build -o bin/mutants-run ./tests/mutants
 	@bin/mutants-run $(FROM) $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(ARGS)
 
+# The folder of the nights stays: nobody can make a history anew.
 clean:
 	rm -rf bin results
 

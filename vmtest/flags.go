@@ -110,6 +110,7 @@ type flags struct {
 	trailers  bool
 	limits    string
 
+	nights    nights
 	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
 	pruneAll  bool
 
@@ -133,8 +134,12 @@ func (f *flags) registerTrailers(set *flag.FlagSet) {
 	set.BoolVar(&f.trailers, "trailers", false, "put the trailers that replies in a mailbox give (Reviewed-by and the like) into the changelogs, as b4 does")
 }
 
-func (f *flags) registerConfig(set *flag.FlagSet) {
+func (f *flags) registerMake(set *flag.FlagSet) {
 	set.Var(&f.makeVars, "make", "`VAR=VALUE` to add to make's command line, such as LLVM=1 or CC='ccache gcc'; may be repeated")
+}
+
+func (f *flags) registerConfig(set *flag.FlagSet) {
+	f.registerMake(set)
 	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
 }
 

@@ -47,6 +47,8 @@ var (
 	presubmitFlags   = (*flags).registerPresubmit
 	resultsFlags     = (*flags).registerResults
 	verboseFlags     = (*flags).registerVerbose
+	nightlyFlags     = (*flags).registerNightly
+	historyFlags     = (*flags).registerNights
 	cacheFlags       = (*flags).registerCacheSize
 	pruneFlags       = (*flags).registerPrune
 )
@@ -61,6 +63,8 @@ func verbs() []verb {
 		{"presubmit", "[SERIES...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{suiteFlags, testFlags, bootFlags, presubmitFlags}, presubmitVerb},
 		{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
 		{"initramfs", "", "build the initramfs only and list its tests", registrars{suiteFlags, testFlags, outFlag}, initramfsVerb},
+		{"nightly", "", "run a night: all series on all bases, commands and mutants; say what changed since the last, and what broke it", registrars{nightlyFlags, suiteFlags, testFlags, bootFlags}, nightlyVerb},
+		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags}, shellVerb},
 		{"series list", "", "list the series that there are", nil, seriesListVerb},
@@ -254,7 +258,7 @@ func (a *app) stand(ctx context.Context, names []string) error {
 // needsProject says that the verb works in a checkout of ours: a stored run is
 // judged anywhere, for example.
 func (v verb) needsProject() bool {
-	return !slices.Contains([]string{"judge", "cache list", "cache prune", "completion", "version"}, v.name)
+	return !slices.Contains([]string{"judge", "history", "cache list", "cache prune", "completion", "version"}, v.name)
 }
 
 // usage lists the verbs, or those that begin with a word.

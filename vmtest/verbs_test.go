@@ -31,11 +31,14 @@ var reads = map[string][]string{
 	"kernel":       {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
 	"shell":        {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Accel", "-sandbox"},
-	"series new":   {"Base", "-cache-size"},
-	"series edit":  {"Base", "-cache-size"},
-	"cache list":   {"-cache-size"},
-	"cache prune":  {"-cache-size", "-all"},
-	"series show":  {"Series"},
+	"nightly": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+		"-out", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
+	"history":     {"-out"},
+	"series new":  {"Base", "-cache-size"},
+	"series edit": {"Base", "-cache-size"},
+	"cache list":  {"-cache-size"},
+	"cache prune": {"-cache-size", "-all"},
+	"series show": {"Series"},
 }
 
 // tried is what a flag is tried with: flags that it goes with, and itself.
@@ -86,6 +89,7 @@ func triedFlags(t *testing.T) map[string]tried {
 		{"-build", built}, {"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"}, {"-make", "W=1"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
+		{"-out", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
 	} {
 		all[args[0][1:]] = tried{itself: args}
 	}
@@ -116,7 +120,8 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	}
 	req := reqs[0]
 	all := map[string]any{"-sandbox": fmt.Sprint(a.sandbox, a.bounds), "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
-		"-cache-size": a.cacheSize, "-all": a.pruneAll}
+		"-cache-size": a.cacheSize, "-all": a.pruneAll,
+		"-out": a.nights.dir, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,6 +78,11 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 			return err
 		}
 		record.Release, record.KernelCached, record.KernelWarning = p.image.Release, p.image.Cached, p.image.Warnings
+		vmlinux, err := os.Stat(p.image.Vmlinux)
+		if err != nil {
+			return err
+		}
+		record.VmlinuxBytes = vmlinux.Size()
 		return r.compareABI(partsCtx, p)
 	})
 	if err := parts.Wait(); err != nil {

@@ -37,6 +37,7 @@ type Run struct {
 	Began         string   `json:"began"`                   // RFC 3339
 	PrepareS      float64  `json:"prepare_s"`               // host seconds from the start to the first boot
 	KernelCached  bool     `json:"kernel_cached"`
+	VmlinuxBytes  int64    `json:"vmlinux_bytes,omitempty"`   // size of the built kernel; 0: not recorded
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
 	Command       []string `json:"command"`                   // the command that repeats the run
 	Make          []string `json:"make,omitempty"`            // variables that the user added to make's command line

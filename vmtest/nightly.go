@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/nightly"
+	"timens-vmtest/vmtest/run"
+)
+
+// nights are the flags of the verbs nightly and history.
+type nights struct {
+	dir    string // of the history
+	cells  string // regular expression
+	budget time.Duration
+	search time.Duration
+	tries  int
+	keep   int
+	notify string
+}
+
+// defaultConfig is the name of the configuration without more fragments.
+const defaultConfig = "default"
+
+// nightlyBases and nightlyConfigs are those of a night for which no flag names others.
+var (
+	nightlyBases   = []string{"6.12", source.Newest}
+	nightlyConfigs = []string{defaultConfig, "debug"}
+)
+
+func (f *flags) registerNights(set *flag.FlagSet) {
+	set.StringVar(&f.nights.dir, "out", "", "`DIR` of the history; it must be given")
+}
+
+func (f *flags) registerNightly(set *flag.FlagSet) {
+	f.registerNights(set)
+	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to test; repeat it or use commas for several (default all in kernel/patches; with -tree none)")
+	set.Var(&f.bases, "base", "`NAMES` of the kernels that are the bases (default "+strings.Join(nightlyBases, ",")+"): "+source.Names)
+	set.StringVar(&f.source.Tree, "tree", "", "test the git tree in `DIR`, as it stands each night, instead of -base; it is never written to")
+	set.Var(&f.configs, "config", "configuration to test: "+defaultConfig+", or a fragment, which is a `FILE` or the name of one in kconfig/; may be repeated (default "+strings.Join(nightlyConfigs, " and ")+")")
+	f.registerMake(set)
+	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: each lane is a cell of its own")
+	set.DurationVar(&f.long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
+	f.registerSandbox(set)
+	f.registerCacheSize(set)
+	set.StringVar(&f.nights.cells, "cells", "", "run only the cells whose name matches `REGEXP`, such as ^6.12/control/")
+	set.DurationVar(&f.nights.budget, "budget", 0, "`TIME` that all cells may take together; those for which it has no room are left out, and the night says which (default: no limit)")
+	set.DurationVar(&f.nights.search, "search", time.Hour, "`TIME` that the search for what broke a test may take behind the cells; it goes on the next night. 0: do not search")
+	set.IntVar(&f.nights.tries, "tries", 5, "run a test that newly fails `N` times again on this kernel, and on the last one on which it did not fail")
+	set.IntVar(&f.nights.keep, "keep", 100, "keep the JSON of the last `N` nights; the history itself keeps all")
+	set.StringVar(&f.nights.notify, "notify", "", "`COMMAND` for the shell, which gets the mail of a night with news on its standard input, such as \"sendmail you@example.org\"")
+}
+
+// checkNights refuses values of the flags that make no night.
+func (f *flags) checkNights() error {
+	n := f.nights
+	switch {
+	case n.budget < 0 || n.search < 0:
+		return blame.Usagef("-budget and -search cannot be below zero")
+	case n.tries < 1 || n.keep < 1:
+		return blame.Usagef("-tries and -keep are at least 1")
+	}
+	if _, err := regexp.Compile(n.cells); err != nil {
+		return blame.Usagef("-cells: %w", err)
+	}
+	return nil
+}
+
+// nightlyVerb runs a night, or goes on with one.
+func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
+	if a.nights.dir == "" {
+		return 0, blame.Usagef("give the folder of the history by -out DIR; a new one is made")
+	}
+	if err := a.checkNights(); err != nil {
+		return 0, err
+	}
+	out, err := filepath.Abs(a.nights.dir)
+	if err != nil {
+		return 0, err
+	}
+	a.host.Results = out
+	cells, err := a.cells(ctx)
+	if err != nil {
+		return 0, err
+	}
+	job := nightly.Job{
+		Out: out, Cells: cells, Report: a.progress, Now: time.Now,
+		Runner: nightly.Machine{Host: a.host, Root: a.checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kernel.MakeVars(a.makeVars)},
+		Budget: a.nights.budget, Search: a.nights.search, Tries: a.nights.tries, Keep: a.nights.keep, Notify: a.nights.notify,
+		Project: a.checkout.Root, Command: os.Args,
+	}
+	v, err := job.Night(ctx)
+	if err != nil {
+		return 0, err
+	}
+	a.progress.Clear()
+	h, err := history.Load(out)
+	if err != nil {
+		return 0, err
+	}
+	history.PrintNight(os.Stdout, h)
+	return v.ExitCode(), nil
+}
+
+// cells returns all cells that the flags and the checked-in list name.
+func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
+	if tree := a.source.Tree; tree != "" {
+		if _, err := sandbox.GitLine(ctx, tree, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
+			return nil, blame.Usagef("-tree %s is no git tree with commits: a night names what changed by its commits", tree)
+		}
+	}
+	names, err := a.nightlySeries()
+	if err != nil {
+		return nil, err
+	}
+	bases, configs := []string(a.bases), []string(a.configs)
+	if a.source.Tree != "" {
+		bases = []string{""}
+	} else if len(bases) == 0 {
+		bases = nightlyBases
+	}
+	if len(configs) == 0 {
+		configs = nightlyConfigs
+	}
+	all := nightly.Matrix(bases, names, configs, lanes[a.lane])
+	for i, c := range all {
+		if c.Base == "" {
+			c.Base = filepath.Base(a.source.Tree)
+		}
+		all[i].Name = strings.Join([]string{c.Base, stem(c.Series), stem(c.Config), c.Lane}, "/")
+	}
+	presubmits, err := a.presubmitCells(ctx, names, bases[0])
+	if err != nil {
+		return nil, err
+	}
+	commands, err := nightly.ReadCommands(filepath.Join(a.checkout.Root, "vmtest", "nightly", "cells"))
+	if err != nil {
+		return nil, err
+	}
+	all = slices.Concat(all, presubmits, commands)
+	match := regexp.MustCompile(a.nights.cells) // checkNights compiled it
+	awake := 0
+	for i, c := range all {
+		if all[i].Asleep = !match.MatchString(c.Name); !all[i].Asleep {
+			awake++
+		}
+	}
+	if awake == 0 {
+		return nil, blame.Usagef("-cells %s matches none of %d cells, the first of which is %s", a.nights.cells, len(all), all[0].Name)
+	}
+	return all, nil
+}
+
+// stem is a name, or the last part of a path without its ending.
+func stem(path string) string {
+	base := filepath.Base(path)
+	return strings.TrimSuffix(base, filepath.Ext(base))
+}
+
+// treeSeries is the name of the series of a tree alone.
+const treeSeries = "tree"
+
+// nightlySeries returns the series of the night.
+func (a *app) nightlySeries() ([]string, error) {
+	switch {
+	case a.flags.set["series"]:
+		return a.series, nil
+	case a.source.Tree != "":
+		return []string{treeSeries}, nil
+	}
+	return series.Names(a.checkout.Patches())
+}
+
+// presubmitCells returns a cell for each series with patches, which runs in the nights in which
+// the series has changed.
+func (a *app) presubmitCells(ctx context.Context, names []string, base string) ([]nightly.Cell, error) {
+	var all []nightly.Cell
+	for _, name := range names {
+		if name == treeSeries || a.source.Tree != "" {
+			continue
+		}
+		s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), name)
+		if err != nil {
+			return nil, err
+		}
+		c := nightly.Cell{Name: "presubmit/" + stem(name), Changed: true,
+			Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-sandbox", a.sandbox, "-accel", a.accel, "-results", nightly.FolderWord}}
+		for _, v := range a.makeVars {
+			c.Command = append(c.Command, "-make", v)
+		}
+		c.Command = append(c.Command, name)
+		for _, p := range s.Patches {
+			c.Patches = append(c.Patches, nightly.DigestOf(p.Name, p.Text))
+		}
+		if c.Patches != nil {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// cellRequest returns the request of a cell as it is tonight.
+func (a *app) cellRequest(ctx context.Context, c nightly.Cell) (run.Request, error) {
+	one := *a
+	one.lane, one.series, one.bases, one.configs = c.Lane, listFlag{c.Series}, listFlag{c.Base}, pathFlag{c.Config}
+	if a.source.Tree != "" {
+		one.bases = nil
+	}
+	if c.Series == treeSeries && a.source.Tree != "" {
+		one.series = nil
+	}
+	if c.Config == defaultConfig {
+		one.configs = nil
+	}
+	if err := one.checkBases(); err != nil {
+		return run.Request{}, err
+	}
+	return one.oneRequest(ctx)
+}
+
+// cellFlags returns the flags of "vmtest run" that make the request of a cell.
+func (a *app) cellFlags(c nightly.Cell) []string {
+	var all []string
+	if a.source.Tree != "" {
+		all = append(all, "-tree", a.source.Tree)
+	} else {
+		all = append(all, "-base", c.Base)
+	}
+	if c.Series != treeSeries {
+		all = append(all, "-series", c.Series)
+	}
+	if c.Config != defaultConfig {
+		all = append(all, "-config", c.Config)
+	}
+	all = append(all, "-lane", c.Lane, "-sandbox", a.sandbox)
+	if a.limits != "" {
+		all = append(all, "-sandbox-limits", a.limits)
+	}
+	if c.Lane == wire.Virtual {
+		all = append(all, "-long", a.long.String())
+	} else {
+		all = append(all, "-accel", a.accel)
+	}
+	for _, v := range a.makeVars {
+		all = append(all, "-make", v)
+	}
+	for _, t := range a.tests {
+		all = append(all, "-tests", t)
+	}
+	if a.design != "" {
+		all = append(all, "-design", a.design)
+	}
+	if a.run != "" {
+		all = append(all, "-run", a.run)
+	}
+	return append(all, "-timeout", a.timeout.String())
+}
+
+// historyVerb prints the nights of a test.
+func historyVerb(_ context.Context, a *app, args []string) (int, error) {
+	if a.nights.dir == "" || len(args) != 1 {
+		return 0, blame.Usagef("give a test or a cell, and the folder of the history by -out DIR")
+	}
+	h, err := history.Load(a.nights.dir)
+	if err != nil {
+		return 0, err
+	}
+	if len(h.Nights) == 0 {
+		return 0, blame.Usagef("%s has no history; \"vmtest nightly -out DIR\" makes one", a.nights.dir)
+	}
+	if !history.PrintSubject(os.Stdout, h, args[0]) {
+		known := h.Subjects()
+		return 0, blame.Usagef("no night of %s has a test or a cell %s%s", a.nights.dir, args[0], didYouMean(args[0], known))
+	}
+	return 0, nil
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/verdict"
+)
+
+// Folders of the folder of the job.
+const (
+	nightsDir = "nights" // a folder for each night, which has a folder for each cell
+	inputsDir = "inputs" // patches and configurations, each once, by their digests
+	searchDir = "search" // git trees of searches that are not at their end
+)
+
+// goesOn is how long a night that was cut off can go on. A later one is another night.
+const goesOn = 20 * time.Hour
+
+// Job is the nightly job. Out, Cells, Runner, Report and Now have to be set.
+type Job struct {
+	Out     string // the folder of the history, of all evidence and of the page
+	Cells   []Cell
+	Runner  Runner
+	Report  host.Reporter
+	Now     func() time.Time
+	Budget  time.Duration // of all cells; zero: none
+	Search  time.Duration // of the search for what broke tests, behind the cells; zero: nothing is searched for
+	Tries   int           // how often a test that newly fails runs again on each of two kernels
+	Keep    int           // nights whose folders are kept; zero: all
+	Notify  string        // a command for the shell that gets the mail on its standard input; empty: none
+	Project string        // the checkout of this project
+	Command []string      // what the user typed
+}
+
+// night is a night under way.
+type night struct {
+	Job
+	*history.Log
+	name     string
+	began    time.Time
+	searched time.Time // when the budget of the search is over
+}
+
+// Night runs one night, or goes on with one that was cut off. It returns the verdict of all
+// its cells. A planned cell that did not run makes it Unjudged. An error means that the
+// history could not be written; what it has is kept.
+func (j Job) Night(ctx context.Context) (verdict.Verdict, error) {
+	unlock, err := lock(j.Out)
+	if err != nil {
+		return verdict.Unjudged, err
+	}
+	defer unlock()
+	log, err := history.Open(j.Out)
+	if err != nil {
+		return verdict.Unjudged, err
+	}
+	defer log.Close() // every line is on the disk
+	n := &night{Job: j, Log: log}
+	if err := n.begin(); err != nil {
+		return verdict.Unjudged, err
+	}
+	why, full, err := n.cells(ctx)
+	if err == nil && ctx.Err() == nil && !full {
+		n.searched = n.Now().Add(n.Search)
+		err = n.search(ctx)
+	}
+	if err == nil && ctx.Err() == nil {
+		err = n.end(ctx, why)
+	}
+	if ctx.Err() != nil {
+		return verdict.Unjudged, fmt.Errorf("interrupted; the same command goes on with the night %s within %v of its begin", n.name, goesOn)
+	}
+	return n.verdict(), err
+}
+
+// lock makes sure that only one process works in a folder. The kernel gives the lock back
+// when the process ends, however it ends.
+func lock(out string) (unlock func(), err error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(out, ".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another night is under way in %s; wait for its end, or pass another -out folder", out)
+		}
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// begin begins a night, or goes on with the last.
+func (n *night) begin() error {
+	now := n.Now()
+	var last *history.Night
+	if i := len(n.Nights) - 1; i >= 0 {
+		last = &n.Nights[i]
+	}
+	if last != nil && last.End == nil {
+		began, err := time.Parse(time.RFC3339, last.Plan.Began)
+		if err == nil && now.Sub(began) < goesOn {
+			n.name, n.began = last.Name, began
+			n.Report.Step("night %s goes on: %d of %d cells have run", n.name, len(last.Cells), len(last.Plan.Cells))
+			return n.mended()
+		}
+		missing := len(last.Plan.Cells) - len(last.Cells)
+		why := fmt.Sprintf("it was cut off, and %d cells did not run", missing)
+		n.Report.Step("night %s: %s", last.Name, why)
+		if err := n.Append(history.Line{Night: last.Name, End: &history.End{Ended: now.Format(time.RFC3339), Why: why, CutOff: true}}); err != nil {
+			return err
+		}
+	}
+	p, err := plan(n.History, n.Cells, n.Budget, now)
+	if err != nil {
+		return blame.Usagef("%w", err)
+	}
+	p.Command = n.Command
+	n.name, n.began = n.newName(now), now
+	for _, name := range p.LeftOut {
+		n.Report.Step("left out, the budget of %v has no room: %s", n.Budget, name)
+	}
+	if err := n.Append(history.Line{Night: n.name, Plan: &p}); err != nil {
+		return err
+	}
+	for _, missed := range n.Missed(n.name) {
+		n.Report.Step("no night began on %s", missed)
+	}
+	return n.mended()
+}
+
+// newName returns a name that no night has.
+func (n *night) newName(now time.Time) string {
+	date := now.Format(time.DateOnly)
+	name := date
+	for i := 2; ; i++ {
+		if _, ok := n.History.Night(name); !ok {
+			return name
+		}
+		name = fmt.Sprintf("%s.%d", date, i)
+	}
+}
+
+// mended notes what was taken off the end of the history.
+func (n *night) mended() error {
+	if n.Mended == "" {
+		return nil
+	}
+	return n.note("%s", n.Mended)
+}
+
+// note says something, and keeps it in the history.
+func (n *night) note(format string, args ...any) error {
+	n.Report.Step(format, args...)
+	return n.Append(history.Line{Night: n.name, Note: fmt.Sprintf(format, args...)})
+}
+
+// tonight is what is known of the night.
+func (n *night) tonight() history.Night {
+	night, _ := n.History.Night(n.name)
+	return night
+}
+
+// cells runs all cells that have no result. It returns why it ended before all had run, and
+// whether that was because the disk is full.
+func (n *night) cells(ctx context.Context) (why string, full bool, err error) {
+	p := n.tonight().Plan
+	for i, name := range p.Cells {
+		if _, done := n.tonight().Cell(name); done {
+			continue
+		}
+		if over := n.Now().Sub(n.began); n.Budget > 0 && over > n.Budget {
+			return fmt.Sprintf("the budget of %v is over, and %d cells did not run", n.Budget, len(p.Cells)-len(n.tonight().Cells)), false, nil
+		}
+		at := slices.IndexFunc(n.Job.Cells, func(c Cell) bool { return c.Name == name })
+		if at < 0 {
+			if err := n.note("%s did not run: the night goes on with flags or files that do not name it", name); err != nil {
+				return "", false, err
+			}
+			continue
+		}
+		n.Report.Step("cell %d of %d: %s", i+1, len(p.Cells), name)
+		c, err := n.cell(ctx, n.Job.Cells[at])
+		if ctx.Err() != nil {
+			return "", false, nil // it runs again when the night goes on
+		}
+		full = errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+		if full {
+			// Its evidence is of no use, and the history needs room.
+			err = errors.Join(err, os.RemoveAll(n.folder(name)))
+		}
+		if err != nil {
+			n.Report.Step("%s did not run: %v", name, err)
+			c.Stage, c.Verdict, c.Trouble = history.StageNone, verdict.Unjudged.String(), oneLine(err.Error())
+		}
+		if err := n.Append(history.Line{Night: n.name, Cell: &c}); err != nil {
+			return "", false, err
+		}
+		if full {
+			return fmt.Sprintf("the disk is full, and %d cells did not run; make room in the -out folder, or pass a smaller -keep", len(p.Cells)-len(n.tonight().Cells)+1), true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// folder returns the path of the folder with the evidence of a cell.
+func (n *night) folder(cell string) string { return filepath.Join(n.Out, nightsDir, n.name, cell) }
+
+// cell runs one cell.
+func (n *night) cell(ctx context.Context, c Cell) (history.Cell, error) {
+	began := n.Now()
+	dir := n.folder(c.Name)
+	got, err := n.run(ctx, Attempt{Cell: c}, dir)
+	got.Name, got.CostS = c.Name, n.Now().Sub(began).Seconds()
+	if got.Began == "" {
+		got.Began = began.Format(time.RFC3339)
+	}
+	if c.Command != nil {
+		got.Inputs.Patches = c.Patches
+	}
+	var relErr error
+	got.Folder, relErr = filepath.Rel(n.Out, dir)
+	if err == nil {
+		err = errors.Join(relErr, n.keepInputs(got.Inputs, dir))
+	}
+	return got, err
+}
+
+// run makes the folder of a run and carries out the attempt. A folder that a run left that was
+// cut off is no evidence.
+func (n *night) run(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return history.Cell{}, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return history.Cell{}, err
+	}
+	return n.Runner.Run(ctx, a, dir)
+}
+
+// Files of a run's folder that are inputs.
+const (
+	PatchesDir = "patches"          // the patches of the series
+	ConfigFile = "requested.config" // the options that were asked for
+)
+
+// keepInputs copies the patches and the configuration of a run to where a later night finds
+// them by their digests.
+func (n *night) keepInputs(in history.Inputs, dir string) error {
+	files := map[string]string{in.Config: ConfigFile}
+	for _, p := range in.Patches {
+		files[p.SHA256] = filepath.Join(PatchesDir, p.Name)
+	}
+	for digest, name := range files {
+		from, to := filepath.Join(dir, name), n.input(digest)
+		if _, err := os.Stat(to); err == nil || digest == "" {
+			continue
+		}
+		text, err := os.ReadFile(from)
+		if errors.Is(err, fs.ErrNotExist) { // a command has none
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := cache.WriteFile(to, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// input returns the path of a patch or a configuration that an earlier night has kept.
+func (n *night) input(digest string) string { return filepath.Join(n.Out, inputsDir, digest) }
+
+// end ends the night: it removes what is too old, writes the mail and sends it.
+func (n *night) end(ctx context.Context, why string) error {
+	if why != "" {
+		n.Report.Step("the night ends early: %s", why)
+	}
+	pruned, err := n.prune()
+	if err != nil {
+		if err := n.note("old evidence could not be removed: %s", oneLine(err.Error())); err != nil {
+			return err
+		}
+	}
+	if pruned != "" {
+		n.Report.Step("%s", pruned)
+	}
+	if err := n.Append(history.Line{Night: n.name, End: &history.End{Ended: n.Now().Format(time.RFC3339), Why: why, Pruned: pruned}}); err != nil {
+		return err
+	}
+	text, err := KCIDB(n.History, n.name)
+	if err == nil {
+		err = cache.WriteFile(filepath.Join(n.Out, nightsDir, n.name, KCIDBFile), text)
+	}
+	if err != nil {
+		return err
+	}
+	return n.mail(ctx)
+}
+
+// verdict is what all cells come to together.
+func (n *night) verdict() verdict.Verdict {
+	night := n.tonight()
+	v := verdict.Passed
+	for _, name := range slices.Concat(night.Plan.Cells, night.Plan.LeftOut) {
+		c, _ := night.Cell(name)
+		v = v.Worse(verdictOf(c))
+	}
+	return v
+}
+
+// verdictOf is the verdict of a cell, which is Unjudged if it is not there.
+func verdictOf(c history.Cell) verdict.Verdict {
+	for v := verdict.Unjudged; v <= verdict.Unbuilt; v++ {
+		if v.String() == c.Verdict {
+			return v
+		}
+	}
+	return verdict.Unjudged
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/vm"
+)
+
+// Machine is the Runner that builds and boots on this machine. All members but Make have to be
+// set.
+type Machine struct {
+	Host    host.Host
+	Root    string                                           // of the checkout of this project
+	Request func(context.Context, Cell) (run.Request, error) // the request of a cell as it is tonight
+	Make    kernel.MakeVars                                  // of all kernels
+	Flags   func(Cell) []string                              // the flags of "vmtest run" for a cell
+}
+
+// ownProgram is the first word of a command that is this program.
+const ownProgram = "bin/vmtest"
+
+// FolderWord is the word of a command that stands for the folder of the cell's evidence.
+const FolderWord = "{}"
+
+// outputFile has what a command printed, in the folder of its cell.
+const outputFile = "output.txt"
+
+// commandGrace is how long a command that was interrupted has to end its own children, such as
+// guests and builds.
+const commandGrace = 30 * time.Second
+
+// roomNeeded is how many bytes have to be free for a run to be able to leave its evidence.
+const roomNeeded = 50 << 20
+
+// Run carries out an attempt.
+func (m Machine) Run(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+	before := cpu()
+	c, err := m.run(ctx, a, dir)
+	c.CPUS = cpu() - before
+	if err != nil || c.Stage != history.StageNone {
+		return c, err
+	}
+	for _, place := range []string{dir, m.Host.Cache.Dir, os.TempDir()} {
+		var free syscall.Statfs_t
+		if err := syscall.Statfs(place, &free); err == nil && int64(free.Bavail)*free.Bsize < roomNeeded {
+			return c, fmt.Errorf("%s: %w", place, syscall.ENOSPC)
+		}
+	}
+	return c, nil
+}
+
+// cpu returns the CPU seconds of all children that have ended.
+func cpu() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u); err != nil {
+		return 0 // it is for a table only
+	}
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+func (m Machine) run(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+	switch {
+	case a.Project != "":
+		return m.older(ctx, a, dir)
+	case a.Cell.Command != nil:
+		return m.command(ctx, m.Root, a.Cell.Command, dir)
+	}
+	req, err := m.request(ctx, a)
+	if err != nil {
+		return history.Cell{}, err
+	}
+	if _, err := run.Judge(ctx, m.Host, req, dir); err != nil {
+		return history.Cell{}, err
+	}
+	return m.read(ctx, m.Root, dir)
+}
+
+// request returns the request of an attempt.
+func (m Machine) request(ctx context.Context, a Attempt) (run.Request, error) {
+	req, err := m.Request(ctx, a.Cell)
+	if err != nil {
+		return req, err
+	}
+	req.Command = append([]string{ownProgram, "run"}, m.Flags(a.Cell)...)
+	if a.Tests != nil {
+		if req.Match, err = regexp.Compile(only(a.Tests)); err != nil {
+			return req, err
+		}
+	}
+	switch {
+	case a.Tree != "":
+		req.Base, req.Forget = source.Spec{Tree: a.Tree}, true
+	case a.Commit != "":
+		req.Base.Commit = a.Commit
+	case a.Package != "":
+		if req.Base, err = source.Named(packageBase(a.Package)); err != nil {
+			return req, err
+		}
+	}
+	if a.Replace {
+		if req.Series.Patches, err = m.patches(ctx, a.Patches); err != nil {
+			return req, err
+		}
+	}
+	if a.Config != "" {
+		req.Config, err = kconfig.Load(a.Config)
+	}
+	return req, err
+}
+
+// only returns the pattern that matches these tests and no other.
+func only(tests []string) string {
+	var quoted []string
+	for _, t := range tests {
+		quoted = append(quoted, regexp.QuoteMeta(t))
+	}
+	return "^(?:" + strings.Join(quoted, "|") + ")$"
+}
+
+// packageBase returns the name of the base that is a Debian package of a version.
+func packageBase(pkg string) string {
+	return "debian:" + strings.NewReplacer(" ", "=", "%3a", ":").Replace(pkg) // apt writes a colon so
+}
+
+// patches loads patches that an earlier night has kept.
+func (m Machine) patches(ctx context.Context, kept []Patch) ([]patch.Patch, error) {
+	dir, err := os.MkdirTemp("", "vmtest-nightly-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var all []patch.Patch
+	for _, p := range kept {
+		path := filepath.Join(dir, p.Name)
+		if err := cache.CopyFile(p.Path, path); err != nil {
+			return nil, err
+		}
+		some, err := patch.Load(ctx, m.Host.Sandbox, path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// older runs a cell with the program and the tests of another checkout of this project. One that
+// does not build has no verdict.
+func (m Machine) older(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+	none := history.Cell{Stage: history.StageNone, Verdict: verdict.Unjudged.String()}
+	err := execute(ctx, a.Project, []string{"go", "build", "-o", ownProgram, "./vmtest"}, filepath.Join(dir, "build.txt"))
+	if ctx.Err() != nil {
+		return none, ctx.Err()
+	}
+	if err != nil {
+		none.Trouble = lastLine(filepath.Join(dir, "build.txt"))
+		return none, nil
+	}
+	if a.Cell.Command != nil {
+		return m.command(ctx, a.Project, a.Cell.Command, dir)
+	}
+	if a.Replace || a.Config != "" || a.Commit != "" {
+		return none, errors.New("tests of another commit run only on tonight's kernel, which is no more that of the first bad night")
+	}
+	cell := a.Cell
+	if a.Package != "" {
+		cell.Base = packageBase(a.Package)
+	}
+	args := append([]string{ownProgram, "run", "-results", dir}, m.Flags(cell)...)
+	if a.Tests != nil {
+		args = append(args, "-run", only(a.Tests))
+	}
+	if _, err := m.command(ctx, a.Project, args, dir); err != nil {
+		return none, err
+	}
+	latest, err := filepath.EvalSymlinks(filepath.Join(dir, "latest"))
+	if err != nil { // it refused the flags, which it may not have had then
+		return none, nil
+	}
+	return m.read(ctx, a.Project, latest)
+}
+
+// command runs a command in a checkout of this project. Its exit code is the verdict.
+func (m Machine) command(ctx context.Context, root string, words []string, dir string) (history.Cell, error) {
+	c := history.Cell{Stage: history.StageTests, Verdict: verdict.Unjudged.String(), Command: words}
+	words = slices.Clone(words)
+	for i, w := range words {
+		words[i] = strings.ReplaceAll(w, FolderWord, dir)
+	}
+	if words[0] == ownProgram {
+		words[0] = filepath.Join(root, ownProgram)
+	}
+	output := filepath.Join(dir, outputFile)
+	err := execute(ctx, root, words, output)
+	if ctx.Err() != nil {
+		return c, ctx.Err()
+	}
+	exit, ended := errors.AsType[*exec.ExitError](err)
+	if err != nil && !ended {
+		return c, err
+	}
+	code := 0
+	if ended {
+		code = exit.ExitCode()
+	}
+	c.Verdict = verdictOfExit(words[0], code).String()
+	if code != 0 {
+		c.Trouble = lastLine(output)
+		c.Faults = []string{c.Trouble}
+	}
+	if c.Verdict == verdict.Unbuilt.String() {
+		c.Stage = history.StageBuild
+	}
+	return c, m.inputs(ctx, root, dir, &c)
+}
+
+// execute runs a command, whose output goes to a file. When ctx ends, the command is asked to
+// end.
+func execute(ctx context.Context, dir string, words []string, output string) error {
+	out, err := os.Create(output)
+	if err != nil {
+		return err
+	}
+	defer out.Close() // what counts is how the command ends
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
+	// Variables of the make that runs the night are not those of a make in it.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=") })
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = commandGrace
+	return cmd.Run()
+}
+
+// verdictOfExit is the verdict of a command. Make ends with 2 whatever the exit code of its
+// command was.
+func verdictOfExit(program string, code int) verdict.Verdict {
+	for _, v := range []verdict.Verdict{verdict.Passed, verdict.Failed, verdict.Unbuilt} {
+		if v.ExitCode() == code {
+			return v
+		}
+	}
+	if filepath.Base(program) == "make" && code == 2 {
+		return verdict.Failed
+	}
+	return verdict.Unjudged
+}
+
+// lastLine returns the last line of a file that is not empty.
+func lastLine(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+// read judges the folder of a run, and returns what the history keeps of it.
+func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, error) {
+	e, err := verdict.Load(dir)
+	if err != nil {
+		return history.Cell{}, err
+	}
+	r := verdict.Judge(e)
+	c := history.Of(r)
+	c.Inputs.Base = strings.TrimSpace(r.Run.Base + " " + r.Run.Origin)
+	if pkg, ok := strings.CutPrefix(r.Run.Origin, "Debian's "); ok {
+		c.Inputs.Package = pkg
+	}
+	if t := r.Run.Tree; t != nil {
+		c.Inputs.Tree, c.Inputs.Commit = t.Path, t.Commit
+		if t.NotCommitted != "" { // no later night can make it again
+			digest, err := cache.HashFile(filepath.Join(dir, t.NotCommitted))
+			if err != nil {
+				return c, err
+			}
+			c.Inputs.Base, c.Inputs.Commit = c.Inputs.Base+", "+short(digest), ""
+		}
+	}
+	for _, l := range e.Lanes {
+		if p := l.Boots[0].Plan; p != nil {
+			c.Inputs.Tests = p.ID
+		}
+	}
+	return c, m.inputs(ctx, root, dir, &c)
+}
+
+// inputs adds what the folder of a run, this machine and the checkout say of the inputs.
+func (m Machine) inputs(ctx context.Context, root, dir string, c *history.Cell) error {
+	if path := filepath.Join(dir, ConfigFile); verdict.Exists(path) {
+		digest, err := cache.HashFile(path)
+		if err != nil {
+			return err
+		}
+		c.Inputs.Config = digest
+	}
+	list, err := os.ReadFile(filepath.Join(dir, PatchesDir, "series"))
+	if err == nil {
+		for _, name := range strings.Fields(string(list)) {
+			digest, err := cache.HashFile(filepath.Join(dir, PatchesDir, name))
+			if err != nil {
+				return err
+			}
+			c.Inputs.Patches = append(c.Inputs.Patches, history.Digest{Name: name, SHA256: digest})
+		}
+	}
+	tools, err := kernel.Tools(ctx, m.Make)
+	if err != nil {
+		return err
+	}
+	c.Inputs.Toolchain = strings.Join(append(tools, m.Make...), "; ")
+	if c.Inputs.QEMU, err = vm.Version(ctx); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(root, ".git")); err != nil {
+		return nil // an unpacked release has no commits
+	}
+	c.Inputs.Project, err = sandbox.GitLine(ctx, root, "rev-parse", "HEAD")
+	return err
+}

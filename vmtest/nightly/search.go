@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nightly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"timens-vmtest/vmtest/history"
+)
+
+// errLater says that the budget of the search is over. It goes on the next night.
+var errLater = errors.New("the budget of the search is over; it goes on the next night")
+
+// hunt is the search for what broke the subjects of one cell that began to fail in one night.
+type hunt struct {
+	*night
+	cell      Cell
+	bad, good history.Cell        // of the first bad and of the last good night; good is zero if there is none
+	states    []history.State     // the subjects
+	found     []history.Finding   // one for each of them
+	runs      int                 // so far
+	seen      [][]history.Outcome // of all subjects in each run that looked for a culprit
+}
+
+// search looks for what broke all that fails and has no finding that is done. What the budget
+// has no room for goes on the next night.
+func (n *night) search(ctx context.Context) error {
+	if n.Search == 0 {
+		return nil
+	}
+	for _, h := range n.hunts() {
+		err := h.track(ctx)
+		if errors.Is(err, errLater) {
+			return n.note("%v", err)
+		}
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// hunts returns what is to be searched for, those first that began first.
+func (n *night) hunts() []*hunt {
+	var all []*hunt
+	for _, s := range n.States(n.name) {
+		if s.Outcome != history.Bad || s.Finding != nil && s.Finding.Done || s.Kind == history.Unstable && s.Finding == nil {
+			continue
+		}
+		at := slices.IndexFunc(n.Job.Cells, func(c Cell) bool { return c.Name == s.Cell })
+		if at < 0 {
+			continue
+		}
+		f := history.Finding{Cell: s.Cell, Test: s.Test, FirstBad: s.Since, LastGood: s.LastGood}
+		if s.Finding != nil {
+			f = *s.Finding
+		}
+		i := slices.IndexFunc(all, func(h *hunt) bool {
+			return h.cell.Name == s.Cell && h.states[0].Since == s.Since && h.states[0].LastGood == s.LastGood
+		})
+		if i < 0 {
+			h := &hunt{night: n, cell: n.Job.Cells[at]}
+			first, _ := n.History.Night(s.Since)
+			h.bad, _ = first.Cell(s.Cell)
+			if last, ok := n.History.Night(s.LastGood); ok {
+				h.good, _ = last.Cell(s.Cell)
+			}
+			all, i = append(all, h), len(all)
+		}
+		all[i].states, all[i].found = append(all[i].states, s), append(all[i].found, f)
+	}
+	slices.SortStableFunc(all, func(a, b *hunt) int { return strings.Compare(a.states[0].Since, b.states[0].Since) })
+	return all
+}
+
+// track searches, and adds what it found to the history, also if it has to go on later.
+func (h *hunt) track(ctx context.Context) error {
+	err := h.find(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	later := errors.Is(err, errLater)
+	for i := range h.found {
+		f := &h.found[i]
+		switch {
+		case f.Done:
+		case later:
+			f.Why = errLater.Error()
+		case err != nil:
+			f.Why, f.Done = "the search ended: "+oneLine(err.Error()), true
+		}
+		if err := h.Append(history.Line{Night: h.name, Finding: f}); err != nil {
+			return err
+		}
+		h.say(*f)
+	}
+	if later {
+		return errLater
+	}
+	return nil // a search that cannot go on is no reason against the night
+}
+
+// say shows what was found.
+func (h *hunt) say(f history.Finding) {
+	what := f.Culprit
+	if what == "" {
+		what = "no culprit: " + f.Why
+	}
+	h.Report.Step("%s: %s", strings.TrimSpace(f.Cell+" "+f.Test), what)
+}
+
+// find tries the tests again on both kernels, and then looks for the culprit of the first that
+// holds. The others that did the same as it in every run of that search are broken by the same.
+// Then it goes on with the first that is left.
+func (h *hunt) find(ctx context.Context) error {
+	if err := h.again(ctx); err != nil {
+		return err
+	}
+	changed := Changes(h.good.Inputs, h.bad.Inputs)
+	for i := range h.found {
+		f := &h.found[i]
+		f.Command = h.command(f.Test)
+		switch {
+		case f.Flaky():
+			f.Done, f.Why = true, "flaky: it does not fail each time"
+		case f.LastGood == "":
+			f.Done, f.Why = true, "it was never as expected here"
+		default:
+			f.Changed = changed
+		}
+	}
+	for lead := range h.found {
+		if h.found[lead].Done {
+			continue
+		}
+		h.seen = nil
+		if err := h.lead(ctx, &h.found[lead]); err != nil {
+			return err
+		}
+		h.share(lead)
+	}
+	return nil
+}
+
+// lead looks for the culprit of one subject.
+func (h *hunt) lead(ctx context.Context, f *history.Finding) error {
+	if known, ok := h.explained(*f); ok {
+		f.Culprit, f.Evidence, f.Introduced = known.Culprit, "as in "+known.Cell+": "+known.Evidence, known.Introduced
+	} else if err := h.blame(ctx, f); err != nil {
+		return err
+	}
+	f.Done = true
+	return nil
+}
+
+// share gives the culprit of one subject to those that did the same in all runs that led to it.
+func (h *hunt) share(lead int) {
+	l := h.found[lead]
+	for i := range h.found {
+		f := &h.found[i]
+		if f.Done || f.There != l.There || slices.ContainsFunc(h.seen, func(all []history.Outcome) bool { return all[i] != all[lead] }) {
+			continue
+		}
+		f.Culprit, f.Introduced, f.Why, f.Done = l.Culprit, l.Introduced, l.Why, true
+		if l.Evidence != "" {
+			f.Evidence = "it does the same as " + strings.TrimSpace(l.Test+" "+l.Cell) + ": " + l.Evidence
+		}
+	}
+}
+
+// explained looks for another cell in which the same test began to fail in the same night, with
+// the same changes, and whose culprit is known.
+func (h *hunt) explained(f history.Finding) (history.Finding, bool) {
+	for _, n := range slices.Backward(h.Nights) {
+		for _, other := range n.Findings {
+			if other.Culprit != "" && other.Cell != f.Cell && other.FirstBad == f.FirstBad && other.LastGood == f.LastGood &&
+				other.Test == f.Test && slices.Equal(other.Changed, f.Changed) && other.There.Failed == f.There.Failed {
+				return other, true
+			}
+		}
+	}
+	return history.Finding{}, false
+}
+
+// tests returns the tests of all subjects; nil if one of them is the cell as a whole.
+func (h *hunt) tests() []string {
+	var all []string
+	for _, f := range h.found {
+		if f.Test == "" {
+			return nil
+		}
+		all = append(all, f.Test)
+	}
+	return all
+}
+
+// tries returns how often something runs again. A kernel that does not build does so each
+// time, and a command may take an hour.
+func (h *hunt) tries() int {
+	if h.bad.Stage == history.StageBuild || h.cell.Command != nil {
+		return 1
+	}
+	return h.Tries
+}
+
+// again runs the tests again, on the kernel on which they first failed and on the last one
+// on which they did not. Tries of a night before are not repeated.
+func (h *hunt) again(ctx context.Context) error {
+	count := func(in history.Inputs, tries func(*history.Finding) *history.Tries) error {
+		for tries(&h.found[0]).N < h.tries() {
+			c, err := h.attempt(ctx, h.with(in, h.bad.Inputs))
+			if err != nil {
+				return err
+			}
+			for i := range h.found {
+				t := tries(&h.found[i])
+				switch c.Outcome(h.found[i].Test) {
+				case history.Bad:
+					t.Failed++
+				case history.Good:
+				default:
+					return fmt.Errorf("the test ran again and had no verdict: %s", c.Trouble)
+				}
+				t.N++
+			}
+		}
+		return nil
+	}
+	if err := count(h.bad.Inputs, func(f *history.Finding) *history.Tries { return &f.Here }); err != nil {
+		return err
+	}
+	if h.good.Name == "" || h.cell.Command != nil || sameKernel(h.good.Inputs, h.bad.Inputs) || !h.remakes() {
+		return nil // there is no other kernel
+	}
+	return count(h.good.Inputs, func(f *history.Finding) *history.Tries { return &f.There })
+}
+
+// remakes says that the kernel of the last good night can be made again: its base is the one of
+// the first bad night, or is known by a commit or a package.
+func (h *hunt) remakes() bool {
+	good := h.good.Inputs
+	return !slices.Contains(parts(good, h.bad.Inputs), theBase) || good.Commit != "" || good.Package != ""
+}
+
+// attempt runs the tests, unless the budget is over. Its evidence is beside the cells.
+func (h *hunt) attempt(ctx context.Context, a Attempt) (history.Cell, error) {
+	if h.Now().After(h.searched) {
+		return history.Cell{}, errLater
+	}
+	h.runs++
+	dir := filepath.Join(h.Out, nightsDir, h.name, searchDir, h.cell.Name, h.states[0].Since, fmt.Sprint(h.runs))
+	c, err := h.run(ctx, a, dir)
+	if err != nil {
+		return c, fmt.Errorf("run %s again: %w", h.cell.Name, err)
+	}
+	var all []history.Outcome
+	for _, f := range h.found {
+		all = append(all, c.Outcome(f.Test))
+	}
+	h.seen = append(h.seen, all)
+	return c, nil
+}
+
+// with returns the attempt on a kernel of these inputs. now are those of the first bad night:
+// what is as it was then is not named, so that tonight's is taken, which is there.
+func (h *hunt) with(in, now history.Inputs) Attempt {
+	a := Attempt{Cell: h.cell, Tests: h.tests()}
+	tonight, _ := h.tonight().Cell(h.cell.Name)
+	if in.Package != tonight.Inputs.Package {
+		a.Package = in.Package
+	}
+	if in.Commit != tonight.Inputs.Commit {
+		a.Commit = in.Commit
+	}
+	if !slices.Equal(in.Patches, tonight.Inputs.Patches) && h.cell.Command == nil {
+		a.Replace = true
+		for _, p := range in.Patches {
+			a.Patches = append(a.Patches, Patch{p.Name, h.input(p.SHA256)})
+		}
+	}
+	if in.Config != tonight.Inputs.Config {
+		a.Config = h.input(in.Config)
+	}
+	return a
+}
+
+// command returns what reproduces a failure.
+func (h *hunt) command(test string) []string {
+	if test == "" || h.cell.Command != nil || h.bad.Command == nil {
+		return h.bad.Command
+	}
+	return append(slices.Clone(h.bad.Command), "-run", "^"+strings.ReplaceAll(test, ".", `\.`)+"$")
+}
+
+// scratch returns the folder for the git tree of the search for one subject.
+func (h *hunt) scratch(what string) (string, error) {
+	dir := filepath.Join(h.Out, searchDir)
+	name := strings.NewReplacer("/", "_").Replace(h.cell.Name + "-" + h.states[0].Since + "-" + what)
+	return filepath.Join(dir, name), os.MkdirAll(dir, 0o755)
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package nightly
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"timens-vmtest/vmtest/history"
+)
+
+// world is what the fake runner of these tests runs in: a kernel tree and a checkout of this
+// project, which are real git trees, and a series. What a run comes to depends on nothing but
+// these, and on a random number for a test that is made to fail now and then.
+type world struct {
+	t       *testing.T
+	tree    repo
+	project repo
+
+	commit  int               // of the tree: the kernel of tonight
+	patches map[string]string // of the series: name to text
+	tests   int               // commit of the project tonight
+	config  string
+	more    []string // tests beside TestA and TestB, which do what TestA does
+	pkg     string   // Debian's package; "": the base is the tree
+	qemu    string
+	edits   string // of the tree that are not committed; "": there are none
+
+	flaky  func(cell, test string) bool // fails now
+	fault  func(cell string) error      // of the host
+	slower map[string]float64           // factor of the duration of a cell
+	random *rand.Rand
+	runs   []string // attempts beside cells, for a test to look at
+	clock  *clock
+	takes  time.Duration // of a run
+}
+
+// repo is a git tree with one file, whose text is the number of the commit.
+type repo struct {
+	dir     string
+	commits []string
+}
+
+// makeRepo makes a git tree with n commits, whose hashes are always the same.
+func makeRepo(t *testing.T, name string, n int) repo {
+	t.Helper()
+	r := repo{dir: filepath.Join(t.TempDir(), name)}
+	var stream strings.Builder
+	for i := range n {
+		text, subject := fmt.Sprintf("%d\n", i), fmt.Sprintf("%s: Do step %d\n", name, i)
+		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter C <c@example.org> %d +0000\ndata %d\n%s", 1700000000+i, len(subject), subject)
+		fmt.Fprintf(&stream, "M 100644 inline n\ndata %d\n%s\n", len(text), text)
+	}
+	git := func(stdin string, args ...string) string {
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.Stdin = r.dir, strings.NewReader(stdin)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("git %q: %v", args, err)
+		}
+		return string(out)
+	}
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	git("", "init", "-q", "-b", "main")
+	git(stream.String(), "fast-import", "--quiet")
+	r.commits = strings.Fields(git("", "rev-list", "--reverse", "main"))
+	if len(r.commits) != n {
+		t.Fatalf("%d commits, want %d", len(r.commits), n)
+	}
+	return r
+}
+
+// at is the number of a commit, or of what is checked out in a folder.
+func (r repo) at(t *testing.T, commit, folder string) int {
+	if folder == "" {
+		return slices.Index(r.commits, commit)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, "n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, clock: &clock{now: first}, takes: time.Minute, tree: makeRepo(t, "linux", 50), project: makeRepo(t, "project", 12), config: "CONFIG_A=y\n", qemu: "QEMU 7.2.22",
+		patches: map[string]string{"0001-a.patch": "a", "0002-b.patch": "b", "0003-c.patch": "c"}, random: rand.New(rand.NewPCG(7, 7)), slower: map[string]float64{}}
+}
+
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// Run is that of a Runner. The kernel is bad for TestB from commit 27 of the tree to commit 47.
+// A patch whose text has "BUG" in it is bad for TestA. One whose text needs another text applies
+// only with it. The tests of the project are wrong from commit 6 to commit 8.
+func (w *world) Run(_ context.Context, a Attempt, dir string) (history.Cell, error) {
+	if a.Tests != nil || a.Replace || a.Tree != "" || a.Project != "" || strings.Contains(dir, "/"+searchDir+"/") {
+		w.runs = append(w.runs, a.Cell.Name)
+	}
+	w.clock.now = w.clock.now.Add(w.takes)
+	if w.fault != nil {
+		if err := w.fault(a.Cell.Name); err != nil {
+			return history.Cell{}, err
+		}
+	}
+	c := history.Cell{Stage: history.StageTests, Verdict: "pass", Release: "6.12.0", Command: []string{"vmtest", "run", "-series", "s"}}
+	in, patches := w.inputs(a, dir)
+	c.Inputs = in
+	if a.Cell.Command != nil {
+		return c, nil
+	}
+	if strings.Contains(patches, "needs:") {
+		_, needed, _ := strings.Cut(patches, "needs:")
+		if name, _, _ := strings.Cut(needed, "\n"); !strings.Contains(patches, "is:"+name) {
+			c.Stage, c.Verdict, c.Trouble = history.StageBuild, "build", "it does not apply"
+			return c, nil
+		}
+	}
+	kernel, tests := w.tree.at(w.t, in.Commit, a.Tree), w.project.at(w.t, in.Project, a.Project)
+	if w.edits == "break" && in.Commit == "" || in.Package == "linux 2" {
+		kernel = 30
+	}
+	for _, name := range slices.Concat([]string{"p.TestA", "p.TestB"}, w.more) {
+		bad := name == "p.TestB" && kernel >= 27 && kernel < 48 || name != "p.TestB" && strings.Contains(patches, "BUG") || name == "p.TestA" && tests >= 6 && tests < 9
+		if w.flaky != nil && w.flaky(a.Cell.Name, name) {
+			bad = true
+		}
+		t := history.Test{Name: name, Status: "pass", DurationS: 1}
+		if bad {
+			t.Status, t.Telling, c.Verdict, c.Trouble = "fail", []string{"x_test.go:1: why"}, "fail", name+": fail, expected pass"
+		}
+		if a.Tests == nil || slices.Contains(a.Tests, name) {
+			c.Tests = append(c.Tests, t)
+		}
+	}
+	factor := max(1, w.slower[a.Cell.Name])
+	c.Figures = map[string]float64{history.DurationS: 40 * factor * (1 + 0.015*w.random.NormFloat64()), history.BootS: 3 * (1 + 0.015*w.random.NormFloat64())}
+	return c, nil
+}
+
+// inputs are those of an attempt, and the text of its patches. The folder has what a real run
+// leaves there.
+func (w *world) inputs(a Attempt, dir string) (history.Inputs, string) {
+	in := history.Inputs{Base: "6.12.0 commit", Tree: w.tree.dir, Commit: w.tree.commits[w.commit], Config: digestOf(w.config), QEMU: w.qemu, Toolchain: "gcc 12",
+		Tests: digestOf(fmt.Sprint(w.tests)), Project: w.project.commits[w.tests]}
+	if w.pkg != "" {
+		in.Base, in.Package, in.Tree, in.Commit = "6.12."+w.pkg[len(w.pkg)-1:]+" Debian", w.pkg, "", ""
+	}
+	if w.edits != "" && a.Commit == "" {
+		in.Base, in.Commit = "6.12.0 commit, "+w.edits, ""
+	}
+	if a.Package != "" {
+		in.Package = a.Package
+	}
+	if a.Commit != "" {
+		in.Commit = a.Commit
+	}
+	if a.Config != "" {
+		in.Config = filepath.Base(a.Config)
+	}
+	all := ""
+	write := func(name, text string) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	add := func(name, text string) {
+		in.Patches = append(in.Patches, history.Digest{Name: name, SHA256: digestOf(text)})
+		write(filepath.Join(PatchesDir, name), text)
+		all += text + "\n"
+	}
+	if a.Replace {
+		for _, p := range a.Patches {
+			text, err := os.ReadFile(p.Path)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			add(p.Name, string(text))
+		}
+	} else {
+		for _, name := range slices.Sorted(func(yield func(string) bool) {
+			for name := range w.patches {
+				if !yield(name) {
+					return
+				}
+			}
+		}) {
+			add(name, w.patches[name])
+		}
+	}
+	write(ConfigFile, w.config)
+	write("console.log", strings.Repeat("x", 1000))
+	write("run.json", "{}\n")
+	return in, all
+}
+
+// teller keeps what is said.
+type teller struct{ said []string }
+
+func (r *teller) Step(format string, args ...any) {
+	r.said = append(r.said, fmt.Sprintf(format, args...))
+}
+
+func (r *teller) Count(string, int, int, string) {}
+
+// clock is a clock that is told what time it is.
+type clock struct{ now time.Time }
+
+func (c *clock) Now() time.Time { return c.now }
+
+// job is a job of three cells in a world.
+func (w *world) job(out string, r *teller) Job {
+	return Job{Out: out, Cells: []Cell{
+		{Name: "tree/s/default/real"}, {Name: "tree/s/default/virtual"}, {Name: "tree/s/debug/real"},
+	}, Runner: w, Report: r, Now: w.clock.Now, Search: time.Hour, Tries: 5, Keep: 100, Project: w.project.dir, Command: []string{"vmtest", "nightly"}}
+}
