@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -56,6 +57,7 @@ type Spec struct {
 	Tests   []string               // folders of test packages, relative to Module; the suffix wire.I386 asks for 32-bit programs
 	Only    map[string]string      // the only lane that runs a folder of Tests, by folder; others run in every lane
 	Design  string                 // of the kernel's series; one of wire.Designs, or wire.NoDesign
+	Flags   FlagsFunc              // for wire.Plan.CloneFlags; nil: none
 	Config  []string               // the kernel's options, as lines of a .config; some tests need one
 	Run     *regexp.Regexp         // selects tests by "package.Name"; nil selects all
 	Without func(wire.TestID) bool // tests to leave out even if Run selects them; nil: none
@@ -68,6 +70,10 @@ type Spec struct {
 // FilesFunc returns the further programs that the tests of a plan need: the
 // path on the host, by the path in the guest.
 type FilesFunc func(context.Context, wire.Plan) (map[string]string, error)
+
+// FlagsFunc returns the flags of clone3() that the headers of the kernel define; see
+// wire.Plan.CloneFlags.
+type FlagsFunc func(context.Context) (uint64, error)
 
 // Archive is a built initramfs.
 type Archive struct {
@@ -103,6 +109,11 @@ func Build(ctx context.Context, s Spec) (Archive, error) {
 	plan, err := s.Plan()
 	if err != nil {
 		return Archive{}, err
+	}
+	if s.Flags != nil {
+		if plan.CloneFlags, err = s.Flags(ctx); err != nil {
+			return Archive{}, err
+		}
 	}
 	if s.Shell {
 		return s.pack(programs, plan)
@@ -323,7 +334,7 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	}
 	if s.Shell {
 		records = append(records, cpio.Symlink("bin/less", path.Base(pager)),
-			cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "-design", s.Design}), 0o644))
+			cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "-design", s.Design, "-clone-flags", strconv.FormatUint(plan.CloneFlags, 10)}), 0o644))
 	} else {
 		records = append(records, cpio.Symlink(strings.TrimPrefix(wire.FirstTest, "/"), wire.TestBinary(plan.Tests[0].Package)))
 		if err := json.NewEncoder(id).Encode(plan); err != nil {

@@ -14,6 +14,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,11 +38,12 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("uinit", flag.ContinueOnError)
 	shell := flags.Bool("shell", false, "serve vmtest shell instead of running the plan")
 	design := flags.String("design", "", "programs of the shell find this design in their environment")
+	cloneFlags := flags.String("clone-flags", "0", "programs of the shell find these flags of clone3() in their environment")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *shell {
-		return runShell(*design)
+		return runShell(*design, *cloneFlags)
 	}
 	return runPlan()
 }
@@ -97,7 +99,7 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, overdue: out.overdue(), key: key, counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.LongEnv + "=" + long}}
+	r := runner{out: out, overdue: out.overdue(), key: key, counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
 	if hello.Lane == wire.Virtual {
 		d, err := time.ParseDuration(long)
 		if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // runShell serves "vmtest shell" instead of running a plan.
-func runShell(design string) error {
+func runShell(design, cloneFlags string) error {
 	out, err := openRecords()
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func runShell(design string) error {
 	if err := checkMounts(); err != nil {
 		return err
 	}
-	env := []string{"HOME=/tmp", "TMPDIR=/tmp", "PATH=/bin", "GOTRACEBACK=all", wire.DesignEnv + "=" + design}
+	env := []string{"HOME=/tmp", "TMPDIR=/tmp", "PATH=/bin", "GOTRACEBACK=all", wire.DesignEnv + "=" + design, wire.CloneFlagsEnv + "=" + cloneFlags}
 	for name, param := range map[string]string{wire.LaneEnv: wire.LaneParam, wire.LongEnv: wire.LongParam} {
 		value, err := bootParam(param)
 		if err != nil {

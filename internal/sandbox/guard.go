@@ -53,7 +53,7 @@ func newGuard(c *Cmd) (*guard, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.rooms = append(g.rooms, room{dir, int64(st.Bavail) * st.Bsize, int64(st.Ffree)})
+		g.rooms = append(g.rooms, room{dir, int64(st.Bavail) * int64(st.Bsize), int64(st.Ffree)})
 	}
 	return g, nil
 }
@@ -121,7 +121,7 @@ func (g *guard) lookAtDisk() error {
 		if err != nil {
 			continue // the folder is gone, or was moved: the command will say so
 		}
-		free, freeFiles := int64(st.Bavail)*st.Bsize, int64(st.Ffree)
+		free, freeFiles := int64(st.Bavail)*int64(st.Bsize), int64(st.Ffree)
 		r.bytes, r.files = max(r.bytes, free), max(r.files, freeFiles) // others may have removed something
 		may := allowed(r.bytes, l.Disk)
 		lost := r.bytes-free >= may

@@ -131,6 +131,10 @@ const NoDesign = "none"
 // DesignEnv is the environment variable in which a test finds the design of its plan.
 const DesignEnv = "VMTEST_DESIGN"
 
+// CloneFlagsEnv is the environment variable in which a test finds the member CloneFlags of
+// its plan, as a decimal number.
+const CloneFlagsEnv = "VMTEST_CLONE_FLAGS"
+
 // GcovDir is the guest's folder in which a kernel with CONFIG_GCOV_KERNEL shows how often
 // each part of its code ran.
 const GcovDir = "/sys/kernel/debug/gcov"
@@ -151,6 +155,10 @@ type Plan struct {
 	Schema int    `json:"schema"`
 	ID     string `json:"id"` // digest of the tests and of their binaries; hello repeats it
 	Design string `json:"design"`
+
+	// CloneFlags has a bit for each flag of clone3() above the lower 32 bits that the
+	// headers of the kernel define.
+	CloneFlags uint64 `json:"clone_flags,omitempty"`
 
 	// Tests run in this order, each in a process of its own. The tests for a later
 	// guest come last. An empty list is an error everywhere.

@@ -224,7 +224,7 @@ func newest(ctx context.Context, h host.Host) (deb, error) {
 		}
 	}
 	if best == "" {
-		return deb{}, errors.New("Debian's lists have no package linux-source-N.N; pass -tree DIR")
+		return deb{}, errors.New("no list of Debian has a package linux-source-N.N; pass -tree DIR")
 	}
 	d, err := where.find(ctx, best, "")
 	if err == nil {

@@ -31,13 +31,25 @@ func late() *clone.Args {
 // taken is the error of late if its flags are accepted.
 const taken = unix.EFAULT
 
+// Flags of clone3() that Linux 6.12 does not have, and that need others beside them.
+const (
+	autoreap      = 1 << 34 // CLONE_AUTOREAP: nobody waits for the child
+	pidfdAutokill = 1 << 36 // CLONE_PIDFD_AUTOKILL: the child ends with its pidfd
+)
+
 // Each bit of the flags is either accepted together with CLONE_NEWTIME or
 // refused with EINVAL. Of the lowest eight bits, where clone() has the exit
-// signal, CLONE_NEWTIME is the only one that is accepted.
+// signal, CLONE_NEWTIME is the only one that is accepted. Of the bits above the
+// lower 32, those are accepted that the kernel's headers define.
 func TestFlagBits(t *testing.T) {
 	timens.Need(t)
-	known := uint64(unix.CLONE_NEWTIME | 0xffbfff00 | unix.CLONE_CLEAR_SIGHAND | unix.CLONE_INTO_CGROUP) // without CLONE_DETACHED
-	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT)                          // need other flags, or no exit signal
+	defined, err := design.CloneFlags()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := unix.CLONE_NEWTIME | 0xffbfff00 | defined // without CLONE_DETACHED
+	// These need other flags, or no exit signal.
+	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT | autoreap | pidfdAutokill)
 	for bit := range 64 {
 		flag := uint64(1) << bit
 		want := unix.EINVAL

@@ -62,7 +62,7 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 	})
 	parts.Go(func() (err error) {
 		spec := r.archiveSpec(s.Design, r.Config)
-		spec.Key, spec.Files = p.key, r.selftests(tree)
+		spec.Key, spec.Files, spec.Flags = p.key, r.selftests(tree), cloneFlags(tree)
 		p.archive, err = buildArchive(partsCtx, r.Host, spec)
 		return err
 	})
@@ -127,6 +127,17 @@ func (r *runner) archiveSpec(design string, config kconfig.Config) initramfs.Spe
 		Module:  r.Checkout.Root,
 		Scratch: filepath.Join(r.Cache.Dir, "guest", hex.EncodeToString(sum[:8])),
 		Tests:   tests, Only: only, Design: design, Config: options, Run: r.Match, Without: r.Without, Timeout: timeout,
+	}
+}
+
+// cloneFlags returns a function that reads the flags of clone3() from the headers of a tree.
+func cloneFlags(tree func() (kernel.Tree, error)) initramfs.FlagsFunc {
+	return func(context.Context) (uint64, error) {
+		t, err := tree()
+		if err != nil {
+			return 0, err
+		}
+		return t.CloneFlags()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -51,6 +52,21 @@ func Planned() (Name, error) {
 	default:
 		return "", fmt.Errorf("%s=%s is no design", wire.DesignEnv, name)
 	}
+}
+
+// CloneFlags returns the flags of clone3() above the lower 32 bits that the headers of the
+// kernel define. On a developer's own machine, where nothing was planned, it returns those
+// of Linux 6.12.
+func CloneFlags() (uint64, error) {
+	text := os.Getenv(wire.CloneFlagsEnv)
+	if text == "" && !inGuest() {
+		return unix.CLONE_CLEAR_SIGHAND | unix.CLONE_INTO_CGROUP, nil
+	}
+	flags, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s=%s: %w", wire.CloneFlagsEnv, text, err)
+	}
+	return flags, nil
 }
 
 // inGuest reports whether this is the binary that the guest's init runs, which
