@@ -307,7 +307,7 @@ func (n *night) end(ctx context.Context, why string) error {
 	if err := n.Append(history.Line{Night: n.name, End: &history.End{Ended: n.Now().Format(time.RFC3339), Why: why, Pruned: pruned}}); err != nil {
 		return err
 	}
-	return n.mail(ctx)
+	return n.tell(ctx)
 }
 
 // verdict is what all cells come to together.
