@@ -92,7 +92,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	switch {
 	case err == nil:
 		image.Cached = true
-		return image, s.saveLog(filepath.Join(entry, "build.log"))
+		return image, errors.Join(b.used(key), s.saveLog(filepath.Join(entry, "build.log")))
 	case errors.Is(err, fs.ErrNotExist):
 	default:
 		h.Report.Step("the cached kernel is damaged and is built again: %v", err)
@@ -104,11 +104,11 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	unlockWork, err := b.lock(ctx)
+	leave, err := b.enter(ctx)
 	if err != nil {
 		return Image{}, err
 	}
-	defer unlockWork()
+	defer leave()
 	if s.Tree.Base.Private {
 		if err := b.verifyBase(files); err != nil {
 			return Image{}, err
@@ -121,7 +121,43 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err := errors.Join(err, s.saveLog(b.log())); err != nil {
 		return Image{}, err
 	}
+	if err := b.used(key); err != nil {
+		return Image{}, err
+	}
 	return openEntry(entry)
+}
+
+// used says that a kernel is used, and with it the folder that it was built in.
+func (b *build) used(key string) error {
+	err := b.Cache.Use(cache.Kernel, key, b.about())
+	if _, serr := os.Stat(b.dir); serr == nil {
+		err = errors.Join(err, b.Cache.Use(cache.Work, b.workKey(), b.about()))
+	}
+	return errors.Join(err, b.usedBase())
+}
+
+// usedBase says that the source is used. That is said last, so that a source does not go
+// before what was made of it.
+func (b *build) usedBase() error {
+	if !b.Tree.Base.Private {
+		return nil
+	}
+	return b.Cache.Use(cache.Source, filepath.Base(b.Tree.Base.Dir), "")
+}
+
+// about says for a person what is built.
+func (s Spec) about() string {
+	var config []string
+	for _, o := range s.Config.Options {
+		if name := strings.TrimSuffix(filepath.Base(o.File), ".config"); !slices.Contains(config, name) {
+			config = append(config, name)
+		}
+	}
+	from := ""
+	if s.foreign() != "" {
+		from = " (from elsewhere)"
+	}
+	return fmt.Sprintf("%s%s on linux-%s, %s", s.Tree.Series.Name, from, s.Tree.Base.Version, strings.Join(config, "+"))
 }
 
 // begin is a build of which nothing is done yet.
@@ -219,9 +255,6 @@ func (b *build) prepare(ctx context.Context, files source.Manifest) error {
 			return err
 		}
 	}
-	if err := b.admit(); err != nil {
-		return err
-	}
 	if !b.isCompiled() {
 		if err := errors.Join(os.RemoveAll(b.compiled()), b.forgetWarned()); err != nil {
 			return err
@@ -280,16 +313,16 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	}
 	// Debug information names files as the kernel's own tree does, wherever the
 	// build was: the build ID covers it.
-	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.src, b.out())
-	args := slices.Concat([]string{"O=" + b.out(), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
+	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.seen(b.src), b.seen(b.out()))
+	args := slices.Concat([]string{"O=" + b.seen(b.out()), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
 		unusedTools, profileArgs(b.profiled), targets)
-	cmd, release, err := b.Sandbox.Command(ctx, sandbox.Place{Dir: b.src, Readable: []string{b.src}, Writable: []string{b.out()}, Env: buildEnv}, "make", args...)
+	cmd, release, err := b.Sandbox.Command(ctx, b.inSandbox(), "make", args...)
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
 	fmt.Fprintf(log, "$ %s make %s\n", strings.Join(buildEnv, " "), strings.Join(args, " "))
 	b.printed.file = log
-	both := io.MultiWriter(&b.printed, watch)
+	both := &unseen{b: b, to: io.MultiWriter(&b.printed, watch)}
 	cmd.Stdout, cmd.Stderr = both, both
 	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
 		err = cmd.Run()
@@ -298,7 +331,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 			err = errors.Join(err, os.Remove(b.making()))
 		}
 	}
-	return errors.Join(err, b.printed.err, release(), log.Close())
+	return errors.Join(err, both.flush(), b.printed.err, release(), log.Close())
 }
 
 // failed makes a BuildError of make's, with the first error that it printed.

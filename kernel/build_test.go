@@ -417,6 +417,12 @@ func TestFirstError(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
 	}
+	// Megabytes in one line are not shown, whether it is an error or not.
+	for _, line := range []string{"x.c:1:2: error: ", "x"} {
+		if got := FirstError([]byte(line + strings.Repeat("y", 1<<20))); len(got) > 2000 || !strings.HasPrefix(got, line) {
+			t.Errorf("a long line: got %d bytes", len(got))
+		}
+	}
 }
 
 // Configuring again is left out only where it could come to nothing else.

@@ -50,11 +50,11 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 		if err != nil {
 			return nil, err
 		}
-		unlock, err := b.lock(ctx)
+		leave, err := b.enter(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer unlock()
+		defer leave()
 		return b.lint(ctx, l, files, sources)
 	})
 }

@@ -50,10 +50,11 @@ func FirstError(log []byte, roots ...string) string {
 	lines := strings.Split(string(log[begin:]), "\n")
 	for i, line := range lines {
 		if i > 0 && (i == 20 || nextMessage.MatchString(line)) {
-			return strings.Join(lines[:i], "\n")
+			lines = lines[:i]
+			break
 		}
 	}
-	return strings.Join(lines, "\n")
+	return sandbox.Tail([]byte(strings.Join(lines, "\n")), 20)
 }
 
 // unrooted cuts the roots off the names of files below them. A person knows and edits

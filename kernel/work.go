@@ -5,6 +5,7 @@ package kernel
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/source"
 )
 
@@ -23,16 +25,16 @@ import (
 // that a changed patch costs what make needs for it and no more. It is the same
 // in every checkout: a fresh clone goes on where the last one was. It is also the same
 // for all states of one git tree: the tree as it stands and a range of its commits have
-// nearly all files in common, and materialise leaves those alone.
+// nearly all files in common, and materialise leaves those alone. A series from elsewhere
+// has a folder that no other series is built in.
 func (s Spec) workKey() string {
-	name := s.Tree.Series.Name
+	parts := []string{s.place(), s.Tree.Series.Name}
 	switch {
 	case s.foreign() != "":
-		name = "the work of others"
+		parts = []string{s.place(), "the work of others", s.foreign()}
 	case s.Tree.Series.InTree:
-		name = "the tree itself"
+		parts[1] = "the tree itself"
 	}
-	parts := []string{cmp.Or(s.Tree.Base.Tree, s.Tree.Base.Dir), name}
 	for _, o := range s.Config.Options {
 		if name := filepath.Base(o.File); !slices.Contains(parts, name) {
 			parts = append(parts, name)
@@ -40,6 +42,9 @@ func (s Spec) workKey() string {
 	}
 	return cache.Digest(parts...)[:16]
 }
+
+// place is where the base is: states of one git tree have one place.
+func (s Spec) place() string { return cmp.Or(s.Tree.Base.Tree, s.Tree.Base.Dir) }
 
 // foreign is the series' Foreign, unless it is the base that is built.
 func (s Spec) foreign() string {
@@ -49,9 +54,24 @@ func (s Spec) foreign() string {
 	return s.Tree.Series.Foreign
 }
 
-// lock keeps others out of the work folder.
-func (b *build) lock(ctx context.Context) (unlock func(), err error) {
-	return b.Lock(ctx, "work-"+b.workKey(), "another kernel of the series "+b.Tree.Series.Name)
+// enter keeps others out of the work folder, until the caller calls leave. The folder of
+// a series from elsewhere gets objects to begin with.
+func (b *build) enter(ctx context.Context) (leave func(), err error) {
+	unlock, err := b.Lock(ctx, "work-"+b.workKey(), "another kernel of the series "+b.Tree.Series.Name)
+	if err != nil {
+		return nil, err
+	}
+	wrote := func() error { return b.Cache.Wrote(cache.Work, b.workKey(), b.about()) }
+	if err := errors.Join(wrote(), b.seed(ctx)); err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() {
+		if err := errors.Join(wrote(), b.usedBase()); err != nil { // the kernel is as good without it
+			b.Report.Step("the size of %s is not known: %v", b.dir, err)
+		}
+		unlock()
+	}, nil
 }
 
 // making is a file that is there while make runs, and stays if make was killed:
@@ -74,42 +94,50 @@ func (b *build) verifyBase(files source.Manifest) error {
 	return cache.WriteFile(memory, []byte(base.Dir))
 }
 
-// admit empties the build folder of what another's series has left in it.
-func (b *build) admit() error {
-	if b.foreign() == "" {
-		return nil
-	}
-	memory := filepath.Join(b.dir, "foreign")
-	text, err := os.ReadFile(memory)
-	if err == nil && string(text) == b.foreign() {
-		return nil
-	}
-	if err == nil {
-		b.Report.Step("the last build in %s was of another series: begin anew", b.out())
-	}
-	if err := b.anew(); err != nil {
-		return err
-	}
-	return cache.WriteFile(memory, []byte(b.foreign()))
-}
-
 // anew empties the build folder.
-func (b *build) anew() error { return errors.Join(os.RemoveAll(b.compiled()), os.RemoveAll(b.out())) }
+func (b *build) anew() error { return errors.Join(os.RemoveAll(b.compiled()), sandbox.Remove(b.out())) }
 
-// compiled is a file with the inputs of the last vmlinux that was made to its end.
+// compiled is a file that says what the last vmlinux was made of that was made to its
+// end. While make runs there is none.
 func (b *build) compiled() string { return filepath.Join(b.dir, "compiled") }
 
-func (b *build) setCompiled() error { return os.WriteFile(b.compiled(), []byte(b.inputs), 0o644) }
+// objects says what the objects in a work folder were made of.
+type objects struct {
+	Inputs  string          `json:"inputs"`  // of the kernel, as one digest
+	Foreign bool            `json:"foreign"` // code of others ran when they were made
+	Place   string          `json:"place"`   // of the base
+	Base    string          `json:"base"`    // its ID
+	Over    source.Manifest `json:"over"`    // stamps of the files that the series touches
+	Config  string          `json:"config"`  // digest of the requests
+	Seen    string          `json:"seen"`    // path of the tree, as make saw it: the objects' command lines have it
+}
+
+func (b *build) setCompiled() error {
+	return cache.WriteJSON(b.compiled(), objects{
+		Inputs: b.inputs, Foreign: b.foreign() != "", Place: b.place(), Base: b.Tree.Base.ID,
+		Over: b.stamps(), Config: b.configDigest(), Seen: b.seen(b.src),
+	})
+}
 
 // isCompiled says that the objects are those of this very kernel, apart from
 // what a linter compiled again.
 func (b *build) isCompiled() bool {
-	text, err := os.ReadFile(b.compiled())
-	if err != nil || string(text) != b.inputs {
-		return false
+	last, err := readObjects(b.dir)
+	return err == nil && last.Inputs == b.inputs
+}
+
+// readObjects says what the objects in a work folder were made of. It fails if no vmlinux
+// was made there to its end.
+func readObjects(dir string) (objects, error) {
+	var o objects
+	text, err := os.ReadFile(filepath.Join(dir, "compiled"))
+	if err == nil {
+		err = json.Unmarshal(text, &o)
 	}
-	_, err = os.Lstat(filepath.Join(b.out(), "vmlinux"))
-	return err == nil
+	if err == nil {
+		_, err = os.Lstat(filepath.Join(dir, "out", "vmlinux"))
+	}
+	return o, err
 }
 
 // warned is a file with the objects whose compilers warned when they were last

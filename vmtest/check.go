@@ -30,6 +30,7 @@ func (f *flags) registerCheck(set *flag.FlagSet) {
 }
 
 func (f *flags) registerPresubmit(set *flag.FlagSet) {
+	f.registerTrailers(set)
 	f.registerTree(set)
 	f.registerBase(set)
 	f.registerSandbox(set)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
@@ -103,20 +104,30 @@ type flags struct {
 	steps     listFlag
 	coverage  bool
 	sandbox   string
+	trailers  bool
+	limits    string
 
-	nights nights
+	nights    nights
+	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
+	pruneAll  bool
 
-	match *regexp.Regexp  // of run
-	set   map[string]bool // the names of the flags that were given
+	match  *regexp.Regexp  // of run
+	bounds sandbox.Limits  // what limits says
+	set    map[string]bool // the names of the flags that were given
 }
 
 func (f *flags) registerKernel(set *flag.FlagSet) {
 	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to apply, or - for a mailbox on standard input; repeat it or use commas for several (default "+defaultSeries+"; with -tree none)")
 	set.Var(&f.patches, "patch", "`FILE` of one patch or more to apply on top of the series; may be repeated")
+	f.registerTrailers(set)
 	f.registerTree(set)
 	f.registerBase(set)
 	f.registerSandbox(set)
 	f.registerConfig(set)
+}
+
+func (f *flags) registerTrailers(set *flag.FlagSet) {
+	set.BoolVar(&f.trailers, "trailers", false, "put the trailers that replies in a mailbox give (Reviewed-by and the like) into the changelogs, as b4 does")
 }
 
 func (f *flags) registerConfig(set *flag.FlagSet) {
@@ -129,6 +140,7 @@ func (f *flags) registerTree(set *flag.FlagSet) {
 }
 
 func (f *flags) registerBase(set *flag.FlagSet) {
+	f.registerCacheSize(set) // whoever has a base fetched fills the cache
 	set.Var(&f.bases, "base", "`NAME` of the kernel that is the base (default 6.12): "+source.Names+"; run takes several, by commas")
 	set.StringVar(&f.source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+source.DefaultPackage+"; needs -sha256")
 	set.StringVar(&f.source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
@@ -136,6 +148,7 @@ func (f *flags) registerBase(set *flag.FlagSet) {
 
 func (f *flags) registerSandbox(set *flag.FlagSet) {
 	set.StringVar(&f.sandbox, "sandbox", "auto", "`auto|on|off`: apply and build without network and with nothing writable but the build folder; auto goes without for series of this checkout where it cannot be had")
+	set.StringVar(&f.limits, "sandbox-limits", "", "`NAME=VALUE,...|none`: what one command in the sandbox may use before it is ended, of "+sandbox.LimitNames+"; none is no bound (default what docs/sandbox.md says)")
 }
 
 func (f *flags) registerSuites(set *flag.FlagSet) {
@@ -249,6 +262,13 @@ func (f *flags) check(root string) error {
 	}
 	if f.sandbox != "" && !slices.Contains([]string{"auto", "on", "off"}, f.sandbox) {
 		return blame.Usagef("-sandbox %s is none of auto, on, off", f.sandbox)
+	}
+	var err error
+	if f.bounds, err = sandbox.ParseLimits(f.limits); err != nil {
+		return blame.Usagef("-sandbox-limits: %w", err)
+	}
+	if f.limits != "" && f.sandbox == "off" {
+		return blame.Usagef("-sandbox-limits %s: without a sandbox nothing is bounded; leave out -sandbox off", f.limits)
 	}
 	if f.timeout < 0 || f.timeout > 0 && f.timeout < time.Second {
 		return blame.Usagef("-timeout %v is below one second", f.timeout)

@@ -23,13 +23,13 @@ var mayImport = map[string][]string{
 	"internal/nearest": {},
 	"internal/reasons": {},
 	"internal/wire":    {},
-	"internal/sandbox": {"internal/cache"},
+	"internal/sandbox": {"internal/blame", "internal/cache"},
 	"internal/host":    {"internal/cache", "internal/sandbox"},
 
 	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
 
 	"kconfig":           {"internal/nearest"},
-	"kernel/patch":      {"internal/blame", "internal/sandbox"},
+	"kernel/patch":      {"internal/blame", "internal/sandbox", "internal/shell"},
 	"kernel/series":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell", "internal/wire", "kernel/patch", "kernel/source"},
 	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell"},
 	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/patch", "kernel/series", "kernel/source"},
@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
 	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/several", "vmtest/verdict"},
 	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/patch", "vmtest/verdict"},
-	"vmtest/run": {"initramfs", "internal/blame", "internal/host", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/series",
+	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/series",
 		"kernel/selftests", "kernel/source", "tests/layout", "vmtest/coverage", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/wire", "kconfig",
 		"kernel", "kernel/patch", "kernel/series", "kernel/source", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},
@@ -104,6 +104,7 @@ var importedBy = map[string][]string{
 	"github.com/hugelgupf/vmtest":                {"vmtest/vm"},
 	"github.com/u-root/u-root":                   {"initramfs", "vmtest"}, // vmtest: its tests' fake QEMU reads the archive
 	"github.com/bluekeyes/go-gitdiff":            {"kernel/patch"},
+	"github.com/dustin/go-humanize":              {"internal/sandbox", "vmtest"},
 	"github.com/jstemmer/go-junit-report":        {"vmtest/report"},
 	"github.com/schollz/progressbar":             {"vmtest/progress"},
 	"github.com/rogpeppe/go-internal/testscript": {"vmtest"},
@@ -115,6 +116,8 @@ var importedBy = map[string][]string{
 	"golang.org/x/term":                          {"vmtest/progress", "vmtest/vm"},
 	"mvdan.cc/sh":                                {"initramfs/sh"},
 	"github.com/peterh/liner":                    {"initramfs/sh"},
+	"github.com/elastic/go-seccomp-bpf":          {"internal/sandbox"},
+	"golang.org/x/net":                           {"internal/sandbox"},
 	"github.com/creack/pty":                      {"initramfs/uinit", "initramfs/sh", "vmtest"}, // the last two: their tests have terminals
 	"github.com/Netflix/go-expect":               {"initramfs/sh", "vmtest"},                    // their tests type at terminals
 }

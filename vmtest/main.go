@@ -42,12 +42,15 @@ var (
 	testFlags        = (*flags).registerTests
 	bootFlags        = (*flags).registerBoot
 	runFlags         = (*flags).registerRun
+	trailersFlag     = (*flags).registerTrailers
 	seriesCheckFlags = (*flags).registerSeriesCheck
 	presubmitFlags   = (*flags).registerPresubmit
 	resultsFlags     = (*flags).registerResults
 	verboseFlags     = (*flags).registerVerbose
 	nightlyFlags     = (*flags).registerNightly
 	historyFlags     = (*flags).registerNights
+	cacheFlags       = (*flags).registerCacheSize
+	pruneFlags       = (*flags).registerPrune
 )
 
 type registrars = []func(*flags, *flag.FlagSet)
@@ -65,11 +68,13 @@ func verbs() []verb {
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags}, shellVerb},
 		{"series list", "", "list the series that there are", nil, seriesListVerb},
-		{"series show", "SERIES", "list a series' patches and what they change", nil, seriesShowVerb},
+		{"series show", "SERIES", "list a series' patches and what they change; of a mailbox, also what is left out", registrars{trailersFlag}, seriesShowVerb},
 		{"series check", "[SERIES...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{suiteFlags, testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
 		{"series new", "NAME [DIR]", "start a series: an empty one, and a git tree for its commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesNewVerb},
 		{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesEditVerb},
 		{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", nil, seriesExportVerb},
+		{"cache list", "", "list what is kept in the cache, and when it was last used (\"vmtest cache\" is short for it)", registrars{cacheFlags}, cacheListVerb},
+		{"cache prune", "", "remove from the cache what was not used for the longest time, until it is not larger than -cache-size", registrars{pruneFlags}, cachePruneVerb},
 		{"completion", "bash", "print a script that completes verbs, flags and their values", nil, completionVerb},
 		{"version", "", "print what this program is made of, and what it runs", nil, versionVerb},
 	}
@@ -118,6 +123,9 @@ func dispatch(ctx context.Context, args []string) int {
 		debug.SetTraceback("crash")
 	}
 	a := &app{progress: progress.New()}
+	if slices.Equal(args, []string{"cache"}) {
+		args = []string{"cache", "list"}
+	}
 	if args = slices.Clone(args); len(args) > 0 && slices.Contains([]string{"-version", "--version"}, args[0]) {
 		args[0] = "version"
 	}
@@ -221,7 +229,11 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 			return 0, err
 		}
 	}
-	return v.run(ctx, a, names)
+	code, err := v.run(ctx, a, names)
+	if v.needsProject() {
+		a.prune(ctx)
+	}
+	return code, err
 }
 
 // stand makes ready what every stage stands on. names are the arguments of the verb.
@@ -244,9 +256,9 @@ func (a *app) stand(ctx context.Context, names []string) error {
 }
 
 // needsProject says that the verb works in a checkout of ours: a stored run is
-// judged anywhere.
+// judged anywhere, for example.
 func (v verb) needsProject() bool {
-	return !slices.Contains([]string{"judge", "history", "completion", "version"}, v.name)
+	return !slices.Contains([]string{"judge", "history", "cache list", "cache prune", "completion", "version"}, v.name)
 }
 
 // usage lists the verbs, or those that begin with a word.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
@@ -54,6 +55,7 @@ func (f *flags) registerNightly(set *flag.FlagSet) {
 	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: each lane is a cell of its own")
 	set.DurationVar(&f.long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
 	f.registerSandbox(set)
+	f.registerCacheSize(set)
 	set.StringVar(&f.nights.cells, "cells", "", "run only the cells whose name matches `REGEXP`, such as ^6.12/control/")
 	set.DurationVar(&f.nights.budget, "budget", 0, "`TIME` that all cells may take together; those for which it has no room are left out, and the night says which (default: no limit)")
 	set.DurationVar(&f.nights.search, "search", time.Hour, "`TIME` that the search for what broke a test may take behind the cells; it goes on the next night. 0: do not search")
@@ -115,6 +117,11 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 
 // cells returns all cells that the flags and the checked-in list name.
 func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
+	if tree := a.source.Tree; tree != "" {
+		if _, err := sandbox.GitLine(ctx, tree, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
+			return nil, blame.Usagef("-tree %s is no git tree with commits: a night names what changed by its commits", tree)
+		}
+	}
 	names, err := a.nightlySeries()
 	if err != nil {
 		return nil, err
@@ -145,11 +152,16 @@ func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
 	}
 	all = slices.Concat(all, presubmits, commands)
 	match := regexp.MustCompile(a.nights.cells) // checkNights compiled it
-	found := slices.DeleteFunc(slices.Clone(all), func(c nightly.Cell) bool { return !match.MatchString(c.Name) })
-	if len(found) == 0 {
+	awake := 0
+	for i, c := range all {
+		if all[i].Asleep = !match.MatchString(c.Name); !all[i].Asleep {
+			awake++
+		}
+	}
+	if awake == 0 {
 		return nil, blame.Usagef("-cells %s matches none of %d cells, the first of which is %s", a.nights.cells, len(all), all[0].Name)
 	}
-	return found, nil
+	return all, nil
 }
 
 // stem is a name, or the last part of a path without its ending.
@@ -230,6 +242,9 @@ func (a *app) cellFlags(c nightly.Cell) []string {
 		all = append(all, "-config", c.Config)
 	}
 	all = append(all, "-lane", c.Lane, "-sandbox", a.sandbox)
+	if a.limits != "" {
+		all = append(all, "-sandbox-limits", a.limits)
+	}
 	if c.Lane == wire.Virtual {
 		all = append(all, "-long", a.long.String())
 	} else {

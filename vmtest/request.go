@@ -194,6 +194,9 @@ func (a *app) request() (run.Request, error) {
 
 // loadSeries reads the series that the flags name: without any, the tree alone.
 func (a *app) loadSeries(ctx context.Context) ([]series.Series, error) {
+	if a.trailers && (a.commits != "" || len(a.series) == 0) {
+		return nil, blame.Usagef("-trailers: there is no mailbox whose replies could give any; give one by -series, or leave the flag out")
+	}
 	if a.commits != "" {
 		s, base, err := series.LoadRange(ctx, a.host, a.source.Tree, a.commits)
 		a.source.Commit = base
@@ -213,10 +216,11 @@ func (a *app) loadSeries(ctx context.Context) ([]series.Series, error) {
 	}
 	var all []series.Series
 	for _, which := range a.series {
-		s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), which)
+		s, err := a.loadOne(ctx, which)
 		if err != nil {
 			return nil, err
 		}
+		a.sayThread(s.Thread)
 		if s.Foreign, err = a.origin(which, s); err != nil {
 			return nil, err
 		}

@@ -15,9 +15,9 @@ import (
 )
 
 // confine says in a.host how series are applied and built: in a sandbox, unless
-// -sandbox says otherwise.
+// -sandbox says otherwise, and within the bounds of -sandbox-limits.
 func (a *app) confine(ctx context.Context) error {
-	a.host.Sandbox.Off = a.sandbox == "off"
+	a.host.Sandbox = sandbox.Box{Off: a.sandbox == "off", Limits: a.bounds}
 	if a.host.Sandbox.Off || a.sandbox == "" { // a verb without the flag runs nothing of a series
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"timens-vmtest/internal/blame"
@@ -37,7 +38,7 @@ func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(args) != 1 {
 		return 0, blame.Usagef("give one series: a name, a folder or a mailbox")
 	}
-	s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), args[0])
+	s, err := a.loadOne(ctx, args[0])
 	if err != nil {
 		return 0, err
 	}
@@ -46,10 +47,11 @@ func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 		fmt.Println(s.About)
 	}
 	for i, p := range s.Patches {
-		fmt.Printf("\n%d/%d %s\n", i+1, len(s.Patches), p.Subject)
+		fmt.Printf("\n%d/%d %s%s\n", i+1, len(s.Patches), p.Subject, from(s.Thread, i))
 		for _, c := range p.Changes() {
 			fmt.Printf("    %-60s %+5d %+5d\n", c.Path, c.Added, -c.Deleted)
 		}
 	}
+	printThread(os.Stdout, s.Thread)
 	return 0, nil
 }

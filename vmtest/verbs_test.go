@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -21,23 +22,29 @@ import (
 // reads says what each verb reads: members of its Request, and flags that say how the
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
-	"run": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "FailFast", "Verbose",
+	"run": {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "FailFast", "Verbose",
 		"-sandbox", "-results", "-bisect"},
-	"compare":      {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
-	"presubmit":    {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
-	"series check": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
-	"kernel":       {"Base", "Series", "Config", "-sandbox"},
+	"compare":      {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
+	"presubmit":    {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
+	"series check": {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"kernel":       {"Base", "-cache-size", "Series", "Config", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
-	"shell":        {"Base", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
-	"nightly": {"Base", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+	"shell":        {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Accel", "-sandbox"},
+	"nightly": {"Base", "-cache-size", "Series", "Config", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
 		"-out", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
 	"history":     {"-out"},
-	"series new":  {"Base"},
-	"series edit": {"Base"},
+	"series new":  {"Base", "-cache-size"},
+	"series edit": {"Base", "-cache-size"},
+	"cache list":  {"-cache-size"},
+	"cache prune": {"-cache-size", "-all"},
+	"series show": {"Series"},
 }
 
 // tried is what a flag is tried with: flags that it goes with, and itself.
-type tried struct{ with, itself []string }
+type tried struct {
+	with, itself []string
+	series       string // that the verb is given, however it takes one; "": the default
+}
 
 func triedFlags(t *testing.T) map[string]tried {
 	dir := t.TempDir()
@@ -64,14 +71,22 @@ func triedFlags(t *testing.T) map[string]tried {
 	if err := os.WriteFile(patch, git("format-patch", "--stdout", "-1"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	mailbox := filepath.Join(dir, "x.mbox")
+	mails := bytes.Replace(git("format-patch", "--stdout", "-1"), []byte("\nSubject:"), []byte("\nMessage-ID: <1@x>\nSubject:"), 1)
+	mails = append(mails, "\nFrom mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: A <a@example.org>\nIn-Reply-To: <1@x>\nSubject: Re: x\n\nAcked-by: A <a@example.org>\n"...)
+	if err := os.WriteFile(mailbox, mails, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	all := map[string]tried{
+		"trailers": {itself: []string{"-trailers"}, series: mailbox},
+
 		"range":  {with: []string{"-tree", tree}, itself: []string{"-range", "HEAD~1..HEAD"}},
 		"sha256": {with: []string{"-tarball", "file:///x"}, itself: []string{"-sha256", strings.Repeat("0", 64)}},
 	}
 	for _, args := range [][]string{
-		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-config", "debug"},
+		{"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
-		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"},
+		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 		{"-out", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
 	} {
 		all[args[0][1:]] = tried{itself: args}
@@ -80,12 +95,15 @@ func triedFlags(t *testing.T) map[string]tried {
 }
 
 // asked is what a verb makes of its flags: its Request, and how it goes on.
-func asked(t *testing.T, v verb, args []string) map[string]any {
+func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	t.Helper()
 	a := &app{progress: progress.New()}
 	a.host.Sandbox.Off = true // the patches are ours
 	if _, err := a.parse(v, args); err != nil {
 		t.Fatalf("%s %q: %v", v.name, args, err)
+	}
+	if series != "" {
+		a.series = listFlag{series}
 	}
 	var err error
 	if a.checkout.Root, err = filepath.Abs(".."); err != nil {
@@ -99,7 +117,8 @@ func asked(t *testing.T, v verb, args []string) map[string]any {
 		t.Fatalf("%s %q: %v", v.name, args, err)
 	}
 	req := reqs[0]
-	all := map[string]any{"-sandbox": a.sandbox, "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
+	all := map[string]any{"-sandbox": fmt.Sprint(a.sandbox, a.bounds), "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
+		"-cache-size": a.cacheSize, "-all": a.pruneAll,
 		"-out": a.nights.dir, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
@@ -121,8 +140,8 @@ func TestEveryFlagCounts(t *testing.T) {
 				return
 			}
 			seen[f.Name] = true
-			without := asked(t, v, try.with)
-			with := asked(t, v, slices.Concat(try.with, try.itself))
+			without := asked(t, v, try.series, try.with)
+			with := asked(t, v, try.series, slices.Concat(try.with, try.itself))
 			for _, name := range reads[v.name] {
 				if !reflect.DeepEqual(without[name], with[name]) {
 					return

@@ -20,7 +20,7 @@ type Party int
 const (
 	Host   Party = iota // this machine or this program; nothing is known about the kernel
 	User                // the user made a mistake on the command line or in a file
-	Kernel              // the kernel under test does not apply, configure or build
+	Kernel              // the kernel under test does not apply, configure or build, or uses too much for that
 	Patch               // one patch breaks a rule
 )
 
@@ -54,6 +54,9 @@ func Of(err error) Party {
 		return User
 	}
 	if _, ok := errors.AsType[*BuildError](err); ok {
+		return Kernel
+	}
+	if _, ok := errors.AsType[*BoundError](err); ok {
 		return Kernel
 	}
 	if _, ok := errors.AsType[*RuleError](err); ok {

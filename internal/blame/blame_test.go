@@ -24,6 +24,7 @@ func TestOf(t *testing.T) {
 		"build on a full disk":        {&BuildError{Stage: "apply", Err: full}, Host},
 		"rule beside a full disk":     {errors.Join(&RuleError{}, full), Host},
 		"build":                       {&BuildError{Stage: "apply", Err: bad}, Kernel},
+		"broken bound":                {fmt.Errorf("x: %w", &BoundError{"make", "printed more than 1KiB", "output=2KiB"}), Kernel},
 		"usage about a build":         {Usagef("x: %w", &BuildError{Err: bad}), User},
 		"build with no memory":        {&BuildError{Err: fmt.Errorf("fork: %w", syscall.ENOMEM)}, Host},
 		"usage with a quota":          {Usagef("x: %w", syscall.EDQUOT), Host},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Recall returns the answer that the cache has for a key. If the cache has none, it
@@ -16,8 +17,8 @@ import (
 // another process with the same key.
 func Recall[T any](ctx context.Context, c Cache, key string, say func(format string, args ...any), ask func() (T, error)) (T, error) {
 	key = Digest(key)[:32]
-	path := filepath.Join(c.Dir, "answers", key+".json")
-	unlock, err := c.Lock(ctx, "answer-"+key, "the same question", say)
+	path := c.entry(Answer, key)
+	unlock, err := c.Lock(ctx, Answer.lock(key), "the same question", say)
 	if err != nil {
 		var none T
 		return none, err
@@ -25,7 +26,8 @@ func Recall[T any](ctx context.Context, c Cache, key string, say func(format str
 	defer unlock()
 	var kept struct{ Answer T }
 	if ReadSealed(path, &kept) == nil { // a damaged answer is asked for again
-		return kept.Answer, nil
+		now := time.Now() // the time of its last use
+		return kept.Answer, os.Chtimes(path, now, now)
 	}
 	if kept.Answer, err = ask(); err != nil {
 		return kept.Answer, err
@@ -34,25 +36,36 @@ func Recall[T any](ctx context.Context, c Cache, key string, say func(format str
 }
 
 // Keep copies the folder dir into the cache under a key. It replaces the folder that
-// was kept there. Nothing verifies the copy later: the caller of Kept has to do that.
-func (c Cache) Keep(key, dir string) error {
-	path := c.kept(key)
+// was kept there. what says what it is. Nothing verifies the copy later: the caller of
+// Kept has to do that.
+func (c Cache) Keep(ctx context.Context, key, what, dir string) error {
+	key = Digest(key)[:32]
+	unlock, err := c.Lock(ctx, Run.lock(key), "the same run", func(string, ...any) {})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	path := c.entry(Run, key)
 	tmp, err := Scratch(filepath.Dir(path), filepath.Base(path))
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	return errors.Join(os.CopyFS(tmp, os.DirFS(dir)), os.RemoveAll(path), os.Rename(tmp, path))
+	return errors.Join(os.CopyFS(tmp, os.DirFS(dir)), os.RemoveAll(path), os.Rename(tmp, path), c.Wrote(Run, key, what))
 }
 
 // Kept copies the folder that was kept under a key into dir, which is empty. It returns
 // false if nothing was kept.
-func (c Cache) Kept(key, dir string) (bool, error) {
-	err := os.CopyFS(dir, os.DirFS(c.kept(key)))
+func (c Cache) Kept(ctx context.Context, key, dir string) (bool, error) {
+	key = Digest(key)[:32]
+	unlock, err := c.Lock(ctx, Run.lock(key), "the same run", func(string, ...any) {})
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	err = os.CopyFS(dir, os.DirFS(c.entry(Run, key)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, errors.Join(err, c.Use(Run, key, ""))
 }
-
-func (c Cache) kept(key string) string { return filepath.Join(c.Dir, "runs", Digest(key)[:32]) }

@@ -2,7 +2,7 @@
 
 // Package cache is a folder that all checkouts of a user share. It keeps what was made
 // before, under digests of all inputs. A damaged entry is made again, as an absent one
-// is.
+// is. What was not used for the longest time is removed when the cache is too large.
 package cache
 
 import (
@@ -16,8 +16,12 @@ import (
 )
 
 // Cache is the folder that checkouts share. Dir has no default: DefaultCache returns
-// the usual one. The user may delete the folder at any time.
-type Cache struct{ Dir string }
+// the usual one. The user may delete the folder at any time. Entries that are used are
+// safe from Prune until Uses are closed. If Uses is nil, they are not.
+type Cache struct {
+	Dir  string
+	Uses *Uses
+}
 
 // DefaultCache returns the cache in the folder timens-vmtest of the user's cache folder,
 // which is $XDG_CACHE_HOME or else ~/.cache. It is an error if there is no such folder,
@@ -30,7 +34,7 @@ func DefaultCache() (Cache, error) {
 	if err := Buildable(dir); err != nil {
 		return Cache{}, fmt.Errorf("the cache folder: %w; set XDG_CACHE_HOME to another folder", err)
 	}
-	return Cache{filepath.Join(dir, "timens-vmtest")}, nil
+	return Cache{Dir: filepath.Join(dir, "timens-vmtest"), Uses: new(Uses)}, nil
 }
 
 // Lock takes the lock of a name, and waits until no other process holds it. After a
@@ -71,12 +75,15 @@ func (c Cache) Lock(ctx context.Context, name, what string, say func(format stri
 	}
 }
 
+// scratch begins the names of folders that are not whole.
+const scratch = "tmp-"
+
 // Scratch makes an empty folder in dir and returns its path. The caller fills it, and
 // renames it to name when it is whole. The caller holds a lock for that name: so a
 // folder that is already there was left by a process that was killed, and is deleted.
 func Scratch(dir, name string) (string, error) {
-	tmp := filepath.Join(dir, "tmp-"+name)
-	if err := os.RemoveAll(tmp); err != nil {
+	tmp := filepath.Join(dir, scratch+name)
+	if err := removeAll(tmp); err != nil {
 		return "", err
 	}
 	return tmp, os.MkdirAll(tmp, 0o755)

@@ -47,7 +47,7 @@ func TestSealed(t *testing.T) {
 }
 
 func TestLockWaitEndsWithContext(t *testing.T) {
-	c := Cache{t.TempDir()}
+	c := Cache{Dir: t.TempDir()}
 	unlock, err := c.Lock(t.Context(), "x", "x", t.Logf)
 	if err != nil {
 		t.Fatal(err)

@@ -21,9 +21,10 @@ func (h Host) Advise(err error) error {
 	if path == "" {
 		return err
 	}
-	instead := ""
+	instead, room := "", ""
 	switch {
 	case related(path, h.Cache.Dir):
+		room = ", such as by \"vmtest cache prune -all\""
 		instead = ", or set XDG_CACHE_HOME to another folder"
 	case h.Results != "" && related(path, h.Results):
 		instead = ", or pass -results DIR"
@@ -32,7 +33,7 @@ func (h Host) Advise(err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w; make room on the file system of %s%s", cause, filepath.Dir(path), instead)
+		return fmt.Errorf("%w; make room on the file system of %s%s%s", cause, filepath.Dir(path), room, instead)
 	case errors.Is(err, syscall.EFBIG):
 		return fmt.Errorf("%w; type \"ulimit -f unlimited\"", cause)
 	case instead == "": // one of the user's own files: no advice

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"timens-vmtest/internal/blame"
 )
 
 // Command returns a command that runs in dir, outside of the sandbox. It has a process
@@ -38,10 +40,16 @@ func Command(ctx context.Context, dir string, env []string, name string, args ..
 // Run runs a command and returns what it printed to standard output. The error has the
 // last 20 lines of standard error, and says so if the tool is not installed, the disk
 // is full or there is no sandbox.
-func Run(cmd *exec.Cmd) ([]byte, error) {
+func Run(cmd *exec.Cmd) ([]byte, error) { return RunConfined(&Cmd{Cmd: cmd}) }
+
+// RunConfined does for a command of Box.Command what Run does for others.
+func RunConfined(cmd *Cmd) ([]byte, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
+	if _, bound := errors.AsType[*blame.BoundError](err); bound {
+		return nil, err
+	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, fmt.Errorf("%s is not installed; type \"make deps\"", cmd.Args[0])
 	}
@@ -59,7 +67,7 @@ func Run(cmd *exec.Cmd) ([]byte, error) {
 }
 
 // shown returns the command line without the sandbox around it.
-func shown(cmd *exec.Cmd) string {
+func shown(cmd *Cmd) string {
 	if cmd.Args[0] == Name {
 		return strings.Join(cmd.Args[2:], " ")
 	}
@@ -86,11 +94,21 @@ func DiskFull(output []byte, tool, dir string) error {
 	return full
 }
 
-// Tail returns the last n lines of text, without newlines at its end.
+// lineSize is how much of a line is shown to the user. What a series prints may be one
+// line of megabytes.
+const lineSize = 1000
+
+// Tail returns the last n lines of text, without newlines at its end. The middle of a
+// very long line is left out.
 func Tail(text []byte, n int) string {
 	lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]
+	}
+	for i, line := range lines {
+		if more := len(line) - lineSize; more > 0 {
+			lines[i] = fmt.Sprintf("%s[... %d bytes ...]%s", line[:lineSize/2], more, line[len(line)-lineSize/2:])
+		}
 	}
 	return strings.Join(lines, "\n")
 }

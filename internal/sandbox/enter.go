@@ -38,13 +38,22 @@ func enterSandbox() error {
 	if err := json.Unmarshal([]byte(os.Args[1]), &c); err != nil {
 		return err
 	}
+	if err := c.Limits.prepare(); err != nil {
+		return err
+	}
 	if err := c.mountRoot(); err != nil {
+		return err
+	}
+	if err := c.Limits.hold(); err != nil {
 		return err
 	}
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
 	if err := os.Chdir(c.Dir); err != nil {
+		return err
+	}
+	if err := filterSystemCalls(); err != nil {
 		return err
 	}
 	if len(os.Args) == 2 {
@@ -71,6 +80,9 @@ func (c confinement) mountRoot() error {
 			return err
 		}
 	}
+	if err := c.makeEtc(); err != nil {
+		return err
+	}
 	for _, dir := range c.Readable {
 		if err := c.bind(dir); err != nil {
 			return err
@@ -96,7 +108,7 @@ func (c confinement) mountRoot() error {
 		return err
 	}
 	for _, dir := range c.Writable {
-		if err := setReadOnly(filepath.Join(c.Root, dir), 0, false); err != nil {
+		if err := setReadOnly(filepath.Join(c.Root, c.at(dir)), 0, false); err != nil {
 			return err
 		}
 	}
@@ -122,9 +134,10 @@ func (c confinement) show(path string) error {
 	return c.bind(path)
 }
 
-// bind mounts a file or folder of the host at the same path in the new root.
+// bind mounts a file or folder of the host at the same path in the new root, or where
+// c.At has it.
 func (c confinement) bind(path string) error {
-	to := filepath.Join(c.Root, path)
+	to := filepath.Join(c.Root, c.at(path))
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

@@ -9,17 +9,23 @@ import (
 	"io/fs"
 	"os/exec"
 	"regexp"
+
+	"timens-vmtest/internal/blame"
 )
 
 var killedLine = regexp.MustCompile(`(?m)^.*(Killed signal terminated program|Cannot allocate memory|virtual memory exhausted).*$`)
 
 // HostFault returns an error if make failed because of the host and not because of
 // the source that it built: the disk was full, there was no memory, there was no
-// sandbox, or somebody ended it. It returns nil if the source is to blame. err is how
+// sandbox, or somebody ended it. It returns nil if the source is to blame, and so if
+// make broke a bound. err is how
 // make ended, log is all that it printed, and out is the folder where it wrote.
 func HostFault(ctx context.Context, stage string, err error, log []byte, out string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if _, bound := errors.AsType[*blame.BoundError](err); bound {
+		return nil
 	}
 	if full := DiskFull(log, "make", out); full != nil {
 		return full

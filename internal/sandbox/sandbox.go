@@ -6,6 +6,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,8 @@ const Name = "vmtest-sandbox"
 // Box says whether commands that run code of a series are confined. The zero value
 // confines them.
 type Box struct {
-	Off bool // do not confine: commands may do all that the user may do
+	Off    bool   // do not confine: commands may do all that the user may do
+	Limits Limits // what each confined command may use
 }
 
 // Place is where a command runs, and what it sees.
@@ -42,6 +44,11 @@ type Place struct {
 	Readable []string // folders that it sees, besides those of the system
 	Writable []string // folders that it may write to; the first also holds its temporary files
 	Env      []string // environment, besides LC_ALL, PATH, HOME and TMPDIR
+
+	// At has the paths at which the command sees folders of Readable and Writable that
+	// are not at their own paths. Dir is a path as the command sees it. A Box that is
+	// Off cannot show a folder elsewhere: At must be nil then.
+	At map[string]string
 }
 
 // Error says why this system cannot confine commands. Err has the reason, and the
@@ -71,11 +78,27 @@ type confinement struct {
 	Root     string   // an empty folder; the new root is mounted on it
 	Readable []string // folders to show besides systemFolders
 	Writable []string
+	At       map[string]string // where such folders are shown; others are at their own paths
 	Dir      string
+	Limits   Limits
 }
 
+// at returns the path at which the command sees a path of the host.
+func (c confinement) at(path string) string { return cmp.Or(c.At[path], path) }
+
 // systemFolders hold the tools. Those that do not exist are left out.
-var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu"}
+var systemFolders = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix", "/gnu"}
+
+// nobody is the user and the group of a command in the sandbox, in its own eyes. No
+// program takes the command for root, and nothing in the sandbox names the caller. What
+// the command writes belongs to the caller: an unprivileged user can give files to
+// nobody else, and vmtest has to read and remove them. For the same reason the command
+// has no other user behind it if the caller is root: each folder that it writes to
+// would have to be given away and taken back.
+//
+// The kernel shows the files of all users that have no number in the sandbox as files of
+// 65534, so to git everything that it reads belongs to the user that it runs as.
+const nobody = 65534
 
 // firstProcess is a shell script that runs its arguments as a command and exits with
 // the command's status. The status is 128 plus the number of the signal if a signal
@@ -97,9 +120,9 @@ func EndedBy(s *os.ProcessState) syscall.Signal {
 }
 
 // Command returns a command that sees only the system's folders and those of the place.
-// If b.Off is set, the command sees what the user sees. The caller runs the command,
+// If b.Off is set, the command sees what the user sees, and nothing is bounded. The caller runs the command,
 // and calls release when it has ended. A tool that is not installed is an error.
-func (b Box) Command(ctx context.Context, at Place, name string, args ...string) (cmd *exec.Cmd, release func() error, err error) {
+func (b Box) Command(ctx context.Context, at Place, name string, args ...string) (cmd *Cmd, release func() error, err error) {
 	path, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, nil, fmt.Errorf("%s is not installed; type \"make deps\"", name)
@@ -108,7 +131,14 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		return nil, nil, err
 	}
 	if b.Off {
-		return Command(ctx, at.Dir, at.Env, name, args...), func() error { return nil }, nil
+		if at.At != nil {
+			return nil, nil, errors.New("without a sandbox no folder can be shown at another path")
+		}
+		return &Cmd{Cmd: Command(ctx, at.Dir, at.Env, name, args...)}, func() error { return nil }, nil
+	}
+	limits, err := b.Limits.orDefaults()
+	if err != nil {
+		return nil, nil, err
 	}
 	tmp := os.DevNull
 	if len(at.Writable) > 0 {
@@ -125,14 +155,18 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		if err := os.Remove(root); err != nil || len(at.Writable) == 0 {
 			return err
 		}
-		return os.RemoveAll(tmp)
+		return Remove(tmp)
 	}
-	cmd, err = enter(ctx, confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, Dir: at.Dir},
-		append(at.Env, "TMPDIR="+tmp, "HOME="+tmp), append([]string{path}, args...)...)
+	c := confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, At: at.At, Dir: at.Dir, Limits: limits}
+	shown := tmp
+	if len(at.Writable) > 0 {
+		shown = filepath.Join(c.at(at.Writable[0]), ".tmp")
+	}
+	within, err := enter(ctx, c, append(at.Env, "TMPDIR="+shown, "HOME="+shown), append([]string{path}, args...)...)
 	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
-	return cmd, release, nil
+	return &Cmd{Cmd: within, limits: limits, writable: at.Writable, confined: true}, release, nil
 }
 
 // Run runs a command at a place and returns its standard output. Its errors are those
@@ -142,7 +176,7 @@ func (b Box) Run(ctx context.Context, at Place, name string, args ...string) ([]
 	if err != nil {
 		return nil, err
 	}
-	out, err := Run(cmd)
+	out, err := RunConfined(cmd)
 	return out, errors.Join(err, release())
 }
 
@@ -159,7 +193,7 @@ func (b Box) Output(ctx context.Context, at Place, name string, args ...string) 
 // CombinedOutput runs a command that Box.Command returned, calls release, and returns
 // the command's standard output and standard error. It returns them also with an error.
 // If the command could not enter the sandbox, the error is an Error.
-func CombinedOutput(cmd *exec.Cmd, release func() error) ([]byte, error) {
+func CombinedOutput(cmd *Cmd, release func() error) ([]byte, error) {
 	out, err := cmd.CombinedOutput()
 	if none := noSandbox(err, out); none != nil {
 		err = none
@@ -170,22 +204,6 @@ func CombinedOutput(cmd *exec.Cmd, release func() error) ([]byte, error) {
 	return out, err
 }
 
-// strangePaths returns the folders on PATH that are in none of systemFolders.
-func strangePaths() []string {
-	var strange []string
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if !filepath.IsAbs(dir) || slices.ContainsFunc(systemFolders, func(s string) bool { return below(dir, s) }) {
-			continue
-		}
-		if _, err := os.Stat(dir); err == nil {
-			strange = append(strange, filepath.Clean(dir))
-		}
-	}
-	return strange
-}
-
-func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
-
 // enter returns a command that starts this program again in new namespaces. There the
 // program enters the sandbox and executes cmdline. If cmdline is empty, it exits.
 func enter(ctx context.Context, c confinement, env []string, cmdline ...string) (*exec.Cmd, error) {
@@ -195,10 +213,9 @@ func enter(ctx context.Context, c confinement, env []string, cmdline ...string) 
 	}
 	cmd := Command(ctx, "/", env, "/proc/self/exe", append([]string{string(text)}, cmdline...)...)
 	cmd.Args[0] = Name
-	uid, gid := os.Getuid(), os.Getgid()
 	cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC
-	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
-	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getuid(), Size: 1}}
+	cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
 	// The first process of a PID namespace gets only SIGKILL and the signals that it
 	// has handlers for. A program that has just begun has no handlers.
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL

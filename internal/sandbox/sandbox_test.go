@@ -248,3 +248,21 @@ func BenchmarkSandbox(b *testing.B) {
 		})
 	}
 }
+
+// A command sees folders at the paths that Place.At has for them, and can write only to
+// those that are writable. Its temporary files are in one of these.
+func TestSandboxShowsFoldersElsewhere(t *testing.T) {
+	needSandbox(t)
+	src, out := folder(t, "main.c", "int x;\n"), t.TempDir()
+	at := Place{Dir: "/there/src", Readable: []string{src}, Writable: []string{out}, At: map[string]string{src: "/there/src", out: "/there/out"}}
+	text, err := Box{}.Output(t.Context(), at, "sh", "-c", `cp main.c ../out/ && ! touch x 2>/dev/null && touch "$TMPDIR/x" && echo $PWD $TMPDIR && ls -d `+src)
+	if want := "/there/src /there/out/.tmp\n"; err == nil || !strings.HasPrefix(string(text), want) || !strings.Contains(string(text), "No such file") {
+		t.Errorf("got %q, %v, want %q, and the folder's own path not there", text, err, want)
+	}
+	if text, err := os.ReadFile(filepath.Join(out, "main.c")); err != nil || string(text) != "int x;\n" {
+		t.Errorf("the command left %q, %v", text, err)
+	}
+	if _, _, err := (Box{Off: true}).Command(t.Context(), at, "true"); err == nil {
+		t.Error("without a sandbox the folders are not where the command looks for them, and that is no error")
+	}
+}

@@ -129,7 +129,7 @@ func sourceLines(ctx context.Context, box sandbox.Box, vmlinux string, addresses
 		fmt.Fprintf(&in, "%#x\n", a)
 	}
 	cmd.Stdin = strings.NewReader(in.String())
-	out, err := sandbox.Run(cmd)
+	out, err := sandbox.RunConfined(cmd)
 	if err := errors.Join(err, release()); err != nil {
 		return nil, err
 	}

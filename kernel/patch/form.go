@@ -158,6 +158,9 @@ func (p Patch) changelogFaults() []string {
 	return all
 }
 
+// authorsTags are known when a patch is written.
+var authorsTags = []string{"Fixes:", "Reported-by:", "Closes:", "Suggested-by:"}
+
 // afterSignature is the first tag below the author's Signed-off-by that the author has to
 // put above it. Whom a report and a mistake are from is known when the patch is written;
 // maintainers add other tags below, and their own Signed-off-by last (submitting-patches.rst,
@@ -165,7 +168,7 @@ func (p Patch) changelogFaults() []string {
 func afterSignature(lines []string, signature string) string {
 	below := lines[slices.Index(lines, signature)+1:]
 	for _, line := range below {
-		for _, tag := range []string{"Fixes:", "Reported-by:", "Closes:", "Suggested-by:"} {
+		for _, tag := range authorsTags {
 			if strings.HasPrefix(line, tag) {
 				return line
 			}

@@ -31,36 +31,45 @@ type message struct {
 	mail
 	at    place
 	id    string
-	tag   string // in the brackets of the subject, less the numbers: "PATCH v3"
-	n, of int    // from [PATCH n/of]; 0 if it has none
-	patch bool   // it has a diff that is not quoted
+	refs  []string // Message-Ids of the mails that it answers, the nearest first
+	tag   string   // in the brackets of the subject, less the numbers: "PATCH v3"
+	n, of int      // from [PATCH n/of]; 0 if it has none
+	patch bool     // it has a diff that is not quoted
+}
+
+// Options say what is made of a mailbox.
+type Options struct {
+	Trailers bool // put the trailers that replies give into the changelogs, as b4 does
 }
 
 // LoadMailbox reads the patches of a mailbox in the order of their numbers, wherever they
-// lie. A cover letter and replies without a patch of their own are left out. Everything
-// that leaves doubt is refused. file is the path from the root.
-func LoadMailbox(ctx context.Context, box sandbox.Box, path string) (file string, patches []Patch, err error) {
+// lie, and of several versions of a series the newest. The Thread says what is left out.
+// Everything that leaves doubt is refused.
+func LoadMailbox(ctx context.Context, box sandbox.Box, path string, opts Options) (Thread, error) {
 	file, text, err := mailboxText(path)
 	if err != nil {
-		return "", nil, err
+		return Thread{}, err
 	}
 	messages, err := readMailbox(ctx, box, file, text)
 	if err != nil {
-		return "", nil, err
+		return Thread{}, err
 	}
-	messages, err = inOrder(messages)
+	t, parts, err := threadOf(file, messages)
 	if err != nil {
-		return "", nil, blame.Usagef("%s: %w", file, err)
+		return Thread{}, blame.Usagef("%s: %w", file, err)
 	}
-	for i, m := range messages {
+	if opts.Trailers {
+		t.takeTrailers(parts)
+	}
+	for i, m := range parts {
 		p, err := m.asPatch(m.at)
 		if err != nil {
-			return "", nil, err
+			return Thread{}, err
 		}
 		p.Name = patchName(i+1, p.Subject)
-		patches = append(patches, p)
+		t.Patches = append(t.Patches, p)
 	}
-	return file, patches, nil
+	return t, nil
 }
 
 // mailboxText reads a mailbox, and says by what name it goes.
@@ -111,7 +120,11 @@ func readMailbox(ctx context.Context, box sandbox.Box, name string, text []byte)
 
 // messageOf says what a mail is in its series.
 func messageOf(m mail) message {
-	msg := message{mail: m, id: m.header("Message-Id")}
+	msg := message{mail: m}
+	if ids := idRE.FindStringSubmatch(m.header("Message-Id")); ids != nil {
+		msg.id = ids[1]
+	}
+	msg.readRefs()
 	msg.readTag()
 	sections, _, _ := scan(m.change)
 	msg.patch = len(sections) > 0
@@ -119,6 +132,20 @@ func messageOf(m mail) message {
 		msg.patch = false
 	}
 	return msg
+}
+
+// idRE finds the Message-Ids in a field of a header.
+var idRE = regexp.MustCompile(`<([^<>\s]+)>`)
+
+// readRefs takes In-Reply-To first: References has the whole way up, the root first.
+func (m *message) readRefs() {
+	above := idRE.FindAllStringSubmatch(m.header("References"), -1)
+	slices.Reverse(above)
+	for _, found := range append(idRE.FindAllStringSubmatch(m.header("In-Reply-To"), -1), above...) {
+		if id := found[1]; id != m.id && !slices.Contains(m.refs, id) {
+			m.refs = append(m.refs, id)
+		}
+	}
 }
 
 var interdiffRE = regexp.MustCompile(`(?m)^(Interdiff|Range-diff)( against v\d+)?:$`)
@@ -171,73 +198,6 @@ func (m *message) readTag() {
 		m.of, _ = strconv.Atoi(found[2])
 		m.tag = strings.ReplaceAll(m.tag, found[0], "")
 	}
-}
-
-// maxParts is more than any series has.
-const maxParts = 1000
-
-// inOrder picks the patches and sorts them, or says what leaves doubt.
-func inOrder(all []message) ([]message, error) {
-	var patches []message
-	seen := make(map[string]bool)
-	for _, m := range all {
-		if m.id != "" && seen[m.id] { // the same mail by two lists
-			continue
-		}
-		if !m.patch {
-			if m.claims() {
-				return nil, fmt.Errorf("mail %d: %q holds no patch, or one that is attached or damaged; save the mail as plain text, or take it out and pass the patch by -patch", m.at.mail, m.outer)
-			}
-			continue
-		}
-		seen[m.id] = true
-		if strings.HasPrefix(strings.ToLower(m.outer), "re:") {
-			return nil, fmt.Errorf("the reply %q holds a patch of its own; take it out of the mailbox, or pass it by -patch", m.outer)
-		}
-		patches = append(patches, m)
-	}
-	if len(patches) == 0 {
-		return nil, fmt.Errorf("none of its %d mails holds a patch", len(all))
-	}
-	first := patches[0]
-	numbered := func(m message) bool { return m.of > 0 }
-	if !slices.ContainsFunc(patches, numbered) {
-		for _, m := range patches {
-			if m.tag != first.tag {
-				return nil, notOneSeries(first, m)
-			}
-		}
-		return patches, nil // git format-patch -N --stdout: in the order in which they lie
-	}
-	if first.of > maxParts {
-		return nil, fmt.Errorf("%q: no series has %d parts", first.outer, first.of)
-	}
-	part := make([]*message, first.of+1)
-	for _, m := range patches {
-		switch {
-		case !numbered(m):
-			return nil, fmt.Errorf("%q holds a patch without a number, and others have one", m.outer)
-		case m.tag != first.tag || m.of != first.of:
-			return nil, notOneSeries(first, m)
-		case m.n < 1 || m.n > m.of:
-			return nil, fmt.Errorf("%q holds a patch, and there is no part %d of %d", m.outer, m.n, m.of)
-		case part[m.n] != nil:
-			return nil, fmt.Errorf("part %d of %d is there twice: %q and %q", m.n, m.of, part[m.n].outer, m.outer)
-		}
-		part[m.n] = &m
-	}
-	patches = nil
-	for n, m := range part[1:] {
-		if m == nil {
-			return nil, fmt.Errorf("part %d of %d is missing", n+1, first.of)
-		}
-		patches = append(patches, *m)
-	}
-	return patches, nil
-}
-
-func notOneSeries(a, b message) error {
-	return fmt.Errorf("%q and %q are not of one series; save one of them alone", a.outer, b.outer)
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9._]+`)

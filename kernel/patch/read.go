@@ -24,6 +24,7 @@ type mail struct {
 	raw       []byte
 	text      bool   // it is no mail, and has no header
 	outer     string // subject of the mail's own header, with its brackets; decoded
+	sender    person // of the mail's own header
 	author    string // NAME <ADDRESS>; in-body headers go before the mail's own, as in date and subject
 	date      string
 	subject   string // with its brackets
@@ -163,6 +164,7 @@ func readMails(tmp, dir string, text bool) ([]mail, error) {
 // describe takes in what mailinfo printed.
 func (m *mail) describe(info, outer []byte) {
 	m.outer = infoField(outer, "Subject")
+	m.sender = person{infoField(outer, "Author"), infoField(outer, "Email")}
 	m.date, m.subject = infoField(info, "Date"), infoField(info, "Subject")
 	name, address := infoField(info, "Author"), infoField(info, "Email")
 	if address != "" {

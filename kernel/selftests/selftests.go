@@ -63,8 +63,9 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 	}
 	defer unlock()
 	entry := filepath.Join(h.Cache.Dir, "selftests", key)
+	what := strings.Join(b.suites, ", ") + " of linux-" + t.Base.Version
 	if programs, err := openSelftests(entry); err == nil {
-		return programs, nil
+		return programs, h.Cache.Use(cache.Selftests, key, what)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		h.Report.Step("the cached selftests are damaged and are built again: %v", err)
 		if err := os.RemoveAll(entry); err != nil {
@@ -78,7 +79,7 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 	if err := b.build(ctx); err != nil {
 		return nil, err
 	}
-	if err := os.Rename(filepath.Join(b.dir, "programs"), entry); err != nil {
+	if err := errors.Join(os.Rename(filepath.Join(b.dir, "programs"), entry), h.Cache.Wrote(cache.Selftests, key, what)); err != nil {
 		return nil, err
 	}
 	return openSelftests(entry)

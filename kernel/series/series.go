@@ -33,13 +33,17 @@ type Series struct {
 	About   string        // comment on top of its series file, as one line
 	Floor   []byte        // text of its coverage file; nil if it has none
 
+	// Thread says what was taken of a mailbox and what was left; the zero value if the
+	// series is from none.
+	Thread patch.Thread
+
 	// InTree says that the patches are commits of the base's own git tree, or that
 	// the tree is tested as it stands.
 	InTree bool
 
-	// Foreign tells the work of others apart. Such series are built in one work
-	// folder, which begins anew with each, so that no build goes on with what
-	// another's makefiles have left. Empty: it is the user's own.
+	// Foreign tells the work of others apart. Each of them is built in a work folder of
+	// its own, so that no build goes on with what another's makefiles have left. Empty:
+	// it is the user's own.
 	Foreign string
 }
 
@@ -48,8 +52,7 @@ type Series struct {
 // patches are taken apart in the box.
 func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Series, error) {
 	if patch.IsMailbox(which) {
-		file, all, err := patch.LoadMailbox(ctx, box, which)
-		return Series{Name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), Patches: all}, err
+		return LoadMailbox(ctx, box, which, patch.Options{})
 	}
 	if IsPatchFile(which) {
 		all, err := patch.Load(ctx, box, which)
@@ -89,6 +92,12 @@ func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Serie
 		return Series{}, &blame.UsageError{Err: err}
 	}
 	return s, nil
+}
+
+// LoadMailbox reads a series from a mailbox, with options.
+func LoadMailbox(ctx context.Context, box sandbox.Box, path string, opts patch.Options) (Series, error) {
+	t, err := patch.LoadMailbox(ctx, box, path, opts)
+	return Series{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Patches: t.Patches, Thread: t}, err
 }
 
 // readList reads which patches a folder has, in their order; nil: it is no series.

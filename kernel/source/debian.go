@@ -37,6 +37,9 @@ func (d deb) name() string { return strings.TrimSuffix(d.File, "_all.deb") }
 // package without installing it.
 func (s Spec) fetchPackage(ctx context.Context, h host.Host) (Base, error) {
 	d, err := s.find(ctx, h)
+	if err == nil {
+		err = d.remember(h)
+	}
 	if err != nil {
 		return Base{}, err
 	}
@@ -93,7 +96,7 @@ func (s Spec) find(ctx context.Context, h host.Host) (deb, error) {
 	if pkg == Newest {
 		return newest(ctx, h)
 	}
-	memory := filepath.Join(h.Cache.Dir, "base", strings.ReplaceAll(strings.TrimSuffix(pkg+"="+s.Version, "="), "/", "_")+".json")
+	memory := memoryOf(h, pkg, s.Version)
 	var last deb
 	known := cache.ReadSealed(memory, &last) == nil && last.Package == pkg
 	if known && s.Version != "" && inCache(h, last) {
@@ -111,6 +114,18 @@ func (s Spec) find(ctx context.Context, h host.Host) (deb, error) {
 		return d, nil
 	}
 	return d, cache.WriteSealed(memory, d)
+}
+
+// memoryOf returns the path of the file in the cache that says which package was found for a
+// name and a version; version is "" for the newest one.
+func memoryOf(h host.Host, pkg, version string) string {
+	return filepath.Join(h.Cache.Dir, "base", strings.ReplaceAll(strings.TrimSuffix(pkg+"="+version, "="), "/", "_")+".json")
+}
+
+// remember lets find return the package by its version as long as it is in the cache, also when
+// no list has that version any more.
+func (d deb) remember(h host.Host) error {
+	return cache.WriteSealed(memoryOf(h, d.Package, d.version()), d)
 }
 
 // inCache reports whether the package is unpacked in the cache.

@@ -168,6 +168,43 @@ func TestFetchPackageThatIsGone(t *testing.T) {
 	}
 }
 
+// The version of a package that was fetched without naming it can be named when the lists have
+// only a newer one, as long as the cache has it.
+func TestFetchVersionThatIsGone(t *testing.T) {
+	world := aptWorld(t, map[string]string{"machine": "linux-source-6.12 1\n", "trixie-backports": "linux-source-7.3 3\n"})
+	pack(t, world, "linux-source-6.12", "1")
+	pack(t, world, "linux-source-6.12", "2")
+	pack(t, world, "linux-source-7.3", "3")
+	h := hosttest.New(t)
+	fetch := func(name string) (Base, error) {
+		spec, err := Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return spec.Fetch(t.Context(), h)
+	}
+	for _, name := range []string{"6.12", Newest} {
+		if _, err := fetch(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(world, "machine"), "linux-source-6.12 2\n")
+	write(t, filepath.Join(world, "trixie-backports"), "linux-source-7.4 1\n")
+	for _, part := range []string{"linux-source-6.12.json", "apt"} { // the machine's lists are new
+		if err := os.RemoveAll(filepath.Join(h.Cache.Dir, "base", part)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(filepath.Join(h.Cache.Dir, part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"6.12": "6.12-2", "debian:linux-source-6.12=1": "6.12-1", "debian:linux-source-7.3=3": "7.3-3"} {
+		if base, err := fetch(name); err != nil || base.Version != want {
+			t.Errorf("%s: got %s, %v, want %s", name, base.Version, err, want)
+		}
+	}
+}
+
 // A package is not unpacked if its digest differs from the one in the lists.
 func TestFetchPackageVerifies(t *testing.T) {
 	world := aptWorld(t, map[string]string{"machine": "linux-source-6.12 1\n"})

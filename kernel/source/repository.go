@@ -34,7 +34,12 @@ func (b Base) Repository(ctx context.Context, h host.Host) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+	use := func() error {
+		return h.Cache.Use(cache.Repository, name, fmt.Sprintf("linux-%s as a git repository", b.Version))
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return dir, use()
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
 	files, err := Survey(ctx, b)
@@ -56,7 +61,7 @@ func (b Base) Repository(ctx context.Context, h host.Host) (string, error) {
 	if err := b.fastImport(ctx, tmp, files, h.Report); err != nil {
 		return "", err
 	}
-	return dir, os.Rename(tmp, dir)
+	return dir, errors.Join(os.Rename(tmp, dir), use())
 }
 
 // fastImport streams the base into the repository. "git add" would be slower: it writes

@@ -205,7 +205,8 @@ func unpacked(ctx context.Context, h host.Host, digest, origin string, fetch fun
 	if err != nil {
 		return Base{}, fmt.Errorf("%s is no kernel source: %w; delete it to have it fetched again", dir, err)
 	}
-	return Base{Dir: dir, Version: version, ID: digest, Origin: origin, Private: true}, nil
+	base := Base{Dir: dir, Version: version, ID: digest, Origin: origin, Private: true}
+	return base, h.Cache.Use(cache.Source, name, fmt.Sprintf("linux-%s, %s", version, origin))
 }
 
 func findTree(tmp string) (string, error) {

@@ -73,7 +73,11 @@ func (a apt) command(ctx context.Context, dir, name string, args ...string) *exe
 func suite(ctx context.Context, h host.Host, name string) (apt, error) {
 	a := apt{suite: name, dir: filepath.Join(h.Cache.Dir, "apt", name)}
 	fetched := filepath.Join(a.dir, "fetched")
-	if info, err := os.Stat(fetched); err == nil && time.Since(info.ModTime()) < listsAge {
+	fresh := func() bool {
+		info, err := os.Stat(fetched)
+		return err == nil && time.Since(info.ModTime()) < listsAge
+	}
+	if fresh() {
 		return a, nil
 	}
 	unlock, err := h.Lock(ctx, "apt-"+name, "the lists of Debian "+name)
@@ -81,6 +85,9 @@ func suite(ctx context.Context, h host.Host, name string) (apt, error) {
 		return a, err
 	}
 	defer unlock()
+	if fresh() { // another process fetched them meanwhile
+		return a, nil
+	}
 	if _, err := os.Stat(keyring); errors.Is(err, fs.ErrNotExist) {
 		return a, fmt.Errorf("the lists of Debian %s cannot be verified: %s is missing; install Debian's package debian-archive-keyring", name, keyring)
 	}

@@ -28,6 +28,7 @@ const (
 	warmRounds    = 15
 	coldRounds    = 3
 	changedRounds = 5
+	mailboxRounds = 3
 )
 
 // BenchmarkWarmRun compares a run of one test that does nothing with a bare

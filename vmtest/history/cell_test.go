@@ -14,7 +14,7 @@ const warning = "WARNING: CPU: 1 PID: 123 at kernel/time/namespace.c:88 timens_i
 
 // trace is a call trace with these functions.
 func trace(head string, functions ...string) []string {
-	lines := []string{head, "Modules linked in:", "RIP: 0010:timens_install+0x1a/0x30", "Call Trace:", " <TASK>", " dump_stack_lvl+0x5d/0x80", " ? __warn+0x80/0x100"}
+	lines := []string{head, "Modules linked in:", "RIP: 0010:timens_install+0x1a/0x30", "Call Trace:", " <TASK>", " dump_stack_lvl+0x5d/0x80", " ? __warn+0x80/0x100", " ? left_over+0x80/0x100"}
 	for _, f := range functions {
 		lines = append(lines, " "+f+"+0x1a/0x300 kernel/fork.c:12")
 	}

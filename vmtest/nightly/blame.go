@@ -116,6 +116,9 @@ func (h *hunt) blame(ctx context.Context, f *history.Finding) error {
 	switch {
 	case h.cell.Command != nil, len(changed) == 0, f.There.Failed > 0:
 		return h.blameOthers(ctx, f)
+	case !h.remakes():
+		f.Why = "the base of " + f.LastGood + " was not committed, so that its kernel cannot be made again; compare what is listed as changed"
+		return nil
 	case len(changed) == 1:
 		return h.blamePart(ctx, f, changed[0], good, tried)
 	}

@@ -27,6 +27,7 @@ type Cell struct {
 
 	Base, Series, Config, Lane string // of the tests
 
+	Asleep  bool     // the cell is not to run tonight, and is not gone either
 	Command []string // nil: the cell runs tests
 	Turn    int      // the command runs in the nights whose day modulo Of is Turn
 	Of      int      // 0: it runs every night
@@ -122,6 +123,8 @@ func ReadCommands(path string) ([]Cell, error) {
 // rests says that a cell has no turn tonight.
 func (c Cell) rests(h history.History, began time.Time) bool {
 	switch {
+	case c.Asleep:
+		return true
 	case c.Of > 1:
 		day := int(began.Unix() / int64(24*time.Hour/time.Second))
 		return day%c.Of != c.Turn-1

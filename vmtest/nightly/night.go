@@ -74,8 +74,9 @@ func (j Job) Night(ctx context.Context) (verdict.Verdict, error) {
 	if err := n.begin(); err != nil {
 		return verdict.Unjudged, err
 	}
-	why, err := n.cells(ctx)
-	if err == nil && ctx.Err() == nil && why == "" {
+	why, full, err := n.cells(ctx)
+	if err == nil && ctx.Err() == nil && !full {
+		n.searched = n.Now().Add(n.Search)
 		err = n.search(ctx)
 	}
 	if err == nil && ctx.Err() == nil {
@@ -178,29 +179,30 @@ func (n *night) tonight() history.Night {
 	return night
 }
 
-// cells runs all cells that have no result. It returns why it ended before all had run.
-func (n *night) cells(ctx context.Context) (why string, err error) {
+// cells runs all cells that have no result. It returns why it ended before all had run, and
+// whether that was because the disk is full.
+func (n *night) cells(ctx context.Context) (why string, full bool, err error) {
 	p := n.tonight().Plan
 	for i, name := range p.Cells {
 		if _, done := n.tonight().Cell(name); done {
 			continue
 		}
 		if over := n.Now().Sub(n.began); n.Budget > 0 && over > n.Budget {
-			return fmt.Sprintf("the budget of %v is over, and %d cells did not run", n.Budget, len(p.Cells)-len(n.tonight().Cells)), nil
+			return fmt.Sprintf("the budget of %v is over, and %d cells did not run", n.Budget, len(p.Cells)-len(n.tonight().Cells)), false, nil
 		}
 		at := slices.IndexFunc(n.Job.Cells, func(c Cell) bool { return c.Name == name })
 		if at < 0 {
 			if err := n.note("%s did not run: the night goes on with flags or files that do not name it", name); err != nil {
-				return "", err
+				return "", false, err
 			}
 			continue
 		}
 		n.Report.Step("cell %d of %d: %s", i+1, len(p.Cells), name)
 		c, err := n.cell(ctx, n.Job.Cells[at])
 		if ctx.Err() != nil {
-			return "", nil // it runs again when the night goes on
+			return "", false, nil // it runs again when the night goes on
 		}
-		full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+		full = errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 		if full {
 			// Its evidence is of no use, and the history needs room.
 			err = errors.Join(err, os.RemoveAll(n.folder(name)))
@@ -210,14 +212,13 @@ func (n *night) cells(ctx context.Context) (why string, err error) {
 			c.Stage, c.Verdict, c.Trouble = history.StageNone, verdict.Unjudged.String(), oneLine(err.Error())
 		}
 		if err := n.Append(history.Line{Night: n.name, Cell: &c}); err != nil {
-			return "", err
+			return "", false, err
 		}
 		if full {
-			return fmt.Sprintf("the disk is full, and %d cells did not run; make room in the -out folder, or pass a smaller -keep", len(p.Cells)-len(n.tonight().Cells)+1), nil
+			return fmt.Sprintf("the disk is full, and %d cells did not run; make room in the -out folder, or pass a smaller -keep", len(p.Cells)-len(n.tonight().Cells)+1), true, nil
 		}
 	}
-	n.searched = n.Now().Add(n.Search)
-	return "", nil
+	return "", false, nil
 }
 
 // folder returns the path of the folder with the evidence of a cell.
@@ -305,6 +306,13 @@ func (n *night) end(ctx context.Context, why string) error {
 		n.Report.Step("%s", pruned)
 	}
 	if err := n.Append(history.Line{Night: n.name, End: &history.End{Ended: n.Now().Format(time.RFC3339), Why: why, Pruned: pruned}}); err != nil {
+		return err
+	}
+	text, err := KCIDB(n.History, n.name)
+	if err == nil {
+		err = cache.WriteFile(filepath.Join(n.Out, nightsDir, n.name, KCIDBFile), text)
+	}
+	if err != nil {
 		return err
 	}
 	return n.tell(ctx)

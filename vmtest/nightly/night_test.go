@@ -224,6 +224,49 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// Cells that a night is told to leave alone are neither gone nor missing in it.
+func TestAsleep(t *testing.T) {
+	w, out, said := newWorld(t), t.TempDir(), &teller{}
+	j := w.job(out, said)
+	for night := range 3 {
+		w.clock.now = first.AddDate(0, 0, night)
+		j.Cells[0].Asleep, j.Cells[1].Asleep = night == 1, night == 1
+		if v, err := j.Night(t.Context()); v != verdict.Passed || err != nil {
+			t.Fatalf("night %d: %v, %v", night, v, err)
+		}
+	}
+	h, err := history.Load(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ran(t, out, "2026-09-02"); len(got) != 1 {
+		t.Errorf("there ran %v", got)
+	}
+	for _, n := range h.Nights {
+		if text := news(h, n.Name); text != "" {
+			t.Errorf("night %s: %s", n.Name, text)
+		}
+	}
+}
+
+// A budget that is over ends the cells, and not the search, which has its own.
+func TestSearchBehindBudget(t *testing.T) {
+	w, out, said := newWorld(t), t.TempDir(), &teller{}
+	j := w.job(out, said)
+	if _, err := j.Night(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now, w.patches["0001-a.patch"] = first.AddDate(0, 0, 1), "BUG"
+	j.Budget, w.takes = 30*time.Minute, 20*time.Minute
+	j.Search = 10 * time.Hour
+	if _, err := j.Night(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if f := findings(t, out)["tree/s/default/real p.TestA"]; f.Culprit != "patch 0001-a.patch" {
+		t.Errorf("got %s; said %q", told(f), said.said)
+	}
+}
+
 func TestReadCommands(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cells")
 	for text, want := range map[string]string{

@@ -138,7 +138,9 @@ func only(tests []string) string {
 }
 
 // packageBase returns the name of the base that is a Debian package of a version.
-func packageBase(pkg string) string { return "debian:" + strings.Replace(pkg, " ", "=", 1) }
+func packageBase(pkg string) string {
+	return "debian:" + strings.NewReplacer(" ", "=", "%3a", ":").Replace(pkg) // apt writes a colon so
+}
 
 // patches loads patches that an earlier night has kept.
 func (m Machine) patches(ctx context.Context, kept []Patch) ([]patch.Patch, error) {
@@ -289,6 +291,13 @@ func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, erro
 	}
 	if t := r.Run.Tree; t != nil {
 		c.Inputs.Tree, c.Inputs.Commit = t.Path, t.Commit
+		if t.NotCommitted != "" { // no later night can make it again
+			digest, err := cache.HashFile(filepath.Join(dir, t.NotCommitted))
+			if err != nil {
+				return c, err
+			}
+			c.Inputs.Base, c.Inputs.Commit = c.Inputs.Base+", "+short(digest), ""
+		}
 	}
 	for _, l := range e.Lanes {
 		if p := l.Boots[0].Plan; p != nil {

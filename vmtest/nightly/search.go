@@ -221,10 +221,17 @@ func (h *hunt) again(ctx context.Context) error {
 	if err := count(h.bad.Inputs, func(f *history.Finding) *history.Tries { return &f.Here }); err != nil {
 		return err
 	}
-	if h.good.Name == "" || h.cell.Command != nil || sameKernel(h.good.Inputs, h.bad.Inputs) {
+	if h.good.Name == "" || h.cell.Command != nil || sameKernel(h.good.Inputs, h.bad.Inputs) || !h.remakes() {
 		return nil // there is no other kernel
 	}
 	return count(h.good.Inputs, func(f *history.Finding) *history.Tries { return &f.There })
+}
+
+// remakes says that the kernel of the last good night can be made again: its base is the one of
+// the first bad night, or is known by a commit or a package.
+func (h *hunt) remakes() bool {
+	good := h.good.Inputs
+	return !slices.Contains(parts(good, h.bad.Inputs), theBase) || good.Commit != "" || good.Package != ""
 }
 
 // attempt runs the tests, unless the budget is over. Its evidence is beside the cells.

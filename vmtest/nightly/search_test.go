@@ -84,6 +84,10 @@ func TestCulprits(t *testing.T) {
 			"3/3 0/0  |  |  | the kernel is the same, and no input differs: it is the host, or it fails more rarely than was tried", 3},
 		"it does not build": {nil, func(w *world) { w.patches["0003-c.patch"] = "needs:x" }, real,
 			"1/1 0/1 patch 0003-c.patch | 1 of 1 fail with it, 0 of 1 without |  | ", 2},
+		"edits that are not committed": {func(w *world) { w.edits = "fine" }, func(w *world) { w.edits = "break" }, real + " p.TestB",
+			"3/3 0/0  |  |  | the base of 2026-09-01 was not committed, so that its kernel cannot be made again; compare what is listed as changed", 3},
+		"edits behind a commit": {nil, func(w *world) { w.edits = "break" }, real + " p.TestB",
+			"3/3 0/3 the base: 6.12.0 commit, break, after 6.12.0 commit | 3 of 3 fail with it, 0 of 3 without |  | ", 6},
 		"a flake": {nil, func(w *world) {
 			n := 0
 			w.flaky = func(cell, test string) bool {

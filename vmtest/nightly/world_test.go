@@ -34,6 +34,7 @@ type world struct {
 	config  string
 	pkg     string // Debian's package; "": the base is the tree
 	qemu    string
+	edits   string // of the tree that are not committed; "": there are none
 
 	flaky  func(cell, test string) bool // fails now
 	fault  func(cell string) error      // of the host
@@ -134,7 +135,7 @@ func (w *world) Run(_ context.Context, a Attempt, dir string) (history.Cell, err
 		}
 	}
 	kernel, tests := w.tree.at(w.t, in.Commit, a.Tree), w.project.at(w.t, in.Project, a.Project)
-	if in.Package == "linux 2" {
+	if w.edits == "break" && in.Commit == "" || in.Package == "linux 2" {
 		kernel = 30
 	}
 	for _, name := range []string{"p.TestA", "p.TestB"} {
@@ -162,6 +163,9 @@ func (w *world) inputs(a Attempt, dir string) (history.Inputs, string) {
 		Tests: digestOf(fmt.Sprint(w.tests)), Project: w.project.commits[w.tests]}
 	if w.pkg != "" {
 		in.Base, in.Package, in.Tree, in.Commit = "6.12."+w.pkg[len(w.pkg)-1:]+" Debian", w.pkg, "", ""
+	}
+	if w.edits != "" && a.Commit == "" {
+		in.Base, in.Commit = "6.12.0 commit, "+w.edits, ""
 	}
 	if a.Package != "" {
 		in.Package = a.Package

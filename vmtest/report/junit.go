@@ -14,13 +14,14 @@ import (
 )
 
 // JUnit returns a report for CI systems. Each lane is a suite. One more case, "verdict",
-// has the findings that no test can be blamed for.
+// has the findings that no test can be blamed for. The name of the class has the lane as well:
+// GitLab does not show the suite, and of two cases with one name it counts only the first.
 func JUnit(r verdict.Result) ([]byte, error) {
 	var suites junit.Testsuites
 	for _, l := range r.Lanes {
 		s := junit.Testsuite{Name: r.Run.Series + "/" + l.Lane, Time: seconds(l.DurationS)}
 		for _, t := range l.Tests {
-			c := junit.Testcase{Classname: t.Package, Name: t.Name, Time: seconds(t.DurationS)}
+			c := junit.Testcase{Classname: l.Lane + "/" + t.Package, Name: t.Name, Time: seconds(t.DurationS)}
 			switch {
 			case !t.AsExpected():
 				c.Failure = &junit.Result{Message: message(t), Data: bounded(t.Output, outputPath(l, t))}

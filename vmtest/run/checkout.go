@@ -96,16 +96,16 @@ func (c Checkout) OwnsControl(folder string) bool {
 // patches.
 func (c Checkout) ControlFolder() string { return filepath.Join(c.Patches(), controlSeries) }
 
-// defaultFragments are the fragments of every configuration, in the order in which they are
+// DefaultFragments are the fragments of every configuration, in the order in which they are
 // merged.
-var defaultFragments = []string{"base", "x86_64", "timens", "clone3"}
+var DefaultFragments = []string{"base", "x86_64", "timens", "clone3"}
 
 // Config merges the default fragments with more fragments. Each is the name of a fragment
 // in kconfig/, or a path if it has a slash or a dot. A fragment that does not exist or
 // cannot be parsed is a blame.UsageError.
 func (c Checkout) Config(more ...string) (kconfig.Config, error) {
 	var paths []string
-	for _, given := range slices.Concat(defaultFragments, more) {
+	for _, given := range slices.Concat(DefaultFragments, more) {
 		path := given
 		if !strings.ContainsAny(given, "/.") {
 			path = filepath.Join(c.Root, "kconfig", given+".config")

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"timens-vmtest/initramfs"
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kconfig"
@@ -160,12 +161,14 @@ func (r Request) Archive(ctx context.Context, h host.Host, design string, config
 // buildArchive builds an initramfs. It waits while another process builds one in the same
 // folder.
 func buildArchive(ctx context.Context, h host.Host, s initramfs.Spec) (initramfs.Archive, error) {
-	unlock, err := h.Lock(ctx, "guest-"+filepath.Base(s.Scratch), "the guest's programs")
+	key := filepath.Base(s.Scratch)
+	unlock, err := h.Lock(ctx, "guest-"+key, "the guest's programs")
 	if err != nil {
 		return initramfs.Archive{}, err
 	}
 	defer unlock()
-	return initramfs.Build(ctx, s)
+	archive, err := initramfs.Build(ctx, s)
+	return archive, errors.Join(err, h.Cache.Wrote(cache.Guest, key, "for the tests of "+s.Module))
 }
 
 // describe reports the kernel of the run.

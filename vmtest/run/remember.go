@@ -3,6 +3,7 @@
 package run
 
 import (
+	"context"
 	"os"
 	"strings"
 
@@ -25,14 +26,14 @@ func (r *runner) outcomeKey(p prepared) string {
 // recall looks for an equal run that has passed. If there is one, recall replaces the folder
 // of this run by the evidence of that run and returns true. It judges the evidence again:
 // damaged evidence does not pass, and the tests run.
-func (r *runner) recall(p prepared) (bool, error) {
+func (r *runner) recall(ctx context.Context, p prepared) (bool, error) {
 	r.key = r.outcomeKey(p)
 	kept, err := os.MkdirTemp("", "vmtest-kept-")
 	if err != nil {
 		return false, err
 	}
 	defer os.RemoveAll(kept)
-	ok, err := r.Cache.Kept(r.key, kept)
+	ok, err := r.Cache.Kept(ctx, r.key, kept)
 	if err != nil || !ok {
 		return false, err
 	}
@@ -49,9 +50,9 @@ func (r *runner) recall(p prepared) (bool, error) {
 
 // keep copies the folder of a run that has passed to the cache, where recall finds it. It
 // does so only if the run is one to be remembered.
-func (r *runner) keep(result verdict.Result) error {
+func (r *runner) keep(ctx context.Context, result verdict.Result) error {
 	if !r.remember || r.recalled || result.Verdict != verdict.Passed {
 		return nil
 	}
-	return r.Cache.Keep(r.key, r.dir)
+	return r.Cache.Keep(ctx, r.key, "a run of "+r.Series.Name+" that has passed", r.dir)
 }

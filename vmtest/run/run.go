@@ -68,7 +68,7 @@ func (r *runner) judge(ctx context.Context) (verdict.Result, error) {
 	if err := report.Write(r.dir, result); err != nil {
 		return verdict.Result{}, err // a verdict is shown only if the reports were written
 	}
-	return result, r.keep(result)
+	return result, r.keep(ctx, result)
 }
 
 func (r *runner) trouble(err error) verdict.Trouble {
@@ -116,7 +116,7 @@ func (r *runner) gather(ctx context.Context) error {
 		defer p.image.Forget() // a kernel that stays only takes space
 	}
 	if r.remember {
-		if done, err := r.recall(p); err != nil || done {
+		if done, err := r.recall(ctx, p); err != nil || done {
 			return err
 		}
 	}
