@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"vmtest/page/look":         {},
 	"vmtest/page/pagetest":     {"vmtest/page/look"},
 	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
-	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/several", "vmtest/verdict"},
+	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/page/look", "vmtest/several", "vmtest/verdict"},
 	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/patch", "vmtest/verdict"},
 	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/series",
 		"kernel/selftests", "kernel/source", "tests/layout", "vmtest/coverage", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
@@ -83,6 +83,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/several":       {"vmtest/verdict/recording"},
 	"vmtest/history":       {"internal/wire"},
 	"vmtest/page":          {"vmtest/page/pagetest"},
+	"vmtest/report":        {"vmtest/page/pagetest"},
 	"vmtest/coverage":      {"internal/host/hosttest"},
 	"vmtest/run":           {"internal/host/hosttest"},
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
@@ -112,12 +113,12 @@ var importedBy = map[string][]string{
 	"github.com/yuin/goldmark":                   {"docs"},
 	"github.com/aclements/go-moremath":           {"vmtest/history"},
 	"github.com/BurntSushi/toml":                 {"vmtest"},
-	"golang.org/x/net":                           {"vmtest/page/pagetest"},
+	"golang.org/x/net/html":                      {"vmtest/page/pagetest"},
 	"golang.org/x/term":                          {"vmtest/progress", "vmtest/vm"},
 	"mvdan.cc/sh":                                {"initramfs/sh"},
 	"github.com/peterh/liner":                    {"initramfs/sh"},
 	"github.com/elastic/go-seccomp-bpf":          {"internal/sandbox"},
-	"golang.org/x/net":                           {"internal/sandbox"},
+	"golang.org/x/net/bpf":                       {"internal/sandbox"},
 	"github.com/creack/pty":                      {"initramfs/uinit", "initramfs/sh", "vmtest"}, // the last two: their tests have terminals
 	"github.com/Netflix/go-expect":               {"initramfs/sh", "vmtest"},                    // their tests type at terminals
 }

@@ -10,6 +10,7 @@ import (
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/page/look"
 )
 
 // What can become of a cell in a night.
@@ -220,7 +221,7 @@ func (v view) classes() []classes {
 				one.Neither++
 			}
 		}
-		one.Broken, one.More = head(one.Broken, v.most(20))
+		one.Broken, one.More = look.Head(one.Broken, v.most(20))
 		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b classes) int { return strings.Compare(a.Cell, b.Cell) })
@@ -262,7 +263,7 @@ func (v view) costs() *costs {
 		return nil
 	}
 	slices.SortStableFunc(all.Cells, func(a, b cost) int { return cmp.Compare(b.s, a.s) })
-	all.Cells, all.More = head(all.Cells, v.most(120))
+	all.Cells, all.More = look.Head(all.Cells, v.most(120))
 	all.Sum, all.Usual = span(sum), span(usual)
 	return &all
 }

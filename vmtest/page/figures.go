@@ -102,7 +102,7 @@ func (v view) coverage() []coverage {
 			break
 		}
 		if now != nil {
-			now.Lost, now.More = head(now.Lost, v.most(40))
+			now.Lost, now.More = look.Head(now.Lost, v.most(40))
 			all = append(all, *now)
 		}
 	}
@@ -136,7 +136,7 @@ func (v view) splats(most int) []splat {
 					one.Nights++
 				}
 				one.Text, one.Last, one.Allowed, one.Link = s.Text, n.Name, s.Allowed, v.link(c.Folder)
-				one.Lines, one.More = head(s.Lines, most)
+				one.Lines, one.More = look.Head(s.Lines, most)
 				if !slices.Contains(one.Cells, c.Name) {
 					one.Cells = append(one.Cells, c.Name)
 				}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/page/look"
 )
 
 // grid shows what became of tests in many nights, the last of them on the left.
@@ -58,7 +59,7 @@ func (v view) grid() *grid {
 		}
 		g.Nights = append(g.Nights, night{n.Name, day})
 	}
-	shown, more := head(v.rows, v.most(150))
+	shown, more := look.Head(v.rows, v.most(150))
 	g.More = more
 	for _, r := range shown {
 		row := gridRow{Test: r.Test, Cells: r.Cells}

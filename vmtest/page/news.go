@@ -9,6 +9,7 @@ import (
 
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/page/look"
 )
 
 // news is one thing that changed.
@@ -159,7 +160,7 @@ func quoted(words []string) string {
 
 // clip shortens the news.
 func (n *news) clip(most int) {
-	n.Trace, n.More = head(n.Trace, most)
+	n.Trace, n.More = look.Head(n.Trace, most)
 }
 
 // sentence says the night in a sentence or two.

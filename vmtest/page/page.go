@@ -112,24 +112,16 @@ func (v view) index() index {
 		Quiet: v.quiet(), Grid: v.grid(), Matrix: v.matrix(),
 		Classes: v.classes(), Coverage: v.coverage(), Costs: v.costs(),
 	}
-	p.News, p.MoreNews = head(v.news, v.most(30))
+	p.News, p.MoreNews = look.Head(v.news, v.most(30))
 	for i := range p.News {
 		p.News[i].clip(v.most(40))
 	}
-	p.Standing, p.MoreStanding = head(v.standing(), v.most(60))
+	p.Standing, p.MoreStanding = look.Head(v.standing(), v.most(60))
 	p.Commands, p.Mutants = v.commands()
-	p.Charts, p.MoreCharts = head(v.charts(), v.most(120))
-	p.Splats, p.MoreSplats = head(v.splats(v.most(40)), v.most(30))
-	p.Idle, p.MoreIdle = head(v.idle(), v.most(100))
+	p.Charts, p.MoreCharts = look.Head(v.charts(), v.most(120))
+	p.Splats, p.MoreSplats = look.Head(v.splats(v.most(40)), v.most(30))
+	p.Idle, p.MoreIdle = look.Head(v.idle(), v.most(100))
 	return p
-}
-
-// head returns at most n elements, and how many more there are.
-func head[T any](all []T, n int) ([]T, int) {
-	if len(all) <= n {
-		return all, 0
-	}
-	return append([]T(nil), all[:n]...), len(all) - n
 }
 
 // made returns when the night ended, or began if it has not ended. It is the zero time if the
@@ -162,7 +154,7 @@ func (v view) notes() []string {
 	if v.night.End != nil && v.night.End.Pruned != "" {
 		all = append(all, v.night.End.Pruned)
 	}
-	shown, more := head(all, v.most(30))
+	shown, more := look.Head(all, v.most(30))
 	if more > 0 {
 		shown = append(shown, fmt.Sprintf("and %d more notes", more))
 	}

@@ -92,7 +92,7 @@ func NewDots(says string, all []Dot) Dots {
 	d := Dots{Says: says, all: slices.Clone(all), low: -6, high: -5}
 	slices.SortStableFunc(d.all, func(a, b Dot) int { return cmp.Compare(b.Value, a.Value) })
 	if len(d.all) > 0 && d.all[0].Value > 0 {
-		d.high = max(d.high, int(math.Ceil(math.Log10(d.all[0].Value))))
+		d.high = min(mostPower, max(d.high, int(math.Ceil(math.Log10(d.all[0].Value)-1e-9))))
 	}
 	for i := range d.all {
 		part := float64(i) / float64(max(1, len(d.all)-1))
@@ -101,20 +101,34 @@ func NewDots(says string, all []Dot) Dots {
 	return d
 }
 
-// axis is the room on the left for the labels.
-const axis = 60
+const (
+	axis      = 60 // room on the left for the labels
+	mostPower = 6  // of ten: no test takes a million seconds, whatever a guest says
+)
 
 func (d Dots) y(value float64) int {
 	power := float64(d.low)
 	if value > 0 {
-		power = max(power, math.Log10(value))
+		power = min(float64(d.high), max(power, math.Log10(value)))
 	}
 	part := (power - float64(d.low)) / float64(d.high-d.low)
 	return dotsHeight - 2*margin - int(math.Round(part*(dotsHeight-4*margin)))
 }
 
-// All returns the dots.
-func (d Dots) All() []Dot { return d.all }
+// All returns the dots, the bad ones last so that no other dot covers them.
+func (d Dots) All() []Dot {
+	all := slices.Clone(d.all)
+	slices.SortStableFunc(all, func(a, b Dot) int {
+		switch {
+		case a.Bad == b.Bad:
+			return 0
+		case a.Bad:
+			return 1
+		}
+		return -1
+	})
+	return all
+}
 
 // Label is a line of the axis.
 type Label struct {

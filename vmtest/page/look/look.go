@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -61,15 +62,15 @@ func list(words []string) string {
 // control a terminal or the direction of writing, and clips the line. It escapes nothing; the
 // template does.
 func Plain(text string) string {
-	text = strings.ToValidUTF8(strings.Map(func(r rune) rune {
+	text = strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
 			return r
 		}
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
-		return r
-	}, text), "?")
+		return r // of an invalid byte: a question mark in a box
+	}, text)
 	if n := 0; len(text) > maxText {
 		for i := range text {
 			if n++; n > maxText {
@@ -80,12 +81,10 @@ func Plain(text string) string {
 	return text
 }
 
-// Head returns at most n lines of a text, and how many more there are.
-func Head(lines []string, n int) (shown []string, more int) {
-	if len(lines) <= n {
-		return lines, 0
-	}
-	return lines[:n], len(lines) - n
+// Head returns a copy of the first n elements of a list, and how many more there are.
+func Head[T any](all []T, n int) (shown []T, more int) {
+	n = min(n, len(all))
+	return slices.Clone(all[:n]), len(all) - n
 }
 
 // mostDivided bounds Fit: a page that shows a 256th of everything has a fault.
