@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// News returns the states of a night that are news, those together that one text can tell: the
-// same test in several cells, with the same culprit.
-func (h History) News(night string) [][]State {
+// News returns the states that are news, those together that one text can tell: the same test
+// in several cells, with the same culprit.
+func News(all []State) [][]State {
 	key := func(s State) string {
 		f := Finding{}
 		if s.Finding != nil {
@@ -22,7 +22,7 @@ func (h History) News(night string) [][]State {
 	}
 	at := make(map[string]int)
 	var groups [][]State
-	for _, s := range h.States(night) {
+	for _, s := range all {
 		if !s.News {
 			continue
 		}

@@ -116,7 +116,7 @@ func sections(h history.History, night string) []section {
 		{"Nights that are missing", "missing", nil}, {"Fixed", "fixed", nil}, {"New", "new", nil}, {"Gone", "gone", nil}}
 	at := map[history.Kind]int{history.NewFailure: 0, history.Unstable: 1, history.DidNotRun: 2, history.Fixed: 5, history.NewTest: 6, history.Gone: 7}
 	last, _ := h.Night(night)
-	for _, alike := range h.News(night) {
+	for _, alike := range history.News(h.States(night)) {
 		i := at[alike[0].Kind]
 		of[i].items = append(of[i].items, stateItem(last, alike))
 	}

@@ -48,7 +48,7 @@ var order = []history.Kind{history.NewFailure, history.Unstable, history.DidNotR
 
 // newsItems returns all that changed in the night.
 func (v view) newsItems() []news {
-	groups := v.News(v.night.Name)
+	groups := history.News(v.states)
 	slices.SortStableFunc(groups, func(a, b []history.State) int { return slices.Index(order, a[0].Kind) - slices.Index(order, b[0].Kind) })
 	var all []news
 	for _, alike := range groups {

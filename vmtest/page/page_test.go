@@ -181,7 +181,7 @@ func TestForty(t *testing.T) {
 		t.Fatalf("%v, %d nights", err, len(h.Nights))
 	}
 	for night, want := range map[string][]string{
-		"2026-09-06": {"3 cells", "1 new failure. Of 3 cells: 3 failed.", "first bad night</dt><dd>2026-09-06", "5 of 5 fail; on the kernel of 2026-09-05 0 of 5", "patch 0002-b.patch", "x_test.go:1: why", "vmtest run -series s"},
+		"2026-09-06": {"3 cells", "1 new failure. Of 3 cells: 3 failed.", "first bad night</dt><dd>2026-09-06", "5 of 5 fail; on the kernel of 2026-09-05 0 of 5", "culprit</dt><dd>patch 0002-b.patch", "x_test.go:1: why", "vmtest run -series s"},
 		"2026-09-13": {"#regzbot introduced: "},
 		"2026-09-30": {"1 step. Of 3 cells: ", "duration_s of tree/s/default/real", "Mann and Whitney", "a step in the night 2026-09-26"},
 		"2026-10-02": {"No night began on 2026-10-01"},
