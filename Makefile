@@ -64,8 +64,9 @@ TOOL = go tool -modfile=tools/go.mod
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
 
-# The scripts start hundreds of programs, and the race detector makes each start a quarter
-# of a second longer. So only one script, which runs both lanes, runs with it.
+# The scripts and the tests of the shell start hundreds of programs, and the race detector
+# makes each start a quarter of a second longer. So only one script, which runs both lanes,
+# runs with it.
 test: deps build
 	@case "$${TMPDIR:-/tmp}" in *[[:space:]:]*) echo "make test: TMPDIR is \"$$TMPDIR\", and no kernel can be built in a folder with spaces or colons; type \"TMPDIR=/tmp make test\"" >&2; exit 2;; esac
 	go vet ./...
@@ -75,9 +76,9 @@ test: deps build
 	go -C tools mod tidy -diff
 	$(TOOL) staticcheck ./...
 	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
-	$(NO_RSEQ) go test -race -skip '^TestScripts$$' $(HOST_PACKAGES)
+	$(NO_RSEQ) go test -race -skip '^(TestScripts|TestShell)$$' $(HOST_PACKAGES)
 	go test -race -run '^TestScripts$$/^guests$$' ./vmtest
-	go test -run '^TestScripts$$' ./vmtest
+	go test -run '^(TestScripts|TestShell)$$' ./vmtest
 
 build:
 	@go build -o bin/vmtest ./vmtest

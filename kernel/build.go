@@ -27,7 +27,12 @@ import (
 type Spec struct {
 	Tree   Tree
 	Config kconfig.Config
-	Log    string // path that the log of make goes to; empty: kept in the cache only
+	Make   MakeVars // variables that the user adds to make's command line
+	Log    string   // path that the log of make goes to; empty: kept in the cache only
+
+	// Prebuilt is a folder in which the user has built the kernel of Tree, whose series has
+	// no patches. It is empty if Build is to build.
+	Prebuilt string
 
 	// Coverage has the sources that the series touches count how often each of
 	// their lines runs. Config must have CONFIG_GCOV_KERNEL then.
@@ -59,8 +64,12 @@ const patience = 3
 
 // Build makes the kernel, or takes it from the cache when everything that it
 // is made of is the same. A checkout that changes while it is copied is surveyed
-// again, so that what was copied is what the kernel is known by.
+// again, so that what was copied is what the kernel is known by. If s.Prebuilt is set, Build
+// takes the kernel from there.
 func Build(ctx context.Context, h host.Host, s Spec) (Image, error) {
+	if s.Prebuilt != "" {
+		return s.take(ctx, h)
+	}
 	for try := 1; ; try++ {
 		image, err := s.buildOnce(ctx, h)
 		changed, moved := errors.AsType[*source.ChangedError](err)
@@ -153,6 +162,7 @@ func (s Spec) about() string {
 			config = append(config, name)
 		}
 	}
+	config = append(config, s.Make...)
 	from := ""
 	if s.foreign() != "" {
 		from = " (from elsewhere)"
@@ -162,7 +172,7 @@ func (s Spec) about() string {
 
 // begin is a build of which nothing is done yet.
 func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
-	toolchain, err := ToolchainVersion(ctx)
+	toolchain, err := s.Make.Toolchain(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +181,8 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 		b.profiled = s.Tree.profilable()
 	}
 	parts := []string{recipe, s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n")}
-	b.inputs = cache.Digest(append(parts, profileArgs(b.profiled)...)...)
+	parts = append(parts, profileArgs(b.profiled)...)
+	b.inputs = cache.Digest(append(parts, s.Make...)...)
 	return b, nil
 }
 
@@ -189,22 +200,10 @@ func (s Spec) saveLog(from string) error {
 	return os.WriteFile(s.Log, text, 0o644)
 }
 
-func ToolchainVersion(ctx context.Context) (string, error) {
-	var all []byte
-	for _, tool := range []string{"gcc", "ld"} {
-		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
-		if err != nil {
-			return "", err
-		}
-		all = append(all, out...)
-	}
-	return string(all), nil
-}
-
 // Tools names what builds and checks kernels, with versions, a line a tool.
-func Tools(ctx context.Context) ([]string, error) {
+func Tools(ctx context.Context, m MakeVars) ([]string, error) {
 	var all []string
-	for _, tool := range []string{"gcc", "ld", "sparse"} {
+	for _, tool := range append(m.tools()[:2], "sparse") {
 		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
 		if err != nil {
 			return nil, err
@@ -314,8 +313,8 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	// Debug information names files as the kernel's own tree does, wherever the
 	// build was: the build ID covers it.
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.seen(b.src), b.seen(b.out()))
-	args := slices.Concat([]string{"O=" + b.seen(b.out()), fmt.Sprintf("-j%d", runtime.NumCPU()), "KCFLAGS=" + names, "KAFLAGS=" + names},
-		unusedTools, profileArgs(b.profiled), targets)
+	args := slices.Concat([]string{"O=" + b.seen(b.out()), fmt.Sprintf("-j%d", runtime.NumCPU())},
+		b.Make.args(names), unusedTools, profileArgs(b.profiled), targets)
 	cmd, release, err := b.Sandbox.Command(ctx, b.inSandbox(), "make", args...)
 	if err != nil {
 		return errors.Join(err, log.Close())

@@ -97,20 +97,7 @@ func (b *build) store(ctx context.Context, entry string) error {
 	); err != nil {
 		return err
 	}
-	image.Vmlinux = filepath.Join(tmp, "vmlinux")
-	if _, err := b.Sandbox.Run(ctx, sandbox.Place{Dir: tmp, Writable: []string{tmp}}, "objcopy", "--strip-debug", image.Debug(), image.Vmlinux); err != nil {
-		return err
-	}
-	if image.DebugSHA256, err = cache.HashFile(image.Debug()); err != nil {
-		return err
-	}
-	if image.BuildID, err = buildID(image.Vmlinux); err != nil {
-		return err
-	}
-	if image.VmlinuxSHA256, err = cache.HashFile(image.Vmlinux); err != nil {
-		return err
-	}
-	if image.ConfigSHA256, err = cache.HashFile(filepath.Join(tmp, "config")); err != nil {
+	if image.DebugSHA256, err = cache.HashFile(filepath.Join(tmp, "vmlinux.debug")); err != nil {
 		return err
 	}
 	if image.Profiled, err = b.keepNotes(tmp); err != nil {
@@ -123,7 +110,26 @@ func (b *build) store(ctx context.Context, entry string) error {
 	for _, w := range warningLine.FindAll(unrooted(log, b.src), -1) {
 		image.Warnings = append(image.Warnings, string(w))
 	}
-	if err := cache.WriteSealed(filepath.Join(tmp, "image.json"), image); err != nil {
+	return image.seal(ctx, b.Sandbox, tmp, entry)
+}
+
+// seal makes a cache entry of the folder tmp, which has the files vmlinux.debug, config and
+// build.log. It adds vmlinux without debug information, and what identifies the files.
+func (i Image) seal(ctx context.Context, box sandbox.Box, tmp, entry string) (err error) {
+	i.Vmlinux = filepath.Join(tmp, "vmlinux")
+	if _, err := box.Run(ctx, sandbox.Place{Dir: tmp, Writable: []string{tmp}}, "objcopy", "--strip-debug", i.Debug(), i.Vmlinux); err != nil {
+		return err
+	}
+	if i.BuildID, err = buildID(i.Vmlinux); err != nil {
+		return err
+	}
+	if i.VmlinuxSHA256, err = cache.HashFile(i.Vmlinux); err != nil {
+		return err
+	}
+	if i.ConfigSHA256, err = cache.HashFile(filepath.Join(tmp, "config")); err != nil {
+		return err
+	}
+	if err := cache.WriteSealed(filepath.Join(tmp, "image.json"), i); err != nil {
 		return err
 	}
 	return os.Rename(tmp, entry)

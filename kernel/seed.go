@@ -143,4 +143,6 @@ func (b *build) stamps() source.Manifest {
 	return all
 }
 
-func (b *build) configDigest() string { return cache.Digest(string(b.Config.Bytes())) }
+func (b *build) configDigest() string {
+	return cache.Digest(append([]string{string(b.Config.Bytes()), b.toolchain}, b.Make...)...)
+}

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/cache"
-	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/source"
 )
 
@@ -40,7 +39,7 @@ func (s Spec) workKey() string {
 			parts = append(parts, name)
 		}
 	}
-	return cache.Digest(parts...)[:16]
+	return cache.Digest(append(parts, s.Make...)...)[:16]
 }
 
 // place is where the base is: states of one git tree have one place.
@@ -95,7 +94,9 @@ func (b *build) verifyBase(files source.Manifest) error {
 }
 
 // anew empties the build folder.
-func (b *build) anew() error { return errors.Join(os.RemoveAll(b.compiled()), sandbox.Remove(b.out())) }
+func (b *build) anew() error {
+	return errors.Join(os.RemoveAll(b.compiled()), cache.RemoveAll(b.out()))
+}
 
 // compiled is a file that says what the last vmlinux was made of that was made to its
 // end. While make runs there is none.

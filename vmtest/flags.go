@@ -16,6 +16,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/vm"
@@ -85,6 +86,8 @@ type flags struct {
 	source   source.Spec
 	bases    listFlag // names of the bases
 	commits  string   // of source.Tree
+	makeVars pathFlag
+	prebuilt string // absolute; "" for none
 	configs  pathFlag
 	lane     string
 	accel    string
@@ -124,13 +127,19 @@ func (f *flags) registerKernel(set *flag.FlagSet) {
 	f.registerBase(set)
 	f.registerSandbox(set)
 	f.registerConfig(set)
+	set.StringVar(&f.prebuilt, "build", "", "test the kernel that you have built in `DIR`, from the tree that it belongs to or -tree names; nothing is built")
 }
 
 func (f *flags) registerTrailers(set *flag.FlagSet) {
 	set.BoolVar(&f.trailers, "trailers", false, "put the trailers that replies in a mailbox give (Reviewed-by and the like) into the changelogs, as b4 does")
 }
 
+func (f *flags) registerMake(set *flag.FlagSet) {
+	set.Var(&f.makeVars, "make", "`VAR=VALUE` to add to make's command line, such as LLVM=1 or CC='ccache gcc'; may be repeated")
+}
+
 func (f *flags) registerConfig(set *flag.FlagSet) {
+	f.registerMake(set)
 	set.Var(&f.configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
 }
 
@@ -238,9 +247,32 @@ func (f *flags) checkBases() error {
 	return err
 }
 
+// checkPrebuilt finds the tree of a kernel that the user has built. It refuses flags that
+// would ask for another kernel.
+func (f *flags) checkPrebuilt() error {
+	if f.prebuilt == "" {
+		return nil
+	}
+	for _, name := range []string{"series", "patch", "range", "base", "tarball", "make", "forget", "coverage"} {
+		if f.set[name] {
+			return blame.Usagef("-%s does not go with -build, which tests a kernel that is built already", name)
+		}
+	}
+	dir, err := filepath.Abs(f.prebuilt)
+	if err != nil {
+		return err
+	}
+	f.prebuilt = dir
+	if err := kernel.CheckPrebuilt(dir); err != nil || f.source.Tree != "" {
+		return err
+	}
+	f.source.Tree, err = kernel.SourceOf(dir)
+	return err
+}
+
 // check completes and checks what was given. root is the module's folder.
 func (f *flags) check(root string) error {
-	if len(f.series) == 0 && f.source.Tree == "" {
+	if len(f.series) == 0 && f.source.Tree == "" && f.prebuilt == "" {
 		f.series = listFlag{defaultSeries}
 	}
 	if f.results == "" {
@@ -285,7 +317,13 @@ func (f *flags) check(root string) error {
 	if f.commits != "" && (f.source.Tree == "" || len(f.series) > 0) {
 		return blame.Usagef("-range goes with -tree, and without -series")
 	}
+	if err := f.checkPrebuilt(); err != nil {
+		return err
+	}
 	if err := f.checkBases(); err != nil {
+		return err
+	}
+	if err := kernel.MakeVars(f.makeVars).Check(); err != nil {
 		return err
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {

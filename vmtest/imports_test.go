@@ -97,7 +97,7 @@ var testsMayImport = map[string][]string{
 	"tests/inline-ns":      {"tests/internal/"},
 	"tests/namespaces":     {"tests/internal/"},
 	"tests/kselftest":      {"internal/wire", "tests/internal/"},
-	"vmtest":               {"initramfs/uinit", "internal/ci"},
+	"vmtest":               {"initramfs/uinit", "internal/ci", "internal/host/hosttest"},
 }
 
 // importedBy says which package alone may import each outside module. x/sys is for all.

@@ -15,6 +15,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/history"
@@ -52,6 +53,7 @@ func (f *flags) registerNightly(set *flag.FlagSet) {
 	set.Var(&f.bases, "base", "`NAMES` of the kernels that are the bases (default "+strings.Join(nightlyBases, ",")+"): "+source.Names)
 	set.StringVar(&f.source.Tree, "tree", "", "test the git tree in `DIR`, as it stands each night, instead of -base; it is never written to")
 	set.Var(&f.configs, "config", "configuration to test: "+defaultConfig+", or a fragment, which is a `FILE` or the name of one in kconfig/; may be repeated (default "+strings.Join(nightlyConfigs, " and ")+")")
+	f.registerMake(set)
 	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: each lane is a cell of its own")
 	set.DurationVar(&f.long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
 	f.registerSandbox(set)
@@ -98,7 +100,7 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	}
 	job := nightly.Job{
 		Out: out, Cells: cells, Report: a.progress, Now: time.Now,
-		Runner: nightly.Machine{Host: a.host, Root: a.checkout.Root, Request: a.cellRequest, Flags: a.cellFlags},
+		Runner: nightly.Machine{Host: a.host, Root: a.checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kernel.MakeVars(a.makeVars)},
 		Budget: a.nights.budget, Search: a.nights.search, Tries: a.nights.tries, Keep: a.nights.keep, Notify: a.nights.notify,
 		Project: a.checkout.Root, Command: os.Args,
 	}
@@ -197,7 +199,11 @@ func (a *app) presubmitCells(ctx context.Context, names []string, base string) (
 			return nil, err
 		}
 		c := nightly.Cell{Name: "presubmit/" + stem(name), Changed: true,
-			Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-results", nightly.FolderWord, name}}
+			Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-sandbox", a.sandbox, "-accel", a.accel, "-results", nightly.FolderWord}}
+		for _, v := range a.makeVars {
+			c.Command = append(c.Command, "-make", v)
+		}
+		c.Command = append(c.Command, name)
 		for _, p := range s.Patches {
 			c.Patches = append(c.Patches, nightly.DigestOf(p.Name, p.Text))
 		}
@@ -249,6 +255,9 @@ func (a *app) cellFlags(c nightly.Cell) []string {
 		all = append(all, "-long", a.long.String())
 	} else {
 		all = append(all, "-accel", a.accel)
+	}
+	for _, v := range a.makeVars {
+		all = append(all, "-make", v)
 	}
 	for _, t := range a.tests {
 		all = append(all, "-tests", t)

@@ -26,7 +26,7 @@ func kernelVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	image, err := kernel.Build(ctx, a.host, kernel.Spec{Tree: tree, Config: req.Config})
+	image, err := kernel.Build(ctx, a.host, kernel.Spec{Tree: tree, Config: req.Config, Make: req.Make, Prebuilt: req.Prebuilt})
 	if err != nil {
 		return 0, err
 	}

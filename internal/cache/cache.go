@@ -83,7 +83,7 @@ const scratch = "tmp-"
 // folder that is already there was left by a process that was killed, and is deleted.
 func Scratch(dir, name string) (string, error) {
 	tmp := filepath.Join(dir, scratch+name)
-	if err := removeAll(tmp); err != nil {
+	if err := RemoveAll(tmp); err != nil {
 		return "", err
 	}
 	return tmp, os.MkdirAll(tmp, 0o755)

@@ -64,7 +64,7 @@ func (c Cache) remove(e Entry) (bool, error) {
 	}
 	tmp := filepath.Join(c.Dir, string(e.Kind), scratch+e.Key)
 	if !e.left {
-		if err := removeAll(tmp); err != nil {
+		if err := RemoveAll(tmp); err != nil {
 			return false, err
 		}
 		if err := os.Rename(c.path(e), tmp); err != nil {
@@ -81,23 +81,7 @@ func (c Cache) remove(e Entry) (bool, error) {
 		}
 		err = errors.Join(err, ignoreAbsent(os.Remove(path)))
 	}
-	return true, errors.Join(err, removeAll(tmp))
-}
-
-// removeAll is os.RemoveAll that also removes folders that may not be written to. A
-// makefile can leave such folders.
-func removeAll(dir string) error {
-	err := os.RemoveAll(dir)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	werr := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() { // before it is read
-			return os.Chmod(path, 0o700)
-		}
-		return err
-	})
-	return errors.Join(werr, os.RemoveAll(dir))
+	return true, errors.Join(err, RemoveAll(tmp))
 }
 
 func ignoreAbsent(err error) error {

@@ -325,7 +325,7 @@ func TestSizeIsRemembered(t *testing.T) {
 func TestRemoveAllOfClosedFolder(t *testing.T) {
 	const closed = "CACHE_TEST_CLOSED"
 	if dir := os.Getenv(closed); dir != "" {
-		if err := removeAll(dir); err != nil {
+		if err := RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 		return

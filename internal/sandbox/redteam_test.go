@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
 )
 
 // battlefield is what the makefiles of the red team attack.
@@ -82,7 +83,7 @@ func (b battlefield) unharmed(t *testing.T) {
 			}
 		}
 	}
-	if err := Remove(b.dir); err != nil {
+	if err := cache.RemoveAll(b.dir); err != nil {
 		t.Errorf("what was made cannot be removed: %v", err)
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/cache"
 )
 
 // A series is somebody else's code, and parts of it run when the kernel is built. So
@@ -155,7 +157,7 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		if err := os.Remove(root); err != nil || len(at.Writable) == 0 {
 			return err
 		}
-		return Remove(tmp)
+		return cache.RemoveAll(tmp)
 	}
 	c := confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, At: at.At, Dir: at.Dir, Limits: limits}
 	shown := tmp
@@ -207,6 +209,9 @@ func CombinedOutput(cmd *Cmd, release func() error) ([]byte, error) {
 // enter returns a command that starts this program again in new namespaces. There the
 // program enters the sandbox and executes cmdline. If cmdline is empty, it exits.
 func enter(ctx context.Context, c confinement, env []string, cmdline ...string) (*exec.Cmd, error) {
+	if os.Args[0] == Name { // it would start itself again and again
+		return nil, errors.New("the main function of this program does not call sandbox.Enter, as each program must that uses package sandbox; a test binary does it in TestMain")
+	}
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, err

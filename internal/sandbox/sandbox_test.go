@@ -266,3 +266,13 @@ func TestSandboxShowsFoldersElsewhere(t *testing.T) {
 		t.Error("without a sandbox the folders are not where the command looks for them, and that is no error")
 	}
 }
+
+// A program whose main function does not call Enter does not start itself without end.
+func TestSandboxNeedsEnter(t *testing.T) {
+	was := os.Args[0]
+	defer func() { os.Args[0] = was }()
+	os.Args[0] = Name
+	if _, err := (Box{}).Run(t.Context(), Place{Dir: "/"}, "true"); err == nil || !strings.Contains(err.Error(), "does not call sandbox.Enter") {
+		t.Errorf("got %v", err)
+	}
+}

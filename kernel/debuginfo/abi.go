@@ -56,7 +56,7 @@ func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []st
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer cache.RemoveAll(dir)
 	include, err := t.UapiIncludes(dir)
 	if err != nil {
 		return nil, err

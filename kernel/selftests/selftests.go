@@ -36,7 +36,7 @@ const selftestTargets = "--eval=vmtest-targets: ; @echo $(TEST_GEN_PROGS)"
 // programs are static, because the guest has no libraries. A suite that the tree does not
 // have is left out. If a suite does not build, the error is a blame.BuildError.
 func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (map[string]string, error) {
-	toolchain, err := kernel.ToolchainVersion(ctx)
+	toolchain, err := kernel.MakeVars(nil).Toolchain(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 	if b.dir, err = cache.Scratch(filepath.Dir(entry), key); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(b.dir)
+	defer cache.RemoveAll(b.dir)
 	if err := b.build(ctx); err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func runCheckpatch(ctx context.Context, box sandbox.Box, base source.Base, p pat
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer cache.RemoveAll(dir)
 	file := filepath.Join(dir, p.Name)
 	if err := os.WriteFile(file, p.Text, 0o644); err != nil {
 		return nil, err

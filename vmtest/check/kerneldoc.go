@@ -66,7 +66,7 @@ func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer cache.RemoveAll(dir)
 	args := []string{"-none"}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		if err := cache.WriteFile(filepath.Join(dir, path), files[path]); err != nil {

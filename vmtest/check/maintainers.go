@@ -29,7 +29,7 @@ func maintainers(ctx context.Context, h host.Host, base source.Base, s series.Se
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer cache.RemoveAll(dir)
 	list, err := cache.ReadRegular(filepath.Join(base.Dir, "MAINTAINERS"))
 	if err != nil {
 		return nil, err

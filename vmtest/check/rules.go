@@ -112,7 +112,7 @@ func (c *checking) spec(ctx context.Context, at prefix, config kconfig.Config) (
 	if !slices.Equal(config.Options, c.Request.Config.Options) {
 		tree.Series.Name = "check"
 	}
-	return kernel.Spec{Tree: tree, Config: config}, err
+	return kernel.Spec{Tree: tree, Config: config, Make: c.Request.Make}, err
 }
 
 // build returns a step that builds a kernel. A warning is new unless the base has it in the

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
@@ -48,7 +49,7 @@ func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes [
 	if err != nil {
 		return verdict.Coverage{}, err
 	}
-	defer os.RemoveAll(tmp)
+	defer cache.RemoveAll(tmp)
 	counts, err := newCounts(image, box, tmp)
 	if err != nil {
 		return verdict.Coverage{}, err

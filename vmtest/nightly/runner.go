@@ -28,11 +28,13 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// Machine is the Runner that builds and boots on this machine. All members have to be set.
+// Machine is the Runner that builds and boots on this machine. All members but Make have to be
+// set.
 type Machine struct {
 	Host    host.Host
 	Root    string                                           // of the checkout of this project
 	Request func(context.Context, Cell) (run.Request, error) // the request of a cell as it is tonight
+	Make    kernel.MakeVars                                  // of all kernels
 	Flags   func(Cell) []string                              // the flags of "vmtest run" for a cell
 }
 
@@ -326,11 +328,11 @@ func (m Machine) inputs(ctx context.Context, root, dir string, c *history.Cell) 
 			c.Inputs.Patches = append(c.Inputs.Patches, history.Digest{Name: name, SHA256: digest})
 		}
 	}
-	tools, err := kernel.Tools(ctx)
+	tools, err := kernel.Tools(ctx, m.Make)
 	if err != nil {
 		return err
 	}
-	c.Inputs.Toolchain = strings.Join(tools, "; ")
+	c.Inputs.Toolchain = strings.Join(append(tools, m.Make...), "; ")
 	if c.Inputs.QEMU, err = vm.Version(ctx); err != nil {
 		return err
 	}

@@ -21,10 +21,11 @@ var errLater = errors.New("the budget of the search is over; it goes on the next
 type hunt struct {
 	*night
 	cell      Cell
-	bad, good history.Cell      // of the first bad and of the last good night; good is zero if there is none
-	states    []history.State   // the subjects
-	found     []history.Finding // one for each of them
-	runs      int               // so far
+	bad, good history.Cell        // of the first bad and of the last good night; good is zero if there is none
+	states    []history.State     // the subjects
+	found     []history.Finding   // one for each of them
+	runs      int                 // so far
+	seen      [][]history.Outcome // of all subjects in each run that looked for a culprit
 }
 
 // search looks for what broke all that fails and has no finding that is done. What the budget
@@ -117,14 +118,14 @@ func (h *hunt) say(f history.Finding) {
 	h.Report.Step("%s: %s", strings.TrimSpace(f.Cell+" "+f.Test), what)
 }
 
-// find tries the tests again on both kernels, and then looks for the culprit of the first
-// that holds. The others that hold began to fail in the same night, by the same.
+// find tries the tests again on both kernels, and then looks for the culprit of the first that
+// holds. The others that did the same as it in every run of that search are broken by the same.
+// Then it goes on with the first that is left.
 func (h *hunt) find(ctx context.Context) error {
 	if err := h.again(ctx); err != nil {
 		return err
 	}
 	changed := Changes(h.good.Inputs, h.bad.Inputs)
-	lead := -1
 	for i := range h.found {
 		f := &h.found[i]
 		f.Command = h.command(f.Test)
@@ -134,39 +135,55 @@ func (h *hunt) find(ctx context.Context) error {
 		case f.LastGood == "":
 			f.Done, f.Why = true, "it was never as expected here"
 		default:
-			if f.Changed = changed; lead < 0 {
-				lead = i
-			}
+			f.Changed = changed
 		}
 	}
-	if lead < 0 {
-		return nil
-	}
-	if known, ok := h.explained(h.found[lead]); ok {
-		h.found[lead].Culprit, h.found[lead].Evidence, h.found[lead].Introduced = known.Culprit, "as in "+known.Cell+": "+known.Evidence, known.Introduced
-	} else if err := h.blame(ctx, &h.found[lead]); err != nil {
-		return err
-	}
-	h.found[lead].Done = true
-	for i := range h.found {
-		if f := &h.found[i]; !f.Done {
-			l := h.found[lead]
-			f.Culprit, f.Introduced, f.Why, f.Done = l.Culprit, l.Introduced, l.Why, true
-			if f.Evidence = l.Evidence; l.Test != f.Test && l.Evidence != "" {
-				f.Evidence = "it began with " + strings.TrimSpace(l.Cell+" "+l.Test) + ": " + l.Evidence
-			}
+	for lead := range h.found {
+		if h.found[lead].Done {
+			continue
 		}
+		h.seen = nil
+		if err := h.lead(ctx, &h.found[lead]); err != nil {
+			return err
+		}
+		h.share(lead)
 	}
 	return nil
 }
 
-// explained looks for another cell in which the same began in the same night by the same
-// changes, and whose culprit is known.
+// lead looks for the culprit of one subject.
+func (h *hunt) lead(ctx context.Context, f *history.Finding) error {
+	if known, ok := h.explained(*f); ok {
+		f.Culprit, f.Evidence, f.Introduced = known.Culprit, "as in "+known.Cell+": "+known.Evidence, known.Introduced
+	} else if err := h.blame(ctx, f); err != nil {
+		return err
+	}
+	f.Done = true
+	return nil
+}
+
+// share gives the culprit of one subject to those that did the same in all runs that led to it.
+func (h *hunt) share(lead int) {
+	l := h.found[lead]
+	for i := range h.found {
+		f := &h.found[i]
+		if f.Done || f.There != l.There || slices.ContainsFunc(h.seen, func(all []history.Outcome) bool { return all[i] != all[lead] }) {
+			continue
+		}
+		f.Culprit, f.Introduced, f.Why, f.Done = l.Culprit, l.Introduced, l.Why, true
+		if l.Evidence != "" {
+			f.Evidence = "it does the same as " + strings.TrimSpace(l.Test+" "+l.Cell) + ": " + l.Evidence
+		}
+	}
+}
+
+// explained looks for another cell in which the same test began to fail in the same night, with
+// the same changes, and whose culprit is known.
 func (h *hunt) explained(f history.Finding) (history.Finding, bool) {
 	for _, n := range slices.Backward(h.Nights) {
 		for _, other := range n.Findings {
 			if other.Culprit != "" && other.Cell != f.Cell && other.FirstBad == f.FirstBad && other.LastGood == f.LastGood &&
-				(other.Test == f.Test || other.Here.N > 0) && slices.Equal(other.Changed, f.Changed) && other.There.Failed == f.There.Failed {
+				other.Test == f.Test && slices.Equal(other.Changed, f.Changed) && other.There.Failed == f.There.Failed {
 				return other, true
 			}
 		}
@@ -245,6 +262,11 @@ func (h *hunt) attempt(ctx context.Context, a Attempt) (history.Cell, error) {
 	if err != nil {
 		return c, fmt.Errorf("run %s again: %w", h.cell.Name, err)
 	}
+	var all []history.Outcome
+	for _, f := range h.found {
+		all = append(all, c.Outcome(f.Test))
+	}
+	h.seen = append(h.seen, all)
 	return c, nil
 }
 

@@ -137,6 +137,35 @@ func TestCulprits(t *testing.T) {
 	}
 }
 
+// Two tests that begin to fail in one night, each by a change of its own, have each its own
+// culprit. A third that does what the first does shares that of the first.
+func TestTwoCulprits(t *testing.T) {
+	w, out, said := newWorld(t), t.TempDir(), &teller{}
+	j := w.job(out, said)
+	j.Cells, j.Tries, j.Search = j.Cells[:1], 2, 10*time.Hour
+	w.more = []string{"p.TestAToo"}
+	if _, err := j.Night(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now = first.AddDate(0, 0, 1)
+	w.commit, w.patches["0001-a.patch"], w.patches["0003-c.patch"] = 40, "a BUG", "c2"
+	if _, err := j.Night(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const cell = "tree/s/default/real "
+	all := findings(t, out)
+	for test, want := range map[string]string{
+		"p.TestA": "patch 0001-a.patch", "p.TestAToo": "patch 0001-a.patch", "p.TestB": "the base: commit " + w.tree.commits[27][:12] + ` ("linux: Do step 27")`,
+	} {
+		if f := all[cell+test]; f.Culprit != want {
+			t.Errorf("%s: got %s, want %s", test, told(f), want)
+		}
+	}
+	if got := all[cell+"p.TestAToo"].Evidence; !strings.HasPrefix(got, "it does the same as p.TestA tree/s/default/real: ") {
+		t.Errorf("got the evidence %q", got)
+	}
+}
+
 // A search for which the budget of one night has no room goes on in the next ones, does
 // nothing twice, and finds the same.
 func TestSearchGoesOn(t *testing.T) {

@@ -32,7 +32,8 @@ type world struct {
 	patches map[string]string // of the series: name to text
 	tests   int               // commit of the project tonight
 	config  string
-	pkg     string // Debian's package; "": the base is the tree
+	more    []string // tests beside TestA and TestB, which do what TestA does
+	pkg     string   // Debian's package; "": the base is the tree
 	qemu    string
 	edits   string // of the tree that are not committed; "": there are none
 
@@ -138,8 +139,8 @@ func (w *world) Run(_ context.Context, a Attempt, dir string) (history.Cell, err
 	if w.edits == "break" && in.Commit == "" || in.Package == "linux 2" {
 		kernel = 30
 	}
-	for _, name := range []string{"p.TestA", "p.TestB"} {
-		bad := name == "p.TestB" && kernel >= 27 && kernel < 48 || name == "p.TestA" && strings.Contains(patches, "BUG") || name == "p.TestA" && tests >= 6 && tests < 9
+	for _, name := range slices.Concat([]string{"p.TestA", "p.TestB"}, w.more) {
+		bad := name == "p.TestB" && kernel >= 27 && kernel < 48 || name != "p.TestB" && strings.Contains(patches, "BUG") || name == "p.TestA" && tests >= 6 && tests < 9
 		if w.flaky != nil && w.flaky(a.Cell.Name, name) {
 			bad = true
 		}

@@ -24,6 +24,7 @@ type (
 		Origin        string            `json:"origin,omitempty"`
 		Tree          *verdict.Tree     `json:"tree,omitempty"`
 		Extra         []string          `json:"extra_patches"`
+		Make          []string          `json:"make,omitempty"`
 		KernelRelease string            `json:"kernel_release"`
 		KernelCached  bool              `json:"kernel_cached"`
 		Warnings      []string          `json:"kernel_warnings"`
@@ -90,7 +91,7 @@ func marshal(v any) ([]byte, error) {
 func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
 		Schema: Schema, Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
-		Series: r.Run.Series, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), KernelRelease: r.Run.Release,
+		Series: r.Run.Series, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, KernelRelease: r.Run.Release,
 		KernelCached: r.Run.KernelCached, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),
 		Counts:    make(map[string]int),

@@ -86,7 +86,13 @@ func title(r verdict.Run) string {
 		if t.NotCommitted != "" {
 			line += " + " + t.NotCommitted
 		}
+		if t.Built != "" {
+			line += ", built in " + t.Built
+		}
 		line += ")"
+	}
+	if len(r.Make) > 0 {
+		line += ", make " + shell.Quote(r.Make...)
 	}
 	return line
 }

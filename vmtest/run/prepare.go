@@ -106,7 +106,7 @@ func (r Request) Tree(ctx context.Context, h host.Host) (kernel.Tree, error) {
 }
 
 func (r *runner) kernelSpec(t kernel.Tree) kernel.Spec {
-	return kernel.Spec{Tree: t, Config: r.Config, Log: filepath.Join(r.dir, "build.log"), Coverage: r.Coverage}
+	return kernel.Spec{Tree: t, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, Log: filepath.Join(r.dir, "build.log"), Coverage: r.Coverage}
 }
 
 // archiveSpec returns the spec of the archive for a design. The binaries of the guest are

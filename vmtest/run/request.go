@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
@@ -24,7 +25,12 @@ type Request struct {
 	Base     source.Spec   // where the base comes from; zero: Debian's package
 	Series   series.Series // its Expect also has what every kernel gets wrong; see Checkout.Complete
 	Config   kconfig.Config
-	Allow    []byte // text of the allow file
+	Make     kernel.MakeVars // variables for make; nil: none
+	Allow    []byte          // text of the allow file
+
+	// Prebuilt is the folder of a kernel that the user has built from the tree of Base; empty:
+	// the kernel is built.
+	Prebuilt string
 
 	// Design is the way in which clone3() takes offsets, one of wire.Designs or
 	// wire.NoDesign. If it is empty, the design of the series is taken. If that is empty,

@@ -92,7 +92,7 @@ func Interrupted(ctx context.Context, err error) error {
 func (r *runner) gather(ctx context.Context) error {
 	began := time.Now()
 	record := verdict.Run{
-		Series: r.Series.Name, Lanes: r.Lanes,
+		Series: r.Series.Name, Lanes: r.Lanes, Make: r.Make,
 		Began: began.Format(time.RFC3339), Command: r.Command, Coverage: r.Coverage,
 	}
 	for _, p := range r.Series.Patches {
@@ -105,7 +105,7 @@ func (r *runner) gather(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		record.Tree = &verdict.Tree{Path: path, Commit: r.Base.Commit}
+		record.Tree = &verdict.Tree{Path: path, Commit: r.Base.Commit, Built: r.Prebuilt}
 	}
 	p, err := r.prepare(ctx, &record)
 	if err != nil {

@@ -40,6 +40,7 @@ type Run struct {
 	VmlinuxBytes  int64    `json:"vmlinux_bytes,omitempty"`   // size of the built kernel; 0: not recorded
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
 	Command       []string `json:"command"`                   // the command that repeats the run
+	Make          []string `json:"make,omitempty"`            // variables that the user added to make's command line
 	Coverage      bool     `json:"coverage,omitempty"`        // measure which changed lines run
 }
 
@@ -50,6 +51,7 @@ func (r Run) expects(all []Expectation) []Expectation { return On(all, r.Base, r
 type Tree struct {
 	Path         string `json:"path"`
 	Commit       string `json:"commit,omitempty"`        // the commit that is checked out, or to which the series is applied; empty: not a git tree
+	Built        string `json:"built,omitempty"`         // folder in which the user built the kernel; empty: the run built it
 	NotCommitted string `json:"not_committed,omitempty"` // file of the run's folder with the changes that are not committed; empty: there are none
 }
 

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kconfig"
+)
+
+// CheckPrebuilt returns a blame.UsageError if a folder does not have what make leaves there
+// when it has built a kernel.
+func CheckPrebuilt(dir string) error {
+	for _, name := range []string{"vmlinux", ".config", "include/config/kernel.release"} {
+		switch _, err := os.Stat(filepath.Join(dir, name)); {
+		case errors.Is(err, fs.ErrNotExist):
+			return blame.Usagef("-build %s: there is no %s in it; type \"make vmlinux\" there, or give the folder that make built in (O=)", dir, name)
+		case err != nil:
+			return blame.Usagef("-build: %w", err)
+		}
+	}
+	return nil
+}
+
+// SourceOf returns the source tree of a folder in which the user has built a kernel: the
+// folder itself, or for a build with O= the folder that its link "source" leads to. If there
+// is none, the error is a blame.UsageError.
+func SourceOf(dir string) (string, error) {
+	source := filepath.Join(dir, "source")
+	if info, err := os.Stat(source); err == nil && info.IsDir() {
+		return filepath.EvalSymlinks(source)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "Kconfig")); err != nil {
+		return "", blame.Usagef("-build %s: neither is it a kernel tree, nor does a link \"source\" lead to one; name the tree by -tree", dir)
+	}
+	return dir, nil
+}
+
+// take makes an image of a kernel that the user has built in s.Prebuilt. It builds nothing
+// and writes nothing there. If the .config lacks requested options, the error is a
+// blame.BuildError that lists all of them, with a fragment to paste.
+func (s Spec) take(ctx context.Context, h host.Host) (Image, error) {
+	dotconfig, err := sandbox.ReadMade(s.Prebuilt, ".config")
+	if err != nil {
+		return Image{}, blame.Usagef("-build: %w", err)
+	}
+	defined, err := kconfig.Defined(s.Tree.Base.Dir)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := s.Config.Verify(dotconfig, defined); err != nil {
+		return Image{}, s.lacks(err)
+	}
+	sum, err := sandbox.HashMade(s.Prebuilt, "vmlinux")
+	if err != nil {
+		return Image{}, blame.Usagef("-build: %w", err)
+	}
+	key := cache.Digest("prebuilt 1", sum, string(dotconfig))[:32]
+	unlock, err := h.Lock(ctx, "kernel-"+key, "this kernel")
+	if err != nil {
+		return Image{}, err
+	}
+	defer unlock()
+	entry := filepath.Join(h.Cache.Dir, "kernel", key)
+	about := "the build in " + s.Prebuilt
+	if image, err := openEntry(entry); err == nil {
+		image.Cached = true
+		return image, h.Cache.Use(cache.Kernel, key, about)
+	}
+	if err := os.RemoveAll(entry); err != nil {
+		return Image{}, err
+	}
+	h.Report.Step("take the kernel that was built in %s", s.Prebuilt)
+	if err := s.seal(ctx, h, entry, sum); err != nil {
+		return Image{}, err
+	}
+	if err := h.Cache.Use(cache.Kernel, key, about); err != nil {
+		return Image{}, err
+	}
+	return openEntry(entry)
+}
+
+// lacks adds a fragment with the options that a build lacks to the error that names them.
+func (s Spec) lacks(err error) error {
+	lost, ok := errors.AsType[*kconfig.LostError](err)
+	if !ok {
+		return err
+	}
+	var fragment strings.Builder
+	for _, l := range lost.Lost {
+		if !l.Unmeant {
+			fmt.Fprintln(&fragment, l.Option)
+		}
+	}
+	_, list, _ := strings.Cut(err.Error(), "\n")
+	return &blame.BuildError{
+		Stage: "configure",
+		Err:   fmt.Errorf("the kernel in %s was built with other options, %d of which are needed:\n%s", s.Prebuilt, len(lost.Lost), list),
+		Shown: fmt.Sprintf("Append these lines to %s, type \"make olddefconfig vmlinux\" there, and try again:\n\n%s",
+			filepath.Join(s.Prebuilt, ".config"), fragment.String()),
+	}
+}
+
+// seal copies the user's kernel to the cache. sum is the SHA-256 of vmlinux.
+func (s Spec) seal(ctx context.Context, h host.Host, entry, sum string) error {
+	image := Image{Base: s.Tree.Base.Version, DebugSHA256: sum}
+	release, err := sandbox.ReadMade(s.Prebuilt, "include/config/kernel.release")
+	if err != nil {
+		return blame.Usagef("-build: %w", err)
+	}
+	image.Release = strings.TrimSpace(string(release))
+	tmp, err := cache.Scratch(filepath.Dir(entry), filepath.Base(entry))
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := errors.Join(
+		sandbox.CopyMade(s.Prebuilt, "vmlinux", filepath.Join(tmp, "vmlinux.debug")),
+		sandbox.CopyMade(s.Prebuilt, ".config", filepath.Join(tmp, "config")),
+		os.WriteFile(filepath.Join(tmp, "build.log"), fmt.Appendf(nil, "built by the user in %s\n", s.Prebuilt), 0o644),
+	); err != nil {
+		return err
+	}
+	if got, err := cache.HashFile(filepath.Join(tmp, "vmlinux.debug")); err != nil || got != sum {
+		return errors.Join(err, fmt.Errorf("%s changed while it was read; wait for make to end", filepath.Join(s.Prebuilt, "vmlinux")))
+	}
+	return image.seal(ctx, h.Sandbox, tmp, entry)
+}
