@@ -36,7 +36,7 @@ var demanded = []struct{ path, license string }{
 	{"tests/mutants/list/**", "GPL-2.0-only"},
 }
 
-var spdxLine = regexp.MustCompile(`(?m)^(?://|#) SPDX-License-Identifier: (.+)$`)
+var spdxLine = regexp.MustCompile(`(?m)^(?://|#|/\*|\{\{- /\*) SPDX-License-Identifier: (.+?)(?: \*/.*)?$`)
 
 // matches says whether a path fits a pattern of REUSE.toml: "*" stands for what
 // has no slash, "**" for anything.

@@ -67,6 +67,10 @@ type Cell struct {
 	Tests    []Test             `json:"tests,omitempty"`
 	Splats   []Splat            `json:"splats,omitempty"`
 	Coverage *Coverage          `json:"coverage,omitempty"` // nil if it was not measured
+
+	// Exceptions are the lines of the allow and expect files, and whether the cell needed
+	// each. verdict.Exceptions makes them. Older histories have none.
+	Exceptions map[string]bool `json:"exceptions,omitempty"`
 }
 
 // The names of figures. The unit is behind the last underscore.

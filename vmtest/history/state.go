@@ -94,8 +94,14 @@ func (c Cell) Outcome(test string) Outcome {
 
 func (c Cell) testOutcome(name string) Outcome {
 	t, ok := c.Test(name)
+	return t.outcome(ok)
+}
+
+// outcome is what became of a test of a cell whose tests ran. planned is false if the cell has
+// no such test.
+func (t Test) outcome(planned bool) Outcome {
 	switch {
-	case !ok:
+	case !planned:
 		return Unplanned
 	case t.Status == "missing":
 		return NoVerdict

@@ -116,7 +116,7 @@ func sections(h history.History, night string) []section {
 		{"Nights that are missing", "missing", nil}, {"Fixed", "fixed", nil}, {"New", "new", nil}, {"Gone", "gone", nil}}
 	at := map[history.Kind]int{history.NewFailure: 0, history.Unstable: 1, history.DidNotRun: 2, history.Fixed: 5, history.NewTest: 6, history.Gone: 7}
 	last, _ := h.Night(night)
-	for _, alike := range group(h.States(night)) {
+	for _, alike := range history.News(h.States(night)) {
 		i := at[alike[0].Kind]
 		of[i].items = append(of[i].items, stateItem(last, alike))
 	}
@@ -141,35 +141,6 @@ func stepItem(s history.Step) item {
 		s.Figure, s.Cell, s.After, s.Night, s.Before, s.Percent(), s.P), "  ")}
 }
 
-// group returns the states that are news, those together that one text can tell: the same
-// test in several cells, with the same culprit.
-func group(all []history.State) [][]history.State {
-	key := func(s history.State) string {
-		f := history.Finding{}
-		if s.Finding != nil {
-			f = *s.Finding
-		}
-		if s.Test == "" {
-			return s.Cell
-		}
-		return fmt.Sprint(s.Test, s.Kind, s.Since, s.LastGood, f.Culprit, f.Here, f.There)
-	}
-	at := make(map[string]int)
-	var groups [][]history.State
-	for _, s := range all {
-		if !s.News {
-			continue
-		}
-		i, ok := at[key(s)]
-		if !ok {
-			i = len(groups)
-			at[key(s)], groups = i, append(groups, nil)
-		}
-		groups[i] = append(groups[i], s)
-	}
-	return groups
-}
-
 // stateItem says what is known of a test, in one cell or several, or of a cell.
 func stateItem(night history.Night, alike []history.State) item {
 	s := alike[0]
@@ -186,19 +157,14 @@ func stateItem(night history.Night, alike []history.State) item {
 	}
 	add := func(format string, args ...any) { lines = append(lines, wrap(fmt.Sprintf(format, args...), "    ")...) }
 	c, _ := night.Cell(s.Cell)
-	switch {
-	case s.Kind == history.DidNotRun && slices.Contains(night.Plan.LeftOut, s.Cell):
-		add("the budget had no room for it")
-	case s.Kind == history.DidNotRun && c.Trouble != "":
-		add("%s", c.Trouble)
-	case s.Kind == history.DidNotRun && night.End != nil && night.End.Why != "":
-		add("%s", night.End.Why)
+	if why := night.WhyNot(s.Cell); s.Kind == history.DidNotRun && why != "" {
+		add("%s", why)
 	}
 	if s.LastGood != "" && s.Kind != history.NewTest {
 		add("since %s, last as expected on %s", s.Since, s.LastGood)
 	}
 	if s.Outcome == history.Bad {
-		for _, line := range telling(c, s.Test) {
+		for _, line := range c.Why(s.Test) {
 			add("%s", line)
 		}
 	}
@@ -209,25 +175,6 @@ func stateItem(night history.Night, alike []history.State) item {
 		add("evidence: %s", c.Folder)
 	}
 	return item{name, lines}
-}
-
-// telling returns the lines that say why a test, or a cell as a whole, failed.
-func telling(c history.Cell, test string) []string {
-	if test == "" {
-		if len(c.Faults) > 0 {
-			return c.Faults[:min(3, len(c.Faults))]
-		}
-		return []string{c.Trouble}
-	}
-	t, _ := c.Test(test)
-	return append([]string{t.Status + ", expected " + expected(t)}, t.Telling...)
-}
-
-func expected(t history.Test) string {
-	if t.Expected == "" {
-		return "pass"
-	}
-	return t.Expected
 }
 
 // findingLines say what the search has found.

@@ -315,7 +315,7 @@ func (n *night) end(ctx context.Context, why string) error {
 	if err != nil {
 		return err
 	}
-	return n.mail(ctx)
+	return n.tell(ctx)
 }
 
 // verdict is what all cells come to together.

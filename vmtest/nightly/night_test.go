@@ -4,6 +4,7 @@ package nightly
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/page"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -368,5 +370,33 @@ func TestNotify(t *testing.T) {
 	h, err := history.Load(out)
 	if err != nil || !strings.Contains(fmt.Sprint(h.Nights[2].Notes), "the mail was not sent: echo no route; exit 3: exit status 3: no route") {
 		t.Errorf("%v, the notes are %v", err, h.Nights[2].Notes)
+	}
+}
+
+// Each night has its page, with what was told after it was written. A page that cannot be
+// written is said, and makes no night worse.
+func TestPage(t *testing.T) {
+	w, out, said := newWorld(t), t.TempDir(), &teller{}
+	j := w.job(out, said)
+	j.Tries, j.Notify = 1, "test -s "+filepath.Join(out, page.File)+" && exit 3"
+	w.patches["0001-a.patch"] = "BUG"
+	if v, err := j.Night(t.Context()); err != nil || v != verdict.Failed {
+		t.Fatalf("%v, %v", v, err)
+	}
+	text, err := os.ReadFile(filepath.Join(out, page.File))
+	for _, want := range []string{"Nightly 2026-09-01", "1 new failure", "on tree/s/default/real, ", "exit status 3", `href="nights/2026-09-01/tree/s/default/real"`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%v, the page lacks %q", err, want)
+		}
+	}
+	if err := errors.Join(os.Remove(filepath.Join(out, page.File)), os.MkdirAll(filepath.Join(out, page.File, "in the way"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.now, w.patches["0001-a.patch"] = first.AddDate(0, 0, 1), "a"
+	if v, err := j.Night(t.Context()); err != nil || v != verdict.Passed {
+		t.Errorf("%v, %v", v, err)
+	}
+	if h, err := history.Load(out); err != nil || !strings.Contains(fmt.Sprint(h.Nights[1].Notes), "the page was not written: ") {
+		t.Errorf("%v, the notes are %v", err, h.Nights[1].Notes)
 	}
 }

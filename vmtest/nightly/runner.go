@@ -286,6 +286,7 @@ func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, erro
 	}
 	r := verdict.Judge(e)
 	c := history.Of(r)
+	c.Exceptions = verdict.Exceptions(e, r)
 	c.Inputs.Base = strings.TrimSpace(r.Run.Base + " " + r.Run.Origin)
 	if pkg, ok := strings.CutPrefix(r.Run.Origin, "Debian's "); ok {
 		c.Inputs.Package = pkg

@@ -83,12 +83,16 @@ func bounded(output, file string) string {
 
 // boundedLines returns the lines of an output. If there are more than maxKTAPLines, it
 // leaves out those in the middle.
-func boundedLines(output, file string) []string {
+func boundedLines(output, file string) []string { return middleOut(output, file, maxKTAPLines) }
+
+// middleOut returns the lines of an output. If there are more than most, it leaves out those in
+// the middle.
+func middleOut(output, file string, most int) []string {
 	lines := strings.Split(strings.TrimRight(printable(output), "\n"), "\n")
-	if len(lines) <= maxKTAPLines {
+	if len(lines) <= most {
 		return lines
 	}
-	const half = maxKTAPLines / 2
+	half := most / 2
 	left := fmt.Sprintf("[vmtest: %d lines are left out here; %s has them]", len(lines)-2*half, file)
 	return append(append(lines[:half:half], left), lines[len(lines)-half:]...)
 }

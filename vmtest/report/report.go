@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package report prints judged runs: as text for people, and as KTAP, JSON and JUnit for
-// programs. No other package prints verdicts. It decides nothing.
+// Package report prints judged runs: as text and HTML for people, and as KTAP, JSON and JUnit
+// for programs. No other package prints verdicts. It decides nothing.
 package report
 
 import (
@@ -22,9 +22,10 @@ const (
 	KTAPFile  = "report.ktap"
 	JSONFile  = "report.json"
 	JUnitFile = "report.xml"
+	HTMLFile  = "report.html"
 )
 
-var files = []string{TextFile, KTAPFile, JSONFile, JUnitFile}
+var files = []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile}
 
 // Write writes the reports of one run, and the output of its tests. If it fails, it removes
 // what it has written.
@@ -48,6 +49,10 @@ func write(dir string, r verdict.Result) error {
 	if err != nil {
 		return err
 	}
+	html, err := HTML(dir, r)
+	if err != nil {
+		return err
+	}
 	if err := writeOutputs(dir, r); err != nil {
 		return err
 	}
@@ -64,6 +69,7 @@ func write(dir string, r verdict.Result) error {
 		KTAPFile:  KTAP(r),
 		JSONFile:  json,
 		JUnitFile: junit,
+		HTMLFile:  html,
 	}
 	if r.Coverage != nil {
 		contents[CoverageTextFile] = CoverageText(r.Coverage)

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"timens-vmtest/internal/wire"
@@ -95,7 +96,7 @@ func TestGolden(t *testing.T) {
 			if err := Write(dir, r); err != nil {
 				t.Fatal(err)
 			}
-			for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile} {
+			for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile} {
 				golden(t, dir, file, name+filepath.Ext(file))
 			}
 			if r.Coverage != nil {
@@ -125,6 +126,9 @@ func golden(t *testing.T, dir, file, name string) {
 	got, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if file == HTMLFile { // the style sheet has a test of its own
+		got = regexp.MustCompile(`(?s)<style>.*?</style>`).ReplaceAll(got, []byte("<style></style>"))
 	}
 	if filepath.Ext(file) == filepath.Ext(TextFile) { // it has the path of the folder
 		got = bytes.ReplaceAll(got, []byte(dir), []byte("DIR"))
@@ -226,7 +230,7 @@ func TestJSONContract(t *testing.T) {
 
 // If one report cannot be written, none is left.
 func TestWriteAllOrNone(t *testing.T) {
-	for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile} {
+	for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile} {
 		dir := t.TempDir()
 		if err := os.MkdirAll(filepath.Join(dir, file, "in the way"), 0o755); err != nil {
 			t.Fatal(err)

@@ -39,22 +39,7 @@ func (s splat) kind() string { return whose.ReplaceAllString(s.Text, "...") }
 // splats prints the first splat of each kind with its call trace, and counts the others. If
 // there are too many kinds, it prints only the headlines of the last ones.
 func splats(w io.Writer, dir string, r verdict.Result, show extent) {
-	var kinds []string
-	of := make(map[string][]splat)
-	for _, l := range r.Lanes {
-		for _, s := range l.Splats {
-			one := splat{s, l.Lane}
-			if s.Allowed != "" {
-				continue
-			}
-			if !slices.Contains(kinds, one.kind()) {
-				kinds = append(kinds, one.kind())
-			}
-			of[one.kind()] = append(of[one.kind()], one)
-		}
-	}
-	for n, kind := range kinds {
-		all := of[kind]
+	for n, all := range kindsOf(r) {
 		if n >= show.splats {
 			fmt.Fprintf(w, "  and %s: %s (%s)\n", times(len(all)), printable(all[0].Text), all[0].where(dir))
 			continue
@@ -65,6 +50,27 @@ func splats(w io.Writer, dir string, r verdict.Result, show extent) {
 			fmt.Fprintf(w, "    and %s more, such as in %s\n", times(len(all)-1), all[1].where(dir))
 		}
 	}
+}
+
+// kindsOf returns the splats that are not allowed, those of one kind together.
+func kindsOf(r verdict.Result) [][]splat {
+	var kinds [][]splat
+	at := make(map[string]int)
+	for _, l := range r.Lanes {
+		for _, s := range l.Splats {
+			one := splat{s, l.Lane}
+			if s.Allowed != "" {
+				continue
+			}
+			i, ok := at[one.kind()]
+			if !ok {
+				i = len(kinds)
+				at[one.kind()], kinds = i, append(kinds, nil)
+			}
+			kinds[i] = append(kinds[i], one)
+		}
+	}
+	return kinds
 }
 
 // trace prints the useful lines of a splat, limit at most.

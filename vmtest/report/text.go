@@ -58,6 +58,12 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 
 // mended prints the tests that pass here, but are known to fail on older kernels.
 func mended(w io.Writer, r verdict.Result) {
+	if names := mendedNames(r); names != nil {
+		fmt.Fprintf(w, "mended here: %d known gaps of older kernels: %s\n", len(names), strings.Join(names, ", "))
+	}
+}
+
+func mendedNames(r verdict.Result) []string {
 	var names []string
 	for _, l := range r.Lanes {
 		for _, t := range l.Tests {
@@ -66,9 +72,7 @@ func mended(w io.Writer, r verdict.Result) {
 			}
 		}
 	}
-	if names != nil {
-		fmt.Fprintf(w, "mended here: %d known gaps of older kernels: %s\n", len(names), strings.Join(names, ", "))
-	}
+	return names
 }
 
 // title returns the first line of every text: what was run.

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package verdict
+
+import (
+	"maps"
+	"testing"
+
+	"timens-vmtest/internal/wire"
+)
+
+func TestExceptions(t *testing.T) {
+	e := Evidence{
+		Allow:  []byte("WARNING: known # reason\nWARNING: gone # reason\n"),
+		Expect: []byte("fail p TestKnown # reason\nfail p TestMended 6.12-7.3 # reason\nskip p TestWide # reason\nfail p TestNotPlanned # reason\npass p TestPass # reason\n"),
+	}
+	result := func(pkg, name string, s Status) TestResult {
+		return TestResult{TestID: wire.TestID{Package: pkg, Name: name}, Status: s}
+	}
+	r := Result{Lanes: []LaneResult{
+		{Splats: []Splat{{Text: "WARNING: known at x"}}, Tests: []TestResult{result("p", "TestKnown", Fail), result("p", "TestMended", Pass), result("p", "TestWide", Pass), result("p", "TestPass", Pass)}},
+		{Tests: []TestResult{result("p/386", "TestKnown", Pass), result("p/386", "TestWide", Skip)}},
+	}}
+	want := map[string]bool{
+		"allow WARNING: known": true, "allow WARNING: gone": false,
+		"expect fail p TestKnown": true, "expect fail p TestMended": false, "expect skip p TestWide": true,
+	}
+	if got := Exceptions(e, r); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := Exceptions(e, Result{}); got != nil {
+		t.Errorf("of a run without lanes: %v", got)
+	}
+}
