@@ -190,7 +190,7 @@ func (m Machine) older(ctx context.Context, a Attempt, dir string) (history.Cell
 	}
 	args := append([]string{ownProgram, "run", "-results", dir}, m.Flags(cell)...)
 	if a.Tests != nil {
-		args = append(args, "-run", only(a.Tests))
+		args = withRun(args, only(a.Tests))
 	}
 	if _, err := m.command(ctx, a.Project, args, dir); err != nil {
 		return none, err

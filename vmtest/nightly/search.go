@@ -298,7 +298,23 @@ func (h *hunt) command(test string) []string {
 	if test == "" || h.cell.Command != nil || h.bad.Command == nil {
 		return h.bad.Command
 	}
-	return append(slices.Clone(h.bad.Command), "-run", "^"+strings.ReplaceAll(test, ".", `\.`)+"$")
+	return withRun(h.bad.Command, "^"+strings.ReplaceAll(test, ".", `\.`)+"$")
+}
+
+// withRun returns a command of vmtest with this -run in place of another. A flag that is
+// given twice is refused.
+func withRun(command []string, expression string) []string {
+	var all []string
+	for i := 0; i < len(command); i++ {
+		name, _, hasValue := strings.Cut(strings.TrimPrefix(command[i], "-"), "=")
+		switch {
+		case name != "-run" && name != "run" || !strings.HasPrefix(command[i], "-"):
+			all = append(all, command[i])
+		case !hasValue:
+			i++ // its value
+		}
+	}
+	return append(all, "-run", expression)
 }
 
 // scratch returns the folder for the git tree of the search for one subject.

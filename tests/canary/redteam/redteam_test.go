@@ -97,10 +97,14 @@ func (b behaviour) run(t *testing.T) string {
 	if *series != "" {
 		kernel = []string{"-series", *series}
 	}
+	flags := b.flags
+	if !slices.Contains(flags, "-timeout") {
+		flags = append([]string{"-timeout", "3s"}, flags...)
+	}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(root(t), "bin", "vmtest"), slices.Concat([]string{"run"}, kernel, []string{
 		"-tests", "tests/canary", "-run", `^canary\.(` + b.test + `|TestPass)$`,
-		"-lane", "real", "-accel", "tcg", "-timeout", "3s", "-results", results,
-	}, b.flags)...)
+		"-lane", "real", "-accel", "tcg", "-results", results,
+	}, flags)...)
 	cmd.Dir = root(t)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.CombinedOutput()
