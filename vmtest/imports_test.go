@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 
 	"kconfig":           {"internal/nearest"},
 	"kernel/patch":      {"internal/blame", "internal/sandbox", "internal/shell"},
-	"kernel/series":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell", "internal/wire", "kernel/patch", "kernel/source"},
+	"kernel/series":     {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kernel/patch", "kernel/source"},
 	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell"},
 	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/patch", "kernel/series", "kernel/source"},
 	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kernel"},

@@ -221,6 +221,9 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, err
 	}
 	if v.args == "" && len(names) > 0 {
+		if v.flagSet(new(flags)).Lookup("series") != nil {
+			return 0, blame.Usagef("unexpected argument %q; if it is a series, write -series %s", names[0], names[0])
+		}
 		return 0, blame.Usagef("unexpected argument %q; flags begin with a dash", names[0])
 	}
 	defer func() { os.RemoveAll(a.piped) }() // it is of no use, and names nothing of the user's

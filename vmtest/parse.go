@@ -138,6 +138,9 @@ func unknownVerb(args []string) error {
 		}
 	}
 	near := nearest.Word(words, all)
+	if i := slices.IndexFunc(all, func(name string) bool { return strings.HasSuffix(name, " "+args[0]) }); i >= 0 {
+		near = all[i]
+	}
 	if near == "" {
 		near = nearest.Word(args[0], one)
 	}

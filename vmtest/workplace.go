@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/shell"
@@ -51,8 +52,8 @@ writes the commits to the series as patches, and
 
     %s
 
-tests the tree as it stands.
-`, tree, what, run.ShortPath(w.Folder), w.Command("export"), a.command("run", "-tree", tree))
+tests the tree as it stands.%s
+`, tree, what, run.ShortPath(w.Folder), w.Command("export"), a.command("run", "-tree", tree), asRange(version))
 	return 0, nil
 }
 
@@ -84,9 +85,19 @@ Test the tree as it stands, and write the commits back to the series as patches:
 
     %s
     %s
+%s
 `, tree, base.Version, w.Name, shell.Quote("git", "-C", tree, "rebase", "-i", "linux-"+base.Version),
-		a.command("run", "-tree", tree), w.Command("export"))
+		a.command("run", "-tree", tree), w.Command("export"), strings.TrimSpace("\n"+asRange(base.Version)))
 	return 0, nil
+}
+
+// asRange says how the commits of a tree on a base are named as a range. It is empty if the
+// version of the base is not known.
+func asRange(version string) string {
+	if version == "" {
+		return ""
+	}
+	return " As a range its commits are linux-" + version + "..HEAD."
 }
 
 // seriesExportVerb writes a git tree back to the series' folder.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/nearest"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
@@ -191,6 +192,9 @@ func unknownSeries(patchesDir, which string) error {
 	names, err := Names(patchesDir)
 	if err != nil || len(names) == 0 {
 		return blame.Usagef("there is no series %s, nor any other in %s%s", which, patchesDir, hint)
+	}
+	if near := nearest.Word(which, names); near != "" {
+		hint = "; did you mean " + near + "?" + hint
 	}
 	return blame.Usagef("there is no series %s: %s holds %s%s", which, patchesDir, strings.Join(names, ", "), hint)
 }

@@ -124,7 +124,7 @@ func (c *checking) tree(ctx context.Context, at prefix) (kernel.Tree, error) {
 // for a patch that the series does not have.
 func ExcusesOf(s series.Series) ([]excuse, error) {
 	if len(s.Patches) == 0 {
-		return nil, blame.Usagef("series %s has no patches to check", s.Name)
+		return nil, blame.Usagef("series %s has no patches to check; \"vmtest series export %s\" writes the commits of its git tree there", s.Name, s.Name)
 	}
 	excuses, err := parseExcuses(s.Excuses)
 	if err != nil {
