@@ -113,6 +113,9 @@ func (s *server) run(start wire.Frame, lines *bufio.Reader) (code int, err error
 	}
 	cmd.Dir, cmd.WaitDelay = s.dir, leftoverGrace
 	cmd.Env = append(slices.Clone(s.env), "SHELL="+s.shell, "TERM="+start.Term)
+	// It ends with us. In the guest everything does, and in the tests of "vmtest shell",
+	// where a program of the host stands for the guest, a loop would run for ever.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if start.Term != "" {
 		return s.onTerminal(cmd, start, lines)
 	}
@@ -123,7 +126,7 @@ func (s *server) run(start wire.Frame, lines *bufio.Reader) (code int, err error
 	}
 	// The command has a session of its own, so that nothing that it does to
 	// its process group ends us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr.Setsid = true
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
