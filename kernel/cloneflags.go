@@ -14,8 +14,8 @@ import (
 	"timens-vmtest/internal/blame"
 )
 
-// schedHeader is the header with the flags of clone3().
-const schedHeader = "include/uapi/linux/sched.h"
+// CloneHeader is the header that defines the flags and the structures of clone3().
+const CloneHeader = "include/uapi/linux/sched.h"
 
 var (
 	cloneName = regexp.MustCompile(`(?m)^#define[ \t]+(CLONE_[A-Z0-9_]+)[ \t]+([^/\n]*)`)
@@ -29,7 +29,7 @@ var (
 // because a flag that goes unnoticed would make a test expect the wrong answer. A tree
 // without the header has no flags.
 func (t Tree) CloneFlags() (uint64, error) {
-	text, err := t.Read(schedHeader)
+	text, err := t.Read(CloneHeader)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -44,7 +44,7 @@ func (t Tree) CloneFlags() (uint64, error) {
 		}
 		bit, err := cloneValue(value)
 		if err != nil {
-			return 0, &blame.BuildError{Stage: "abi", Err: fmt.Errorf("%s defines %s as %q; vmtest reads flags of the forms 0x100000000ULL and (1ULL << 32)", schedHeader, name, value)}
+			return 0, &blame.BuildError{Stage: "abi", Err: fmt.Errorf("%s defines %s as %q; vmtest reads flags of the forms 0x100000000ULL and (1ULL << 32)", CloneHeader, name, value)}
 		}
 		if bits.OnesCount64(bit) == 1 { // others are masks
 			all |= bit &^ (1<<32 - 1)

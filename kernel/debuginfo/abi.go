@@ -28,7 +28,7 @@ import (
 // Structures that the kernel does not have are left out, but it is an error if the kernel
 // has none of them. The field Tests of the result is not set.
 func ABI(ctx context.Context, h host.Host, i kernel.Image, t kernel.Tree, structs []string) (wire.ABI, error) {
-	header, err := t.Read(uapiHeader)
+	header, err := t.Read(kernel.CloneHeader)
 	if err != nil {
 		return wire.ABI{}, fmt.Errorf("the structures of clone3(): %w", err)
 	}
@@ -75,13 +75,10 @@ func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []st
 		if fault := sandbox.HostFault(ctx, "build", err, out, dir); fault != nil {
 			return nil, fault
 		}
-		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", uapiHeader, err), Shown: kernel.FirstError(out, filepath.Join(dir, "patched"), t.Base.Dir)}
+		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", kernel.CloneHeader, err), Shown: kernel.FirstError(out, filepath.Join(dir, "patched"), t.Base.Dir)}
 	}
 	return layouts(filepath.Join(dir, "abi.o"), "abi.c", structs)
 }
-
-// uapiHeader is the header that defines the structures of clone3().
-const uapiHeader = "include/uapi/linux/sched.h"
 
 // layouts reads structures from the debug information of an ELF file. It reads only the
 // compilation unit whose file has the name unit. A structure that is only declared there
