@@ -81,27 +81,28 @@ const bothLanes = "both"
 
 // flags of all verbs. Each verb registers those that it reads.
 type flags struct {
-	series   listFlag
-	patches  pathFlag
-	source   source.Spec
-	bases    listFlag // names of the bases
-	commits  string   // of source.Tree
-	makeVars pathFlag
-	prebuilt string // absolute; "" for none
-	configs  pathFlag
-	lane     string
-	accel    string
-	run      string
-	tests    listFlag
-	design   string
-	timeout  time.Duration
-	long     time.Duration
-	results  string
-	out      string
-	bisect   bool
-	failFast bool
-	forget   bool
-	verbose  bool
+	series    listFlag
+	patches   pathFlag
+	source    source.Spec
+	bases     listFlag      // names of the bases
+	baseSpecs []source.Spec // what bases says
+	commits   string        // of source.Tree
+	makeVars  pathFlag
+	prebuilt  string // absolute; "" for none
+	configs   pathFlag
+	lane      string
+	accel     string
+	run       string
+	tests     listFlag
+	design    string
+	timeout   time.Duration
+	long      time.Duration
+	results   string
+	out       string
+	bisect    bool
+	failFast  bool
+	forget    bool
+	verbose   bool
 
 	keepGoing bool
 	steps     listFlag
@@ -235,16 +236,16 @@ func (f *flags) checkBases() error {
 		if slices.Contains(f.bases[:i], name) {
 			return blame.Usagef("-base %s is given twice", name)
 		}
-		if _, err := source.Named(name); err != nil {
+		spec, err := source.Named(name)
+		if err != nil {
 			return err
 		}
+		f.baseSpecs = append(f.baseSpecs, spec)
 	}
-	if len(f.bases) == 0 {
-		return nil
+	if len(f.baseSpecs) > 0 {
+		f.source = f.baseSpecs[0]
 	}
-	var err error
-	f.source, err = source.Named(f.bases[0])
-	return err
+	return nil
 }
 
 // checkPrebuilt finds the tree of a kernel that the user has built. It refuses flags that

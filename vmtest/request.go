@@ -51,10 +51,7 @@ func (a *app) unchecked(ctx context.Context) ([]run.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	bases, err := a.sources() // only now: loading a range has found its commit
-	if err != nil {
-		return nil, err
-	}
+	bases := a.sources() // only now: loading a range has found its commit
 	var reqs []run.Request
 	for i, s := range all {
 		if slices.ContainsFunc(all[:i], func(other series.Series) bool { return other.Name == s.Name }) {
@@ -80,19 +77,11 @@ func (a *app) unchecked(ctx context.Context) ([]run.Request, error) {
 }
 
 // sources returns the bases that the flags name.
-func (a *app) sources() ([]source.Spec, error) {
-	if len(a.bases) <= 1 {
-		return []source.Spec{a.source}, nil
+func (a *app) sources() []source.Spec {
+	if len(a.baseSpecs) > 1 {
+		return a.baseSpecs
 	}
-	var all []source.Spec
-	for _, name := range a.bases {
-		spec, err := source.Named(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, spec)
-	}
-	return all, nil
+	return []source.Spec{a.source}
 }
 
 // onEach returns the requests for each of the bases.
@@ -141,18 +130,15 @@ func (a *app) checkBase(ctx context.Context) error {
 	if a.commits != "" { // BASE is looked at, not what is checked out
 		return nil
 	}
-	bases, err := a.sources()
-	if err != nil {
-		return err
-	}
-	for _, base := range bases {
+	for _, base := range a.sources() {
 		if err := base.Check(); err != nil {
 			return err
 		}
 	}
-	if a.source.URL != "" {
-		_, err = a.source.Fetch(ctx, a.host)
+	if a.source.URL == "" {
+		return nil
 	}
+	_, err := a.source.Fetch(ctx, a.host)
 	return err
 }
 
