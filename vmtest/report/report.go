@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"unicode"
 
 	"timens-vmtest/vmtest/verdict"
 )
@@ -82,15 +80,4 @@ func write(dir string, r verdict.Result) error {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 	}
 	return errors.Join(errs...)
-}
-
-// printable removes characters that XML 1.0 cannot have or that a terminal obeys. A test's
-// output and a kernel's console may have any byte.
-func printable(s string) string {
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s), "?")
 }
