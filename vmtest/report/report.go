@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package report prints judged runs: as text and HTML for people, and as KTAP, JSON and JUnit
-// for programs. No other package prints verdicts. It decides nothing.
+// Package report prints judged runs: as text and HTML for people, as KTAP, JSON, JUnit and
+// benchmarks for programs, and coverage for lcov and Cobertura. No other package prints verdicts. It decides nothing.
 package report
 
 import (
@@ -23,14 +23,17 @@ const (
 	HTMLFile  = "report.html"
 )
 
-var files = []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile}
+var (
+	files         = []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile}
+	coverageFiles = []string{CoverageTextFile, CoverageHTMLFile, LcovFile, CoberturaFile} // if coverage was measured
+)
 
 // Write writes the reports of one run, and the output of its tests. If it fails, it removes
 // what it has written.
 func Write(dir string, r verdict.Result) error {
 	err := write(dir, r)
 	if err != nil { // somebody might trust one report without the others
-		for _, name := range append(slices.Clone(files), CoverageTextFile, CoverageHTMLFile) {
+		for _, name := range slices.Concat(files, coverageFiles) {
 			_ = os.Remove(filepath.Join(dir, name)) // the file may not exist
 		}
 		removeOutputs(dir, r)
@@ -70,8 +73,11 @@ func write(dir string, r verdict.Result) error {
 		HTMLFile:  html,
 	}
 	if r.Coverage != nil {
-		contents[CoverageTextFile] = CoverageText(r.Coverage)
+		contents[CoverageTextFile], contents[LcovFile] = CoverageText(r.Coverage), Lcov(r.Coverage)
 		if contents[CoverageHTMLFile], err = CoverageHTML(r.Coverage); err != nil {
+			return err
+		}
+		if contents[CoberturaFile], err = Cobertura(r); err != nil {
 			return err
 		}
 	}

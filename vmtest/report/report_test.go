@@ -102,6 +102,8 @@ func TestGolden(t *testing.T) {
 			if r.Coverage != nil {
 				golden(t, dir, CoverageTextFile, name+"-"+CoverageTextFile)
 				golden(t, dir, CoverageHTMLFile, name+"-"+CoverageHTMLFile)
+				golden(t, dir, LcovFile, name+"-"+LcovFile)
+				golden(t, dir, CoberturaFile, name+"-"+CoberturaFile)
 			}
 			var screen bytes.Buffer
 			Text(&screen, dir, r)
@@ -230,7 +232,7 @@ func TestJSONContract(t *testing.T) {
 
 // If one report cannot be written, none is left.
 func TestWriteAllOrNone(t *testing.T) {
-	for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile} {
+	for _, file := range files {
 		dir := t.TempDir()
 		if err := os.MkdirAll(filepath.Join(dir, file, "in the way"), 0o755); err != nil {
 			t.Fatal(err)
