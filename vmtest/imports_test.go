@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"vmtest/several": {"internal/wire", "vmtest/verdict"},
 	"vmtest/history": {"vmtest/verdict"},
 	"vmtest/nightly": {"internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/shell", "kconfig", "kernel", "kernel/patch", "kernel/source",
-		"vmtest/history", "vmtest/page", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
+		"vmtest/history", "vmtest/page", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/page":              {"internal/shell", "internal/wire", "vmtest/history", "vmtest/page/look"},
 	"vmtest/page/look":         {},
 	"vmtest/page/pagetest":     {"vmtest/page/look"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/report"
 )
 
 const (
@@ -131,7 +132,7 @@ func (n *night) open(night string, c history.Cell) bool {
 	return false
 }
 
-// strip removes all files of a night but its JSON and its mail, except in the folders that are
+// strip removes all files of a night but its JSON, its mail and its figures, except in the folders that are
 // needed. It returns how many bytes that freed.
 func (n *night) strip(dir string, needed []string) (freed int64, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -146,7 +147,7 @@ func (n *night) strip(dir string, needed []string) (freed int64, err error) {
 			}
 			return nil
 		}
-		if strings.HasSuffix(path, ".json") || d.Name() == MailFile {
+		if strings.HasSuffix(path, ".json") || d.Name() == MailFile || d.Name() == report.BenchFile {
 			return nil
 		}
 		info, err := d.Info()

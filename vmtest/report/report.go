@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	files         = []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile}
+	files         = []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile, BenchFile}
 	coverageFiles = []string{CoverageTextFile, CoverageHTMLFile, LcovFile, CoberturaFile} // if coverage was measured
 )
 
@@ -54,6 +54,10 @@ func write(dir string, r verdict.Result) error {
 	if err != nil {
 		return err
 	}
+	figures, err := bench(r)
+	if err != nil {
+		return err
+	}
 	if err := writeOutputs(dir, r); err != nil {
 		return err
 	}
@@ -71,6 +75,7 @@ func write(dir string, r verdict.Result) error {
 		JSONFile:  json,
 		JUnitFile: junit,
 		HTMLFile:  html,
+		BenchFile: figures,
 	}
 	if r.Coverage != nil {
 		contents[CoverageTextFile], contents[LcovFile] = CoverageText(r.Coverage), Lcov(r.Coverage)

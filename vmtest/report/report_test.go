@@ -99,6 +99,7 @@ func TestGolden(t *testing.T) {
 			for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile} {
 				golden(t, dir, file, name+filepath.Ext(file))
 			}
+			golden(t, dir, BenchFile, name+"-"+BenchFile)
 			if r.Coverage != nil {
 				golden(t, dir, CoverageTextFile, name+"-"+CoverageTextFile)
 				golden(t, dir, CoverageHTMLFile, name+"-"+CoverageHTMLFile)
