@@ -28,6 +28,18 @@ type reporter struct{ t testing.TB }
 func (r reporter) Step(format string, args ...any) { r.t.Logf(format, args...) }
 func (r reporter) Count(string, int, int, string)  {}
 
+// Steps is a reporter that keeps the steps.
+type Steps []string
+
+// Step implements host.Reporter.
+func (s *Steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
+
+// Count implements host.Reporter.
+func (s *Steps) Count(string, int, int, string) {}
+
+// Said reports whether a step has this text in it.
+func (s *Steps) Said(what string) bool { return strings.Contains(strings.Join(*s, "\n"), what) }
+
 // Folder makes a temporary folder and returns its path. files has the texts of the
 // files in it, by their paths relative to the folder.
 func Folder(t testing.TB, files map[string]string) string {
