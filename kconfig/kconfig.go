@@ -8,9 +8,12 @@ package kconfig
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -26,6 +29,10 @@ type Option struct {
 	// for trees whose Kconfig files define the symbol, and must be absent in others. If
 	// IfDefined is empty, the option is meant for every tree.
 	IfDefined string
+
+	// IfTiny says that the option only undoes or keeps what "make tinyconfig" sets. It is
+	// left out on top of another Start.
+	IfTiny bool
 }
 
 // String is the option as a .config line.
@@ -40,6 +47,7 @@ func (o Option) String() string {
 // first appear. The zero value requests nothing.
 type Config struct {
 	Options []Option
+	Start   *Start // what the requests go on top of; nil: the .config that "make tinyconfig" makes
 }
 
 // SyntaxError is a fragment line that is neither an option nor a comment, or a
@@ -100,11 +108,13 @@ var (
 	// to turn an option off.
 	almostUnset = regexp.MustCompile(`(?i)^\s*#+\s*(CONFIG_[A-Za-z0-9_]+)\s+is\s+not\s+set\W*$`)
 
-	// ifDefinedRE matches a line that is a comment to Kconfig. It applies to the next
-	// line only.
+	// These match lines that are comments to Kconfig. They apply to the next line only.
 	ifDefinedRE = regexp.MustCompile(`^#if-defined\b *(.*)$`)
 	symbolRE    = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
+
+// ifTiny is such a line, too.
+const ifTiny = "#if-tinyconfig"
 
 // Load reads fragments and merges them. If two files request the same name, the
 // later file wins.
@@ -132,17 +142,23 @@ func Load(files ...string) (Config, error) {
 func Parse(file string, text []byte) (Config, error) {
 	var c Config
 	seen := make(map[string]int)
-	ifDefined := ""
+	var next Option // what the line above says of the next option
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimRight(line, " \t\r")
+		condition := next.condition()
 		if m := ifDefinedRE.FindStringSubmatch(line); m != nil {
-			if ifDefined != "" || !symbolRE.MatchString(m[1]) {
+			if condition != "" || !symbolRE.MatchString(m[1]) {
 				return Config{}, fmt.Errorf("%s:%d: %q is not \"#if-defined SYMBOL\", with an option on the next line", file, i+1, line)
 			}
-			ifDefined = m[1]
+			next.IfDefined = m[1]
 			continue
 		}
-		o := Option{File: file, Line: i + 1, IfDefined: ifDefined}
+		if line == ifTiny && condition == "" {
+			next.IfTiny = true
+			continue
+		}
+		o := next
+		o.File, o.Line = file, i+1
 		if m := setRE.FindStringSubmatch(line); m != nil {
 			o.Name, o.Value = m[1], m[2]
 			if !valueRE.MatchString(o.Value) {
@@ -150,8 +166,8 @@ func Parse(file string, text []byte) (Config, error) {
 			}
 		} else if m := unsetRE.FindStringSubmatch(line); m != nil {
 			o.Name, o.Value = m[1], "n"
-		} else if ifDefined != "" {
-			return Config{}, fmt.Errorf("%s:%d: \"#if-defined %s\" has to be followed by an option, not by %q", file, i+1, ifDefined, line)
+		} else if condition != "" {
+			return Config{}, fmt.Errorf("%s:%d: %q has to be followed by an option, not by %q", file, i+1, condition, line)
 		} else if m := almostUnset.FindStringSubmatch(line); m != nil {
 			return Config{}, &SyntaxError{file, i + 1, line, fmt.Sprintf("to turn the option off, write \"# %s is not set\"", m[1])}
 		} else if text := strings.TrimLeft(line, " \t"); text == "" || text[0] == '#' {
@@ -162,18 +178,29 @@ func Parse(file string, text []byte) (Config, error) {
 		if first, ok := seen[o.Name]; ok {
 			return Config{}, fmt.Errorf("%s:%d: %s is requested on line %d already", file, i+1, o.Name, first)
 		}
-		seen[o.Name], ifDefined = i+1, ""
+		seen[o.Name], next = i+1, Option{}
 		c.Options = append(c.Options, o)
 	}
-	if ifDefined != "" {
-		return Config{}, fmt.Errorf("%s: \"#if-defined %s\" has no option below it", file, ifDefined)
+	if condition := next.condition(); condition != "" {
+		return Config{}, fmt.Errorf("%s: %q has no option below it", file, condition)
 	}
 	return c, nil
 }
 
+// condition returns the line above the option that says when it is meant, or "".
+func (o Option) condition() string {
+	switch {
+	case o.IfDefined != "":
+		return "#if-defined " + o.IfDefined
+	case o.IfTiny:
+		return ifTiny
+	}
+	return ""
+}
+
 // Merge returns the requests of c and over. If both request an option, over wins.
 func (c Config) Merge(over Config) Config {
-	merged := Config{Options: append([]Option(nil), c.Options...)}
+	merged := Config{Options: append([]Option(nil), c.Options...), Start: cmp.Or(over.Start, c.Start)}
 	at := make(map[string]int)
 	for i, o := range merged.Options {
 		at[o.Name] = i
@@ -189,12 +216,16 @@ func (c Config) Merge(over Config) Config {
 	return merged
 }
 
-// Bytes returns the merged fragment. It can be parsed again.
+// Bytes returns the merged fragment. Equal texts request the same. The text can be parsed
+// again, apart from the Start, of which it has the digest.
 func (c Config) Bytes() []byte {
 	var b bytes.Buffer
+	if c.Start != nil {
+		fmt.Fprintf(&b, "# on top of %s, SHA-256 %x\n", filepath.Base(c.Start.File), sha256.Sum256(c.Start.Text))
+	}
 	for _, o := range c.Options {
-		if o.IfDefined != "" {
-			fmt.Fprintf(&b, "#if-defined %s\n", o.IfDefined)
+		if o.IfDefined != "" { // on top of tinyconfig the other condition is met
+			fmt.Fprintln(&b, o.condition())
 		}
 		fmt.Fprintln(&b, o)
 	}
@@ -218,20 +249,11 @@ func (c Config) For(defined map[string]bool) (meant, others Config) {
 // It returns a *LostError with those that differ, or nil. A request that is meant for
 // other trees differs if the .config has the option.
 func (c Config) Verify(dotconfig []byte, defined map[string]bool) error {
-	got := make(map[string]string)
-	for _, line := range strings.Split(string(dotconfig), "\n") {
-		if m := setRE.FindStringSubmatch(line); m != nil {
-			got[m[1]] = m[2]
-		}
-	}
+	got := valuesOf(dotconfig)
 	var lost []Lost
 	meant, others := c.For(defined)
 	for _, o := range meant.Options {
-		have := got[o.Name]
-		if have == "" {
-			have = "n"
-		}
-		if have != o.Value {
+		if have := cmp.Or(got[o.Name], "n"); have != o.Value {
 			lost = append(lost, Lost{Option: o, Got: have})
 		}
 	}
@@ -244,4 +266,15 @@ func (c Config) Verify(dotconfig []byte, defined map[string]bool) error {
 		return &LostError{lost}
 	}
 	return nil
+}
+
+// valuesOf returns the options that a .config sets.
+func valuesOf(dotconfig []byte) map[string]string {
+	got := make(map[string]string)
+	for line := range strings.Lines(string(dotconfig)) {
+		if m := setRE.FindStringSubmatch(strings.TrimRight(line, "\r\n")); m != nil {
+			got[m[1]] = m[2]
+		}
+	}
+	return got
 }

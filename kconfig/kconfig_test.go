@@ -224,3 +224,54 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// On top of a .config of the user's, what is for tinyconfig alone is left out, and the text
+// differs with the contents of the .config.
+func TestOn(t *testing.T) {
+	c, err := Parse("f", []byte("CONFIG_A=y\n#if-tinyconfig\n# CONFIG_VT is not set\n#if-defined C\nCONFIG_C=y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(c.Bytes()), "CONFIG_A=y\n# CONFIG_VT is not set\n#if-defined C\nCONFIG_C=y\n"; got != want {
+		t.Errorf("on top of tinyconfig: %q, want %q", got, want)
+	}
+	on := c.On(Start{File: "/x/my.config", Text: []byte("CONFIG_VT=y\n")})
+	first, rest, _ := strings.Cut(string(on.Bytes()), "\n")
+	if !strings.HasPrefix(first, "# on top of my.config, SHA-256 ") || rest != "CONFIG_A=y\n#if-defined C\nCONFIG_C=y\n" {
+		t.Errorf("on top of a .config: %q", on.Bytes())
+	}
+	other := c.On(Start{File: "/x/my.config", Text: []byte("CONFIG_VT=m\n")})
+	if string(other.Bytes()) == string(on.Bytes()) {
+		t.Error("another .config has the same text")
+	}
+	if merged := on.Merge(c); merged.Start == nil || string(merged.Start.Text) != "CONFIG_VT=y\n" {
+		t.Errorf("Merge lost the .config: %v", merged.Start)
+	}
+	for text, want := range map[string]string{
+		"#if-tinyconfig":                              "has no option below it",
+		"#if-tinyconfig\n\nCONFIG_A=y":                "has to be followed by an option",
+		"#if-tinyconfig\n#if-defined A\nCONFIG_A=y\n": "is not \"#if-defined SYMBOL\"",
+		"#if-defined A\n#if-tinyconfig\nCONFIG_A=y\n": "has to be followed by an option",
+	} {
+		if _, err := Parse("f", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+// What Kconfig made of the user's own options is listed, but for what is requested and what
+// the tools tell.
+func TestReplaced(t *testing.T) {
+	c := Config{Options: []Option{{Name: "CONFIG_VT", Value: "n"}}}.On(Start{File: "my.config", Text: []byte(
+		"CONFIG_VT=y\nCONFIG_GONE=m\nCONFIG_SAME=y\r\n# CONFIG_OFF is not set\nCONFIG_NR=8\nCONFIG_GCC_VERSION=130000\n")})
+	var got []string
+	for _, l := range c.Replaced([]byte("CONFIG_SAME=y\nCONFIG_OFF=y\nCONFIG_NR=64\nCONFIG_GCC_VERSION=120200\n")) {
+		got = append(got, l.String()+" "+l.Got)
+	}
+	if want := "CONFIG_GONE=m n, CONFIG_NR=8 64"; strings.Join(got, ", ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if all := (Config{}).Replaced([]byte("CONFIG_A=y\n")); all != nil {
+		t.Errorf("without a .config of the user's: %v", all)
+	}
+}

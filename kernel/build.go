@@ -59,9 +59,6 @@ const recipe = "4"
 // compiles; later builds remember their own figure.
 const typicalObjects = 700
 
-// patience is how often a tree that changes while it is read is read again.
-const patience = 3
-
 // Build makes the kernel, or takes it from the cache when everything that it
 // is made of is the same. A checkout that changes while it is copied is surveyed
 // again, so that what was copied is what the kernel is known by. If s.Prebuilt is set, Build
@@ -73,13 +70,13 @@ func Build(ctx context.Context, h host.Host, s Spec) (Image, error) {
 	for try := 1; ; try++ {
 		image, err := s.buildOnce(ctx, h)
 		changed, moved := errors.AsType[*source.ChangedError](err)
-		if !moved || s.Tree.files == nil || try == patience {
+		if !moved || s.Tree.files == nil || try == source.Patience {
 			return image, err
 		}
-		h.Report.Step("%s changed while the tree was read: it is read again, and the last state is tested", changed.Path)
+		changed.Say(h.Report)
 		base := s.Tree.Base
 		base.ID = ""
-		if s.Tree.Base, s.Tree.files, err = base.Identified(ctx, nil); err != nil {
+		if s.Tree.Base, s.Tree.files, err = base.Identified(ctx, h.Cache, nil); err != nil {
 			return Image{}, err
 		}
 	}

@@ -123,8 +123,8 @@ func readByKconfig(path string) bool {
 		strings.HasPrefix(path, "scripts/") || strings.HasSuffix(name, ".config") || strings.HasSuffix(name, "defconfig")
 }
 
-// configure makes a .config from tinyconfig and the requests. If the .config lacks a
-// request, the error is a blame.BuildError.
+// configure makes a .config from the requests, on top of tinyconfig or of the user's
+// .config. If the result lacks a request, the error is a blame.BuildError.
 func (b *build) configure(ctx context.Context) error {
 	b.Report.Step("configure linux-%s", b.Tree.Base.Version)
 	defined, err := kconfig.Defined(b.src)
@@ -136,7 +136,7 @@ func (b *build) configure(ctx context.Context) error {
 		b.Report.Step("%s:%d: %s is left out: this tree does not define %s", filepath.Base(o.File), o.Line, o, o.IfDefined)
 	}
 	steps := []func() error{
-		func() error { return b.runMake(ctx, io.Discard, "tinyconfig") },
+		func() error { return b.startConfig(ctx) },
 		func() error { return b.appendConfig(meant) },
 		func() error { return b.runMake(ctx, io.Discard, "olddefconfig") },
 	}
@@ -149,6 +149,7 @@ func (b *build) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.sayReplaced(got)
 	err = b.Config.Verify(got, defined)
 	var lost *kconfig.LostError
 	if errors.As(err, &lost) {
@@ -163,7 +164,34 @@ func (b *build) configure(ctx context.Context) error {
 	return err
 }
 
-// appendConfig appends the requests to the .config that tinyconfig made.
+// startConfig makes the .config that the requests are appended to.
+func (b *build) startConfig(ctx context.Context) error {
+	if b.Config.Start == nil {
+		return b.runMake(ctx, io.Discard, "tinyconfig")
+	}
+	f, err := sandbox.OpenMade(b.out(), ".config", os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b.Config.Start.Text, '\n'))
+	return errors.Join(err, f.Close())
+}
+
+// sayReplaced reports which options of the user's .config this tree does not have so. Kconfig
+// says nothing of them.
+func (b *build) sayReplaced(got []byte) {
+	all := b.Config.Replaced(got)
+	if len(all) == 0 {
+		return
+	}
+	var some []string
+	for _, l := range all[:min(5, len(all))] {
+		some = append(some, fmt.Sprintf("%s (%s)", l.Option, l.Got))
+	}
+	b.Report.Step("%s: %d options are otherwise in this tree: %s", b.Config.Start.File, len(all), strings.Join(some, ", "))
+}
+
+// appendConfig appends the requests to the .config.
 func (b *build) appendConfig(c kconfig.Config) error {
 	f, err := sandbox.OpenMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
 	if err != nil {

@@ -84,10 +84,11 @@ func warnedObjects(log []byte) []string {
 
 // objectCounter reads make's output and reports each file that is compiled.
 type objectCounter struct {
-	done, total int
-	report      host.Reporter
-	out         string // prefix to cut off the names of objects
-	rest        []byte
+	done   int
+	total  int // an estimate; 0 if it is not known
+	report host.Reporter
+	out    string // prefix to cut off the names of objects
+	rest   []byte
 }
 
 func (o *objectCounter) Write(p []byte) (int, error) {
@@ -100,8 +101,8 @@ func (o *objectCounter) Write(p []byte) (int, error) {
 		o.rest = rest
 		if m := objectLine.FindSubmatch(line); m != nil {
 			o.done++
-			if o.total > 0 {
-				o.total = max(o.total, o.done)
+			if o.done > o.total {
+				o.total = 0 // the estimate was too low
 			}
 			o.report.Count("objects", o.done, o.total, strings.TrimPrefix(string(m[1]), o.out))
 		}

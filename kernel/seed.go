@@ -17,14 +17,14 @@ import (
 )
 
 // A series from elsewhere may do to the objects what it likes when it is built. So its
-// work folder is its own. It begins as a copy of a work folder in which only code of
-// this checkout, or of the user's own tree, was built. make compiles what differs.
+// work folder is its own, and no other folder begins with its objects. Every work folder
+// begins as a copy of one in which only code of this checkout, or of the user's own tree,
+// was built. make compiles what differs.
 
-// seed makes the work folder of a series from elsewhere, unless it is there already. It
-// does nothing for other series. Without a sandbox the objects of one folder are of no
-// use in another, and nothing is copied.
+// seed makes the work folder, unless it is there already. Without a sandbox the objects of
+// one folder are of no use in another, and nothing is copied.
 func (b *build) seed(ctx context.Context) error {
-	if b.foreign() == "" || b.Sandbox.Off {
+	if b.Sandbox.Off {
 		return nil
 	}
 	_, err := os.Stat(filepath.Join(b.dir, manifestFile))
@@ -37,7 +37,9 @@ func (b *build) seed(ctx context.Context) error {
 			return err
 		}
 	}
-	b.Report.Step("no kernel of linux-%s was built here from this checkout alone, with this configuration: make compiles everything", b.Tree.Base.Version)
+	if b.foreign() != "" {
+		b.Report.Step("no kernel of linux-%s was built here from code of your own, with this configuration: make compiles everything", b.Tree.Base.Version)
+	}
 	return nil
 }
 
@@ -101,7 +103,7 @@ func (b *build) copyFrom(ctx context.Context, from string) (bool, error) {
 	if o, err := readObjects(from); err != nil || !b.canBegin(o) { // since it was listed
 		return false, nil
 	}
-	b.Report.Step("copy the objects of a kernel that was built from this checkout alone: make compiles what differs")
+	b.Report.Step("copy the objects of a kernel that was built from code of your own: make compiles what differs")
 	tmp, err := cache.Scratch(filepath.Dir(b.dir), filepath.Base(b.dir))
 	if err != nil {
 		return false, err

@@ -53,7 +53,7 @@ func newSeedbench(t *testing.T, base source.Base, dir string) seedbench {
 // private makes the base one of the cache.
 func (b *seedbench) private() {
 	b.t.Helper()
-	_, files, err := b.base.Identified(b.ctx, nil)
+	_, files, err := b.base.Identified(b.ctx, cache.Cache{Dir: b.t.TempDir()}, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -141,6 +141,18 @@ func TestForeignBeginsWithOurObjects(t *testing.T) {
 	}
 }
 
+// So does a series of the checkout, and a series on the tree that was built as it is.
+func TestOursBeginsWithOurObjects(t *testing.T) {
+	b, whole := newSeedbench(t, source.Base{}, pathsTree(t)), newSeedbench(t, source.Base{}, pathsTree(t))
+	mine := b.series("mine", "", map[string]string{"main.c": "1"})
+	want := whole.wants(mine, "config main.o other.o")
+	b.wants(series.Series{Name: "tree", InTree: true}, "config main.o other.o")
+	if id := b.wants(mine, "main.o"); id != want {
+		t.Errorf("build ID %s, want %s, which a whole build has", id, want)
+	}
+	b.wants(b.series("theirs", "A", map[string]string{"main.c": "2"}), "main.o")
+}
+
 // No file that make may write to is shared by two work folders.
 func TestSeedSharesNothingWritable(t *testing.T) {
 	b := newSeedbench(t, source.Base{}, pathsTree(t))
@@ -217,7 +229,7 @@ func TestSeedIsOursAndComplete(t *testing.T) {
 func TestSeedIsTheNearest(t *testing.T) {
 	b := newSeedbench(t, source.Base{}, pathsTree(t))
 	b.wants(series.Series{Name: "control"}, "config main.o other.o")
-	b.wants(b.series("mine", "", map[string]string{"other.c": "6"}), "config main.o other.o")
+	b.wants(b.series("mine", "", map[string]string{"other.c": "6"}), "other.o")
 	b.wants(b.series("v2", "B", map[string]string{"other.c": "6", "main.c": "2"}), "main.o")
 	b.wants(b.series("other", "C", map[string]string{"main.c": "3"}), "main.o")
 }
@@ -268,7 +280,7 @@ func TestUseOfSourceAndWorkFolder(t *testing.T) {
 	control := series.Series{Name: "control"}
 	b.wants(control, "config main.o other.o")
 	wants("built", "kernel control, work control, base ")
-	b.wants(b.series("mine", "", map[string]string{"main.c": "1"}), "config main.o other.o")
+	b.wants(b.series("mine", "", map[string]string{"main.c": "1"}), "main.o")
 	wants("another built", "kernel control, work control, kernel mine, work mine, base ")
 	b.wants(control, "cached config main.o other.o")
 	wants("used again", "kernel mine, work mine, kernel control, work control, base ")

@@ -58,7 +58,7 @@ func Apply(ctx context.Context, h host.Host, base source.Base, s series.Series) 
 	if t.over, err = apply(ctx, h.Sandbox, base, s.Patches); err != nil {
 		return Tree{}, err
 	}
-	t.Base, t.files, err = base.Identified(ctx, h.Report)
+	t.Base, t.files, err = base.Identified(ctx, h.Cache, h.Report)
 	return t, err
 }
 

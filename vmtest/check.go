@@ -14,8 +14,8 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/wire"
-	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/thread"
 	"timens-vmtest/vmtest/check"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
@@ -189,7 +189,7 @@ func (a *app) idleFlag() (name string) {
 // "series edit" made of them.
 func (a *app) noteAhead(ctx context.Context) error {
 	for _, which := range a.series {
-		if patch.IsMailbox(which) {
+		if thread.IsMailbox(which) {
 			continue
 		}
 		folder, err := filepath.Abs(series.Folder(a.checkout.Patches(), which))

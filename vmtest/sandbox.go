@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/sandbox"
-	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/thread"
 )
 
 // confine says in a.host how series are applied and built: in a sandbox, unless
@@ -56,7 +56,7 @@ func (a *app) foreign() []string {
 
 // isForeign says that a series is a mailbox, or a folder outside of this checkout.
 func (a *app) isForeign(which string) bool {
-	return patch.IsMailbox(which) || a.isOutside(series.Folder(a.checkout.Patches(), which))
+	return thread.IsMailbox(which) || a.isOutside(series.Folder(a.checkout.Patches(), which))
 }
 
 // isOutside says that a path does not lead into this checkout.
@@ -74,7 +74,7 @@ func (a *app) isOutside(path string) bool {
 func (a *app) origin(which string, s series.Series) (string, error) {
 	var all, paths []string
 	switch {
-	case patch.IsMailbox(which):
+	case thread.IsMailbox(which):
 		for _, p := range s.Patches {
 			all = append(all, string(p.Text))
 		}

@@ -12,8 +12,8 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/shell"
-	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/thread"
 )
 
 // loadOne reads a series as the flags want it.
@@ -21,14 +21,14 @@ func (a *app) loadOne(ctx context.Context, which string) (series.Series, error) 
 	if !a.trailers {
 		return series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), which)
 	}
-	if !patch.IsMailbox(which) {
+	if !thread.IsMailbox(which) {
 		return series.Series{}, blame.Usagef("-trailers: %s is no mailbox (.mbox, .mbx, or - for standard input), and has no replies; leave the flag out", which)
 	}
-	return series.LoadMailbox(ctx, a.host.Sandbox, which, patch.Options{Trailers: true})
+	return series.LoadMailbox(ctx, a.host.Sandbox, which, thread.Options{Trailers: true})
 }
 
 // sayThread says in a few lines of progress what was left of a mailbox.
-func (a *app) sayThread(t patch.Thread) {
+func (a *app) sayThread(t thread.Thread) {
 	if len(t.Left) > 0 {
 		more := ""
 		if a.piped == "" {
@@ -61,14 +61,14 @@ func (a *app) sayThread(t patch.Thread) {
 }
 
 // threadSummary says how many mails of a mailbox are patches, and what the others are.
-func threadSummary(t patch.Thread) string {
+func threadSummary(t thread.Thread) string {
 	are := "are patches"
 	if len(t.Taken) == 1 {
 		are = "is a patch"
 	}
 	text := fmt.Sprintf("of %d mails, %d %s of %s", t.Mails, len(t.Taken), are, t.Version)
 	var kinds []string
-	for _, reason := range patch.Reasons {
+	for _, reason := range thread.Reasons {
 		n := 0
 		for _, l := range t.Left {
 			if l.Reason == reason {
@@ -93,7 +93,7 @@ func threadSummary(t patch.Thread) string {
 }
 
 // from says which mail of a thread a patch is.
-func from(t patch.Thread, i int) string {
+func from(t thread.Thread, i int) string {
 	if i >= len(t.Taken) || len(t.Left) == 0 {
 		return ""
 	}
@@ -102,7 +102,7 @@ func from(t patch.Thread, i int) string {
 
 // printThread lists what a mailbox holds beside the patches. Whatever its mails say is
 // quoted: a terminal does not obey it.
-func printThread(w io.Writer, t patch.Thread) {
+func printThread(w io.Writer, t thread.Thread) {
 	if len(t.Left) > 0 {
 		fmt.Fprintf(w, "\nleft out of %d mails:\n", t.Mails)
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -111,7 +111,7 @@ func printThread(w io.Writer, t patch.Thread) {
 		}
 		table.Flush()
 	}
-	if slices.ContainsFunc(t.Left, func(l patch.Left) bool { return l.Reason.Own() }) {
+	if slices.ContainsFunc(t.Left, func(l thread.Left) bool { return l.Reason.Own() }) {
 		fmt.Fprintln(w, "To test the diff of a reply, too, save that mail alone as a file .patch, and pass it by -patch.")
 	}
 	if len(t.Trailers) == 0 {

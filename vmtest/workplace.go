@@ -14,8 +14,8 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/shell"
-	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/thread"
 	"timens-vmtest/vmtest/run"
 )
 
@@ -134,10 +134,10 @@ func (a *app) workplace(ctx context.Context, args []string) (series.Workplace, e
 		return series.Workplace{}, blame.Usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
 	}
 	w := series.Workplace{Name: args[0], Folder: series.Folder(a.checkout.Patches(), args[0]), Program: os.Args[0]}
-	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && (patch.IsMailbox(args[0]) || series.IsPatchFile(args[0])) {
+	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && (thread.IsMailbox(args[0]) || series.IsPatchFile(args[0])) {
 		return w, blame.Usagef("%s: %s", args[0], noSuchPath(args[0]))
 	}
-	if info, err := os.Stat(w.Folder); patch.IsMailbox(args[0]) || err == nil && !info.IsDir() {
+	if info, err := os.Stat(w.Folder); thread.IsMailbox(args[0]) || err == nil && !info.IsDir() {
 		return w, blame.Usagef("%s is no folder, so patches cannot be written back to it; type \"%s\", and then \"%s\"", args[0],
 			a.newSeries("linux-"+ownSeries), shell.Quote("git", "-C", "linux-"+ownSeries, "am", mustAbs(args[0])))
 	}

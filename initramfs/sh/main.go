@@ -135,9 +135,13 @@ func interactive(runner *interp.Runner) (code int, err error) {
 		}
 		if stopped {
 			fmt.Println() // after the ^C that the terminal shows
+			code = script(runner, strings.NewReader(interrupted), "")
 		}
 	}
 }
+
+// interrupted sets $? to what a command has that Ctrl-C ended.
+const interrupted = "(exit 130)"
 
 // runLine runs the statements of a line until they end or Ctrl-C stops them. A
 // program decides itself what it does on Ctrl-C, but no other program of the

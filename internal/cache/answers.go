@@ -35,6 +35,11 @@ func Recall[T any](ctx context.Context, c Cache, key string, say func(format str
 	return kept.Answer, WriteSealed(path, kept)
 }
 
+// AnswerFile returns the path of a file for an answer that changes with time, which Recall
+// cannot keep. Prune removes it as any answer that was not used for long. The caller reads
+// it, writes it by WriteFile, and sets its time when it is used.
+func (c Cache) AnswerFile(key string) string { return c.entry(Answer, Digest(key)[:32]) }
+
 // Keep copies the folder dir into the cache under a key. It replaces the folder that
 // was kept there. what says what it is. Nothing verifies the copy later: the caller of
 // Kept has to do that.

@@ -20,14 +20,14 @@ import (
 
 // OpenMade opens a regular file that make left in dir, by its name relative to dir. It
 // does not follow a link out of dir, and a file that is not regular is an error. It
-// does not block. flag is that of os.OpenFile.
+// does not block. flag is that of os.OpenFile. With os.O_CREATE it makes a file of mode 0644.
 func OpenMade(dir, name string, flag int) (*os.File, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := root.OpenFile(name, flag|unix.O_NONBLOCK, 0)
+	f, err := root.OpenFile(name, flag|unix.O_NONBLOCK, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
@@ -29,13 +28,13 @@ func Load(ctx context.Context, box sandbox.Box, path string) ([]Patch, error) {
 	return LoadTexts(ctx, box, []Named{{filepath.Base(path), text}})
 }
 
-// named is the text of a file.
+// Named is the text of a file.
 type Named struct {
 	Name string
 	Text []byte
 }
 
-// loadTexts makes patches of files, in their order. A cover letter is left out.
+// LoadTexts makes patches of files, in their order. A cover letter is left out.
 func LoadTexts(ctx context.Context, box sandbox.Box, files []Named) ([]Patch, error) {
 	var inputs []input
 	for _, f := range files {
@@ -107,21 +106,20 @@ func prepare(name string, text []byte) (input, error) {
 }
 
 // patchesOf makes the patches of one file.
-func patchesOf(name string, in input, mails []mail) ([]Patch, error) {
+func patchesOf(name string, in input, mails []Mail) ([]Patch, error) {
 	if len(mails) == 0 {
 		return nil, refused(name, "git mailsplit finds no mail in it")
 	}
 	var all []Patch
 	for i, m := range mails {
-		at := place{file: name}
+		n := 0
 		if len(mails) > 1 {
-			at.mail = i + 1
+			n = i + 1
 		}
-		msg := messageOf(m)
-		if !msg.patch && (len(mails) > 1 || msg.cover()) && !msg.claims() {
+		if !m.HasPatch && (len(mails) > 1 || m.IsCover()) && !m.ClaimsPatch() {
 			continue
 		}
-		p, err := m.asPatch(at)
+		p, err := m.Patch(name, n)
 		if err != nil {
 			return nil, err
 		}
@@ -144,73 +142,10 @@ func patchesOf(name string, in input, mails []mail) ([]Patch, error) {
 // flat is a file name for a path below the series' folder.
 func flat(path string) string { return strings.ReplaceAll(path, "/", "-") }
 
-// changed says that decoding made another text of the mail.
-func (m mail) changed() bool {
-	return !bytes.Contains(m.raw, m.change) || !bytes.Contains(m.raw, bytes.TrimSpace(m.changelog))
-}
-
-// asPatch makes the patch of a mail, which has to have one.
-func (m mail) asPatch(at place) (Patch, error) {
-	at.lines = -1
-	if n := bytes.Index(m.raw, m.change); n >= 0 && at.mail == 0 && len(m.change) > 0 {
-		at.lines = bytes.Count(m.raw[:n], []byte("\n"))
-	}
-	if m.text && at.lines >= 0 {
-		at.lines -= strings.Count(noMail, "\n")
-	}
-	p := Patch{Author: m.author, Date: m.date, Subject: bareSubject(m.subject), Changelog: strings.Trim(string(m.changelog), "\n")}
-	if partsOf(m.raw).flowed {
-		return p, refused(at.String(), "%q was sent as format=flowed, which folds long lines and takes spaces away; %s", m.outer, sendPlain)
-	}
-	if m.undecoded != "" {
-		why, _, _ := strings.Cut(m.undecoded, "\n")
-		return p, refused(at.String(), "%q cannot be decoded: %s; correct its charset, or %s", m.outer, strings.TrimPrefix(why, "error: "), sendPlain)
-	}
-	text := m.change
-	if len(text) == 0 { // to see what else it may be
-		text = m.changelog
-	}
-	if err := p.setDiff(at, text); err != nil {
-		return p, err
-	}
-	if err := p.agrees(m); err != nil {
-		return p, &blame.BuildError{Stage: "apply", Err: fmt.Errorf("%s: %w", at, err)}
-	}
-	p.Text = m.format(p.Subject)
-	return p, nil
-}
-
-// agrees holds what was read to what git reads in the same text: no path and no line may
-// be another one for git.
-func (p Patch) agrees(m mail) error {
-	if m.refused != "" {
-		_, strays, _ := scan(m.change)
-		for _, s := range strays {
-			if strings.HasPrefix(s.text, "diff --git ") {
-				return fmt.Errorf("git reads the words %q as the header of a diff, and refuses the patch; indent them", s.text)
-			}
-		}
-		return fmt.Errorf("git cannot read its diff: %s", strings.TrimPrefix(m.refused, "error: "))
-	}
-	var ours []string
-	for i, c := range p.Changes() {
-		if p.files[i].IsBinary {
-			ours = append(ours, "-\t-\t"+c.Path)
-			continue
-		}
-		ours = append(ours, strconv.FormatInt(c.Added, 10)+"\t"+strconv.FormatInt(c.Deleted, 10)+"\t"+c.Path)
-	}
-	gits := strings.Split(strings.TrimSuffix(m.stat, "\x00"), "\x00")
-	if !slices.Equal(ours, gits) {
-		return fmt.Errorf("git reads other changes in it (%q) than vmtest does (%q); make it again by \"git format-patch\"", gits, ours)
-	}
-	return nil
-}
-
 // describeText takes what a text that is no mail says of itself: "git show" prints its
 // author, and other tools a first line at most.
-func (p *Patch) describeText(m mail) {
-	text := strings.TrimSpace(string(m.changelog))
+func (p *Patch) describeText(m Mail) {
+	text := strings.TrimSpace(string(m.Changelog))
 	header, err := gitdiff.ParsePatchHeader(text)
 	if err != nil { // its date may be one that nobody can read
 		header, err = gitdiff.ParsePatchHeader(dateRE.ReplaceAllString(text, ""))

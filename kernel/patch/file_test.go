@@ -12,7 +12,21 @@ import (
 	"unicode/utf16"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host/hosttest"
 )
+
+func TestMain(m *testing.M) { hosttest.Main(m) }
+
+// change is a diff of a file a.c.
+const change = `diff --git a/a.c b/a.c
+--- a/a.c
++++ b/a.c
+@@ -1,3 +1,3 @@ int main(void)
+ one
+-two
++TWO
+ three
+`
 
 // formattedMail is a patch as git format-patch makes it.
 func formattedMail(subject, changelog, diff string) string {

@@ -177,6 +177,31 @@ func afterSignature(lines []string, signature string) string {
 	return ""
 }
 
+// AddTrailer adds a line such as "Acked-by: Ann <a@example.org>" to the changelog of a mail.
+func (m *Mail) AddTrailer(line string) { m.Changelog = withTrailer(m.Changelog, line) }
+
+// withTrailer adds a line to the tags below a changelog: at their end, as b4 does. The tags
+// that are known when a patch is written belong above the first Signed-off-by.
+func withTrailer(changelog []byte, line string) []byte {
+	text := strings.TrimRight(string(changelog), "\n")
+	lines := strings.Split(text, "\n")
+	at := len(lines)
+	for at > 0 && trailerRE.MatchString(lines[at-1]) {
+		at--
+	}
+	switch {
+	case at == len(lines) && text == "":
+		lines = nil
+	case at == len(lines): // there are none yet
+		lines = append(lines, "")
+	}
+	name, _, _ := strings.Cut(line, ":")
+	if n := slices.IndexFunc(lines[min(at, len(lines)):], func(l string) bool { return strings.HasPrefix(l, "Signed-off-by:") }); n >= 0 && slices.ContainsFunc(authorsTags, func(tag string) bool { return strings.EqualFold(tag, name+":") }) {
+		return []byte(strings.Join(slices.Insert(lines, at+n, line), "\n") + "\n")
+	}
+	return []byte(strings.Join(append(lines, line), "\n") + "\n")
+}
+
 // emptied says that a patch takes all that is in a file and leaves the file.
 func emptied(f *gitdiff.File) bool {
 	return !f.IsDelete && len(f.TextFragments) == 1 && f.TextFragments[0].NewPosition == 0 && f.TextFragments[0].NewLines == 0

@@ -88,3 +88,19 @@ func TestMoods(t *testing.T) {
 		}
 	}
 }
+
+func TestWithTrailer(t *testing.T) {
+	const by, fixes = "Acked-by: B <b@x.org>", `Fixes: 123456789abc ("x")`
+	for _, tc := range []struct{ changelog, line, want string }{
+		{"Why.\n", by, "Why.\n\n" + by + "\n"},
+		{"", by, by + "\n"},
+		{"Why.\n\nSigned-off-by: A <a@x.org>\n\n", by, "Why.\n\nSigned-off-by: A <a@x.org>\n" + by + "\n"},
+		{"Why.\n\nCc: C <c@x.org>\nSigned-off-by: A <a@x.org>\nSigned-off-by: D <d@x.org>\n", fixes, "Why.\n\nCc: C <c@x.org>\n" + fixes + "\nSigned-off-by: A <a@x.org>\nSigned-off-by: D <d@x.org>\n"},
+		{"Why.\n", fixes, "Why.\n\n" + fixes + "\n"},
+		{"Signed-off-by: E <e@x.org>\n\nWhy.\n", fixes, "Signed-off-by: E <e@x.org>\n\nWhy.\n\n" + fixes + "\n"},
+	} {
+		if got := string(withTrailer([]byte(tc.changelog), tc.line)); got != tc.want {
+			t.Errorf("%q with %q is %q, want %q", tc.changelog, tc.line, got, tc.want)
+		}
+	}
+}

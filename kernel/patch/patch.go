@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package patch reads patches: diffs, files with a changelog, and the mails of a mailbox.
-// The tools of git take mails apart, so that a patch means what it means to git am.
+// Package patch reads patches: diffs, files with a changelog, and mails. The tools of git take
+// mails apart, so that a patch means what it means to git am.
 package patch
 
 import (

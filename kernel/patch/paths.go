@@ -26,6 +26,8 @@ func InKernel(path string) bool {
 	return !slices.Contains([]string{"Documentation", "LICENSES", "samples", "scripts", "tools", "usr", "rust"}, top)
 }
 
+// Profilable says that the lines of a file that run can be counted: it is C code of the
+// kernel itself.
 func Profilable(file string) bool {
 	return strings.HasSuffix(file, ".c") && InKernel(file) && !VDSO(file)
 }

@@ -19,22 +19,6 @@ import (
 //go:embed read.sh
 var readScript string
 
-// mail is what git makes of one mail, or of one text that is no mail.
-type mail struct {
-	raw       []byte
-	text      bool   // it is no mail, and has no header
-	outer     string // subject of the mail's own header, with its brackets; decoded
-	sender    person // of the mail's own header
-	author    string // NAME <ADDRESS>; in-body headers go before the mail's own, as in date and subject
-	date      string
-	subject   string // with its brackets
-	changelog []byte
-	change    []byte // all below the changelog: notes, diffstat, diff, signature
-	undecoded string // why the text could not be decoded; "" if it could be
-	stat      string // what "git apply --numstat -z" says of change
-	refused   string // why "git apply" cannot read change; "" if it can
-}
-
 // input is a text to be read.
 type input struct {
 	text  []byte
@@ -44,19 +28,48 @@ type input struct {
 // noMail is the header that a text is given which has none.
 const noMail = "X-Is: no mail\n\n"
 
+// ReadMails reads mailboxes by git's own tools, as git am does. It returns the mails of each,
+// in their order. The names are for messages. A mailbox that holds no mail is refused.
+func ReadMails(ctx context.Context, box sandbox.Box, mailboxes []Named) ([][]Mail, error) {
+	var inputs []input
+	for _, m := range mailboxes {
+		if len(bytes.TrimSpace(m.Text)) == 0 {
+			return nil, refused(m.Name, "it is empty; save the mails again")
+		}
+		in, err := prepare(m.Name, m.Text)
+		if err != nil {
+			return nil, err
+		}
+		if !in.mails {
+			return nil, refused(m.Name, "it holds no mail: its first lines are no header; pass a patch by -patch")
+		}
+		inputs = append(inputs, in)
+	}
+	all, err := readAll(ctx, box, inputs)
+	if err != nil {
+		return nil, err
+	}
+	for i, mails := range all {
+		if len(mails) == 0 {
+			return nil, refused(mailboxes[i].Name, "git mailsplit finds no mail in it; save it as a mailbox (mbox)")
+		}
+	}
+	return all, nil
+}
+
 // readAll gives all texts to git at once, in the sandbox: what strangers wrote is taken
 // apart there. A text in which git finds no mail has none.
-func readAll(ctx context.Context, box sandbox.Box, inputs []input) ([][]mail, error) {
+func readAll(ctx context.Context, box sandbox.Box, inputs []input) ([][]Mail, error) {
 	all, err := readOnce(ctx, box, inputs)
 	if err != nil {
 		return nil, err
 	}
 	// A web page beside or in place of a text says all of it again, in tags.
 	var plain []input
-	var of []*mail
+	var of []*Mail
 	for i := range all {
 		for n := range all[i] {
-			if p := partsOf(all[i][n].raw); inputs[i].mails && p.html {
+			if p := partsOf(all[i][n].Raw); inputs[i].mails && p.html {
 				plain, of = append(plain, input{p.without, true}), append(of, &all[i][n])
 			}
 		}
@@ -66,17 +79,22 @@ func readAll(ctx context.Context, box sandbox.Box, inputs []input) ([][]mail, er
 		return nil, err
 	}
 	for i, mails := range again {
-		raw := of[i].raw
+		raw := of[i].Raw
 		if len(mails) > 0 {
 			*of[i] = mails[0]
 		}
-		of[i].raw = raw
+		of[i].Raw = raw
+	}
+	for i := range all {
+		for n := range all[i] {
+			all[i][n].classify()
+		}
 	}
 	return all, nil
 }
 
 // readOnce runs the script on all texts.
-func readOnce(ctx context.Context, box sandbox.Box, inputs []input) (all [][]mail, err error) {
+func readOnce(ctx context.Context, box sandbox.Box, inputs []input) (all [][]Mail, err error) {
 	if len(inputs) == 0 {
 		return nil, nil
 	}
@@ -131,8 +149,8 @@ func inFolder(dir string, err error) error {
 }
 
 // readMails reads what the script has left of one text.
-func readMails(tmp, dir string, text bool) ([]mail, error) {
-	var all []mail
+func readMails(tmp, dir string, text bool) ([]Mail, error) {
+	var all []Mail
 	for n := 1; ; n++ {
 		name := filepath.Join(dir, fmt.Sprintf("%06d", n))
 		raw, err := sandbox.ReadMade(tmp, name)
@@ -142,10 +160,10 @@ func readMails(tmp, dir string, text bool) ([]mail, error) {
 		if err != nil {
 			return nil, err
 		}
-		m := mail{raw: raw, text: text}
+		m := Mail{Raw: raw, text: text}
 		var outer, info, undecoded, stat, refused []byte
 		for suffix, to := range map[string]*[]byte{
-			"outer": &outer, "info": &info, "log": &m.changelog, "diff": &m.change, "undecoded": &undecoded, "stat": &stat, "refused": &refused,
+			"outer": &outer, "info": &info, "log": &m.Changelog, "diff": &m.Change, "undecoded": &undecoded, "stat": &stat, "refused": &refused,
 		} {
 			if *to, err = sandbox.ReadMade(tmp, name+"."+suffix); err != nil {
 				return nil, err
@@ -159,52 +177,6 @@ func readMails(tmp, dir string, text bool) ([]mail, error) {
 		m.describe(info, outer)
 		all = append(all, m)
 	}
-}
-
-// describe takes in what mailinfo printed.
-func (m *mail) describe(info, outer []byte) {
-	m.outer = infoField(outer, "Subject")
-	m.sender = person{infoField(outer, "Author"), infoField(outer, "Email")}
-	m.date, m.subject = infoField(info, "Date"), infoField(info, "Subject")
-	name, address := infoField(info, "Author"), infoField(info, "Email")
-	if address != "" {
-		m.author = fmt.Sprintf("%s <%s>", name, address)
-	}
-	if m.outer == "" {
-		m.outer = strings.Join(strings.Fields(m.header("Subject")), " ")
-	}
-	if m.subject == "" {
-		m.subject = m.outer
-	}
-}
-
-func infoField(info []byte, name string) string {
-	for line := range strings.Lines(string(info)) {
-		if value, ok := strings.CutPrefix(line, name+": "); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
-// header is a field of the mail's header as it stands there, unfolded.
-func (m mail) header(name string) string {
-	head, _, _ := strings.Cut(string(m.raw), "\n\n")
-	value, found := "", false
-	for line := range strings.Lines(head) {
-		if found && (line[0] == ' ' || line[0] == '\t') {
-			value += line
-			continue
-		}
-		if found {
-			break
-		}
-		key, rest, ok := strings.Cut(line, ":")
-		if found = ok && strings.EqualFold(key, name); found {
-			value = rest
-		}
-	}
-	return strings.TrimSpace(value)
 }
 
 // everyCR says that every line that has an end ends in CR and LF.

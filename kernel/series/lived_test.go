@@ -4,7 +4,6 @@ package series
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,20 +15,11 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 )
 
-// steps is a reporter that keeps the steps.
-type steps []string
-
-func (s *steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
-
-func (s *steps) Count(string, int, int, string) {}
-
-func (s *steps) said(what string) bool { return strings.Contains(strings.Join(*s, "\n"), what) }
-
 // subjects returns the beginnings of the names and the subjects of the patches of a range,
 // and what was reported.
-func (r repo) subjects(dir, commits string) (string, *steps) {
+func (r repo) subjects(dir, commits string) (string, *hosttest.Steps) {
 	r.Helper()
-	var said steps
+	var said hosttest.Steps
 	s, _, err := LoadRange(r.Context(), host.Host{Report: &said}, dir, commits)
 	if err != nil {
 		r.Errorf("%s of %s: %v", commits, dir, err)
@@ -55,7 +45,7 @@ func TestRangeSkipsEmptyCommits(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, want := range []string{"is skipped, as it is the cover letter of b4, and changes no file: Words", "is skipped, as it changes no file: pick up the thread"} {
-		if !said.said(want) {
+		if !said.Said(want) {
 			t.Errorf("said %q, want %q", *said, want)
 		}
 	}
@@ -79,7 +69,7 @@ func TestRangeOfLivedInTree(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, want := range []string{"out (a symbolic link that git does not track)", "core (65 MB, and", "hollow/ (a git repo", "clone/ (a git repo"} {
-		if !said.said(want) {
+		if !said.Said(want) {
 			t.Errorf("said %q, want %q", *said, want)
 		}
 	}
@@ -101,7 +91,7 @@ func TestRangeRefusesChangedLink(t *testing.T) {
 	if err := errors.Join(os.Remove(link), os.Symlink("Makefile", link)); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := LoadRange(t.Context(), host.Host{Report: new(steps)}, r.dir, "HEAD~1..")
+	_, _, err := LoadRange(t.Context(), host.Host{Report: new(hosttest.Steps)}, r.dir, "HEAD~1..")
 	if blame.Of(err) != blame.User || !strings.Contains(err.Error(), "link is a symbolic link or a submodule") || !strings.Contains(err.Error(), "git checkout HEAD -- link") {
 		t.Errorf("got %v", err)
 	}
@@ -162,7 +152,7 @@ func TestRangeOfShallowClone(t *testing.T) {
 	if got, _ := r.subjects(dir, "HEAD~1.."); got != "0001-a: change two lines" {
 		t.Errorf("got %q", got)
 	}
-	_, _, err := LoadRange(t.Context(), host.Host{Report: new(steps)}, dir, "HEAD~2..")
+	_, _, err := LoadRange(t.Context(), host.Host{Report: new(hosttest.Steps)}, dir, "HEAD~2..")
 	if err == nil || !strings.Contains(err.Error(), "HEAD~2 is no commit there: this clone is shallow; type \"git -C "+dir+" fetch --unshallow\"") {
 		t.Errorf("got %v", err)
 	}
@@ -177,7 +167,7 @@ func TestRangeWithReplacements(t *testing.T) {
 	r.git("checkout", "-q", "main")
 	r.git("replace", "main~1", "other")
 	got, said := r.subjects(r.dir, "base..main")
-	if want := "0001-a: change one line, 0002-a: change two lines"; got != want || !said.said("replaces or grafts commits") {
+	if want := "0001-a: change one line, 0002-a: change two lines"; got != want || !said.Said("replaces or grafts commits") {
 		t.Errorf("got %q, want %q; said %q", got, want, *said)
 	}
 	r.git("replace", "-d", r.git("rev-parse", "main~1"))
@@ -185,7 +175,7 @@ func TestRangeWithReplacements(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(r.dir, ".git", "info", "grafts"), []byte(grafts), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got, said := r.subjects(r.dir, "base..main"); strings.Count(got, ", ") != 1 || !said.said("replaces or grafts commits") {
+	if got, said := r.subjects(r.dir, "base..main"); strings.Count(got, ", ") != 1 || !said.Said("replaces or grafts commits") {
 		t.Errorf("with a graft: got %q, said %q", got, *said)
 	}
 }
@@ -198,7 +188,7 @@ func TestRangeOfFolderBelow(t *testing.T) {
 	if err := os.Mkdir(below, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := LoadRange(t.Context(), host.Host{Report: new(steps)}, below, "base.."); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "it is the folder kernel/ of a git tree") {
+	if _, _, err := LoadRange(t.Context(), host.Host{Report: new(hosttest.Steps)}, below, "base.."); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "it is the folder kernel/ of a git tree") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
 )
 
@@ -37,7 +38,7 @@ func TestLocal(t *testing.T) {
 	r := history(t)
 	r.git("config", "core.splitIndex", "true")
 	r.git("update-index", "--split-index")
-	if commit, changes, err := Local(t.Context(), new(steps), r.dir); err != nil || commit != r.git("rev-parse", "HEAD") || len(changes) != 0 {
+	if commit, changes, err := Local(t.Context(), new(hosttest.Steps), r.dir); err != nil || commit != r.git("rev-parse", "HEAD") || len(changes) != 0 {
 		t.Errorf("of a clean tree: got %q with the changes %q, %v", commit, changes, err)
 	}
 	r.write("a.c", lines(40, map[int]string{20: "not committed\n"}))
@@ -52,7 +53,7 @@ func TestLocal(t *testing.T) {
 		r.write(name, name)
 	}
 	before := contents(t, r.dir)
-	commit, changes, err := Local(t.Context(), new(steps), r.dir)
+	commit, changes, err := Local(t.Context(), new(hosttest.Steps), r.dir)
 	if err != nil || commit != r.git("rev-parse", "HEAD") {
 		t.Fatalf("got %q, %v", commit, err)
 	}
@@ -85,7 +86,7 @@ func TestLocalOfOddTrees(t *testing.T) {
 	if err := os.Remove(filepath.Join(r.dir, ".git", "index")); err != nil {
 		t.Fatal(err)
 	}
-	if commit, changes, err := Local(t.Context(), new(steps), r.dir); commit == "" || len(changes) != 0 || err != nil {
+	if commit, changes, err := Local(t.Context(), new(hosttest.Steps), r.dir); commit == "" || len(changes) != 0 || err != nil {
 		t.Errorf("of a tree without an index: got %q with the changes %q, %v", commit, changes, err)
 	}
 	empty := repo{t, t.TempDir()}
@@ -96,7 +97,7 @@ func TestLocalOfOddTrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{empty.dir, t.TempDir(), below, filepath.Join(below, "none")} {
-		if commit, changes, err := Local(t.Context(), new(steps), dir); commit != "" || changes != nil || err != nil {
+		if commit, changes, err := Local(t.Context(), new(hosttest.Steps), dir); commit != "" || changes != nil || err != nil {
 			t.Errorf("%s: got %q with the changes %q, %v, want nothing", dir, commit, changes, err)
 		}
 	}

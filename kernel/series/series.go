@@ -21,6 +21,7 @@ import (
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/thread"
 )
 
 // Series is an ordered list of patches and what is expected of the kernel that
@@ -36,7 +37,7 @@ type Series struct {
 
 	// Thread says what was taken of a mailbox and what was left; the zero value if the
 	// series is from none.
-	Thread patch.Thread
+	Thread thread.Thread
 
 	// InTree says that the patches are commits of the base's own git tree, or that
 	// the tree is tested as it stands.
@@ -52,8 +53,8 @@ type Series struct {
 // file "series" or with numbered patches, a file with patches, or a mailbox. The
 // patches are taken apart in the box.
 func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Series, error) {
-	if patch.IsMailbox(which) {
-		return LoadMailbox(ctx, box, which, patch.Options{})
+	if thread.IsMailbox(which) {
+		return LoadMailbox(ctx, box, which, thread.Options{})
 	}
 	if IsPatchFile(which) {
 		all, err := patch.Load(ctx, box, which)
@@ -96,8 +97,8 @@ func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Serie
 }
 
 // LoadMailbox reads a series from a mailbox, with options.
-func LoadMailbox(ctx context.Context, box sandbox.Box, path string, opts patch.Options) (Series, error) {
-	t, err := patch.LoadMailbox(ctx, box, path, opts)
+func LoadMailbox(ctx context.Context, box sandbox.Box, path string, opts thread.Options) (Series, error) {
+	t, err := thread.Load(ctx, box, path, opts)
 	return Series{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Patches: t.Patches, Thread: t}, err
 }
 

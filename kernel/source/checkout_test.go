@@ -4,7 +4,6 @@ package source
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host/hosttest"
 )
 
@@ -150,7 +150,7 @@ func TestTreeRefused(t *testing.T) {
 		}
 		base, err := Spec{Tree: dir}.Fetch(t.Context(), hosttest.New(t))
 		if err == nil {
-			_, _, err = base.Identified(t.Context(), nil)
+			_, _, err = base.Identified(t.Context(), cache.Cache{Dir: t.TempDir()}, nil)
 		}
 		if blame.Of(err) != blame.User || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "-tree "+dir) {
 			t.Errorf("%s: got %v, want %q of the user's", name, err, test.want)
@@ -239,16 +239,10 @@ func isChanged(err error) bool {
 
 // The report of what is left out is one line.
 func TestSay(t *testing.T) {
-	var said steps
+	var said hosttest.Steps
 	Checkout{Dir: "/t"}.Say(&said)
 	Checkout{Dir: "/t", Aside: []string{"a", "b", "c", "d", "e", "f", "g"}}.Say(&said)
-	if want := (steps{"left out of /t: a, b, c, d, e and 2 more"}); !slices.Equal(said, want) {
+	if want := (hosttest.Steps{"left out of /t: a, b, c, d, e and 2 more"}); !slices.Equal(said, want) {
 		t.Errorf("got %q, want %q", said, want)
 	}
 }
-
-// steps is a reporter that keeps the steps.
-type steps []string
-
-func (s *steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
-func (s *steps) Count(string, int, int, string)  {}

@@ -24,25 +24,38 @@ import (
 // contents.
 type Manifest map[string]string
 
+// Patience is how often a checkout that changes while it is read is read.
+const Patience = 3
+
 // Identified returns the base with an ID. A checkout has no ID of its own: its ID is
-// computed from the stamps of its files, which Identified returns too. For any other base
-// the Manifest is nil. What is left out of a checkout is reported to r, which may be nil.
-func (b Base) Identified(ctx context.Context, r host.Reporter) (Base, Manifest, error) {
+// computed from the contents of its files. Identified returns the stamps of these files,
+// too. For any other base the Manifest is nil. What is left out of a checkout is reported
+// to r, which may be nil.
+func (b Base) Identified(ctx context.Context, in cache.Cache, r host.Reporter) (Base, Manifest, error) {
 	if b.ID != "" {
 		return b, nil, nil
 	}
-	c, err := Look(ctx, b.Dir)
-	if err != nil {
-		return b, nil, err
+	for try := 1; ; try++ {
+		c, err := Look(ctx, b.Dir)
+		if err != nil {
+			return b, nil, err
+		}
+		if r != nil && try == 1 {
+			c.Say(r)
+		}
+		files, err := c.manifest()
+		if err != nil {
+			return b, nil, err
+		}
+		b.ID, err = b.identify(in, files, r)
+		changed, moved := errors.AsType[*ChangedError](err)
+		if !moved || try == Patience {
+			return b, files, err
+		}
+		if r != nil {
+			changed.Say(r)
+		}
 	}
-	if r != nil {
-		c.Say(r)
-	}
-	files, err := c.manifest()
-	if err == nil {
-		b.ID = files.digest()
-	}
-	return b, files, err
 }
 
 // Survey returns the stamps of all files of a base.
@@ -115,6 +128,11 @@ type ChangedError struct{ Path string }
 
 func (e *ChangedError) Error() string {
 	return fmt.Sprintf("%s changed while it was read; end the program that writes it and try again, or test a commit with -range", e.Path)
+}
+
+// Say reports that the checkout is read again.
+func (e *ChangedError) Say(r host.Reporter) {
+	r.Step("%s changed while the tree was read: it is read again, and the last state is tested", e.Path)
 }
 
 // Open opens a regular file of the base for reading. The caller calls same after it has

@@ -103,7 +103,7 @@ func checkpatch(ctx context.Context, h host.Host, base source.Base, p patch.Patc
 	if err != nil {
 		return nil, err
 	}
-	if base, _, err = base.Identified(ctx, nil); err != nil { // checkpatch reads other files of the tree, too
+	if base, _, err = base.Identified(ctx, h.Cache, nil); err != nil { // checkpatch reads other files of the tree, too
 		return nil, err
 	}
 	key := "checkpatch 4 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Package nightly runs the nightly job: it plans the cells of a night, runs them, adds what
-// came of them to the history, looks for what broke the tests that newly fail, and says what
-// changed. It decides nothing itself: a Runner has every run judged.
+// came of them to the history, has package culprit look for what broke the tests that newly
+// fail, and says what changed. It decides nothing itself: a Runner has every run judged.
 package nightly
 
 import (
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"timens-vmtest/internal/reasons"
+	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 )
 
@@ -52,36 +53,16 @@ func Matrix(bases, series, configs, lanes []string) []Cell {
 
 // Runner runs cells. An error means that the host is to blame, so that nothing is known.
 type Runner interface {
-	// Run carries out an attempt, leaves its evidence in the empty folder dir and
-	// returns what became of it. The name, the folder and the costs are the caller's
-	// to set.
-	Run(ctx context.Context, a Attempt, dir string) (history.Cell, error)
-}
-
-// Attempt is one run of a cell. If all but Cell is zero, it is the cell as it is tonight.
-// The other members put older inputs in the place of tonight's.
-type Attempt struct {
-	Cell    Cell
-	Tests   []string // package.Test of those that run; nil: all
-	Package string   // Debian's package and version, such as "linux-source-6.12 6.12.117-1"
-	Commit  string   // of the git tree that is the base
-	Tree    string   // a checkout of that tree, which is tested as it stands
-	Patches []Patch  // those of the series, if Replace is true
-	Replace bool     // Patches take the place of those of the series
-	Config  string   // path of the requested configuration
-	Project string   // a checkout of this project, whose tests run
+	// Run runs a cell with what the attempt puts in the place of tonight's inputs. It leaves
+	// the evidence in the empty folder dir, and returns what became of the cell. The name,
+	// the folder and the costs are the caller's to set.
+	Run(ctx context.Context, c Cell, a culprit.Attempt, dir string) (history.Cell, error)
 }
 
 // DigestOf returns the digest of a file.
 func DigestOf(name string, text []byte) history.Digest {
 	sum := sha256.Sum256(text)
 	return history.Digest{Name: name, SHA256: hex.EncodeToString(sum[:])}
-}
-
-// Patch is a patch that an earlier night has kept.
-type Patch struct {
-	Name string // of the file, when it was in a series
-	Path string
 }
 
 // commands are the file that lists the commands of a night.

@@ -17,6 +17,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/verdict"
@@ -52,9 +53,8 @@ type Job struct {
 type night struct {
 	Job
 	*history.Log
-	name     string
-	began    time.Time
-	searched time.Time // when the budget of the search is over
+	name  string
+	began time.Time
 }
 
 // Night runs one night, or goes on with one that was cut off. It returns the verdict of all
@@ -77,7 +77,6 @@ func (j Job) Night(ctx context.Context) (verdict.Verdict, error) {
 	}
 	why, full, err := n.cells(ctx)
 	if err == nil && ctx.Err() == nil && !full {
-		n.searched = n.Now().Add(n.Search)
 		err = n.search(ctx)
 	}
 	if err == nil && ctx.Err() == nil {
@@ -229,7 +228,7 @@ func (n *night) folder(cell string) string { return filepath.Join(n.Out, nightsD
 func (n *night) cell(ctx context.Context, c Cell) (history.Cell, error) {
 	began := n.Now()
 	dir := n.folder(c.Name)
-	got, err := n.run(ctx, Attempt{Cell: c}, dir)
+	got, err := n.run(ctx, c, culprit.Attempt{}, dir)
 	got.Name, got.CostS = c.Name, n.Now().Sub(began).Seconds()
 	if got.Began == "" {
 		got.Began = began.Format(time.RFC3339)
@@ -245,16 +244,42 @@ func (n *night) cell(ctx context.Context, c Cell) (history.Cell, error) {
 	return got, err
 }
 
-// run makes the folder of a run and carries out the attempt. A folder that a run left that was
+// search looks for what broke all that fails and has no finding that is done. What the budget
+// has no room for goes on the next night.
+func (n *night) search(ctx context.Context) error {
+	if n.Search == 0 {
+		return nil
+	}
+	s := culprit.Search{
+		Log: n.Log, Tonight: n.name, Report: n.Report, Kept: n.input, Project: n.Project,
+		Evidence: filepath.Join(n.Out, nightsDir, n.name, searchDir), Scratch: filepath.Join(n.Out, searchDir),
+		Now: n.Now, Until: n.Now().Add(n.Search), Tries: n.Tries,
+	}
+	cells := make(map[string]Cell)
+	for _, c := range n.Job.Cells {
+		cells[c.Name] = c
+		s.Cells = append(s.Cells, culprit.Cell{Name: c.Name, Command: c.Command != nil})
+	}
+	s.Run = func(ctx context.Context, cell string, a culprit.Attempt, dir string) (history.Cell, error) {
+		return n.run(ctx, cells[cell], a, dir)
+	}
+	err := s.Find(ctx)
+	if errors.Is(err, culprit.ErrLater) {
+		return n.note("%v", err)
+	}
+	return err
+}
+
+// run makes the folder of a run and runs the cell. A folder that a run left that was
 // cut off is no evidence.
-func (n *night) run(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+func (n *night) run(ctx context.Context, c Cell, a culprit.Attempt, dir string) (history.Cell, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return history.Cell{}, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return history.Cell{}, err
 	}
-	return n.Runner.Run(ctx, a, dir)
+	return n.Runner.Run(ctx, c, a, dir)
 }
 
 // Files of a run's folder that are inputs.

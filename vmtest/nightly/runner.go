@@ -22,6 +22,7 @@ import (
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
@@ -54,10 +55,10 @@ const commandGrace = 30 * time.Second
 // roomNeeded is how many bytes have to be free for a run to be able to leave its evidence.
 const roomNeeded = 50 << 20
 
-// Run carries out an attempt.
-func (m Machine) Run(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+// Run runs a cell with what the attempt puts in the place of tonight's inputs.
+func (m Machine) Run(ctx context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
 	before := cpu()
-	c, err := m.run(ctx, a, dir)
+	c, err := m.run(ctx, cell, a, dir)
 	c.CPUS = cpu() - before
 	if err != nil || c.Stage != history.StageNone {
 		return c, err
@@ -80,14 +81,14 @@ func cpu() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
-func (m Machine) run(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+func (m Machine) run(ctx context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
 	switch {
 	case a.Project != "":
-		return m.older(ctx, a, dir)
-	case a.Cell.Command != nil:
-		return m.command(ctx, m.Root, a.Cell.Command, dir)
+		return m.older(ctx, cell, a, dir)
+	case cell.Command != nil:
+		return m.command(ctx, m.Root, cell.Command, dir)
 	}
-	req, err := m.request(ctx, a)
+	req, err := m.request(ctx, cell, a)
 	if err != nil {
 		return history.Cell{}, err
 	}
@@ -97,13 +98,13 @@ func (m Machine) run(ctx context.Context, a Attempt, dir string) (history.Cell, 
 	return m.read(ctx, m.Root, dir)
 }
 
-// request returns the request of an attempt.
-func (m Machine) request(ctx context.Context, a Attempt) (run.Request, error) {
-	req, err := m.Request(ctx, a.Cell)
+// request returns the request of a cell with the inputs of an attempt.
+func (m Machine) request(ctx context.Context, cell Cell, a culprit.Attempt) (run.Request, error) {
+	req, err := m.Request(ctx, cell)
 	if err != nil {
 		return req, err
 	}
-	req.Command = append([]string{ownProgram, "run"}, m.Flags(a.Cell)...)
+	req.Command = append([]string{ownProgram, "run"}, m.Flags(cell)...)
 	if a.Tests != nil {
 		if req.Match, err = regexp.Compile(only(a.Tests)); err != nil {
 			return req, err
@@ -145,7 +146,7 @@ func packageBase(pkg string) string {
 }
 
 // patches loads patches that an earlier night has kept.
-func (m Machine) patches(ctx context.Context, kept []Patch) ([]patch.Patch, error) {
+func (m Machine) patches(ctx context.Context, kept []culprit.Patch) ([]patch.Patch, error) {
 	dir, err := os.MkdirTemp("", "vmtest-nightly-")
 	if err != nil {
 		return nil, err
@@ -168,7 +169,7 @@ func (m Machine) patches(ctx context.Context, kept []Patch) ([]patch.Patch, erro
 
 // older runs a cell with the program and the tests of another checkout of this project. One that
 // does not build has no verdict.
-func (m Machine) older(ctx context.Context, a Attempt, dir string) (history.Cell, error) {
+func (m Machine) older(ctx context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
 	none := history.Cell{Stage: history.StageNone, Verdict: verdict.Unjudged.String()}
 	err := execute(ctx, a.Project, []string{"go", "build", "-o", ownProgram, "./vmtest"}, filepath.Join(dir, "build.txt"))
 	if ctx.Err() != nil {
@@ -178,19 +179,18 @@ func (m Machine) older(ctx context.Context, a Attempt, dir string) (history.Cell
 		none.Trouble = lastLine(filepath.Join(dir, "build.txt"))
 		return none, nil
 	}
-	if a.Cell.Command != nil {
-		return m.command(ctx, a.Project, a.Cell.Command, dir)
+	if cell.Command != nil {
+		return m.command(ctx, a.Project, cell.Command, dir)
 	}
 	if a.Replace || a.Config != "" || a.Commit != "" {
 		return none, errors.New("tests of another commit run only on tonight's kernel, which is no more that of the first bad night")
 	}
-	cell := a.Cell
 	if a.Package != "" {
 		cell.Base = packageBase(a.Package)
 	}
 	args := append([]string{ownProgram, "run", "-results", dir}, m.Flags(cell)...)
 	if a.Tests != nil {
-		args = withRun(args, only(a.Tests))
+		args = culprit.WithRun(args, only(a.Tests))
 	}
 	if _, err := m.command(ctx, a.Project, args, dir); err != nil {
 		return none, err
@@ -298,7 +298,7 @@ func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, erro
 			if err != nil {
 				return c, err
 			}
-			c.Inputs.Base, c.Inputs.Commit = c.Inputs.Base+", "+short(digest), ""
+			c.Inputs.Base, c.Inputs.Commit = c.Inputs.Base+", "+digest[:12], ""
 		}
 	}
 	for _, l := range e.Lanes {

@@ -14,6 +14,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
@@ -45,27 +46,27 @@ func TestRequestOfAttempt(t *testing.T) {
 	}
 	diff := "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-int x;\n+int y;\n"
 	for name, tc := range map[string]struct {
-		attempt Attempt
+		attempt culprit.Attempt
 		check   func(run.Request) bool
 	}{
-		"tonight's": {Attempt{}, func(r run.Request) bool {
+		"tonight's": {culprit.Attempt{}, func(r run.Request) bool {
 			return r.Base == source.Spec{Tree: "/linux"} && r.Match == nil && !r.Forget && strings.Join(r.Command, " ") == "bin/vmtest run -lane real"
 		}},
-		"two tests": {Attempt{Tests: []string{"p.TestA", "p/386.TestB"}}, func(r run.Request) bool {
+		"two tests": {culprit.Attempt{Tests: []string{"p.TestA", "p/386.TestB"}}, func(r run.Request) bool {
 			return r.Match.MatchString("p.TestA") && r.Match.MatchString("p/386.TestB") && !r.Match.MatchString("p.TestAB") && !r.Match.MatchString("q.p.TestA") && !r.Match.MatchString("pxTestA")
 		}},
-		"a commit": {Attempt{Commit: "c"}, func(r run.Request) bool { return r.Base == source.Spec{Tree: "/linux", Commit: "c"} }},
-		"a tree":   {Attempt{Tree: "/clone"}, func(r run.Request) bool { return r.Base == source.Spec{Tree: "/clone"} && r.Forget }},
-		"a package": {Attempt{Package: "linux-source-6.12 6.12.117-1"}, func(r run.Request) bool {
+		"a commit": {culprit.Attempt{Commit: "c"}, func(r run.Request) bool { return r.Base == source.Spec{Tree: "/linux", Commit: "c"} }},
+		"a tree":   {culprit.Attempt{Tree: "/clone"}, func(r run.Request) bool { return r.Base == source.Spec{Tree: "/clone"} && r.Forget }},
+		"a package": {culprit.Attempt{Package: "linux-source-6.12 6.12.117-1"}, func(r run.Request) bool {
 			return r.Base == source.Spec{Package: "linux-source-6.12", Version: "6.12.117-1"}
 		}},
-		"patches": {Attempt{Replace: true, Patches: []Patch{{"0001-x.patch", put("digest", diff)}}}, func(r run.Request) bool {
+		"patches": {culprit.Attempt{Replace: true, Patches: []culprit.Patch{{Name: "0001-x.patch", Path: put("digest", diff)}}}, func(r run.Request) bool {
 			return len(r.Series.Patches) == 1 && r.Series.Patches[0].Name == "0001-x.patch"
 		}},
-		"no patch at all":      {Attempt{Replace: true}, func(r run.Request) bool { return len(r.Series.Patches) == 0 }},
-		"an old configuration": {Attempt{Config: put("config", "CONFIG_A=y\n")}, func(r run.Request) bool { return len(r.Config.Options) == 1 }},
+		"no patch at all":      {culprit.Attempt{Replace: true}, func(r run.Request) bool { return len(r.Series.Patches) == 0 }},
+		"an old configuration": {culprit.Attempt{Config: put("config", "CONFIG_A=y\n")}, func(r run.Request) bool { return len(r.Config.Options) == 1 }},
 	} {
-		r, err := m.request(t.Context(), tc.attempt)
+		r, err := m.request(t.Context(), Cell{}, tc.attempt)
 		if err != nil || !tc.check(r) {
 			t.Errorf("%s: %v, got %+v", name, err, r)
 		}
@@ -92,7 +93,7 @@ func TestCommands(t *testing.T) {
 		m, dir := machine(t), t.TempDir()
 		t.Setenv("MAKEFLAGS", "-n")
 		t.Setenv("MAKELEVEL", "1")
-		c, err := m.Run(t.Context(), Attempt{Cell: Cell{Command: []string{"sh", "-c", tc.script}}}, dir)
+		c, err := m.Run(t.Context(), Cell{Command: []string{"sh", "-c", tc.script}}, culprit.Attempt{}, dir)
 		if err != nil || c.Verdict != tc.want.String() || c.Stage != tc.stage || c.Outcome("") != tc.outcome {
 			t.Errorf("%s: %v, got %+v, want %v", name, err, c, tc.want)
 		}
@@ -107,7 +108,7 @@ func TestCommands(t *testing.T) {
 		t.Errorf("make that ends with 2 is %v", v)
 	}
 	m := machine(t)
-	if _, err := m.Run(t.Context(), Attempt{Cell: Cell{Command: []string{"./no-such-program"}}}, t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := m.Run(t.Context(), Cell{Command: []string{"./no-such-program"}}, culprit.Attempt{}, t.TempDir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a command that there is not: %v", err)
 	}
 }
@@ -141,19 +142,19 @@ func main() {
 	os.WriteFile(dir+"/x/trouble.json", []byte("{\"blame\":\"kernel\",\"text\":\""+strings.Join(os.Args[4:], " ")+"\"}"), 0o644)
 }
 `)
-	a := Attempt{Project: project, Tests: []string{"p/TestA"}}
-	c, err := m.Run(t.Context(), a, t.TempDir())
+	a := culprit.Attempt{Project: project, Tests: []string{"p/TestA"}}
+	c, err := m.Run(t.Context(), Cell{}, a, t.TempDir())
 	if want := "-lane real -run ^(?:p/TestA)$"; err != nil || c.Stage != history.StageBuild || c.Trouble != want || c.Inputs.Package != "linux-source-6.12 6.12.117-1" {
 		t.Errorf("%v, got %+v, want the trouble %q", err, c, want)
 	}
 	write("vmtest/main.go", "package main\n\nfunc main() { nonsense }\n")
-	c, err = m.Run(t.Context(), a, t.TempDir())
+	c, err = m.Run(t.Context(), Cell{}, a, t.TempDir())
 	if err != nil || c.Outcome("p/TestA") != history.NoVerdict || !strings.Contains(c.Trouble, "undefined: nonsense") {
 		t.Errorf("%v, got %+v", err, c)
 	}
 	write("vmtest/main.go", "package main\n\nfunc main() {}\n")
 	a.Commit = "c"
-	if _, err := m.Run(t.Context(), a, t.TempDir()); err == nil {
+	if _, err := m.Run(t.Context(), Cell{}, a, t.TempDir()); err == nil {
 		t.Error("an older kernel was ignored")
 	}
 }
@@ -199,20 +200,6 @@ func TestMutantsTurn(t *testing.T) {
 	for turn, n := range counts {
 		if n > total/4 {
 			t.Errorf("turn %d has %d of %d mutants", turn, n, total)
-		}
-	}
-}
-
-// A command that reproduces a failure has one -run, wherever the night had one.
-func TestWithRun(t *testing.T) {
-	for command, want := range map[string]string{
-		"bin/vmtest run -lane real":                  "bin/vmtest run -lane real -run X",
-		"bin/vmtest run -run a.b -lane real":         "bin/vmtest run -lane real -run X",
-		"bin/vmtest run --run=a.b -lane real -v":     "bin/vmtest run -lane real -v -run X",
-		"bin/vmtest run -series run -run=y -patch p": "bin/vmtest run -series run -patch p -run X",
-	} {
-		if got := strings.Join(withRun(strings.Fields(command), "X"), " "); got != want {
-			t.Errorf("%s: got %s, want %s", command, got, want)
 		}
 	}
 }

@@ -3,7 +3,6 @@
 package nightly
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 )
 
@@ -194,64 +194,10 @@ func TestSearchGoesOn(t *testing.T) {
 		t.Errorf("it took %d runs in %d nights", len(w.runs), nights)
 	}
 	h, err := history.Load(out)
-	if err != nil || !slices.Contains(h.Nights[1].Notes, errLater.Error()) {
+	if err != nil || !slices.Contains(h.Nights[1].Notes, culprit.ErrLater.Error()) {
 		t.Errorf("%v, the notes are %q", err, h.Nights[1].Notes)
 	}
 	if left, err := os.ReadDir(filepath.Join(out, searchDir)); err != nil || len(left) > 0 {
 		t.Errorf("%v, it left %v", err, left)
-	}
-}
-
-// A kernel that does not build on the way is skipped, and the answer says so.
-func TestBisectSkips(t *testing.T) {
-	r := makeRepo(t, "linux", 50)
-	for name, tc := range map[string]struct {
-		skip func(int) bool
-		want string
-	}{
-		"one at the side":     {func(n int) bool { return n == 20 }, "commit " + r.commits[27][:12] + ` ("linux: Do step 27")`},
-		"those before it":     {func(n int) bool { return n == 26 || n == 25 }, "commit " + r.commits[27][:12] + ` ("linux: Do step 27"), or one of 2 before it that could not be tried`},
-		"that which broke it": {func(n int) bool { return n == 27 }, "commit " + r.commits[28][:12] + ` ("linux: Do step 28"), or one of 1 before it that could not be tried`},
-		"all between":         {func(n int) bool { return n > 0 && n < 49 }, "commit " + r.commits[49][:12] + ` ("linux: Do step 49"), or one of 48 before it that could not be tried`},
-	} {
-		clone := filepath.Join(t.TempDir(), "clone")
-		b := bisection{repo: r.dir, clone: clone, good: r.commits[0], bad: r.commits[49]}
-		found, err := b.run(t.Context(), func(context.Context) (history.Outcome, error) {
-			switch n := r.at(t, "", clone); {
-			case tc.skip(n):
-				return history.NoVerdict, nil
-			case n >= 27:
-				return history.Bad, nil
-			}
-			return history.Good, nil
-		})
-		if err != nil || found.String() != tc.want {
-			t.Errorf("%s: got %v, %s, want %s", name, err, found, tc.want)
-		}
-	}
-}
-
-// The tree that is bisected is as it was.
-func TestBisectLeavesTheTree(t *testing.T) {
-	r := makeRepo(t, "linux", 10)
-	list := func() string {
-		var all []string
-		entries, err := os.ReadDir(filepath.Join(r.dir, ".git"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			all = append(all, e.Name())
-		}
-		return strings.Join(all, " ")
-	}
-	before := list()
-	clone := filepath.Join(t.TempDir(), "clone")
-	b := bisection{repo: r.dir, clone: clone, good: r.commits[0], bad: r.commits[9]}
-	if _, err := b.run(t.Context(), func(context.Context) (history.Outcome, error) { return history.Bad, nil }); err != nil {
-		t.Fatal(err)
-	}
-	if after := list(); after != before {
-		t.Errorf("before there was %s, after %s", before, after)
 	}
 }

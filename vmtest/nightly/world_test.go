@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 )
 
@@ -52,35 +53,10 @@ type repo struct {
 	commits []string
 }
 
-// makeRepo makes a git tree with n commits, whose hashes are always the same.
 func makeRepo(t *testing.T, name string, n int) repo {
 	t.Helper()
-	r := repo{dir: filepath.Join(t.TempDir(), name)}
-	var stream strings.Builder
-	for i := range n {
-		text, subject := fmt.Sprintf("%d\n", i), fmt.Sprintf("%s: Do step %d\n", name, i)
-		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter C <c@example.org> %d +0000\ndata %d\n%s", 1700000000+i, len(subject), subject)
-		fmt.Fprintf(&stream, "M 100644 inline n\ndata %d\n%s\n", len(text), text)
-	}
-	git := func(stdin string, args ...string) string {
-		cmd := exec.Command("git", args...)
-		cmd.Dir, cmd.Stdin = r.dir, strings.NewReader(stdin)
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("git %q: %v", args, err)
-		}
-		return string(out)
-	}
-	if err := os.Mkdir(r.dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	git("", "init", "-q", "-b", "main")
-	git(stream.String(), "fast-import", "--quiet")
-	r.commits = strings.Fields(git("", "rev-list", "--reverse", "main"))
-	if len(r.commits) != n {
-		t.Fatalf("%d commits, want %d", len(r.commits), n)
-	}
-	return r
+	dir, commits := hosttest.GitTree(t, name, n)
+	return repo{dir, commits}
 }
 
 // at is the number of a commit, or of what is checked out in a folder.
@@ -112,20 +88,20 @@ func digestOf(text string) string {
 // Run is that of a Runner. The kernel is bad for TestB from commit 27 of the tree to commit 47.
 // A patch whose text has "BUG" in it is bad for TestA. One whose text needs another text applies
 // only with it. The tests of the project are wrong from commit 6 to commit 8.
-func (w *world) Run(_ context.Context, a Attempt, dir string) (history.Cell, error) {
+func (w *world) Run(_ context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
 	if a.Tests != nil || a.Replace || a.Tree != "" || a.Project != "" || strings.Contains(dir, "/"+searchDir+"/") {
-		w.runs = append(w.runs, a.Cell.Name)
+		w.runs = append(w.runs, cell.Name)
 	}
 	w.clock.now = w.clock.now.Add(w.takes)
 	if w.fault != nil {
-		if err := w.fault(a.Cell.Name); err != nil {
+		if err := w.fault(cell.Name); err != nil {
 			return history.Cell{}, err
 		}
 	}
 	c := history.Cell{Stage: history.StageTests, Verdict: "pass", Release: "6.12.0", Command: []string{"vmtest", "run", "-series", "s"}}
 	in, patches := w.inputs(a, dir)
 	c.Inputs = in
-	if a.Cell.Command != nil {
+	if cell.Command != nil {
 		return c, nil
 	}
 	if strings.Contains(patches, "needs:") {
@@ -141,7 +117,7 @@ func (w *world) Run(_ context.Context, a Attempt, dir string) (history.Cell, err
 	}
 	for _, name := range slices.Concat([]string{"p.TestA", "p.TestB"}, w.more) {
 		bad := name == "p.TestB" && kernel >= 27 && kernel < 48 || name != "p.TestB" && strings.Contains(patches, "BUG") || name == "p.TestA" && tests >= 6 && tests < 9
-		if w.flaky != nil && w.flaky(a.Cell.Name, name) {
+		if w.flaky != nil && w.flaky(cell.Name, name) {
 			bad = true
 		}
 		t := history.Test{Name: name, Status: "pass", DurationS: 1}
@@ -152,14 +128,14 @@ func (w *world) Run(_ context.Context, a Attempt, dir string) (history.Cell, err
 			c.Tests = append(c.Tests, t)
 		}
 	}
-	factor := max(1, w.slower[a.Cell.Name])
+	factor := max(1, w.slower[cell.Name])
 	c.Figures = map[string]float64{history.DurationS: 40 * factor * (1 + 0.015*w.random.NormFloat64()), history.BootS: 3 * (1 + 0.015*w.random.NormFloat64())}
 	return c, nil
 }
 
 // inputs are those of an attempt, and the text of its patches. The folder has what a real run
 // leaves there.
-func (w *world) inputs(a Attempt, dir string) (history.Inputs, string) {
+func (w *world) inputs(a culprit.Attempt, dir string) (history.Inputs, string) {
 	in := history.Inputs{Base: "6.12.0 commit", Tree: w.tree.dir, Commit: w.tree.commits[w.commit], Config: digestOf(w.config), QEMU: w.qemu, Toolchain: "gcc 12",
 		Tests: digestOf(fmt.Sprint(w.tests)), Project: w.project.commits[w.tests]}
 	if w.pkg != "" {

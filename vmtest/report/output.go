@@ -98,24 +98,37 @@ func middleOut(output, file string, most int) []string {
 	return append(append(lines[:half:half], left), lines[len(lines)-half:]...)
 }
 
-// firstOutput prints a part of the output of the first test that ran and was not as
-// expected.
-func firstOutput(w io.Writer, dir string, r verdict.Result) {
+// failedOutput prints a part of the output of the test that ran and was not as expected. If
+// several were not, it prints none: one of them is the cause and the others may follow from
+// it, and the telling lines of each stand beside its name.
+func failedOutput(w io.Writer, dir string, r verdict.Result) {
+	var files []string // of the output of each
+	var one verdict.TestResult
 	for _, l := range r.Lanes {
 		for _, t := range l.Tests {
 			if t.AsExpected() || t.Output == "" || t.Status == verdict.Missing {
 				continue
 			}
+			if files != nil && t.TestID != one.TestID {
+				fmt.Fprintf(w, "  all that each test printed is in %s\n", filepath.Join(dir, "*", OutputDir))
+				return
+			}
 			file := filepath.Join(dir, outputPath(l, t))
 			if _, err := os.Stat(file); err != nil { // no report was written for this stored run
 				file = filepath.Join(dir, l.Lane, wire.RecordsFile)
 			}
-			fmt.Fprintf(w, "  output of %s (all of it is in %s):\n", t.TestID, file)
-			for _, line := range excerpt(t.Output) {
-				fmt.Fprintf(w, "    | %s\n", look.Harmless(line))
+			if files == nil {
+				one = t
 			}
-			return
+			files = append(files, file)
 		}
+	}
+	if files == nil {
+		return
+	}
+	fmt.Fprintf(w, "  output of %s (all of it is in %s):\n", one.TestID, strings.Join(files, " and "))
+	for _, line := range excerpt(one.Output) {
+		fmt.Fprintf(w, "    | %s\n", look.Harmless(line))
 	}
 }
 

@@ -26,7 +26,7 @@ var (
 	inFile   = extent{splats: 10, trace: 120}
 )
 
-// maxOutput is how many lines are shown of the first test that failed.
+// maxOutput is how many lines are shown of the only test that failed.
 const maxOutput = 10
 
 // Text prints a summary for a screen: what was run, the findings, and the verdict in the
@@ -45,7 +45,7 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 	mended(w, r)
 	findings(w, dir, r, show.findings)
 	splats(w, dir, r, show)
-	firstOutput(w, dir, r)
+	failedOutput(w, dir, r)
 	if r.Coverage != nil {
 		coverageSummary(w, dir, r.Coverage)
 	}

@@ -111,10 +111,12 @@ func lastWord(output string) []string {
 	return nil
 }
 
-// short returns a line, cut to maxTelling characters.
+// short returns a line of at most maxTelling characters. It leaves out the middle of a
+// longer one: a message begins with its place, and what it wanted is often at its end.
 func short(line string) string {
+	const dots, tail = " ... ", maxTelling / 2
 	if r := []rune(line); len(r) > maxTelling {
-		return string(r[:maxTelling-3]) + "..."
+		return string(r[:maxTelling-tail-len(dots)]) + dots + string(r[len(r)-tail:])
 	}
 	return line
 }

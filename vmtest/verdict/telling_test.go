@@ -16,7 +16,7 @@ func TestTelling(t *testing.T) {
 	run := marker + "=== RUN   TestA\n"
 	result := func(word, name string) string { return fmt.Sprintf("%s--- %s: %s (0.00s)\n", marker, word, name) }
 	fail := result("FAIL", "TestA") + marker + "FAIL\n"
-	long := strings.Repeat("ä", 300)
+	long := strings.Repeat("ä", 300) + "want 1"
 	for name, tc := range map[string]struct {
 		output string
 		want   []string
@@ -33,7 +33,7 @@ func TestTelling(t *testing.T) {
 		"exit without word": {run + "    \nclone3: no such thing\r\n\n", []string{"clone3: no such thing"}},
 		"nothing but frame": {run + fail, nil},
 		"nothing":           {"", nil},
-		"too long":          {run + "    a_test.go:1: " + long + "\n" + fail, []string{"a_test.go:1: " + strings.Repeat("ä", maxTelling-len("a_test.go:1: ...")) + "..."}},
+		"too long":          {run + "    a_test.go:1: " + long + "\n" + fail, []string{"a_test.go:1: " + strings.Repeat("ä", maxTelling/2-len("a_test.go:1:  ... ")) + " ... " + strings.Repeat("ä", maxTelling/2-len("want 1")) + "want 1"}},
 		"subtest that passed": {
 			run + marker + "=== RUN   TestA/b\n    a_test.go:1: fine\n" + marker + "=== RUN   TestA/c\n    a_test.go:2: bad\n" +
 				marker + "=== NAME  TestA/b\n    a_test.go:3: fine, too\n" + marker + "=== NAME  TestA\n" +

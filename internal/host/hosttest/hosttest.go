@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package hosttest makes hosts and folders for tests.
+// Package hosttest makes hosts, folders and git trees for tests.
 package hosttest
 
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,6 +29,18 @@ type reporter struct{ t testing.TB }
 func (r reporter) Step(format string, args ...any) { r.t.Logf(format, args...) }
 func (r reporter) Count(string, int, int, string)  {}
 
+// Steps is a reporter that keeps the steps.
+type Steps []string
+
+// Step implements host.Reporter.
+func (s *Steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
+
+// Count implements host.Reporter.
+func (s *Steps) Count(string, int, int, string) {}
+
+// Said reports whether a step has this text in it.
+func (s *Steps) Said(what string) bool { return strings.Contains(strings.Join(*s, "\n"), what) }
+
 // Folder makes a temporary folder and returns its path. files has the texts of the
 // files in it, by their paths relative to the folder.
 func Folder(t testing.TB, files map[string]string) string {
@@ -43,6 +56,38 @@ func Folder(t testing.TB, files map[string]string) string {
 		}
 	}
 	return dir
+}
+
+// GitTree makes a git tree with n commits, whose hashes are always the same. It returns the
+// path, which ends in the name, and the hashes. Commit i, from 0, has the number i in a file n.
+func GitTree(t testing.TB, name string, n int) (dir string, commits []string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), name)
+	var stream strings.Builder
+	for i := range n {
+		text, subject := fmt.Sprintf("%d\n", i), fmt.Sprintf("%s: Do step %d\n", name, i)
+		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter C <c@example.org> %d +0000\ndata %d\n%s", 1700000000+i, len(subject), subject)
+		fmt.Fprintf(&stream, "M 100644 inline n\ndata %d\n%s\n", len(text), text)
+	}
+	git := func(stdin string, args ...string) string {
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("git %q: %v", args, err)
+		}
+		return string(out)
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	git("", "init", "-q", "-b", "main")
+	git(stream.String(), "fast-import", "--quiet")
+	commits = strings.Fields(git("", "rev-list", "--reverse", "main"))
+	if len(commits) != n {
+		t.Fatalf("%d commits, want %d", len(commits), n)
+	}
+	return dir, commits
 }
 
 // Main is the TestMain of a package whose tests run commands in the sandbox. It does

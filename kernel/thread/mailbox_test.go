@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package thread
 
 import (
 	"encoding/base64"
@@ -13,6 +13,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
 )
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
@@ -36,17 +37,17 @@ const change = `diff --git a/a.c b/a.c
  three
 `
 
-func loadMails(t *testing.T, mails string) ([]Patch, error) {
+func loadMails(t *testing.T, mails string) ([]patch.Patch, error) {
 	t.Helper()
 	dir := hosttest.Folder(t, map[string]string{"x.mbox": mails})
-	thread, err := LoadMailbox(t.Context(), sandbox.Box{}, filepath.Join(dir, "x.mbox"), Options{})
+	thread, err := Load(t.Context(), sandbox.Box{}, filepath.Join(dir, "x.mbox"), Options{})
 	if err == nil && thread.File != filepath.Join(dir, "x.mbox") {
 		t.Errorf("the mailbox is called %s", thread.File)
 	}
 	return thread.Patches, err
 }
 
-func TestLoadMailbox(t *testing.T) {
+func TestLoad(t *testing.T) {
 	one, two := mailOf("[PATCH v2 1/2] one", partOf("1.c")), mailOf("[PATCH v2 2/2] two", partOf("2.c"))
 	cover := mailOf("[PATCH v2 0/2] cover", "Text.\n")
 	qp := strings.NewReplacer("=", "=3D", "Why", "=57hy", "one\n", "o=\nne\n").Replace(partOf("1.c"))
@@ -89,7 +90,7 @@ func TestLoadMailbox(t *testing.T) {
 	}
 }
 
-func TestLoadMailboxRefuses(t *testing.T) {
+func TestLoadRefuses(t *testing.T) {
 	part := func(subject string) string { return mailOf(subject, partOf("1.c")) }
 	for name, tc := range map[string]struct{ mails, want string }{
 		"no patch":        {mailOf("[PATCH 0/2] cover", "Text.\n"), "none of its 1 mails holds a patch"},
@@ -120,7 +121,7 @@ func TestLoadMailboxRefuses(t *testing.T) {
 		t.Error("a patch that is cut off was taken")
 	}
 	var usage *blame.UsageError
-	if _, err := LoadMailbox(t.Context(), sandbox.Box{}, "./absent.mbox", Options{}); !errors.As(err, &usage) {
+	if _, err := Load(t.Context(), sandbox.Box{}, "./absent.mbox", Options{}); !errors.As(err, &usage) {
 		t.Errorf("no mailbox: got %v, want a UsageError", err)
 	}
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+// Package thread reads a series out of a mailbox. It tells the patches of the newest version
+// from older versions, replies and notices, puts them in their order, and collects the
+// trailers that replies give.
+package thread
 
 import (
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"timens-vmtest/kernel/patch"
 )
 
 // Thread is what a mailbox holds: the patches that are taken from it, and what is left.
@@ -14,7 +19,7 @@ type Thread struct {
 	File     string // path of the mailbox, from the root; "" if the series is from none
 	Mails    int    // that the mailbox holds
 	Version  string // of the series, such as "v2 RESEND"; "v1" if its mails name none
-	Patches  []Patch
+	Patches  []patch.Patch
 	Taken    []Taken // where each of the patches is from
 	Left     []Left  // in the order of the mailbox
 	Trailers []Trailer
@@ -60,11 +65,6 @@ func (r Reason) Own() bool { return r == ReplyDiff || r == Beside }
 // replies says that a mail which is left out for this reason may give trailers.
 func (r Reason) replies() bool { return r == Reply || r == ReplyDiff }
 
-// person is a name and an address.
-type person struct{ name, address string }
-
-func (p person) String() string { return strings.TrimSpace(p.name + " <" + p.address + ">") }
-
 var (
 	// replyRE knows a reply by its subject. Programs write "Re:" in many languages, and
 	// whatever stands before the brackets of a [PATCH] was put there by one.
@@ -77,16 +77,16 @@ var (
 // left says that a mail is no part of any series, whatever it holds. claimed says that the
 // mailbox has mails that call themselves patches.
 func (m message) left(claimed bool) (Reason, string) {
-	untagged := !m.claims() && m.of == 0
-	answers := replyRE.MatchString(m.outer) || untagged && len(m.refs) > 0 && (claimed || !m.patch)
+	untagged := !m.ClaimsPatch() && m.Of == 0
+	answers := replyRE.MatchString(m.Subject) || untagged && len(m.refs) > 0 && (claimed || !m.HasPatch)
 	switch {
-	case noticeRE.MatchString(m.outer):
+	case noticeRE.MatchString(m.Subject):
 		return Notice, ""
-	case answers && m.patch:
-		return ReplyDiff, "from " + m.sender.String()
+	case answers && m.HasPatch:
+		return ReplyDiff, "from " + m.Sender.String()
 	case answers:
 		return Reply, ""
-	case !m.patch && !m.claims() && !m.cover():
+	case !m.HasPatch && !m.ClaimsPatch() && !m.IsCover():
 		return NoPatch, ""
 	}
 	return "", ""
@@ -97,10 +97,10 @@ func threadOf(file string, all []message) (t Thread, parts []*message, err error
 	t = Thread{File: file, Mails: len(all)}
 	why := make([]Left, len(all)) // by mail
 	leave := func(m *message, reason Reason, note string) {
-		why[m.at.mail-1] = Left{Mail: m.at.mail, Subject: m.outer, Reason: reason, Note: note}
+		why[m.number-1] = Left{Mail: m.number, Subject: m.Subject, Reason: reason, Note: note}
 	}
 	known := repeated(all, leave)
-	claimed := slices.ContainsFunc(known, func(m *message) bool { return m.claims() && !replyRE.MatchString(m.outer) })
+	claimed := slices.ContainsFunc(known, func(m *message) bool { return m.ClaimsPatch() && !replyRE.MatchString(m.Subject) })
 	var members []*message
 	for _, m := range known {
 		if reason, note := m.left(claimed); reason != "" {
@@ -108,7 +108,7 @@ func threadOf(file string, all []message) (t Thread, parts []*message, err error
 			continue
 		}
 		if of := reverted(m, known); of != nil {
-			leave(m, Reverts, fmt.Sprintf("of mail %d", of.at.mail))
+			leave(m, Reverts, fmt.Sprintf("of mail %d", of.number))
 			continue
 		}
 		members = append(members, m)
@@ -122,12 +122,12 @@ func threadOf(file string, all []message) (t Thread, parts []*message, err error
 	}
 	for _, s := range c.beside {
 		for _, m := range s.all() {
-			leave(m, Beside, "from "+m.sender.String())
+			leave(m, Beside, "from "+m.Sender.String())
 		}
 	}
 	for _, s := range c.family {
 		for _, m := range s.all() {
-			if s == c.newest && m.cover() && !m.patch {
+			if s == c.newest && m.IsCover() && !m.HasPatch {
 				leave(m, Cover, "")
 			} else if !slices.Contains(c.parts, m) {
 				leave(m, Older, s.version())
@@ -136,7 +136,7 @@ func threadOf(file string, all []message) (t Thread, parts []*message, err error
 	}
 	t.Version = c.newest.version()
 	for _, m := range c.parts {
-		t.Taken = append(t.Taken, Taken{m.at.mail, c.setOf(m).version()})
+		t.Taken = append(t.Taken, Taken{m.number, c.setOf(m).version()})
 	}
 	t.Trailers = trailersOf(known, why, c)
 	t.Left = slices.DeleteFunc(why, func(l Left) bool { return l.Reason == "" })
@@ -151,28 +151,28 @@ func repeated(all []message, leave func(*message, Reason, string)) []*message {
 	for i := range all {
 		m := &all[i]
 		n, again := at[m.id]
-		if !again || m.id == "" || m.patch && known[n].patch && patchID(m.change) != patchID(known[n].change) {
+		if !again || m.id == "" || m.HasPatch && known[n].HasPatch && m.PatchID() != known[n].PatchID() {
 			at[m.id] = len(known)
 			known = append(known, m)
 			continue
 		}
 		other := known[n]
-		if m.patch && !other.patch {
+		if m.HasPatch && !other.HasPatch {
 			known[n], m, other = m, other, m
 		}
-		leave(m, Again, fmt.Sprintf("as mail %d", other.at.mail))
+		leave(m, Again, fmt.Sprintf("as mail %d", other.number))
 	}
 	return known
 }
 
 // reverted is the mail whose patch a patch of no number reverts; nil: it reverts none.
 func reverted(m *message, known []*message) *message {
-	of, ok := strings.CutPrefix(strings.TrimSuffix(bareSubject(m.outer), `"`), `Revert "`)
-	if !ok || m.of > 0 {
+	of, ok := strings.CutPrefix(strings.TrimSuffix(patch.BareSubject(m.Subject), `"`), `Revert "`)
+	if !ok || m.Of > 0 {
 		return nil
 	}
 	for _, other := range known {
-		if other != m && other.patch && bareSubject(other.outer) == of {
+		if other != m && other.HasPatch && patch.BareSubject(other.Subject) == of {
 			return other
 		}
 	}
@@ -202,13 +202,13 @@ func componentsOf(all []*message) func(*message) string {
 // nothingTaken is the error of a mailbox in which there is no series.
 func nothingTaken(all []message, known []*message) error {
 	for _, m := range known {
-		if m.patch {
-			return fmt.Errorf("none of its %d mails is a patch of a series; mail %d, %q, has a diff: save that mail as a file .patch, and pass it by -patch", len(all), m.at.mail, m.outer)
+		if m.HasPatch {
+			return fmt.Errorf("none of its %d mails is a patch of a series; mail %d, %q, has a diff: save that mail as a file .patch, and pass it by -patch", len(all), m.number, m.Subject)
 		}
 	}
 	for _, m := range known {
-		if m.of > 0 && m.id != "" {
-			return fmt.Errorf("none of its %d mails holds a patch, and %q announces %d; %s", len(all), m.outer, m.of, fetch(m.id))
+		if m.Of > 0 && m.id != "" {
+			return fmt.Errorf("none of its %d mails holds a patch, and %q announces %d; %s", len(all), m.Subject, m.Of, fetch(m.id))
 		}
 	}
 	return fmt.Errorf("none of its %d mails holds a patch", len(all))

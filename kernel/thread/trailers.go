@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package thread
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"timens-vmtest/kernel/patch"
 )
 
 // Trailer is a line such as "Reviewed-by: Ann <a@example.org>" that a reply gives.
@@ -35,7 +36,7 @@ var (
 // given is a trailer as a mail has it.
 type given struct {
 	name, value string
-	by          person // none if its name is none of a person
+	by          patch.Person // none if its name is none of a person
 }
 
 func (g given) String() string { return g.name + ": " + g.value }
@@ -45,10 +46,10 @@ func (g given) same(line string) bool { return strings.EqualFold(g.String(), str
 
 // trailers are those of a mail's text, above its signature. What is quoted is none.
 func (m message) trailers() []given {
-	if m.undecoded != "" {
+	if !m.Decoded() {
 		return nil
 	}
-	text := string(m.changelog) + "\n" + string(m.change)
+	text := string(m.Changelog) + "\n" + string(m.Change)
 	text, _, _ = strings.Cut("\n"+text, "\n-- \n")
 	var all []given
 	for line := range strings.Lines(wrappedRE.ReplaceAllString(text, "$1 $2")) {
@@ -61,17 +62,17 @@ func (m message) trailers() []given {
 		switch {
 		case isBy && personRE.MatchString(g.value):
 			parts := personRE.FindStringSubmatch(g.value)
-			g.by = person{strings.Trim(parts[1], `"`), parts[2]}
+			g.by = patch.Person{Name: strings.Trim(parts[1], `"`), Address: parts[2]}
 			g.value = g.by.String() + parts[3]
 		case isBy && bareRE.MatchString(g.value):
-			g.by.address = bareRE.FindStringSubmatch(g.value)[2]
+			g.by.Address = bareRE.FindStringSubmatch(g.value)[2]
 		case isBy:
 		case !plainRE.MatchString(g.name) || strings.EqualFold(g.name, "fixes") && !hashRE.MatchString(g.value):
 			continue
 		}
 		// The diff in a reply is what these two sign.
 		signs := strings.EqualFold(g.name, "signed-off-by") || strings.EqualFold(g.name, "co-developed-by")
-		if !signs || !m.patch {
+		if !signs || !m.HasPatch {
 			all = append(all, g)
 		}
 	}
@@ -79,13 +80,13 @@ func (m message) trailers() []given {
 }
 
 // foreign says why a trailer is not taken from this sender: it has to be their own.
-func (g given) foreign(sender person) string {
+func (g given) foreign(sender patch.Person) string {
 	switch {
 	case !byRE.MatchString(g.name):
 		return ""
-	case g.by.address == "":
+	case g.by.Address == "":
 		return "it has no address"
-	case sameAddress(g.by.address, sender.address), g.by.name != "" && strings.EqualFold(g.by.name, sender.name):
+	case sameAddress(g.by.Address, sender.Address), g.by.Name != "" && strings.EqualFold(g.by.Name, sender.Name):
 		return ""
 	}
 	return "the mail is from " + sender.String()
@@ -121,12 +122,12 @@ func trailersOf(known []*message, why []Left, c choice) []Trailer {
 	}
 	var all []Trailer
 	for _, m := range known {
-		if !why[m.at.mail-1].Reason.replies() {
+		if !why[m.number-1].Reason.replies() {
 			continue
 		}
 		patches, whyNot := c.answered(m, why, byID)
 		for _, g := range m.trailers() {
-			t := Trailer{Mail: m.at.mail, Text: g.String(), Why: g.foreign(m.sender)}
+			t := Trailer{Mail: m.number, Text: g.String(), Why: g.foreign(m.Sender)}
 			if t.Why == "" {
 				t.Why = whyNot
 			}
@@ -134,7 +135,7 @@ func trailersOf(known []*message, why []Left, c choice) []Trailer {
 				old := slices.ContainsFunc(all, func(other Trailer) bool {
 					return other.Why == t.Why && g.same(other.Text) && slices.Contains(other.Patches, n)
 				})
-				if !old && !slices.ContainsFunc(strings.Split(string(c.parts[n-1].changelog), "\n"), g.same) {
+				if !old && !slices.ContainsFunc(strings.Split(string(c.parts[n-1].Changelog), "\n"), g.same) {
 					t.Patches = append(t.Patches, n)
 				}
 			}
@@ -161,7 +162,7 @@ func (c choice) answered(m *message, why []Left, byID map[string]*message) (patc
 			return nil, "the mail answers no patch of this mailbox"
 		}
 		m = above
-		if why[m.at.mail-1].Reason.replies() {
+		if why[m.number-1].Reason.replies() {
 			continue
 		}
 		s := c.setOf(m)
@@ -169,15 +170,15 @@ func (c choice) answered(m *message, why []Left, byID map[string]*message) (patc
 			s = c.newest
 		}
 		if s == nil {
-			return nil, fmt.Sprintf("it is for mail %d, which is not taken", m.at.mail)
+			return nil, fmt.Sprintf("it is for mail %d, which is not taken", m.number)
 		}
 		for i, part := range c.parts {
-			if part == m || !m.patch && c.setOf(part) == s || m.patch && s != c.setOf(part) && patchID(part.change) == patchID(m.change) {
+			if part == m || !m.HasPatch && c.setOf(part) == s || m.HasPatch && s != c.setOf(part) && part.PatchID() == m.PatchID() {
 				patches = append(patches, i+1)
 			}
 		}
 		if patches == nil {
-			return nil, fmt.Sprintf("it is for %s of the series (mail %d), which is another patch", s.version(), m.at.mail)
+			return nil, fmt.Sprintf("it is for %s of the series (mail %d), which is another patch", s.version(), m.number)
 		}
 		return patches, ""
 	}
@@ -186,8 +187,8 @@ func (c choice) answered(m *message, why []Left, byID map[string]*message) (patc
 // announces says that a mail is the cover letter of the newest version, though its subject
 // has no number: all patches are replies of its author to it.
 func (c choice) announces(m *message) bool {
-	return !m.patch && len(m.refs) == 0 && !slices.ContainsFunc(c.parts, func(part *message) bool {
-		return !slices.Contains(part.refs, m.id) || part.sender.address != m.sender.address
+	return !m.HasPatch && len(m.refs) == 0 && !slices.ContainsFunc(c.parts, func(part *message) bool {
+		return !slices.Contains(part.refs, m.id) || part.Sender.Address != m.Sender.Address
 	})
 }
 
@@ -200,47 +201,7 @@ func (t *Thread) takeTrailers(parts []*message) {
 		}
 		g.Taken = true
 		for _, n := range g.Patches {
-			parts[n-1].changelog = withTrailer(parts[n-1].changelog, g.Text)
+			parts[n-1].AddTrailer(g.Text)
 		}
 	}
-}
-
-// withTrailer adds a line to the tags below a changelog: at their end, as b4 does. The tags
-// that are known when a patch is written belong above the first Signed-off-by.
-func withTrailer(changelog []byte, line string) []byte {
-	text := strings.TrimRight(string(changelog), "\n")
-	lines := strings.Split(text, "\n")
-	at := len(lines)
-	for at > 0 && trailerRE.MatchString(lines[at-1]) {
-		at--
-	}
-	switch {
-	case at == len(lines) && text == "":
-		lines = nil
-	case at == len(lines): // there are none yet
-		lines = append(lines, "")
-	}
-	name, _, _ := strings.Cut(line, ":")
-	if n := slices.IndexFunc(lines[min(at, len(lines)):], func(l string) bool { return strings.HasPrefix(l, "Signed-off-by:") }); n >= 0 && slices.ContainsFunc(authorsTags, func(tag string) bool { return strings.EqualFold(tag, name+":") }) {
-		return []byte(strings.Join(slices.Insert(lines, at+n, line), "\n") + "\n")
-	}
-	return []byte(strings.Join(append(lines, line), "\n") + "\n")
-}
-
-var spaceRE = regexp.MustCompile(`\s+`)
-
-// patchID is the same for diffs that differ in line numbers and white space alone, as in
-// "git patch-id".
-func patchID(change []byte) string {
-	sections, _, _ := scan(change)
-	var b bytes.Buffer
-	for _, s := range sections {
-		for line := range bytes.Lines(s.text) {
-			if bytes.HasPrefix(line, []byte("index ")) || bytes.HasPrefix(line, []byte("@@ ")) {
-				continue
-			}
-			b.Write(spaceRE.ReplaceAll(line, nil))
-		}
-	}
-	return b.String()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package thread
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/kernel/patch"
 )
 
 // maxParts is more than any series has.
@@ -41,7 +42,7 @@ func (c choice) assemble(file string, versions []*set) ([]*message, error) {
 func (c choice) rerolls(s *set, before []*set) bool {
 	for _, m := range s.mails {
 		if !slices.ContainsFunc(before, func(old *set) bool {
-			return old.of == m.of && slices.ContainsFunc(old.mails, func(part *message) bool { return part.n == m.n && slices.Contains(m.refs, part.id) })
+			return old.of == m.Of && slices.ContainsFunc(old.mails, func(part *message) bool { return part.N == m.N && slices.Contains(m.refs, part.id) })
 		}) {
 			return false
 		}
@@ -66,11 +67,11 @@ func (e *incomplete) Error() string {
 	}
 	switch {
 	case len(near) == 2:
-		between = fmt.Sprintf(", between %q (mail %d) and %q (mail %d)", near[0].outer, near[0].at.mail, near[1].outer, near[1].at.mail)
-	case len(near) == 1 && near[0].n < e.missing:
-		between = fmt.Sprintf(", behind %q (mail %d)", near[0].outer, near[0].at.mail)
+		between = fmt.Sprintf(", between %q (mail %d) and %q (mail %d)", near[0].Subject, near[0].number, near[1].Subject, near[1].number)
+	case len(near) == 1 && near[0].N < e.missing:
+		between = fmt.Sprintf(", behind %q (mail %d)", near[0].Subject, near[0].number)
 	case len(near) == 1:
-		between = fmt.Sprintf(", before %q (mail %d)", near[0].outer, near[0].at.mail)
+		between = fmt.Sprintf(", before %q (mail %d)", near[0].Subject, near[0].number)
 	}
 	more := ""
 	if others := e.count() - 1; others > 0 {
@@ -127,32 +128,32 @@ func fetch(id string) string {
 // come too.
 func (s *set) parts() ([]*message, error) {
 	for _, m := range s.mails {
-		if !m.patch {
-			return nil, fmt.Errorf("mail %d: %q holds no patch, or one that is attached or damaged; save the mail as plain text, or take it out and pass the patch by -patch", m.at.mail, m.outer)
+		if !m.HasPatch {
+			return nil, fmt.Errorf("mail %d: %q holds no patch, or one that is attached or damaged; save the mail as plain text, or take it out and pass the patch by -patch", m.number, m.Subject)
 		}
 	}
 	if s.of == 0 { // git format-patch -N --stdout: in the order in which they lie
 		for i, m := range s.mails {
 			for _, other := range s.mails[:i] {
-				if bareSubject(m.outer) == bareSubject(other.outer) {
-					return nil, fmt.Errorf("%q is there twice, in mails %d and %d; take the older one out", m.outer, other.at.mail, m.at.mail)
+				if patch.BareSubject(m.Subject) == patch.BareSubject(other.Subject) {
+					return nil, fmt.Errorf("%q is there twice, in mails %d and %d; take the older one out", m.Subject, other.number, m.number)
 				}
 			}
 		}
 		return s.mails, nil
 	}
 	if s.of > maxParts {
-		return nil, fmt.Errorf("%q: no series has %d parts", s.first().outer, s.of)
+		return nil, fmt.Errorf("%q: no series has %d parts", s.first().Subject, s.of)
 	}
 	all := make([]*message, s.of)
 	for _, m := range s.mails {
 		switch {
-		case m.n < 1 || m.n > s.of:
-			return nil, fmt.Errorf("%q holds a patch, and there is no part %d of %d", m.outer, m.n, m.of)
-		case all[m.n-1] != nil:
-			return nil, fmt.Errorf("part %d of %d is there twice: %q (mail %d) and %q (mail %d); take one out", m.n, m.of, all[m.n-1].outer, all[m.n-1].at.mail, m.outer, m.at.mail)
+		case m.N < 1 || m.N > s.of:
+			return nil, fmt.Errorf("%q holds a patch, and there is no part %d of %d", m.Subject, m.N, m.Of)
+		case all[m.N-1] != nil:
+			return nil, fmt.Errorf("part %d of %d is there twice: %q (mail %d) and %q (mail %d); take one out", m.N, m.Of, all[m.N-1].Subject, all[m.N-1].number, m.Subject, m.number)
 		}
-		all[m.n-1] = m
+		all[m.N-1] = m
 	}
 	if n := slices.Index(all, nil); n >= 0 {
 		return all, &incomplete{set: s, missing: n + 1, parts: all}
@@ -167,11 +168,11 @@ func notOneSeries(a, b *set) error {
 		if a.of == 0 {
 			second = first
 		}
-		return fmt.Errorf("%q holds a patch without a number, and others have one; take it out, and pass it by -patch", second.outer)
+		return fmt.Errorf("%q holds a patch without a number, and others have one; take it out, and pass it by -patch", second.Subject)
 	}
 	how := "save one of them alone"
 	if first.id != "" && second.id != "" {
 		how = fmt.Sprintf("take one of them: type \"%s\" or \"%s\", and pass its output by \"-series -\"", shell.Quote("b4", "am", "-o-", first.id), shell.Quote("b4", "am", "-o-", second.id))
 	}
-	return fmt.Errorf("%q (mail %d) and %q (mail %d) are not of one series; %s", first.outer, first.at.mail, second.outer, second.at.mail, how)
+	return fmt.Errorf("%q (mail %d) and %q (mail %d) are not of one series; %s", first.Subject, first.number, second.Subject, second.number, how)
 }

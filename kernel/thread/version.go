@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package thread
 
 import (
 	"cmp"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"timens-vmtest/kernel/patch"
 )
 
 // set has the mails of a mailbox that are one version of a series.
@@ -62,7 +64,7 @@ func (s *set) version() string {
 
 // sent is when the set was sent, by its first mail; false if that cannot be read.
 func (s *set) sent() (time.Time, bool) {
-	date, err := netmail.ParseDate(s.first().header("Date"))
+	date, err := netmail.ParseDate(s.first().Header("Date"))
 	return date, err == nil
 }
 
@@ -86,13 +88,13 @@ func related(a, b *set) bool {
 	if older(a, b) == older(b, a) {
 		return false
 	}
-	if a.thread != "" && a.thread == b.thread && a.first().sender.address == b.first().sender.address {
+	if a.thread != "" && a.thread == b.thread && a.first().Sender.Address == b.first().Sender.Address {
 		return true
 	}
 	for _, m := range a.all() {
 		for _, other := range b.all() {
-			id := changeRE.FindSubmatch(m.raw)
-			if bareSubject(m.outer) == bareSubject(other.outer) || id != nil && slices.Contains(changeIDs(other), string(id[1])) {
+			id := changeRE.FindSubmatch(m.Raw)
+			if patch.BareSubject(m.Subject) == patch.BareSubject(other.Subject) || id != nil && slices.Contains(changeIDs(other), string(id[1])) {
 				return true
 			}
 		}
@@ -101,7 +103,7 @@ func related(a, b *set) bool {
 }
 
 func changeIDs(m *message) (all []string) {
-	for _, found := range changeRE.FindAllSubmatch(m.raw, -1) {
+	for _, found := range changeRE.FindAllSubmatch(m.Raw, -1) {
 		all = append(all, string(found[1]))
 	}
 	return all
@@ -113,7 +115,7 @@ func (s *set) answers(other *set) bool {
 	for _, m := range s.all() {
 		for _, above := range other.all() {
 			hangs = hangs || above.id != "" && slices.Contains(m.refs, above.id)
-			same = same || bareSubject(m.outer) == bareSubject(above.outer)
+			same = same || patch.BareSubject(m.Subject) == patch.BareSubject(above.Subject)
 		}
 	}
 	return hangs && !same && !related(s, other)
@@ -123,9 +125,9 @@ func (s *set) answers(other *set) bool {
 func setsOf(members []*message, component func(*message) string) []*set {
 	var all []*set
 	for _, m := range members {
-		at := slices.IndexFunc(all, func(s *set) bool { return strings.EqualFold(s.tag, m.tag) && s.of == m.of })
+		at := slices.IndexFunc(all, func(s *set) bool { return strings.EqualFold(s.tag, m.Tag) && s.of == m.Of })
 		if at < 0 {
-			at, all = len(all), append(all, &set{tag: m.tag, of: m.of})
+			at, all = len(all), append(all, &set{tag: m.Tag, of: m.Of})
 		}
 		all[at].add(m)
 	}
@@ -137,7 +139,7 @@ func setsOf(members []*message, component func(*message) string) []*set {
 }
 
 func (s *set) add(m *message) {
-	if m.cover() && !m.patch {
+	if m.IsCover() && !m.HasPatch {
 		s.covers = append(s.covers, m)
 		return
 	}
@@ -150,15 +152,15 @@ func (s *set) part(component func(*message) string) []*set {
 	parted, doubled := s.of == 0, s.of == 0
 	seen := make(map[int]bool)
 	for _, m := range s.all() {
-		doubled = doubled || seen[m.n]
+		doubled = doubled || seen[m.N]
 		parted = parted || doubled || len(m.refs) > 0
-		seen[m.n] = true
+		seen[m.N] = true
 	}
 	var all []*set
 	for _, m := range s.all() {
 		at := slices.IndexFunc(all, func(other *set) bool {
 			// Where numbers tell nothing, what somebody else sends in reply is no part.
-			return !parted || other.thread == component(m) && (!doubled || len(m.refs) == 0 || m.sender.address == other.first().sender.address)
+			return !parted || other.thread == component(m) && (!doubled || len(m.refs) == 0 || m.Sender.Address == other.first().Sender.Address)
 		})
 		if at < 0 {
 			at, all = len(all), append(all, &set{tag: s.tag, of: s.of, thread: component(m)})
@@ -213,7 +215,7 @@ func choose(file string, sets []*set) (c choice, err error) {
 		}
 	}
 	if !slices.ContainsFunc(c.family, func(s *set) bool {
-		return slices.ContainsFunc(s.mails, func(m *message) bool { return m.patch || m.claims() })
+		return slices.ContainsFunc(s.mails, func(m *message) bool { return m.HasPatch || m.ClaimsPatch() })
 	}) {
 		return c, nil // cover letters alone
 	}

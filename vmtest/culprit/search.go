@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package nightly
+// Package culprit looks for what broke the tests that newly fail in the nightly job. It runs them
+// again on the kernels of the last good and of the first bad night, and then on kernels that are
+// made of parts of both, until it can name an input: a patch, a commit of the base, the
+// configuration, a commit of this project, the toolchain or QEMU. It decides nothing itself: the
+// caller runs each attempt and has it judged.
+package culprit
 
 import (
 	"context"
@@ -10,16 +15,63 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"timens-vmtest/internal/host"
 	"timens-vmtest/vmtest/history"
 )
 
-// errLater says that the budget of the search is over. It goes on the next night.
-var errLater = errors.New("the budget of the search is over; it goes on the next night")
+// ErrLater says that the budget of the search is over. It goes on the next night.
+var ErrLater = errors.New("the budget of the search is over; it goes on the next night")
+
+// Search is the search of one night. All members but Project have to be set.
+type Search struct {
+	Log     *history.Log // of the job; it gets what was found
+	Tonight string       // the name of the night
+	Cells   []Cell       // those that can run
+
+	// Run runs a cell with what the attempt puts in the place of tonight's inputs. It leaves
+	// the evidence in the folder dir.
+	Run func(ctx context.Context, cell string, a Attempt, dir string) (history.Cell, error)
+
+	Kept     func(digest string) string // path of a patch or a configuration that an earlier night has kept
+	Evidence string                     // the folder for the evidence of all runs
+	Scratch  string                     // the folder for git trees of searches that are not at their end
+	Report   host.Reporter
+	Now      func() time.Time
+	Until    time.Time // when the budget is over
+	Tries    int       // how often a test that newly fails runs again on each of two kernels
+	Project  string    // the checkout of this project; "": its commits are not searched
+}
+
+// Cell is a cell of the night.
+type Cell struct {
+	Name    string
+	Command bool // it runs a command, and no tests
+}
+
+// Attempt puts older inputs in the place of those that a cell has tonight. The zero value is
+// the cell as it is tonight.
+type Attempt struct {
+	Tests   []string // package.Test of those that run; nil: all
+	Package string   // Debian's package and version, such as "linux-source-6.12 6.12.117-1"
+	Commit  string   // of the git tree that is the base
+	Tree    string   // a checkout of that tree, which is tested as it stands
+	Patches []Patch  // those of the series, if Replace is true
+	Replace bool     // Patches take the place of those of the series
+	Config  string   // path of the requested configuration
+	Project string   // a checkout of this project, whose tests run
+}
+
+// Patch is a patch that an earlier night has kept.
+type Patch struct {
+	Name string // of the file, when it was in a series
+	Path string
+}
 
 // hunt is the search for what broke the subjects of one cell that began to fail in one night.
 type hunt struct {
-	*night
+	*Search
 	cell      Cell
 	bad, good history.Cell        // of the first bad and of the last good night; good is zero if there is none
 	states    []history.State     // the subjects
@@ -28,18 +80,11 @@ type hunt struct {
 	seen      [][]history.Outcome // of all subjects in each run that looked for a culprit
 }
 
-// search looks for what broke all that fails and has no finding that is done. What the budget
-// has no room for goes on the next night.
-func (n *night) search(ctx context.Context) error {
-	if n.Search == 0 {
-		return nil
-	}
-	for _, h := range n.hunts() {
-		err := h.track(ctx)
-		if errors.Is(err, errLater) {
-			return n.note("%v", err)
-		}
-		if err != nil {
+// Find looks for what broke all that fails and has no finding that is done. It returns ErrLater
+// if the budget has no room for the rest, which goes on the next night.
+func (s *Search) Find(ctx context.Context) error {
+	for _, h := range s.hunts() {
+		if err := h.track(ctx); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -50,33 +95,33 @@ func (n *night) search(ctx context.Context) error {
 }
 
 // hunts returns what is to be searched for, those first that began first.
-func (n *night) hunts() []*hunt {
+func (s *Search) hunts() []*hunt {
 	var all []*hunt
-	for _, s := range n.States(n.name) {
-		if s.Outcome != history.Bad || s.Finding != nil && s.Finding.Done || s.Kind == history.Unstable && s.Finding == nil {
+	for _, state := range s.Log.States(s.Tonight) {
+		if state.Outcome != history.Bad || state.Finding != nil && state.Finding.Done || state.Kind == history.Unstable && state.Finding == nil {
 			continue
 		}
-		at := slices.IndexFunc(n.Job.Cells, func(c Cell) bool { return c.Name == s.Cell })
+		at := slices.IndexFunc(s.Cells, func(c Cell) bool { return c.Name == state.Cell })
 		if at < 0 {
 			continue
 		}
-		f := history.Finding{Cell: s.Cell, Test: s.Test, FirstBad: s.Since, LastGood: s.LastGood}
-		if s.Finding != nil {
-			f = *s.Finding
+		f := history.Finding{Cell: state.Cell, Test: state.Test, FirstBad: state.Since, LastGood: state.LastGood}
+		if state.Finding != nil {
+			f = *state.Finding
 		}
 		i := slices.IndexFunc(all, func(h *hunt) bool {
-			return h.cell.Name == s.Cell && h.states[0].Since == s.Since && h.states[0].LastGood == s.LastGood
+			return h.cell.Name == state.Cell && h.states[0].Since == state.Since && h.states[0].LastGood == state.LastGood
 		})
 		if i < 0 {
-			h := &hunt{night: n, cell: n.Job.Cells[at]}
-			first, _ := n.History.Night(s.Since)
-			h.bad, _ = first.Cell(s.Cell)
-			if last, ok := n.History.Night(s.LastGood); ok {
-				h.good, _ = last.Cell(s.Cell)
+			h := &hunt{Search: s, cell: s.Cells[at]}
+			first, _ := s.Log.Night(state.Since)
+			h.bad, _ = first.Cell(state.Cell)
+			if last, ok := s.Log.Night(state.LastGood); ok {
+				h.good, _ = last.Cell(state.Cell)
 			}
 			all, i = append(all, h), len(all)
 		}
-		all[i].states, all[i].found = append(all[i].states, s), append(all[i].found, f)
+		all[i].states, all[i].found = append(all[i].states, state), append(all[i].found, f)
 	}
 	slices.SortStableFunc(all, func(a, b *hunt) int { return strings.Compare(a.states[0].Since, b.states[0].Since) })
 	return all
@@ -88,23 +133,23 @@ func (h *hunt) track(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	later := errors.Is(err, errLater)
+	later := errors.Is(err, ErrLater)
 	for i := range h.found {
 		f := &h.found[i]
 		switch {
 		case f.Done:
 		case later:
-			f.Why = errLater.Error()
+			f.Why = ErrLater.Error()
 		case err != nil:
-			f.Why, f.Done = "the search ended: "+oneLine(err.Error()), true
+			f.Why, f.Done = "the search ended: "+strings.Join(strings.Fields(err.Error()), " "), true
 		}
-		if err := h.Append(history.Line{Night: h.name, Finding: f}); err != nil {
+		if err := h.Log.Append(history.Line{Night: h.Tonight, Finding: f}); err != nil {
 			return err
 		}
 		h.say(*f)
 	}
 	if later {
-		return errLater
+		return ErrLater
 	}
 	return nil // a search that cannot go on is no reason against the night
 }
@@ -125,7 +170,7 @@ func (h *hunt) find(ctx context.Context) error {
 	if err := h.again(ctx); err != nil {
 		return err
 	}
-	changed := Changes(h.good.Inputs, h.bad.Inputs)
+	changed := changes(h.good.Inputs, h.bad.Inputs)
 	for i := range h.found {
 		f := &h.found[i]
 		f.Command = h.command(f.Test)
@@ -180,7 +225,7 @@ func (h *hunt) share(lead int) {
 // explained looks for another cell in which the same test began to fail in the same night, with
 // the same changes, and whose culprit is known.
 func (h *hunt) explained(f history.Finding) (history.Finding, bool) {
-	for _, n := range slices.Backward(h.Nights) {
+	for _, n := range slices.Backward(h.Log.Nights) {
 		for _, other := range n.Findings {
 			if other.Culprit != "" && other.Cell != f.Cell && other.FirstBad == f.FirstBad && other.LastGood == f.LastGood &&
 				other.Test == f.Test && slices.Equal(other.Changed, f.Changed) && other.There.Failed == f.There.Failed {
@@ -206,7 +251,7 @@ func (h *hunt) tests() []string {
 // tries returns how often something runs again. A kernel that does not build does so each
 // time, and a command may take an hour.
 func (h *hunt) tries() int {
-	if h.bad.Stage == history.StageBuild || h.cell.Command != nil {
+	if h.bad.Stage == history.StageBuild || h.cell.Command {
 		return 1
 	}
 	return h.Tries
@@ -238,7 +283,7 @@ func (h *hunt) again(ctx context.Context) error {
 	if err := count(h.bad.Inputs, func(f *history.Finding) *history.Tries { return &f.Here }); err != nil {
 		return err
 	}
-	if h.good.Name == "" || h.cell.Command != nil || sameKernel(h.good.Inputs, h.bad.Inputs) || !h.remakes() {
+	if h.good.Name == "" || h.cell.Command || sameKernel(h.good.Inputs, h.bad.Inputs) || !h.remakes() {
 		return nil // there is no other kernel
 	}
 	return count(h.good.Inputs, func(f *history.Finding) *history.Tries { return &f.There })
@@ -253,12 +298,12 @@ func (h *hunt) remakes() bool {
 
 // attempt runs the tests, unless the budget is over. Its evidence is beside the cells.
 func (h *hunt) attempt(ctx context.Context, a Attempt) (history.Cell, error) {
-	if h.Now().After(h.searched) {
-		return history.Cell{}, errLater
+	if h.Now().After(h.Until) {
+		return history.Cell{}, ErrLater
 	}
 	h.runs++
-	dir := filepath.Join(h.Out, nightsDir, h.name, searchDir, h.cell.Name, h.states[0].Since, fmt.Sprint(h.runs))
-	c, err := h.run(ctx, a, dir)
+	dir := filepath.Join(h.Evidence, h.cell.Name, h.states[0].Since, fmt.Sprint(h.runs))
+	c, err := h.Run(ctx, h.cell.Name, a, dir)
 	if err != nil {
 		return c, fmt.Errorf("run %s again: %w", h.cell.Name, err)
 	}
@@ -273,37 +318,38 @@ func (h *hunt) attempt(ctx context.Context, a Attempt) (history.Cell, error) {
 // with returns the attempt on a kernel of these inputs. now are those of the first bad night:
 // what is as it was then is not named, so that tonight's is taken, which is there.
 func (h *hunt) with(in, now history.Inputs) Attempt {
-	a := Attempt{Cell: h.cell, Tests: h.tests()}
-	tonight, _ := h.tonight().Cell(h.cell.Name)
+	a := Attempt{Tests: h.tests()}
+	night, _ := h.Log.Night(h.Tonight)
+	tonight, _ := night.Cell(h.cell.Name)
 	if in.Package != tonight.Inputs.Package {
 		a.Package = in.Package
 	}
 	if in.Commit != tonight.Inputs.Commit {
 		a.Commit = in.Commit
 	}
-	if !slices.Equal(in.Patches, tonight.Inputs.Patches) && h.cell.Command == nil {
+	if !slices.Equal(in.Patches, tonight.Inputs.Patches) && !h.cell.Command {
 		a.Replace = true
 		for _, p := range in.Patches {
-			a.Patches = append(a.Patches, Patch{p.Name, h.input(p.SHA256)})
+			a.Patches = append(a.Patches, Patch{p.Name, h.Kept(p.SHA256)})
 		}
 	}
 	if in.Config != tonight.Inputs.Config {
-		a.Config = h.input(in.Config)
+		a.Config = h.Kept(in.Config)
 	}
 	return a
 }
 
 // command returns what reproduces a failure.
 func (h *hunt) command(test string) []string {
-	if test == "" || h.cell.Command != nil || h.bad.Command == nil {
+	if test == "" || h.cell.Command || h.bad.Command == nil {
 		return h.bad.Command
 	}
-	return withRun(h.bad.Command, "^"+strings.ReplaceAll(test, ".", `\.`)+"$")
+	return WithRun(h.bad.Command, "^"+strings.ReplaceAll(test, ".", `\.`)+"$")
 }
 
-// withRun returns a command of vmtest with this -run in place of another. A flag that is
+// WithRun returns a command of vmtest with this -run in place of another. A flag that is
 // given twice is refused.
-func withRun(command []string, expression string) []string {
+func WithRun(command []string, expression string) []string {
 	var all []string
 	for i := 0; i < len(command); i++ {
 		name, _, hasValue := strings.Cut(strings.TrimPrefix(command[i], "-"), "=")
@@ -319,7 +365,6 @@ func withRun(command []string, expression string) []string {
 
 // scratch returns the folder for the git tree of the search for one subject.
 func (h *hunt) scratch(what string) (string, error) {
-	dir := filepath.Join(h.Out, searchDir)
 	name := strings.NewReplacer("/", "_").Replace(h.cell.Name + "-" + h.states[0].Since + "-" + what)
-	return filepath.Join(dir, name), os.MkdirAll(dir, 0o755)
+	return filepath.Join(h.Scratch, name), os.MkdirAll(h.Scratch, 0o755)
 }

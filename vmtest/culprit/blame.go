@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package nightly
+package culprit
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"timens-vmtest/vmtest/history"
 )
 
-// Changes says which inputs differ between two nights. The order is that in which they are
+// changes says which inputs differ between two nights. The order is that in which they are
 // likely to break a test.
-func Changes(from, to history.Inputs) []history.Change {
+func changes(from, to history.Inputs) []history.Change {
 	var all []history.Change
 	add := func(what, from, to string) {
 		if from != to {
@@ -114,7 +114,7 @@ func (h *hunt) blame(ctx context.Context, f *history.Finding) error {
 	changed := parts(good, bad)
 	tried := fmt.Sprintf("%d of %d fail with it, %d of %d without", f.Here.Failed, f.Here.N, f.There.Failed, f.There.N)
 	switch {
-	case h.cell.Command != nil, len(changed) == 0, f.There.Failed > 0:
+	case h.cell.Command, len(changed) == 0, f.There.Failed > 0:
 		return h.blameOthers(ctx, f)
 	case !h.remakes():
 		f.Why = "the base of " + f.LastGood + " was not committed, so that its kernel cannot be made again; compare what is listed as changed"
@@ -169,7 +169,7 @@ func version(base string) string {
 // options says which lines of two configurations differ, three at most.
 func (h *hunt) options(from, to string) string {
 	read := func(digest string) []string {
-		text, err := os.ReadFile(h.input(digest))
+		text, err := os.ReadFile(h.Kept(digest))
 		if err != nil {
 			return nil
 		}

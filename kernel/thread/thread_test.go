@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package patch
+package thread
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/patch"
 )
 
 // post is a mail of a thread.
@@ -41,15 +42,15 @@ func (p post) String() string {
 // threads has what is read of each mailbox: all are given to git at once, for time.
 func threads(t *testing.T, mailboxes [][]post) [][]message {
 	t.Helper()
-	var inputs []input
+	var texts []patch.Named
 	for _, posts := range mailboxes {
 		text := ""
 		for _, p := range posts {
 			text += p.String()
 		}
-		inputs = append(inputs, input{[]byte(text), true})
+		texts = append(texts, patch.Named{Name: "/x.mbox", Text: []byte(text)})
 	}
-	read, err := readAll(t.Context(), sandbox.Box{}, inputs)
+	read, err := patch.ReadMails(t.Context(), sandbox.Box{}, texts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,11 +59,7 @@ func threads(t *testing.T, mailboxes [][]post) [][]message {
 		if len(mails) != len(mailboxes[i]) {
 			t.Fatalf("mailbox %d has %d mails, want %d", i, len(mails), len(mailboxes[i]))
 		}
-		for n, m := range mails {
-			msg := messageOf(m)
-			msg.at = place{file: "/x.mbox", mail: n + 1}
-			all[i] = append(all[i], msg)
-		}
+		all[i] = messagesOf(mails)
 	}
 	return all
 }
@@ -149,8 +146,8 @@ func TestThreads(t *testing.T) {
 		var taken, left []string
 		for n, part := range got.Taken {
 			taken = append(taken, fmt.Sprint(part.Mail))
-			if parts[n].at.mail != part.Mail {
-				t.Errorf("%s: patch %d is of mail %d, and said to be of %d", tc.name, n+1, parts[n].at.mail, part.Mail)
+			if parts[n].number != part.Mail {
+				t.Errorf("%s: patch %d is of mail %d, and said to be of %d", tc.name, n+1, parts[n].number, part.Mail)
 			}
 		}
 		for _, l := range got.Left {
@@ -276,27 +273,11 @@ func TestTrailersOfReplies(t *testing.T) {
 				t.Errorf("%s: %q is taken: %v", cases[i].name, g.Text, g.Taken)
 			}
 			for n, m := range parts {
-				has := slices.Contains(strings.Split(string(m.changelog), "\n"), g.Text)
+				has := slices.Contains(strings.Split(string(m.Changelog), "\n"), g.Text)
 				if has != (g.Taken && slices.Contains(g.Patches, n+1)) {
 					t.Errorf("%s: patch %d has %q: %v", cases[i].name, n+1, g.Text, has)
 				}
 			}
-		}
-	}
-}
-
-func TestWithTrailer(t *testing.T) {
-	const by, fixes = "Acked-by: B <b@x.org>", `Fixes: 123456789abc ("x")`
-	for _, tc := range []struct{ changelog, line, want string }{
-		{"Why.\n", by, "Why.\n\n" + by + "\n"},
-		{"", by, by + "\n"},
-		{"Why.\n\nSigned-off-by: A <a@x.org>\n\n", by, "Why.\n\nSigned-off-by: A <a@x.org>\n" + by + "\n"},
-		{"Why.\n\nCc: C <c@x.org>\nSigned-off-by: A <a@x.org>\nSigned-off-by: D <d@x.org>\n", fixes, "Why.\n\nCc: C <c@x.org>\n" + fixes + "\nSigned-off-by: A <a@x.org>\nSigned-off-by: D <d@x.org>\n"},
-		{"Why.\n", fixes, "Why.\n\n" + fixes + "\n"},
-		{"Signed-off-by: E <e@x.org>\n\nWhy.\n", fixes, "Signed-off-by: E <e@x.org>\n\nWhy.\n\n" + fixes + "\n"},
-	} {
-		if got := string(withTrailer([]byte(tc.changelog), tc.line)); got != tc.want {
-			t.Errorf("%q with %q is %q, want %q", tc.changelog, tc.line, got, tc.want)
 		}
 	}
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package kconfig
+
+import (
+	"cmp"
+	"regexp"
+	"strings"
+)
+
+// Start is a .config, or a defconfig, that requests go on top of.
+type Start struct {
+	File string
+	Text []byte
+}
+
+// On returns the requests on top of a Start, without those that are for tinyconfig alone.
+func (c Config) On(s Start) Config {
+	on := Config{Start: &s}
+	for _, o := range c.Options {
+		if !o.IfTiny {
+			on.Options = append(on.Options, o)
+		}
+	}
+	return on
+}
+
+// Replaced lists the options that a .config has otherwise than the Start, without those
+// that are requested. Kconfig drops an option that the tree does not define, or whose needs
+// are not met. The list is empty without a Start.
+func (c Config) Replaced(dotconfig []byte) []Lost {
+	if c.Start == nil {
+		return nil
+	}
+	requested := make(map[string]bool)
+	for _, o := range c.Options {
+		requested[o.Name] = true
+	}
+	got := valuesOf(dotconfig)
+	var all []Lost
+	for i, line := range strings.Split(string(c.Start.Text), "\n") {
+		m := setRE.FindStringSubmatch(strings.TrimRight(line, " \t\r"))
+		if m == nil || requested[m[1]] || m[2] == "n" || toolFact.MatchString(m[1]) {
+			continue
+		}
+		if have := cmp.Or(got[m[1]], "n"); have != m[2] {
+			all = append(all, Lost{Option: Option{Name: m[1], Value: m[2], File: c.Start.File, Line: i + 1}, Got: have})
+		}
+	}
+	return all
+}
+
+// toolFact matches the options by which Kconfig notes what the compiler and other tools can
+// do. Nobody sets them.
+var toolFact = regexp.MustCompile(`^CONFIG_(CC|GCC|CLANG|LD|LLD|AS|RUSTC|RUST|PAHOLE|TOOLS|ARCH|HAVE|BUILDTIME)_`)
