@@ -135,11 +135,11 @@ func WriteAnnotations(w io.Writer, all []Annotation) error {
 
 // clip makes a text harmless, and cuts it to a number of characters.
 func clip(text string, most int) string {
-	if r := []rune(look.Harmless(text)); len(r) > most {
+	r := []rune(look.Harmless(text))
+	if len(r) > most {
 		return string(r[:most-3]) + "..."
-	} else {
-		return string(r)
 	}
+	return string(r)
 }
 
 // leftOut is the room that AppendSummary keeps for a line about what it leaves out.
