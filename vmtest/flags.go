@@ -17,6 +17,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/vm"
@@ -324,7 +325,7 @@ func (f *flags) check(root string) error {
 	if err := f.checkBases(); err != nil {
 		return err
 	}
-	if err := kernel.MakeVars(f.makeVars).Check(); err != nil {
+	if err := kbuild.MakeVars(f.makeVars).Check(); err != nil {
 		return err
 	}
 	if f.source.SHA256 != "" && f.source.URL == "" {

@@ -15,7 +15,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/history"
@@ -100,7 +100,7 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	}
 	job := nightly.Job{
 		Out: out, Cells: cells, Report: a.progress, Now: time.Now,
-		Runner: nightly.Machine{Host: a.host, Root: a.checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kernel.MakeVars(a.makeVars)},
+		Runner: nightly.Machine{Host: a.host, Root: a.checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kbuild.MakeVars(a.makeVars)},
 		Budget: a.nights.budget, Search: a.nights.search, Tries: a.nights.tries, Keep: a.nights.keep, Notify: a.nights.notify,
 		Project: a.checkout.Root, Command: os.Args,
 	}

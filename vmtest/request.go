@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/blame"
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
@@ -172,7 +172,7 @@ func (a *app) request() (run.Request, error) {
 	}
 	allow, err := a.checkout.Allow()
 	return run.Request{
-		Checkout: a.checkout, Base: a.source, Config: config, Make: kernel.MakeVars(a.makeVars), Prebuilt: a.prebuilt, Allow: allow, Design: a.design,
+		Checkout: a.checkout, Base: a.source, Config: config, Make: kbuild.MakeVars(a.makeVars), Prebuilt: a.prebuilt, Allow: allow, Design: a.design,
 		Tests: a.tests, Match: a.match, Timeout: a.timeout, Long: a.long,
 		Lanes: lanes[a.lane], Accel: a.accel, Coverage: a.coverage, Forget: a.forget, FailFast: a.failFast, Verbose: a.verbose,
 		Command: os.Args,
