@@ -32,7 +32,7 @@ var triedAdvice = map[string]string{
 	`kernel/source/source.go git worktree`: "it is typed in a folder that has moved",
 	`kernel/source/suite.go sudo apt-get`:  "it asks the archive of Debian",
 	`kernel/series/range.go git branch`:    "the user knows the name of the branch",
-	`vmtest/piped.go b4 am`:                "it asks lore",
+	`vmtest/flags/piped.go b4 am`:          "it asks lore",
 	`kernel/thread/parts.go %s`:            "it asks lore, or needs b4",
 	`vmtest/stages.go vmtest shell`:        "TestShell types such commands",
 

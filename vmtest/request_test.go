@@ -15,15 +15,15 @@ import (
 func requestsOf(t *testing.T, args ...string) (*app, []string, error) {
 	t.Helper()
 	a := &app{progress: progress.New()}
-	a.host.Sandbox.Off = true // the patches are ours
+	a.Host.Report, a.Host.Sandbox.Off = a.progress, true // the patches are ours
 	if _, err := a.parse(verbNamed(t, "run"), args); err != nil {
 		return a, nil, err
 	}
-	a.checkout.Root = ".."
-	if err := a.check(a.checkout.Root); err != nil {
+	a.Checkout.Root = ".."
+	if err := a.Check(a.Checkout.Root); err != nil {
 		return a, nil, err
 	}
-	reqs, err := a.unchecked(t.Context())
+	reqs, err := a.Unchecked(t.Context())
 	if err != nil {
 		return a, nil, err
 	}
@@ -57,7 +57,7 @@ func TestRequestsOfBases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.oneRequest(t.Context()); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "-base: this verb takes one, not 2") {
+	if _, err := a.OneRequest(t.Context()); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "-base: this verb takes one, not 2") {
 		t.Errorf("a verb for one base: got %v", err)
 	}
 }
