@@ -52,8 +52,9 @@ func Suites(root string) []string {
 }
 
 // CheckBases refuses names of bases that are unknown, given twice, or given beside -tree or
-// -tarball. The source is that of the first.
+// -tarball. The source is that of the first. It may be called again with other bases.
 func (c *Command) CheckBases() error {
+	c.baseSpecs = nil
 	for i, name := range c.Bases {
 		if c.Source.Tree != "" || c.Source.URL != "" {
 			return blame.Usagef("-base %s: the base is given by -tree or -tarball already", name)
