@@ -19,41 +19,10 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
-	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/kernel/work"
 )
-
-// Spec is everything that a kernel is made of.
-type Spec struct {
-	Tree   Tree
-	Config kconfig.Config
-	Make   MakeVars // variables that the user adds to make's command line
-	Log    string   // path that the log of make goes to; empty: kept in the cache only
-
-	// Prebuilt is a folder in which the user has built the kernel of Tree, whose series has
-	// no patches. It is empty if Build is to build.
-	Prebuilt string
-
-	// Coverage has the sources that the series touches count how often each of
-	// their lines runs. Config must have CONFIG_GCOV_KERNEL then.
-	Coverage bool
-}
-
-// Fixed so that equal inputs make equal kernels, byte for byte.
-var buildEnv = []string{
-	"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
-	"KBUILD_BUILD_USER=vmtest",
-	"KBUILD_BUILD_HOST=vmtest",
-	"KBUILD_BUILD_VERSION=1",
-}
-
-// Tools that Kconfig looks for and writes into the .config although no object
-// is built with them. Names that do not exist keep the .config, and with it the
-// kernel, the same on machines that have them and machines that do not.
-var unusedTools = []string{"RUSTC=no-rustc", "BINDGEN=no-bindgen", "PAHOLE=no-pahole"}
-
-// recipe is raised when this package changes what it makes of equal inputs.
-const recipe = "4"
 
 // typicalObjects is how many files a first build of the default configuration
 // compiles; later builds remember their own figure.
@@ -87,7 +56,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	key := b.inputs[:32]
+	key := b.Makes.Inputs[:32]
 	unlock, err := h.Lock(ctx, "kernel-"+key, "this kernel")
 	if err != nil {
 		return Image{}, err
@@ -110,13 +79,13 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	leave, err := b.enter(ctx)
+	leave, err := b.Enter(ctx)
 	if err != nil {
 		return Image{}, err
 	}
 	defer leave()
 	if s.Tree.Base.Private {
-		if err := b.verifyBase(files); err != nil {
+		if err := b.VerifyBase(files); err != nil {
 			return Image{}, err
 		}
 	}
@@ -135,52 +104,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 
 // used says that a kernel is used, and with it the folder that it was built in.
 func (b *build) used(key string) error {
-	err := b.Cache.Use(cache.Kernel, key, b.about())
-	if _, serr := os.Stat(b.dir); serr == nil {
-		err = errors.Join(err, b.Cache.Use(cache.Work, b.workKey(), b.about()))
-	}
-	return errors.Join(err, b.usedBase())
-}
-
-// usedBase says that the source is used. That is said last, so that a source does not go
-// before what was made of it.
-func (b *build) usedBase() error {
-	if !b.Tree.Base.Private {
-		return nil
-	}
-	return b.Cache.Use(cache.Source, filepath.Base(b.Tree.Base.Dir), "")
-}
-
-// about says for a person what is built.
-func (s Spec) about() string {
-	var config []string
-	for _, o := range s.Config.Options {
-		if name := strings.TrimSuffix(filepath.Base(o.File), ".config"); !slices.Contains(config, name) {
-			config = append(config, name)
-		}
-	}
-	config = append(config, s.Make...)
-	from := ""
-	if s.foreign() != "" {
-		from = " (from elsewhere)"
-	}
-	return fmt.Sprintf("%s%s on linux-%s, %s", s.Tree.Series.Name, from, s.Tree.Base.Version, strings.Join(config, "+"))
-}
-
-// begin is a build of which nothing is done yet.
-func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
-	toolchain, err := s.Make.Toolchain(ctx)
-	if err != nil {
-		return nil, err
-	}
-	b := &build{Spec: s, Host: h, toolchain: toolchain, dir: filepath.Join(h.Cache.Dir, "work", s.workKey())}
-	if s.Coverage {
-		b.profiled = s.Tree.profilable()
-	}
-	parts := []string{recipe, s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(buildEnv, "\n")}
-	parts = append(parts, profileArgs(b.profiled)...)
-	b.inputs = cache.Digest(append(parts, s.Make...)...)
-	return b, nil
+	return errors.Join(b.Cache.Use(cache.Kernel, key, b.About), b.Used())
 }
 
 func (s Spec) saveLog(from string) error {
@@ -197,41 +121,19 @@ func (s Spec) saveLog(from string) error {
 	return os.WriteFile(s.Log, text, 0o644)
 }
 
-// Tools names what builds and checks kernels, with versions, a line a tool.
-func Tools(ctx context.Context, m MakeVars) ([]string, error) {
-	var all []string
-	for _, tool := range append(m.tools()[:2], "sparse") {
-		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
-		if err != nil {
-			return nil, err
-		}
-		line, _, _ := strings.Cut(string(out), "\n")
-		if tool == "sparse" { // it does not say who it is
-			line = "sparse " + line
-		}
-		all = append(all, line)
-	}
-	return all, nil
-}
-
 // build is one build under way.
 type build struct {
 	Spec
-	host.Host
+	work.Folder
 	toolchain string
-	inputs    string   // digest of all that the kernel is made of
 	profiled  []string // sources whose objects are to count
-	dir       string   // holds src, the patched tree; out, make's O=; and make.log
-	src       string
-	printed   makeLog
+	printed   kbuild.Log
 }
 
-func (b *build) out() string { return filepath.Join(b.dir, "out") }
-
-func (b *build) log() string { return filepath.Join(b.dir, "make.log") }
+func (b *build) log() string { return filepath.Join(b.Dir, "make.log") }
 
 func (b *build) make(ctx context.Context, files source.Manifest) error {
-	if err := os.RemoveAll(b.compiled()); err != nil {
+	if err := b.ClearCompiled(); err != nil {
 		return err
 	}
 	if err := b.prepare(ctx, files); err != nil {
@@ -242,28 +144,13 @@ func (b *build) make(ctx context.Context, files source.Manifest) error {
 
 // prepare leaves the patched tree and its .config in the work folder.
 func (b *build) prepare(ctx context.Context, files source.Manifest) error {
-	if _, err := os.Stat(b.making()); err == nil {
-		b.Report.Step("the last build in %s was killed: begin anew", b.out())
-		if err := b.anew(); err != nil {
-			return err
-		}
-		if err := os.Remove(b.making()); err != nil {
-			return err
-		}
-	}
-	if !b.isCompiled() {
-		if err := errors.Join(os.RemoveAll(b.compiled()), b.forgetWarned()); err != nil {
-			return err
-		}
-	}
-	if err := os.MkdirAll(b.out(), 0o755); err != nil {
+	if err := b.Ready(); err != nil {
 		return err
 	}
 	if err := os.Remove(b.log()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	var err error
-	if b.src, err = b.Tree.materialise(files, b.dir, b.Report); err != nil {
+	if err := b.Tree.materialise(files, b.Dir, b.Report); err != nil {
 		return err
 	}
 	return b.configureOnce(ctx, files)
@@ -271,9 +158,9 @@ func (b *build) prepare(ctx context.Context, files source.Manifest) error {
 
 // compile builds vmlinux and reports every object.
 func (b *build) compile(ctx context.Context) error {
-	memory := filepath.Join(b.dir, "objects")
+	memory := filepath.Join(b.Dir, "objects")
 	total, first := typicalObjects, true
-	if _, err := os.Stat(filepath.Join(b.out(), "vmlinux")); err == nil {
+	if _, err := os.Stat(filepath.Join(b.Out(), "vmlinux")); err == nil {
 		total, first = 0, false // make alone knows how much is left to do
 	}
 	b.Report.Step("build linux-%s with %s on %d cores", b.Tree.Base.Version, b.Tree.Series.Name, runtime.NumCPU())
@@ -283,22 +170,22 @@ func (b *build) compile(ctx context.Context) error {
 			total = last
 		}
 	}
-	count := objectCounter{total: total, report: b.Report, out: b.out() + "/"}
+	count := kbuild.ObjectCounter{Total: total, Report: b.Report, Out: b.Out() + "/"}
 	err := b.runMake(ctx, &count, "vmlinux")
-	if werr := b.rememberWarned(); werr != nil {
+	if werr := b.RememberWarned(kbuild.WarnedObjects(b.printed.Text)); werr != nil {
 		return werr
 	}
 	if err != nil {
 		return b.failed(ctx, "build", err)
 	}
-	if err := b.setCompiled(); err != nil {
+	if err := b.SetCompiled(); err != nil {
 		return err
 	}
-	b.Report.Count("objects", count.done, count.done, "vmlinux")
+	b.Report.Count("objects", count.Done, count.Done, "vmlinux")
 	if !first {
 		return nil
 	}
-	return os.WriteFile(memory, fmt.Appendln(nil, count.done), 0o644)
+	return os.WriteFile(memory, fmt.Appendln(nil, count.Done), 0o644)
 }
 
 // runMake appends make's output to the log and copies it to watch.
@@ -309,34 +196,34 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	}
 	// Debug information names files as the kernel's own tree does, wherever the
 	// build was: the build ID covers it.
-	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.seen(b.src), b.seen(b.out()))
-	args := slices.Concat([]string{"O=" + b.seen(b.out()), fmt.Sprintf("-j%d", runtime.NumCPU())},
-		b.Make.args(names), unusedTools, profileArgs(b.profiled), targets)
-	cmd, release, err := b.Sandbox.Command(ctx, b.inSandbox(), "make", args...)
+	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.Seen(b.Src()), b.Seen(b.Out()))
+	args := slices.Concat([]string{"O=" + b.Seen(b.Out()), fmt.Sprintf("-j%d", runtime.NumCPU())},
+		b.Make.Args(names), kbuild.ProfileArgs(b.profiled), targets)
+	cmd, release, err := b.Sandbox.Command(ctx, b.InSandbox(kbuild.Env), "make", args...)
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	fmt.Fprintf(log, "$ %s make %s\n", strings.Join(buildEnv, " "), strings.Join(args, " "))
-	b.printed.file = log
-	both := &unseen{b: b, to: io.MultiWriter(&b.printed, watch)}
+	fmt.Fprintf(log, "$ %s make %s\n", strings.Join(kbuild.Env, " "), strings.Join(args, " "))
+	b.printed.File = log
+	both := &work.Unseen{Folder: b.Folder, To: io.MultiWriter(&b.printed, watch)}
 	cmd.Stdout, cmd.Stderr = both, both
-	if err = os.WriteFile(b.making(), nil, 0o644); err == nil {
+	if err = b.MakeBegins(); err == nil {
 		err = cmd.Run()
 		// Who is told to end by ctx has had its time to delete what is half written.
 		if s := cmd.ProcessState; ctx.Err() != nil || s == nil || sandbox.EndedBy(s) != syscall.SIGKILL {
-			err = errors.Join(err, os.Remove(b.making()))
+			err = errors.Join(err, b.MakeEnds())
 		}
 	}
-	return errors.Join(err, both.flush(), b.printed.err, release(), log.Close())
+	return errors.Join(err, both.Flush(), b.printed.Err, release(), log.Close())
 }
 
 // failed makes a BuildError of make's, with the first error that it printed.
 func (b *build) failed(ctx context.Context, stage string, err error) error {
-	log := b.printed.text
-	if fault := sandbox.HostFault(ctx, stage, err, log, b.out()); fault != nil {
+	log := b.printed.Text
+	if fault := sandbox.HostFault(ctx, stage, err, log, b.Out()); fault != nil {
 		return fault
 	}
-	fault := &blame.BuildError{Stage: stage, Err: err, Shown: FirstError(log, b.src), Log: b.Log}
+	fault := &blame.BuildError{Stage: stage, Err: err, Shown: kbuild.FirstError(log, b.Src()), Log: b.Log}
 	if fault.Log == "" {
 		fault.Log = b.log()
 	}

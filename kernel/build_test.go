@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
@@ -401,30 +401,6 @@ func TestBuildReportsWarnings(t *testing.T) {
 	}
 }
 
-func TestFirstError(t *testing.T) {
-	for name, tc := range map[string]struct{ log, want string }{
-		"compiler": {
-			"  CC      a.o\na.c:1:2: warning: w\na.c:3:4: error: no\n   3 | x\n     | ^\n  CC      b.o\nmake: *** [a.o] Error 1\n",
-			"a.c:3:4: error: no\n   3 | x\n     | ^",
-		},
-		"linker": {
-			"  LD      vmlinux\nld: kernel/fork.o: in function `f':\nfork.c:(.text+0x1): undefined reference to `g'\nmake: *** [vmlinux] Error 1\n",
-			"ld: kernel/fork.o: in function `f':\nfork.c:(.text+0x1): undefined reference to `g'",
-		},
-		"nothing known": {"a\nb\nmake: *** no rule\n", "a\nb\nmake: *** no rule"},
-	} {
-		if got := FirstError([]byte(tc.log)); got != tc.want {
-			t.Errorf("%s: got %q, want %q", name, got, tc.want)
-		}
-	}
-	// Megabytes in one line are not shown, whether it is an error or not.
-	for _, line := range []string{"x.c:1:2: error: ", "x"} {
-		if got := FirstError([]byte(line + strings.Repeat("y", 1<<20))); len(got) > 2000 || !strings.HasPrefix(got, line) {
-			t.Errorf("a long line: got %d bytes", len(got))
-		}
-	}
-}
-
 // Configuring again is left out only where it could come to nothing else.
 func TestBuildConfiguresOnce(t *testing.T) {
 	w := newWorld(t)
@@ -487,18 +463,32 @@ func TestBuildRemembersWarnings(t *testing.T) {
 	}
 }
 
-func TestWarnedObjects(t *testing.T) {
-	got := warnedObjects([]byte(`  CC      fs/a.o
-/c/1/src/fs/a.c: In function 'f':
-/c/1/src/fs/a.c:3:4: warning: unused
-In file included from /c/1/src/include/linux/x.h:4,
-                 from /c/1/src/kernel/b.c:7:
-/c/1/src/include/linux/y.h:9:1: warning: unused
-/c/1/src/kernel/c.c:3:4: note: nothing
-/c/1/src/lib/d.c:3:4: error: nothing
-arch/x86/e.S:1: warning: align
-`))
-	if want := []string{"fs/a.o", "kernel/b.o", "arch/x86/e.o"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+// make gets the variables, and kernels and work folders that differ in them are told apart.
+func TestBuildWithMakeVars(t *testing.T) {
+	b := newWorkbench(t, pathsTree(t))
+	base, control := b.standing()
+	tree, err := Apply(b.ctx, b.Host, base, control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := make(map[string]bool)
+	for _, vars := range []kbuild.MakeVars{nil, {"W=1", "KCFLAGS=-DX=1 -DY"}} {
+		spec := Spec{Tree: tree, Config: b.config, Make: vars, Log: filepath.Join(b.Cache.Dir, "log")}
+		image, err := Build(b.ctx, b.Host, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs[image.Vmlinux] = true
+		log, err := os.ReadFile(spec.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(log), " -DX=1 -DY KAFLAGS=") && strings.Contains(string(log), " W=1 "); got != (vars != nil) {
+			t.Errorf("%q: make was called by\n%s", vars, log)
+		}
+	}
+	works, err := filepath.Glob(filepath.Join(b.Cache.Dir, "work", "*", "out"))
+	if err != nil || len(works) != 2 || len(dirs) != 2 {
+		t.Errorf("the kernels are %v and the work folders %q, %v, want two of each", dirs, works, err)
 	}
 }

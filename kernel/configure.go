@@ -38,7 +38,7 @@ func (b *build) configureOnce(ctx context.Context, files source.Manifest) error 
 			parts = append(parts, path, over[path].stamp())
 		}
 	}
-	memory := filepath.Join(b.dir, "configured")
+	memory := filepath.Join(b.Dir, "configured")
 	var last configured
 	if text, err := os.ReadFile(memory); err == nil && json.Unmarshal(text, &last) != nil {
 		last = configured{} // damaged
@@ -69,7 +69,7 @@ type configured struct {
 
 // configMade returns the digest of the .config, or "" if there is none.
 func (b *build) configMade() string {
-	made, err := sandbox.HashMade(b.out(), ".config")
+	made, err := sandbox.HashMade(b.Out(), ".config")
 	if err != nil {
 		return ""
 	}
@@ -90,7 +90,7 @@ func (b *build) kconfigContents(files source.Manifest) (string, error) {
 		if !readByKconfig(path) || !readByBuild(path) {
 			continue
 		}
-		sum, err := hashPlaced(filepath.Join(b.src, path))
+		sum, err := hashPlaced(filepath.Join(b.Src(), path))
 		if err != nil {
 			return "", err
 		}
@@ -127,7 +127,7 @@ func readByKconfig(path string) bool {
 // .config. If the result lacks a request, the error is a blame.BuildError.
 func (b *build) configure(ctx context.Context) error {
 	b.Report.Step("configure linux-%s", b.Tree.Base.Version)
-	defined, err := kconfig.Defined(b.src)
+	defined, err := kconfig.Defined(b.Src())
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (b *build) configure(ctx context.Context) error {
 			return b.failed(ctx, "configure", err)
 		}
 	}
-	got, err := sandbox.ReadMade(b.out(), ".config")
+	got, err := sandbox.ReadMade(b.Out(), ".config")
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (b *build) configure(ctx context.Context) error {
 	var lost *kconfig.LostError
 	if errors.As(err, &lost) {
 		var hints strings.Builder
-		for i, h := range kconfig.Hints(b.src, got, lost.Lost) {
+		for i, h := range kconfig.Hints(b.Src(), got, lost.Lost) {
 			if h != "" && !lost.Lost[i].Unmeant {
 				fmt.Fprintf(&hints, "hint: %s %s\n", lost.Lost[i].Name, h)
 			}
@@ -169,7 +169,7 @@ func (b *build) startConfig(ctx context.Context) error {
 	if b.Config.Start == nil {
 		return b.runMake(ctx, io.Discard, "tinyconfig")
 	}
-	f, err := sandbox.OpenMade(b.out(), ".config", os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
+	f, err := sandbox.OpenMade(b.Out(), ".config", os.O_CREATE|os.O_TRUNC|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (b *build) sayReplaced(got []byte) {
 
 // appendConfig appends the requests to the .config.
 func (b *build) appendConfig(c kconfig.Config) error {
-	f, err := sandbox.OpenMade(b.out(), ".config", os.O_APPEND|os.O_WRONLY)
+	f, err := sandbox.OpenMade(b.Out(), ".config", os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel/kbuild"
 )
 
 // Image is a kernel that was built. Its files are in the cache, and nobody may change
@@ -80,7 +81,7 @@ func (i Image) Forget() error { return os.RemoveAll(filepath.Dir(i.Vmlinux)) }
 // when it is whole.
 func (b *build) store(ctx context.Context, entry string) error {
 	image := Image{Base: b.Tree.Base.Version}
-	release, err := sandbox.ReadMade(b.out(), "include/config/kernel.release")
+	release, err := sandbox.ReadMade(b.Out(), "include/config/kernel.release")
 	if err != nil {
 		return err
 	}
@@ -91,8 +92,8 @@ func (b *build) store(ctx context.Context, entry string) error {
 	}
 	defer os.RemoveAll(tmp)
 	if err := errors.Join(
-		sandbox.CopyMade(b.out(), "vmlinux", filepath.Join(tmp, "vmlinux.debug")),
-		sandbox.CopyMade(b.out(), ".config", filepath.Join(tmp, "config")),
+		sandbox.CopyMade(b.Out(), "vmlinux", filepath.Join(tmp, "vmlinux.debug")),
+		sandbox.CopyMade(b.Out(), ".config", filepath.Join(tmp, "config")),
 		cache.CopyFile(b.log(), filepath.Join(tmp, "build.log")),
 	); err != nil {
 		return err
@@ -107,9 +108,7 @@ func (b *build) store(ctx context.Context, entry string) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range warningLine.FindAll(unrooted(log, b.src), -1) {
-		image.Warnings = append(image.Warnings, string(w))
-	}
+	image.Warnings = kbuild.CompilerWarnings(log, b.Src())
 	return image.seal(ctx, b.Sandbox, tmp, entry)
 }
 

@@ -11,6 +11,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/source"
 )
 
@@ -31,7 +32,7 @@ var (
 
 // Lint makes the objects of sources and returns the linter's warnings. Sources that the
 // configuration does not build are left out.
-func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string) ([]Warning, error) {
+func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string) ([]kbuild.Warning, error) {
 	b, err := s.begin(ctx, h)
 	if err != nil {
 		return nil, err
@@ -45,12 +46,12 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 	// A source that only a later patch adds must not change the key of equal trees.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return !s.Tree.Has(source) })
 	key := "lint 4 " + l.Name + cache.Digest(s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), b.toolchain, string(version), strings.Join(sources, " "))
-	return host.Answer(ctx, h, key, func() ([]Warning, error) {
+	return host.Answer(ctx, h, key, func() ([]kbuild.Warning, error) {
 		files, err := s.Tree.survey(ctx)
 		if err != nil {
 			return nil, err
 		}
-		leave, err := b.enter(ctx)
+		leave, err := b.Enter(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -59,17 +60,17 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 	})
 }
 
-func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sources []string) ([]Warning, error) {
+func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sources []string) ([]kbuild.Warning, error) {
 	if err := b.prepare(ctx, files); err != nil {
 		return nil, err
 	}
-	if !b.isCompiled() {
+	if !b.IsCompiled() {
 		// The objects of a build show which sources the configuration builds.
 		if err := b.compile(ctx); err != nil {
 			return nil, err
 		}
 	}
-	root, err := os.OpenRoot(b.out())
+	root, err := os.OpenRoot(b.Out())
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sourc
 	if l.compiles {
 		// make does not compile an object that is up to date. If this run is cut short,
 		// objects are missing, so the mark of a complete build is removed first.
-		if err := os.RemoveAll(b.compiled()); err != nil {
+		if err := b.ClearCompiled(); err != nil {
 			return nil, err
 		}
 		for _, object := range targets {
@@ -98,9 +99,9 @@ func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sourc
 			}
 		}
 	}
-	b.printed.text = nil
-	if err := b.runMake(ctx, &objectCounter{report: b.Report, out: b.out() + "/"}, slices.Concat(l.args, targets)...); err != nil {
+	b.printed.Text = nil
+	if err := b.runMake(ctx, &kbuild.ObjectCounter{Report: b.Report, Out: b.Out() + "/"}, slices.Concat(l.args, targets)...); err != nil {
 		return nil, b.failed(ctx, "build", err)
 	}
-	return Warnings(string(b.printed.text)), b.setCompiled()
+	return kbuild.Warnings(string(b.printed.Text)), b.SetCompiled()
 }

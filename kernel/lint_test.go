@@ -3,7 +3,6 @@
 package kernel
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,26 +10,9 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 )
-
-func TestNewWarnings(t *testing.T) {
-	base := Warnings("/c/1/src/kernel/fork.c:12:3: warning: a\nkernel/fork.c:99: warning: a\n../src/kernel/fork.c:1:1: warning: b [-Wb]\nnote\n../src/kernel/fork.c:3:4:    expected int *p\n./include/a.h:7:2: error: typename\n")
-	if want := "[./include/a.h:7:2: error: typename kernel/fork.c:12:3: warning: a kernel/fork.c:99: warning: a kernel/fork.c:1:1: warning: b [-Wb]]"; fmt.Sprint(base) != want {
-		t.Fatalf("got %q, want %q", base, want)
-	}
-	for output, want := range map[string]string{
-		"": "[]",
-		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\n":                                  "[]",
-		"kernel/fork.c:500:1: warning: a\nkernel/fork.c:501:1: warning: a\nkernel/fork.c:502:1: warning: a\n": "[kernel/fork.c:502:1: warning: a]",
-		"kernel/fork.c:12:3: warning: a\nkernel/fork.c:20:1: warning: a\nkernel/fork.c:99: warning: a\n":      "[kernel/fork.c:20:1: warning: a]",
-		"kernel/nsproxy.c:1:1: warning: a\n":                                                                  "[kernel/nsproxy.c:1:1: warning: a]",
-	} {
-		if got := NewWarnings(base, Warnings(output)); fmt.Sprint(got) != want {
-			t.Errorf("%q: %q are new, want %s", output, got, want)
-		}
-	}
-}
 
 // The selftests and the documentation of a series make no other kernel.
 func TestBuildIgnoresWhatItDoesNotRead(t *testing.T) {
@@ -60,7 +42,7 @@ func TestLintCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	sources := []string{"main.c", "other.c"}
-	lint := func(patches ...patch.Patch) []Warning {
+	lint := func(patches ...patch.Patch) []kbuild.Warning {
 		t.Helper()
 		found, err := W1.Lint(t.Context(), w.Host, Spec{Tree: w.tree(patches...)}, sources)
 		if err != nil {

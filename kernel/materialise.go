@@ -18,13 +18,11 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/kernel/work"
 )
 
 // gone is the stamp of a file that the series deletes.
 const gone = "gone"
-
-// manifestFile is the file of a work folder with the manifest of the tree in it.
-const manifestFile = "manifest.json"
 
 // survey returns the stamps of the files of the tree's base.
 func (t Tree) survey(ctx context.Context) (source.Manifest, error) {
@@ -34,19 +32,19 @@ func (t Tree) survey(ctx context.Context) (source.Manifest, error) {
 	return source.Survey(ctx, t.Base)
 }
 
-// materialise makes dir/src a copy of the tree and returns its path. files are the stamps
+// materialise makes dir/src a copy of the tree. files are the stamps
 // of the base's files. The file dir/manifest.json has the stamps of the files that are in
 // dir/src already. Only files with another stamp are written, so that make rebuilds only
 // what changed. Of these files it leaves alone the ones that have the wanted contents: a
 // checkout and a commit of one git tree have other stamps for equal files.
-func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (src string, err error) {
+func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) error {
 	base, over := t.Base, t.over
 	want := maps.Clone(files)
 	for path, f := range over {
 		want[path] = f.stamp()
 	}
-	src = filepath.Join(dir, "src")
-	memory := filepath.Join(dir, manifestFile)
+	src := filepath.Join(dir, "src")
+	memory := filepath.Join(dir, work.ManifestFile)
 	have := make(source.Manifest)
 	text, err := os.ReadFile(memory)
 	if err == nil {
@@ -55,7 +53,7 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 	if err != nil { // there is no manifest, or it is damaged: begin again
 		have = make(source.Manifest)
 		if err := os.RemoveAll(src); err != nil {
-			return "", err
+			return err
 		}
 		r.Step("lay out linux-%s (%d files)", base.Version, len(files))
 	}
@@ -73,24 +71,24 @@ func (t Tree) materialise(files source.Manifest, dir string, r host.Reporter) (s
 			// If vmtest is killed from here on, the next run finds no manifest and
 			// begins again.
 			if err := os.Remove(memory); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return "", err
+				return err
 			}
 		}
 		err := place(base, over, src, path, want[path], share)
 		if _, moved := errors.AsType[*source.ChangedError](err); moved {
 			// What is there is as it is noted: the next try goes on with it.
 			delete(have, path)
-			return "", errors.Join(err, cache.WriteJSON(memory, have))
+			return errors.Join(err, cache.WriteJSON(memory, have))
 		}
 		if err != nil {
-			return "", err
+			return err
 		}
 		have[path] = want[path]
 	}
 	if !changed {
-		return src, nil
+		return nil
 	}
-	return src, cache.WriteJSON(memory, want)
+	return cache.WriteJSON(memory, want)
 }
 
 // isAlready says that place would change nothing about the file at to, except its times.

@@ -264,6 +264,15 @@ func (o overlay) digest() string {
 	return cache.Digest(parts...)
 }
 
+// stamps returns the stamps of the files.
+func (o overlay) stamps() source.Manifest {
+	all := make(source.Manifest)
+	for path, f := range o {
+		all[path] = f.stamp()
+	}
+	return all
+}
+
 // readByBuild reports whether a file may change what "make vmlinux" makes. Some files in
 // tools/ may, because objtool is built from them.
 func readByBuild(path string) bool {

@@ -222,7 +222,7 @@ func TestEqualFileChangedWhileRead(t *testing.T) {
 	}
 	spec := Spec{Tree: tree, Config: w.config}
 	var changed *source.ChangedError
-	if _, err := tree.materialise(tree.files, filepath.Join(w.Cache.Dir, "work", spec.workKey()), w.Report); !errors.As(err, &changed) {
+	if err := tree.materialise(tree.files, filepath.Join(w.Cache.Dir, "work", spec.workKey()), w.Report); !errors.As(err, &changed) {
 		t.Errorf("got %v, want a ChangedError", err)
 	}
 }

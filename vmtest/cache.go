@@ -36,14 +36,26 @@ func (s *sizeFlag) Set(value string) error {
 	return nil
 }
 
-func (f *flags) registerCacheSize(set *flag.FlagSet) {
-	f.cacheSize = defaultCacheSize
-	set.Var(&f.cacheSize, "cache-size", "`SIZE` of the cache, such as 500MB, above which what was not used for the longest time is removed from it; 0 for no limit")
+func (a *app) registerCacheSize(set *flag.FlagSet) {
+	a.cacheSize = defaultCacheSize
+	set.Var(&a.cacheSize, "cache-size", "`SIZE` of the cache, such as 500MB, above which what was not used for the longest time is removed from it; 0 for no limit")
 }
 
-func (f *flags) registerPrune(set *flag.FlagSet) {
-	f.registerCacheSize(set)
-	set.BoolVar(&f.pruneAll, "all", false, "remove everything that no vmtest uses now")
+// registerKernel registers the flags of a kernel. Whoever has a base fetched fills the cache.
+func (a *app) registerKernel(set *flag.FlagSet) {
+	a.RegisterKernel(set)
+	a.registerCacheSize(set)
+}
+
+// registerBase registers the flags of a base, for the same reason with that of the cache.
+func (a *app) registerBase(set *flag.FlagSet) {
+	a.RegisterBase(set)
+	a.registerCacheSize(set)
+}
+
+func (a *app) registerPrune(set *flag.FlagSet) {
+	a.registerCacheSize(set)
+	set.BoolVar(&a.pruneAll, "all", false, "remove everything that no vmtest uses now")
 }
 
 // kindWords names the entries of each kind, one and several.
@@ -64,7 +76,7 @@ func (a *app) prune(ctx context.Context) {
 	if a.cacheSize == 0 || ctx.Err() != nil {
 		return
 	}
-	removed, _, err := a.host.Cache.Prune(ctx, int64(a.cacheSize))
+	removed, _, err := a.Host.Cache.Prune(ctx, int64(a.cacheSize))
 	if len(removed) > 0 {
 		a.progress.Step("the cache was larger than %s: removed %s", a.cacheSize.String(), summary(removed))
 	}
@@ -171,7 +183,7 @@ func what(e cache.Entry) string {
 
 // cachePruneVerb removes what is above the limit, or everything.
 func cachePruneVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	if a.pruneAll && a.set["cache-size"] {
+	if a.pruneAll && a.Has("cache-size") {
 		return 0, blame.Usagef("-all removes everything; leave -cache-size out")
 	}
 	kept, err := cache.DefaultCache()

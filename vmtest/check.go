@@ -23,24 +23,24 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-func (f *flags) registerCheck(set *flag.FlagSet) {
-	f.registerConfig(set)
-	f.registerLane(set)
-	set.StringVar(&f.results, "results", "", "`DIR` that takes one folder a check (default results/ of the checkout)")
-	set.BoolVar(&f.keepGoing, "keep-going", false, "do not stop at the first fault")
+func (a *app) registerCheck(set *flag.FlagSet) {
+	a.RegisterConfig(set)
+	a.RegisterLane(set)
+	set.StringVar(&a.Results, "results", "", "`DIR` that takes one folder a check (default results/ of the checkout)")
+	set.BoolVar(&a.keepGoing, "keep-going", false, "do not stop at the first fault")
 }
 
-func (f *flags) registerPresubmit(set *flag.FlagSet) {
-	f.registerTrailers(set)
-	f.registerTree(set)
-	f.registerBase(set)
-	f.registerSandbox(set)
-	f.registerCheck(set)
+func (a *app) registerPresubmit(set *flag.FlagSet) {
+	a.RegisterTrailers(set)
+	a.RegisterTree(set)
+	a.registerBase(set)
+	a.RegisterSandbox(set)
+	a.registerCheck(set)
 }
 
-func (f *flags) registerSeriesCheck(set *flag.FlagSet) {
-	f.registerPresubmit(set)
-	set.Var(&f.steps, "steps", "rules to ask, by commas, of `"+strings.Join(check.StepNames(), ",")+"`; the first four take seconds and need no build (default all)")
+func (a *app) registerSeriesCheck(set *flag.FlagSet) {
+	a.registerPresubmit(set)
+	set.Var(&a.steps, "steps", "rules to ask, by commas, of `"+strings.Join(check.StepNames(), ",")+"`; the first four take seconds and need no build (default all)")
 }
 
 // seriesCheckVerb holds every patch of some series to the rules for patches.
@@ -102,31 +102,31 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 			return 0, blame.Usagef("-steps %s: there is no such rule; there are %s", name, strings.Join(check.StepNames(), ","))
 		}
 	}
-	if err := a.oneBase(); err != nil {
+	if err := a.OneBase(); err != nil {
 		return 0, err
 	}
 	if name := a.idleFlag(); name != "" {
 		return 0, blame.Usagef("-%s would change nothing: none of -steps runs tests; leave it out, or add the rule %s", name, check.Boots)
 	}
-	if a.source.Tree != "" && a.commits == "" && len(args) == 0 {
-		return 0, blame.Usagef("-tree %s: name the series to be checked on this tree, or check commits of it by -range BASE..HEAD", a.source.Tree)
+	if a.Source.Tree != "" && a.Commits == "" && len(args) == 0 {
+		return 0, blame.Usagef("-tree %s: name the series to be checked on this tree, or check commits of it by -range BASE..HEAD", a.Source.Tree)
 	}
-	if a.commits == "" {
+	if a.Commits == "" {
 		var err error
-		if a.series, err = a.named(ctx, args); err != nil {
+		if a.Series, err = a.named(ctx, args); err != nil {
 			return 0, err
 		}
 	} else if len(args) > 0 {
 		return 0, blame.Usagef("-range is the series; %s cannot be another one", args[0])
 	}
-	if err := a.confine(ctx); err != nil { // now that it is known whose series they are
+	if err := a.Confine(ctx); err != nil { // now that it is known whose series they are
 		return 0, err
 	}
-	reqs, err := a.requests(ctx)
+	reqs, err := a.Requests(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if err := a.planned(reqs); err != nil {
+	if err := a.Planned(reqs); err != nil {
 		return 0, err
 	}
 	for _, req := range reqs {
@@ -134,7 +134,7 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 			return 0, err
 		}
 	}
-	c, err := check.New(ctx, a.host, reqs[0], a.keepGoing)
+	c, err := check.New(ctx, a.Host, reqs[0], a.keepGoing)
 	if err != nil {
 		return 0, err
 	}
@@ -142,7 +142,7 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 	if err := a.noteAhead(ctx); err != nil {
 		return 0, err
 	}
-	dir, err := run.NewFolder(a.results, what+names(reqs))
+	dir, err := run.NewFolder(a.Results, what+names(reqs))
 	if err != nil {
 		return 0, err
 	}
@@ -174,11 +174,11 @@ func (a *app) idleFlag() (name string) {
 		return ""
 	}
 	var tests flag.FlagSet
-	for _, register := range (registrars{suiteFlags, testFlags, bootFlags, (*flags).registerLane}) {
-		register(new(flags), &tests)
+	for _, register := range (registrars{suiteFlags, testFlags, bootFlags, (*app).RegisterLane}) {
+		register(new(app), &tests)
 	}
 	tests.VisitAll(func(f *flag.Flag) {
-		if name == "" && a.set[f.Name] {
+		if name == "" && a.Has(f.Name) {
 			name = f.Name
 		}
 	})
@@ -188,15 +188,15 @@ func (a *app) idleFlag() (name string) {
 // noteAhead says which of the folders of the series are older than the git trees that
 // "series edit" made of them.
 func (a *app) noteAhead(ctx context.Context) error {
-	for _, which := range a.series {
+	for _, which := range a.Series {
 		if thread.IsMailbox(which) {
 			continue
 		}
-		folder, err := filepath.Abs(series.Folder(a.checkout.Patches(), which))
+		folder, err := filepath.Abs(series.Folder(a.Checkout.Patches(), which))
 		if err != nil {
 			return err
 		}
-		ahead, err := series.Ahead(ctx, a.host, folder)
+		ahead, err := series.Ahead(ctx, a.Host, folder)
 		if err != nil {
 			return err
 		}
@@ -213,12 +213,12 @@ func (a *app) named(ctx context.Context, args []string) ([]string, error) {
 	if len(args) > 0 {
 		return args, nil
 	}
-	names, err := series.Names(a.checkout.Patches())
+	names, err := series.Names(a.Checkout.Patches())
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		if s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), name); err != nil || len(s.Patches) > 0 {
+		if s, err := series.Load(ctx, a.Host.Sandbox, a.Checkout.Patches(), name); err != nil || len(s.Patches) > 0 {
 			args = append(args, name)
 		}
 	}
@@ -228,11 +228,11 @@ func (a *app) named(ctx context.Context, args []string) ([]string, error) {
 // commands are this one and those of its parts. args are the series that this
 // one names.
 func (a *app) commands(s series.Series, args []string) [][]string {
-	given := slices.DeleteFunc(slices.Clone(a.given), func(arg string) bool {
+	given := slices.DeleteFunc(slices.Clone(a.Given), func(arg string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		return name == "keep-going"
 	})
-	if a.commits == "" {
+	if a.Commits == "" {
 		given = append(given, "-series", a.namedAs(s, args))
 	}
 	part := func(words ...string) []string { return slices.Concat(os.Args[:1], words, given) }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"timens-vmtest/vmtest/flags"
 )
 
 // ciFiles run what must pass before a change is merged: by hand, on GitHub and
@@ -47,7 +49,7 @@ func TestCIFilesAgree(t *testing.T) {
 	}
 	for _, one := range series {
 		name := regexp.MustCompile(`^make vmtest SERIES=(\S+,)?` + regexp.QuoteMeta(one.Name()) + `[, ]`)
-		if one.Name() != defaultSeries && !slices.ContainsFunc(want, func(c string) bool { return name.MatchString(c + " ") }) {
+		if one.Name() != flags.DefaultSeries && !slices.ContainsFunc(want, func(c string) bool { return name.MatchString(c + " ") }) {
 			t.Errorf("%s tests no series %s", ciFiles[0], one.Name())
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/run"
 )
 
@@ -53,10 +54,10 @@ func complete(ctx context.Context, words []string) []string {
 	if !ok {
 		return beginning(verbWords(before), last)
 	}
-	set := v.flagSet(new(flags))
+	set := v.flagSet(new(app))
 	if len(rest) > 0 {
 		name := strings.TrimLeft(rest[len(rest)-1], "-")
-		if f := set.Lookup(name); f != nil && strings.HasPrefix(rest[len(rest)-1], "-") && !isBool(f) {
+		if f := set.Lookup(name); f != nil && strings.HasPrefix(rest[len(rest)-1], "-") && !flags.IsBool(f) {
 			return values(ctx, f, last)
 		}
 	}
@@ -81,7 +82,7 @@ func positional(set *flag.FlagSet, words []string) (all []string) {
 			all = append(all, words[i])
 			continue
 		}
-		if f := set.Lookup(strings.TrimLeft(words[i], "-")); f != nil && !isBool(f) {
+		if f := set.Lookup(strings.TrimLeft(words[i], "-")); f != nil && !flags.IsBool(f) {
 			i++
 		}
 	}
@@ -103,7 +104,7 @@ func verbWords(before []string) (all []string) {
 // commas has the last of them completed.
 func values(ctx context.Context, f *flag.Flag, word string) []string {
 	known := knownValues(f)
-	if _, list := f.Value.(*listFlag); list {
+	if _, list := f.Value.(*flags.List); list {
 		if at := strings.LastIndexByte(word, ','); at >= 0 {
 			for i := range known {
 				known[i] = word[:at+1] + known[i]
@@ -126,7 +127,7 @@ func knownValues(f *flag.Flag) []string {
 	case "design":
 		return append(slices.Clone(wire.Designs), wire.NoDesign)
 	case "tests":
-		return suites(root)
+		return flags.Suites(root)
 	case "config":
 		found, err := fs.Glob(os.DirFS(root+"/kconfig"), "*.config")
 		if err != nil {

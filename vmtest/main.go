@@ -23,6 +23,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/progress"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
@@ -32,29 +33,29 @@ import (
 type verb struct {
 	name, args, about string
 
-	register []func(*flags, *flag.FlagSet)
+	register []func(*app, *flag.FlagSet)
 	run      func(context.Context, *app, []string) (int, error)
 }
 
 var (
-	kernelFlags      = (*flags).registerKernel
-	baseFlags        = (*flags).registerBase
-	suiteFlags       = (*flags).registerSuites
-	testFlags        = (*flags).registerTests
-	bootFlags        = (*flags).registerBoot
-	runFlags         = (*flags).registerRun
-	trailersFlag     = (*flags).registerTrailers
-	seriesCheckFlags = (*flags).registerSeriesCheck
-	presubmitFlags   = (*flags).registerPresubmit
-	resultsFlags     = (*flags).registerResults
-	verboseFlags     = (*flags).registerVerbose
-	nightlyFlags     = (*flags).registerNightly
-	historyFlags     = (*flags).registerNights
-	cacheFlags       = (*flags).registerCacheSize
-	pruneFlags       = (*flags).registerPrune
+	kernelFlags      = (*app).registerKernel
+	baseFlags        = (*app).registerBase
+	suiteFlags       = (*app).RegisterSuites
+	testFlags        = (*app).RegisterTests
+	bootFlags        = (*app).RegisterBoot
+	runFlags         = (*app).registerRun
+	trailersFlag     = (*app).RegisterTrailers
+	seriesCheckFlags = (*app).registerSeriesCheck
+	presubmitFlags   = (*app).registerPresubmit
+	resultsFlags     = (*app).RegisterResults
+	verboseFlags     = (*app).RegisterVerbose
+	nightlyFlags     = (*app).registerNightly
+	historyFlags     = (*app).registerNights
+	cacheFlags       = (*app).registerCacheSize
+	pruneFlags       = (*app).registerPrune
 )
 
-type registrars = []func(*flags, *flag.FlagSet)
+type registrars = []func(*app, *flag.FlagSet)
 
 // verbs are all there are. Help and completion are made of this table.
 func verbs() []verb {
@@ -81,15 +82,20 @@ func verbs() []verb {
 	}
 }
 
-// app is what every verb works with.
+// app is what every verb works with: the flags that make a Request, and those of some
+// verbs alone.
 type app struct {
-	flags
-	given    []string     // the flags as they were typed
-	checkout run.Checkout // of this project
-	host     host.Host
+	flags.Command
 	progress *progress.Progress
 	github   *github
-	piped    string // folder of the mailbox that came by standard input; "" if none did
+
+	bisect    bool
+	keepGoing bool
+	steps     flags.List
+	out       string
+	nights    nights
+	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
+	pruneAll  bool
 }
 
 func main() {
@@ -136,7 +142,7 @@ func dispatch(ctx context.Context, args []string) int {
 		err = run.Interrupted(ctx, err)
 		party := blame.Of(err)
 		if code = party.ExitCode(); party == blame.Host {
-			err = a.host.Advise(err)
+			err = a.Host.Advise(err)
 		}
 		a.progress.Clear()
 		v, _, _ := verbOf(args)
@@ -226,12 +232,12 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, err
 	}
 	if v.args == "" && len(names) > 0 {
-		if v.flagSet(new(flags)).Lookup("series") != nil {
+		if v.flagSet(new(app)).Lookup("series") != nil {
 			return 0, blame.Usagef("unexpected argument %q; if it is a series, write -series %s", names[0], names[0])
 		}
 		return 0, blame.Usagef("unexpected argument %q; flags begin with a dash", names[0])
 	}
-	defer func() { os.RemoveAll(a.piped) }() // it is of no use, and names nothing of the user's
+	defer a.Close() // it is of no use, and names nothing of the user's
 	if v.needsProject() {
 		if err := a.stand(ctx, names); err != nil {
 			return 0, err
@@ -253,17 +259,17 @@ func (a *app) stand(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	if a.checkout.Root, err = moduleRoot(); err != nil {
+	if a.Checkout.Root, err = moduleRoot(); err != nil {
 		return err
 	}
-	if err := a.check(a.checkout.Root); err != nil {
+	if err := a.Check(a.Checkout.Root); err != nil {
 		return err
 	}
-	a.host = host.Host{Cache: kept, Report: a.progress, Results: a.results}
-	if err := a.readPiped(ctx, os.Stdin, names); err != nil {
+	a.Host = host.Host{Cache: kept, Report: a.progress, Results: a.Results}
+	if err := a.ReadPiped(ctx, os.Stdin, names); err != nil {
 		return err
 	}
-	return a.confine(ctx)
+	return a.Confine(ctx)
 }
 
 // needsProject says that the verb works in a checkout of ours: a stored run is

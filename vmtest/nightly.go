@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/nearest"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/nightly"
 	"timens-vmtest/vmtest/report"
@@ -45,32 +47,32 @@ var (
 	nightlyConfigs = []string{defaultConfig, "debug"}
 )
 
-func (f *flags) registerNights(set *flag.FlagSet) {
-	set.StringVar(&f.nights.dir, "out", "", "`DIR` of the history; it must be given")
+func (a *app) registerNights(set *flag.FlagSet) {
+	set.StringVar(&a.nights.dir, "out", "", "`DIR` of the history; it must be given")
 }
 
-func (f *flags) registerNightly(set *flag.FlagSet) {
-	f.registerNights(set)
-	set.Var(&f.series, "series", "`NAME|FOLDER|FILE.mbox` to test; repeat it or use commas for several (default all in kernel/patches; with -tree none)")
-	set.Var(&f.bases, "base", "`NAMES` of the kernels that are the bases (default "+strings.Join(nightlyBases, ",")+"): "+source.Names)
-	set.StringVar(&f.source.Tree, "tree", "", "test the git tree in `DIR`, as it stands each night, instead of -base; it is never written to")
-	set.Var(&f.configs, "config", "configuration to test: "+defaultConfig+", or a fragment, which is a `FILE` or the name of one in kconfig/; may be repeated (default "+strings.Join(nightlyConfigs, " and ")+")")
-	f.registerMake(set)
-	set.StringVar(&f.lane, "lane", bothLanes, "`real|virtual|both`: each lane is a cell of its own")
-	set.DurationVar(&f.long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
-	f.registerSandbox(set)
-	f.registerCacheSize(set)
-	set.StringVar(&f.nights.cells, "cells", "", "run only the cells whose name matches `REGEXP`, such as ^6.12/control/")
-	set.DurationVar(&f.nights.budget, "budget", 0, "`TIME` that all cells may take together; those for which it has no room are left out, and the night says which (default: no limit)")
-	set.DurationVar(&f.nights.search, "search", time.Hour, "`TIME` that the search for what broke a test may take behind the cells; it goes on the next night. 0: do not search")
-	set.IntVar(&f.nights.tries, "tries", 5, "run a test that newly fails `N` times again on this kernel, and on the last one on which it did not fail")
-	set.IntVar(&f.nights.keep, "keep", 100, "keep the JSON of the last `N` nights; the history itself keeps all")
-	set.StringVar(&f.nights.notify, "notify", "", "`COMMAND` for the shell, which gets the mail of a night with news on its standard input, such as \"sendmail you@example.org\"")
+func (a *app) registerNightly(set *flag.FlagSet) {
+	a.registerNights(set)
+	set.Var(&a.Series, "series", "`NAME|FOLDER|FILE.mbox` to test; repeat it or use commas for several (default all in kernel/patches; with -tree none)")
+	set.Var(&a.Bases, "base", "`NAMES` of the kernels that are the bases (default "+strings.Join(nightlyBases, ",")+"): "+source.Names)
+	set.StringVar(&a.Source.Tree, "tree", "", "test the git tree in `DIR`, as it stands each night, instead of -base; it is never written to")
+	set.Var(&a.Configs, "config", "configuration to test: "+defaultConfig+", or a fragment, which is a `FILE` or the name of one in kconfig/; may be repeated (default "+strings.Join(nightlyConfigs, " and ")+")")
+	a.RegisterMake(set)
+	set.StringVar(&a.Lane, "lane", flags.Both, "`real|virtual|both`: each lane is a cell of its own")
+	set.DurationVar(&a.Long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
+	a.RegisterSandbox(set)
+	a.registerCacheSize(set)
+	set.StringVar(&a.nights.cells, "cells", "", "run only the cells whose name matches `REGEXP`, such as ^6.12/control/")
+	set.DurationVar(&a.nights.budget, "budget", 0, "`TIME` that all cells may take together; those for which it has no room are left out, and the night says which (default: no limit)")
+	set.DurationVar(&a.nights.search, "search", time.Hour, "`TIME` that the search for what broke a test may take behind the cells; it goes on the next night. 0: do not search")
+	set.IntVar(&a.nights.tries, "tries", 5, "run a test that newly fails `N` times again on this kernel, and on the last one on which it did not fail")
+	set.IntVar(&a.nights.keep, "keep", 100, "keep the JSON of the last `N` nights; the history itself keeps all")
+	set.StringVar(&a.nights.notify, "notify", "", "`COMMAND` for the shell, which gets the mail of a night with news on its standard input, such as \"sendmail you@example.org\"")
 }
 
 // checkNights refuses values of the flags that make no night.
-func (f *flags) checkNights() error {
-	n := f.nights
+func (a *app) checkNights() error {
+	n := a.nights
 	switch {
 	case n.budget < 0 || n.search < 0:
 		return blame.Usagef("-budget and -search cannot be below zero")
@@ -95,16 +97,16 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	a.host.Results = out
+	a.Host.Results = out
 	cells, err := a.cells(ctx)
 	if err != nil {
 		return 0, err
 	}
 	job := nightly.Job{
 		Out: out, Cells: cells, Report: a.progress, Now: time.Now,
-		Runner: nightly.Machine{Host: a.host, Root: a.checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kernel.MakeVars(a.makeVars)},
+		Runner: nightly.Machine{Host: a.Host, Root: a.Checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kbuild.MakeVars(a.MakeVars)},
 		Budget: a.nights.budget, Search: a.nights.search, Tries: a.nights.tries, Keep: a.nights.keep, Notify: a.nights.notify,
-		Project: a.checkout.Root, Command: os.Args,
+		Project: a.Checkout.Root, Command: os.Args,
 	}
 	v, err := job.Night(ctx)
 	if err != nil {
@@ -139,7 +141,7 @@ func (a *app) printNight(h history.History) {
 
 // cells returns all cells that the flags and the checked-in list name.
 func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
-	if tree := a.source.Tree; tree != "" {
+	if tree := a.Source.Tree; tree != "" {
 		if _, err := sandbox.GitLine(ctx, tree, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
 			return nil, blame.Usagef("-tree %s is no git tree with commits: a night names what changed by its commits", tree)
 		}
@@ -148,8 +150,8 @@ func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	bases, configs := []string(a.bases), []string(a.configs)
-	if a.source.Tree != "" {
+	bases, configs := []string(a.Bases), []string(a.Configs)
+	if a.Source.Tree != "" {
 		bases = []string{""}
 	} else if len(bases) == 0 {
 		bases = nightlyBases
@@ -157,10 +159,10 @@ func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
 	if len(configs) == 0 {
 		configs = nightlyConfigs
 	}
-	all := nightly.Matrix(bases, names, configs, lanes[a.lane])
+	all := nightly.Matrix(bases, names, configs, flags.Lanes[a.Lane])
 	for i, c := range all {
 		if c.Base == "" {
-			c.Base = filepath.Base(a.source.Tree)
+			c.Base = filepath.Base(a.Source.Tree)
 		}
 		all[i].Name = strings.Join([]string{c.Base, stem(c.Series), stem(c.Config), c.Lane}, "/")
 	}
@@ -168,7 +170,7 @@ func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
 	if err != nil {
 		return nil, err
 	}
-	commands, err := nightly.ReadCommands(filepath.Join(a.checkout.Root, "vmtest", "nightly", "cells"))
+	commands, err := nightly.ReadCommands(filepath.Join(a.Checkout.Root, "vmtest", "nightly", "cells"))
 	if err != nil {
 		return nil, err
 	}
@@ -198,12 +200,12 @@ const treeSeries = "tree"
 // nightlySeries returns the series of the night.
 func (a *app) nightlySeries() ([]string, error) {
 	switch {
-	case a.flags.set["series"]:
-		return a.series, nil
-	case a.source.Tree != "":
+	case a.Has("series"):
+		return a.Series, nil
+	case a.Source.Tree != "":
 		return []string{treeSeries}, nil
 	}
-	return series.Names(a.checkout.Patches())
+	return series.Names(a.Checkout.Patches())
 }
 
 // presubmitCells returns a cell for each series with patches, which runs in the nights in which
@@ -211,16 +213,16 @@ func (a *app) nightlySeries() ([]string, error) {
 func (a *app) presubmitCells(ctx context.Context, names []string, base string) ([]nightly.Cell, error) {
 	var all []nightly.Cell
 	for _, name := range names {
-		if name == treeSeries || a.source.Tree != "" {
+		if name == treeSeries || a.Source.Tree != "" {
 			continue
 		}
-		s, err := series.Load(ctx, a.host.Sandbox, a.checkout.Patches(), name)
+		s, err := series.Load(ctx, a.Host.Sandbox, a.Checkout.Patches(), name)
 		if err != nil {
 			return nil, err
 		}
 		c := nightly.Cell{Name: "presubmit/" + stem(name), Changed: true,
-			Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-sandbox", a.sandbox, "-accel", a.accel, "-results", nightly.FolderWord}}
-		for _, v := range a.makeVars {
+			Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-sandbox", a.Sandbox, "-accel", a.Accel, "-results", nightly.FolderWord}}
+		for _, v := range a.MakeVars {
 			c.Command = append(c.Command, "-make", v)
 		}
 		c.Command = append(c.Command, name)
@@ -237,27 +239,27 @@ func (a *app) presubmitCells(ctx context.Context, names []string, base string) (
 // cellRequest returns the request of a cell as it is tonight.
 func (a *app) cellRequest(ctx context.Context, c nightly.Cell) (run.Request, error) {
 	one := *a
-	one.lane, one.series, one.bases, one.configs = c.Lane, listFlag{c.Series}, listFlag{c.Base}, pathFlag{c.Config}
-	if a.source.Tree != "" {
-		one.bases = nil
+	one.Lane, one.Series, one.Bases, one.Configs = c.Lane, flags.List{c.Series}, flags.List{c.Base}, flags.Paths{c.Config}
+	if a.Source.Tree != "" {
+		one.Bases = nil
 	}
-	if c.Series == treeSeries && a.source.Tree != "" {
-		one.series = nil
+	if c.Series == treeSeries && a.Source.Tree != "" {
+		one.Series = nil
 	}
 	if c.Config == defaultConfig {
-		one.configs = nil
+		one.Configs = nil
 	}
-	if err := one.checkBases(); err != nil {
+	if err := one.CheckBases(); err != nil {
 		return run.Request{}, err
 	}
-	return one.oneRequest(ctx)
+	return one.OneRequest(ctx)
 }
 
 // cellFlags returns the flags of "vmtest run" that make the request of a cell.
 func (a *app) cellFlags(c nightly.Cell) []string {
 	var all []string
-	if a.source.Tree != "" {
-		all = append(all, "-tree", a.source.Tree)
+	if a.Source.Tree != "" {
+		all = append(all, "-tree", a.Source.Tree)
 	} else {
 		all = append(all, "-base", c.Base)
 	}
@@ -267,28 +269,28 @@ func (a *app) cellFlags(c nightly.Cell) []string {
 	if c.Config != defaultConfig {
 		all = append(all, "-config", c.Config)
 	}
-	all = append(all, "-lane", c.Lane, "-sandbox", a.sandbox)
-	if a.limits != "" {
-		all = append(all, "-sandbox-limits", a.limits)
+	all = append(all, "-lane", c.Lane, "-sandbox", a.Sandbox)
+	if a.Limits != "" {
+		all = append(all, "-sandbox-limits", a.Limits)
 	}
 	if c.Lane == wire.Virtual {
-		all = append(all, "-long", a.long.String())
+		all = append(all, "-long", a.Long.String())
 	} else {
-		all = append(all, "-accel", a.accel)
+		all = append(all, "-accel", a.Accel)
 	}
-	for _, v := range a.makeVars {
+	for _, v := range a.MakeVars {
 		all = append(all, "-make", v)
 	}
-	for _, t := range a.tests {
+	for _, t := range a.Tests {
 		all = append(all, "-tests", t)
 	}
-	if a.design != "" {
-		all = append(all, "-design", a.design)
+	if a.Design != "" {
+		all = append(all, "-design", a.Design)
 	}
-	if a.run != "" {
-		all = append(all, "-run", a.run)
+	if a.Run != "" {
+		all = append(all, "-run", a.Run)
 	}
-	return append(all, "-timeout", a.timeout.String())
+	return append(all, "-timeout", a.Timeout.String())
 }
 
 // historyVerb prints the nights of a test.
@@ -305,7 +307,7 @@ func historyVerb(_ context.Context, a *app, args []string) (int, error) {
 	}
 	if !history.PrintSubject(os.Stdout, h, args[0]) {
 		known := h.Subjects()
-		return 0, blame.Usagef("no night of %s has a test or a cell %s%s", a.nights.dir, args[0], didYouMean(args[0], known))
+		return 0, blame.Usagef("no night of %s has a test or a cell %s%s", a.nights.dir, args[0], nearest.DidYouMean(args[0], known))
 	}
 	return 0, nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/nightly"
 	"timens-vmtest/vmtest/progress"
 )
 
@@ -15,15 +17,15 @@ import (
 func requestsOf(t *testing.T, args ...string) (*app, []string, error) {
 	t.Helper()
 	a := &app{progress: progress.New()}
-	a.host.Sandbox.Off = true // the patches are ours
+	a.Host.Report, a.Host.Sandbox.Off = a.progress, true // the patches are ours
 	if _, err := a.parse(verbNamed(t, "run"), args); err != nil {
 		return a, nil, err
 	}
-	a.checkout.Root = ".."
-	if err := a.check(a.checkout.Root); err != nil {
+	a.Checkout.Root = ".."
+	if err := a.Check(a.Checkout.Root); err != nil {
 		return a, nil, err
 	}
-	reqs, err := a.unchecked(t.Context())
+	reqs, err := a.Unchecked(t.Context())
 	if err != nil {
 		return a, nil, err
 	}
@@ -57,7 +59,26 @@ func TestRequestsOfBases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.oneRequest(t.Context()); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "-base: this verb takes one, not 2") {
+	if _, err := a.OneRequest(t.Context()); blame.Of(err) != blame.User || !strings.Contains(err.Error(), "-base: this verb takes one, not 2") {
 		t.Errorf("a verb for one base: got %v", err)
+	}
+}
+
+// A cell has the base that it names, and no other one that -base names.
+func TestCellRequest(t *testing.T) {
+	a := &app{progress: progress.New()}
+	a.Host.Report, a.Host.Sandbox.Off = a.progress, true // the patches are ours
+	if _, err := a.parse(verbNamed(t, "nightly"), []string{"-out", t.TempDir(), "-base", "6.12,7.3"}); err != nil {
+		t.Fatal(err)
+	}
+	a.Checkout.Root = ".."
+	if err := a.Check(a.Checkout.Root); err != nil {
+		t.Fatal(err)
+	}
+	for _, base := range []string{"7.3", "6.12"} {
+		req, err := a.cellRequest(t.Context(), nightly.Cell{Base: base, Series: "control", Config: defaultConfig, Lane: wire.Real})
+		if err != nil || req.Base.Name() != base {
+			t.Errorf("a cell of %s: got %q, %v", base, req.Base.Name(), err)
+		}
 	}
 }

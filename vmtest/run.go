@@ -4,8 +4,11 @@ package main
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/wire"
@@ -14,16 +17,21 @@ import (
 	"timens-vmtest/vmtest/several"
 )
 
+func (a *app) registerRun(set *flag.FlagSet) {
+	a.RegisterRun(set)
+	set.BoolVar(&a.bisect, "bisect", false, "exit as git bisect run wants it: 125 instead of 3 and 4, so that git skips the commit; 129 instead of 2, and 130 for Ctrl-C, which end the bisection")
+}
+
 // runVerb is the straight line, once for every base and series.
 func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	reqs, err := a.requests(ctx)
+	reqs, err := a.Requests(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if err := a.planned(reqs); err != nil {
+	if err := a.Planned(reqs); err != nil {
 		return 0, err
 	}
-	dir, err := run.NewFolder(a.results, names(reqs))
+	dir, err := run.NewFolder(a.Results, names(reqs))
 	if err != nil {
 		return 0, err
 	}
@@ -43,7 +51,7 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 			}
 			a.progress.Step("series %s", name)
 		}
-		r, err := run.Judge(ctx, a.host, req, sub)
+		r, err := run.Judge(ctx, a.Host, req, sub)
 		if err != nil {
 			return 0, err
 		}
@@ -70,21 +78,21 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 
 // compareVerb runs one plan on the base and on the base with the series.
 func compareVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	req, err := a.oneRequest(ctx)
+	req, err := a.OneRequest(ctx)
 	if err != nil {
 		return 0, err
 	}
 	if len(req.Series.Patches) == 0 {
 		return 0, blame.Usagef("-series %s has no patches: it is the base, and there is nothing to compare", req.Series.Name)
 	}
-	if err := a.planned([]run.Request{req}); err != nil {
+	if err := a.Planned([]run.Request{req}); err != nil {
 		return 0, err
 	}
-	dir, err := run.NewFolder(a.results, req.Series.Name+"-compared")
+	dir, err := run.NewFolder(a.Results, req.Series.Name+"-compared")
 	if err != nil {
 		return 0, err
 	}
-	c, err := run.Compare(ctx, a.host, req, dir, run.Judge)
+	c, err := run.Compare(ctx, a.Host, req, dir, run.Judge)
 	if err != nil {
 		return 0, err
 	}
@@ -92,4 +100,37 @@ func compareVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	report.Comparison(a.github.and(os.Stdout), run.ShortPath(dir), c)
 	a.github.tell(report.FindingAnnotations("comparison", c.Findings)...)
 	return c.Verdict.ExitCode(), nil
+}
+
+// names returns a name for the folder of some requests: their bases, if there are several,
+// and their series.
+func names(reqs []run.Request) string {
+	var bases, all []string
+	for _, r := range reqs {
+		if name := r.Base.Name(); !slices.Contains(bases, name) {
+			bases = append(bases, name)
+		}
+		if !slices.Contains(all, r.Series.Name) {
+			all = append(all, r.Series.Name)
+		}
+	}
+	name := strings.Join(all, "+")
+	if len(bases) > 1 {
+		name = strings.Join(bases, "+") + "-" + name
+	}
+	return name
+}
+
+// taskOf returns what is to be done for some requests. Each has a folder: that of its
+// series, in that of its base if there are several bases.
+func taskOf(reqs []run.Request, keepGoing bool) several.Task {
+	t := several.Task{KeepGoing: keepGoing}
+	for _, req := range reqs {
+		folder := req.Series.Name
+		if slices.ContainsFunc(reqs, func(other run.Request) bool { return other.Base != req.Base }) {
+			folder = filepath.Join(req.Base.Name(), folder)
+		}
+		t.Series = append(t.Series, folder)
+	}
+	return t
 }

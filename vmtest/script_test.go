@@ -251,11 +251,11 @@ func copyTree(from, to string) error { return os.CopyFS(to, os.DirFS(from)) }
 // Every flag that other tools rely on must exist.
 func TestContractFlags(t *testing.T) {
 	set := flag.NewFlagSet("run", flag.ContinueOnError)
-	var f flags
+	var a app
 	for _, v := range verbs() {
 		if v.name == "run" {
 			for _, register := range v.register {
-				register(&f, set)
+				register(&a, set)
 			}
 		}
 	}

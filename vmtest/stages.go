@@ -13,20 +13,21 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/run"
 )
 
 // kernelVerb builds the kernel of one series and prints where it is.
 func kernelVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	req, err := a.oneRequest(ctx)
+	req, err := a.OneRequest(ctx)
 	if err != nil {
 		return 0, err
 	}
-	tree, err := req.Tree(ctx, a.host)
+	tree, err := req.Tree(ctx, a.Host)
 	if err != nil {
 		return 0, err
 	}
-	image, err := kernel.Build(ctx, a.host, kernel.Spec{Tree: tree, Config: req.Config, Make: req.Make, Prebuilt: req.Prebuilt})
+	image, err := kernel.Build(ctx, a.Host, kernel.Spec{Tree: tree, Config: req.Config, Make: req.Make, Prebuilt: req.Prebuilt})
 	if err != nil {
 		return 0, err
 	}
@@ -35,17 +36,20 @@ func kernelVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	return 0, nil
 }
 
+// defaultDesign is that of an initramfs without a kernel.
+const defaultDesign = "timens-offset"
+
 // initramfsVerb builds the archive and prints its tests.
 func initramfsVerb(ctx context.Context, a *app, _ []string) (int, error) {
-	req, err := a.request()
+	req, err := a.Request()
 	if err != nil {
 		return 0, err
 	}
-	if err := a.planned([]run.Request{{Checkout: req.Checkout, Tests: req.Tests, Match: req.Match, Design: cmp.Or(a.design, defaultDesign), Lanes: lanes[bothLanes]}}); err != nil {
+	if err := a.Planned([]run.Request{{Checkout: req.Checkout, Tests: req.Tests, Match: req.Match, Design: cmp.Or(a.Design, defaultDesign), Lanes: flags.Lanes[flags.Both]}}); err != nil {
 		return 0, err
 	}
 	noKernel := kconfig.Config{} // and so none of the tests that are for some only
-	archive, err := req.Archive(ctx, a.host, cmp.Or(a.design, defaultDesign), noKernel)
+	archive, err := req.Archive(ctx, a.Host, cmp.Or(a.Design, defaultDesign), noKernel)
 	if err != nil {
 		return 0, err
 	}
@@ -69,13 +73,13 @@ func shellVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if n := len(os.Args) - len(args); len(args) > 0 && os.Args[n-1] != "--" {
 		return 0, blame.Usagef("unexpected argument %q; to run it in the guest, type \"vmtest shell -- %s\"", args[0], strings.Join(args, " "))
 	}
-	req, err := a.oneRequest(ctx)
+	req, err := a.OneRequest(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return run.Shell(ctx, a.host, req, args)
+	return run.Shell(ctx, a.Host, req, args)
 }
 
-func outFlag(f *flags, set *flag.FlagSet) {
-	set.StringVar(&f.out, "o", "", "`FILE` to write the archive to (default: it is not written)")
+func outFlag(a *app, set *flag.FlagSet) {
+	set.StringVar(&a.out, "o", "", "`FILE` to write the archive to (default: it is not written)")
 }

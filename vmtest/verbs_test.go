@@ -14,10 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"timens-vmtest/vmtest/run"
-
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/progress"
+	"timens-vmtest/vmtest/run"
 )
 
 // reads says what each verb reads: members of its Request, and flags that say how the
@@ -100,26 +100,26 @@ func triedFlags(t *testing.T) map[string]tried {
 func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	t.Helper()
 	a := &app{progress: progress.New()}
-	a.host.Sandbox.Off = true // the patches are ours
+	a.Host.Report, a.Host.Sandbox.Off = a.progress, true // the patches are ours
 	if _, err := a.parse(v, args); err != nil {
 		t.Fatalf("%s %q: %v", v.name, args, err)
 	}
 	if series != "" {
-		a.series = listFlag{series}
+		a.Series = flags.List{series}
 	}
 	var err error
-	if a.checkout.Root, err = filepath.Abs(".."); err != nil {
+	if a.Checkout.Root, err = filepath.Abs(".."); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.check(a.checkout.Root); err != nil {
+	if err := a.Check(a.Checkout.Root); err != nil {
 		t.Fatalf("%s %q: %v", v.name, args, err)
 	}
-	reqs, err := a.unchecked(t.Context())
+	reqs, err := a.Unchecked(t.Context())
 	if err != nil {
 		t.Fatalf("%s %q: %v", v.name, args, err)
 	}
 	req := reqs[0]
-	all := map[string]any{"-sandbox": fmt.Sprint(a.sandbox, a.bounds), "-results": a.results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
+	all := map[string]any{"-sandbox": fmt.Sprint(a.Sandbox, a.Bounds), "-results": a.Results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
 		"-cache-size": a.cacheSize, "-all": a.pruneAll,
 		"-out": a.nights.dir, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
@@ -135,7 +135,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 func TestEveryFlagCounts(t *testing.T) {
 	known, seen := triedFlags(t), make(map[string]bool)
 	for _, v := range verbs() {
-		v.flagSet(new(flags)).VisitAll(func(f *flag.Flag) {
+		v.flagSet(new(app)).VisitAll(func(f *flag.Flag) {
 			try, ok := known[f.Name]
 			if !ok {
 				t.Errorf("the flag -%s of %s is not tried; add it to triedFlags", f.Name, v.name)
@@ -194,7 +194,7 @@ func TestParse(t *testing.T) {
 	} {
 		a := &app{}
 		names, err := a.parse(check, strings.Fields(line))
-		got := fmt.Sprint(names, a.given)
+		got := fmt.Sprint(names, a.Given)
 		if err != nil {
 			got = err.Error()
 		}

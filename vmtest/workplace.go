@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/nearest"
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/thread"
@@ -21,7 +22,7 @@ import (
 
 // seriesNewVerb starts a series: an empty one, and a git tree for its commits.
 func seriesNewVerb(ctx context.Context, a *app, args []string) (int, error) {
-	if err := a.oneBase(); err != nil {
+	if err := a.OneBase(); err != nil {
 		return 0, err
 	}
 	w, err := a.workplace(ctx, args)
@@ -30,11 +31,11 @@ func seriesNewVerb(ctx context.Context, a *app, args []string) (int, error) {
 	}
 	version := ""
 	base := func() (series.Repository, string, error) {
-		base, err := a.source.Fetch(ctx, a.host)
+		base, err := a.Source.Fetch(ctx, a.Host)
 		version = base.Version
-		return func() (string, error) { return base.Repository(ctx, a.host) }, version, err
+		return func() (string, error) { return base.Repository(ctx, a.Host) }, version, err
 	}
-	if err := w.New(ctx, a.host, a.checkout.ControlFolder(), base); err != nil {
+	if err := w.New(ctx, a.Host, a.Checkout.ControlFolder(), base); err != nil {
 		return 0, err
 	}
 	a.progress.Clear()
@@ -59,19 +60,19 @@ tests the tree as it stands.%s
 
 // seriesEditVerb makes a git tree of a series.
 func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
-	if err := a.oneBase(); err != nil {
+	if err := a.OneBase(); err != nil {
 		return 0, err
 	}
 	w, err := a.workplace(ctx, args)
 	if err != nil {
 		return 0, err
 	}
-	base, err := a.source.Fetch(ctx, a.host)
+	base, err := a.Source.Fetch(ctx, a.Host)
 	if err != nil {
 		return 0, err
 	}
-	repository := func() (string, error) { return base.Repository(ctx, a.host) }
-	if err := w.Edit(ctx, a.host, repository, base.Version); err != nil {
+	repository := func() (string, error) { return base.Repository(ctx, a.Host) }
+	if err := w.Edit(ctx, a.Host, repository, base.Version); err != nil {
 		return 0, err
 	}
 	a.progress.Clear()
@@ -106,7 +107,7 @@ func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	changed, err := w.Export(ctx, a.host.Sandbox)
+	changed, err := w.Export(ctx, a.Host.Sandbox)
 	if err != nil {
 		return 0, err
 	}
@@ -133,9 +134,9 @@ func (a *app) workplace(ctx context.Context, args []string) (series.Workplace, e
 	if len(args) < 1 || len(args) > 2 {
 		return series.Workplace{}, blame.Usagef("give a series, by its name or folder, and the folder of a git tree if it is not to be linux-NAME")
 	}
-	w := series.Workplace{Name: args[0], Folder: series.Folder(a.checkout.Patches(), args[0]), Program: os.Args[0]}
+	w := series.Workplace{Name: args[0], Folder: series.Folder(a.Checkout.Patches(), args[0]), Program: os.Args[0]}
 	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && (thread.IsMailbox(args[0]) || series.IsPatchFile(args[0])) {
-		return w, blame.Usagef("%s: %s", args[0], noSuchPath(args[0]))
+		return w, blame.Usagef("%s: %s", args[0], nearest.NoSuchPath(args[0]))
 	}
 	if info, err := os.Stat(w.Folder); thread.IsMailbox(args[0]) || err == nil && !info.IsDir() {
 		return w, blame.Usagef("%s is no folder, so patches cannot be written back to it; type \"%s\", and then \"%s\"", args[0],
@@ -152,9 +153,9 @@ func (a *app) workplace(ctx context.Context, args []string) (series.Workplace, e
 	if w.Dir, err = filepath.Abs(w.Dir); err != nil {
 		return w, err
 	}
-	if a.checkout.OwnsControl(w.Folder) {
+	if a.Checkout.OwnsControl(w.Folder) {
 		var dir []string
-		if len(args) == 2 && w.Free(ctx, a.checkout.ControlFolder()) {
+		if len(args) == 2 && w.Free(ctx, a.Checkout.ControlFolder()) {
 			dir = args[1:]
 		}
 		return w, blame.Usagef("%s is the kernel as it is, and is never written to; type \"%s\" to start a series", args[0], a.newSeries(dir...))
@@ -164,7 +165,7 @@ func (a *app) workplace(ctx context.Context, args []string) (series.Workplace, e
 
 // newSeries is the line to paste that starts a series on the base that the flags name.
 func (a *app) newSeries(dir ...string) string {
-	return a.command(slices.Concat([]string{"series", "new"}, a.given, []string{ownSeries}, dir)...)
+	return a.command(slices.Concat([]string{"series", "new"}, a.Given, []string{ownSeries}, dir)...)
 }
 
 // mustAbs is a path from the root, or the path itself if there is no working folder.

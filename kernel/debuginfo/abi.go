@@ -21,6 +21,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 )
 
 // ABI returns how structures lie in memory in a kernel. For x86_64 it reads the debug
@@ -75,7 +76,7 @@ func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []st
 		if fault := sandbox.HostFault(ctx, "build", err, out, dir); fault != nil {
 			return nil, fault
 		}
-		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", kernel.CloneHeader, err), Shown: kernel.FirstError(out, filepath.Join(dir, "patched"), t.Base.Dir)}
+		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", kernel.CloneHeader, err), Shown: kbuild.FirstError(out, filepath.Join(dir, "patched"), t.Base.Dir)}
 	}
 	return layouts(filepath.Join(dir, "abi.o"), "abi.c", structs)
 }

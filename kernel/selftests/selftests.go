@@ -22,6 +22,7 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 )
 
 // selftestsDir is the tree's folder with the kernel's own selftests.
@@ -36,7 +37,7 @@ const selftestTargets = "--eval=vmtest-targets: ; @echo $(TEST_GEN_PROGS)"
 // programs are static, because the guest has no libraries. A suite that the tree does not
 // have is left out. If a suite does not build, the error is a blame.BuildError.
 func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (map[string]string, error) {
-	toolchain, err := kernel.MakeVars(nil).Toolchain(ctx)
+	toolchain, err := kbuild.MakeVars(nil).Toolchain(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +260,7 @@ func (b *selftestBuild) make(ctx context.Context, suite, out string, include []s
 	if fault := sandbox.HostFault(ctx, "selftests", err, log, out); fault != nil {
 		return nil, fault
 	}
-	return nil, &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: kernel.FirstError(inTree(log, suite), filepath.Join(b.dir, "tree"))}
+	return nil, &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: kbuild.FirstError(inTree(log, suite), filepath.Join(b.dir, "tree"))}
 }
 
 var besideMakefile = regexp.MustCompile(`(?m)^((?:In file included from |\s+from )?)([^\s/:][^\s:]*\.[chS]:)`)

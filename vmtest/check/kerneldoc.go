@@ -17,12 +17,13 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 )
 
 // kernelDoc returns the warnings of the base's scripts/kernel-doc about files that the
 // series touches, without those that the base has, too.
-func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]kernel.Warning, error) {
+func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]kbuild.Warning, error) {
 	script := filepath.Join(t.Base.Dir, "scripts", "kernel-doc")
 	text, err := cache.ReadRegular(script)
 	if err != nil {
@@ -49,19 +50,19 @@ func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]kernel.Warnin
 		}
 	}
 	key := "kernel-doc 3 " + cache.Digest(string(text), fmt.Sprintf("%q %q", before, after))
-	return host.Answer(ctx, h, key, func() ([]kernel.Warning, error) {
-		var found [2][]kernel.Warning
+	return host.Answer(ctx, h, key, func() ([]kbuild.Warning, error) {
+		var found [2][]kbuild.Warning
 		for i, files := range []map[string][]byte{before, after} {
 			var err error
 			if found[i], err = runKernelDoc(ctx, h.Sandbox, script, files); err != nil {
 				return nil, err
 			}
 		}
-		return kernel.NewWarnings(found[0], found[1]), nil
+		return kbuild.NewWarnings(found[0], found[1]), nil
 	})
 }
 
-func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map[string][]byte) ([]kernel.Warning, error) {
+func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map[string][]byte) ([]kbuild.Warning, error) {
 	dir, err := os.MkdirTemp("", "vmtest-kernel-doc-")
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map
 		return nil, nil
 	}
 	out, err := box.Output(ctx, sandbox.Place{Dir: dir, Readable: []string{filepath.Dir(filepath.Dir(script))}, Writable: []string{dir}}, script, args...)
-	found := kernel.Warnings(string(out))
+	found := kbuild.Warnings(string(out))
 	if err != nil && len(found) == 0 {
 		return nil, fmt.Errorf("%s %s: %w\n%s", script, strings.Join(args, " "), err, sandbox.Tail(out, 20))
 	}

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 
 	"timens-vmtest/internal/wire"
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/several"
@@ -43,7 +43,7 @@ func (c Checker) Presubmit(ctx context.Context, s series.Series, dir string, com
 func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 	facts := several.Presubmit{Schema: several.CheckSchema, Origin: c.base.Origin, Countless: !c.series.Countable(), Commands: commands}
 	var err error
-	if facts.Toolchain, err = kernel.Tools(ctx, c.Request.Make); err != nil {
+	if facts.Toolchain, err = kbuild.Tools(ctx, c.Request.Make); err != nil {
 		return err
 	}
 	qemu, err := vm.Version(ctx)

@@ -17,6 +17,7 @@ import (
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
@@ -77,7 +78,7 @@ func complaints(all []string) error {
 }
 
 // warnings returns the warnings as complaints.
-func warnings(found []kernel.Warning) error {
+func warnings(found []kbuild.Warning) error {
 	var all []string
 	for _, w := range found {
 		all = append(all, w.String())
@@ -128,7 +129,7 @@ func (c *checking) build(config kconfig.Config) func(context.Context, prefix) er
 		if err != nil {
 			return err
 		}
-		return c.newWarnings(ctx, at, kernel.W1, config, kernel.Warnings(strings.Join(image.Warnings, "\n")))
+		return c.newWarnings(ctx, at, kernel.W1, config, kbuild.Warnings(strings.Join(image.Warnings, "\n")))
 	}
 }
 
@@ -147,7 +148,7 @@ func (c *checking) lint(l kernel.Linter, config kconfig.Config) func(context.Con
 }
 
 // newWarnings complains about the warnings that the base does not have.
-func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, config kconfig.Config, patched []kernel.Warning) error {
+func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, config kconfig.Config, patched []kbuild.Warning) error {
 	if len(patched) == 0 {
 		return nil
 	}
@@ -165,7 +166,7 @@ func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, 
 	if err != nil {
 		return fmt.Errorf("the base itself: %v", err) // no patch is to blame
 	}
-	return warnings(kernel.NewWarnings(base, patched))
+	return warnings(kbuild.NewWarnings(base, patched))
 }
 
 // smallPlan selects tests that show that a kernel boots. It is used if -run selects no

@@ -19,7 +19,7 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/culprit"
@@ -35,7 +35,7 @@ type Machine struct {
 	Host    host.Host
 	Root    string                                           // of the checkout of this project
 	Request func(context.Context, Cell) (run.Request, error) // the request of a cell as it is tonight
-	Make    kernel.MakeVars                                  // of all kernels
+	Make    kbuild.MakeVars                                  // of all kernels
 	Flags   func(Cell) []string                              // the flags of "vmtest run" for a cell
 }
 
@@ -328,7 +328,7 @@ func (m Machine) inputs(ctx context.Context, root, dir string, c *history.Cell) 
 			c.Inputs.Patches = append(c.Inputs.Patches, history.Digest{Name: name, SHA256: digest})
 		}
 	}
-	tools, err := kernel.Tools(ctx, m.Make)
+	tools, err := kbuild.Tools(ctx, m.Make)
 	if err != nil {
 		return err
 	}

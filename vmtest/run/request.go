@@ -12,7 +12,7 @@ import (
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kconfig"
-	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
@@ -25,7 +25,7 @@ type Request struct {
 	Base     source.Spec   // where the base comes from; zero: Debian's package
 	Series   series.Series // its Expect also has what every kernel gets wrong; see Checkout.Complete
 	Config   kconfig.Config
-	Make     kernel.MakeVars // variables for make; nil: none
+	Make     kbuild.MakeVars // variables for make; nil: none
 	Allow    []byte          // text of the allow file
 
 	// Prebuilt is the folder of a kernel that the user has built from the tree of Base; empty:

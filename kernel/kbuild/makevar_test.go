@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package kernel
+package kbuild
 
 import (
 	"os"
@@ -74,35 +74,5 @@ func TestToolchainMissing(t *testing.T) {
 	}
 	if _, err := MakeVars(nil).Toolchain(t.Context()); err == nil || !strings.Contains(err.Error(), `gcc, ld is not installed; type "make deps"`) {
 		t.Errorf("without gcc: %v", err)
-	}
-}
-
-// make gets the variables, and kernels and work folders that differ in them are told apart.
-func TestBuildWithMakeVars(t *testing.T) {
-	b := newWorkbench(t, pathsTree(t))
-	base, control := b.standing()
-	tree, err := Apply(b.ctx, b.Host, base, control)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dirs := make(map[string]bool)
-	for _, vars := range []MakeVars{nil, {"W=1", "KCFLAGS=-DX=1 -DY"}} {
-		spec := Spec{Tree: tree, Config: b.config, Make: vars, Log: filepath.Join(b.Cache.Dir, "log")}
-		image, err := Build(b.ctx, b.Host, spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dirs[image.Vmlinux] = true
-		log, err := os.ReadFile(spec.Log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Contains(string(log), " -DX=1 -DY KAFLAGS=") && strings.Contains(string(log), " W=1 "); got != (vars != nil) {
-			t.Errorf("%q: make was called by\n%s", vars, log)
-		}
-	}
-	works, err := filepath.Glob(filepath.Join(b.Cache.Dir, "work", "*", "out"))
-	if err != nil || len(works) != 2 || len(dirs) != 2 {
-		t.Errorf("the kernels are %v and the work folders %q, %v, want two of each", dirs, works, err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package kernel
+package kbuild
 
 import (
 	"bytes"
@@ -13,18 +13,18 @@ import (
 	"timens-vmtest/internal/sandbox"
 )
 
-// makeLog keeps what make prints, in a file and in memory. The copy in memory is needed
+// Log keeps what make prints, in a file and in memory. The copy in memory is needed
 // when the disk is full: then the file lacks the very line that says so.
-type makeLog struct {
-	file *os.File
-	err  error // of writing the file; make continues without it
-	text []byte
+type Log struct {
+	File *os.File
+	Err  error // of writing the file; make continues without it
+	Text []byte
 }
 
-func (l *makeLog) Write(p []byte) (int, error) {
-	l.text = append(l.text, p...)
-	if l.err == nil {
-		_, l.err = l.file.Write(p)
+func (l *Log) Write(p []byte) (int, error) {
+	l.Text = append(l.Text, p...)
+	if l.Err == nil {
+		_, l.Err = l.File.Write(p)
 	}
 	return len(p), nil
 }
@@ -66,9 +66,19 @@ func unrooted(log []byte, roots ...string) []byte {
 	return log
 }
 
-// warnedObjects lists the objects for whose sources the compiler printed a warning. Above a
+// CompilerWarnings returns the warnings of the compiler in a log of make, as it printed
+// them. It cuts the roots off the names of files.
+func CompilerWarnings(log []byte, roots ...string) []string {
+	var all []string
+	for _, w := range warningLine.FindAll(unrooted(log, roots...), -1) {
+		all = append(all, string(w))
+	}
+	return all
+}
+
+// WarnedObjects lists the objects for whose sources the compiler printed a warning. Above a
 // warning about a header, the compiler names the file that includes it.
-func warnedObjects(log []byte) []string {
+func WarnedObjects(log []byte) []string {
 	var all []string
 	unit := ""
 	for line := range bytes.Lines(log) {
@@ -82,16 +92,16 @@ func warnedObjects(log []byte) []string {
 	return all
 }
 
-// objectCounter reads make's output and reports each file that is compiled.
-type objectCounter struct {
-	done   int
-	total  int // an estimate; 0 if it is not known
-	report host.Reporter
-	out    string // prefix to cut off the names of objects
+// ObjectCounter reads make's output and reports each file that is compiled.
+type ObjectCounter struct {
+	Done   int // files that were compiled
+	Total  int // an estimate of the files that are to be compiled; 0 if it is not known
+	Report host.Reporter
+	Out    string // prefix to cut off the names of objects
 	rest   []byte
 }
 
-func (o *objectCounter) Write(p []byte) (int, error) {
+func (o *ObjectCounter) Write(p []byte) (int, error) {
 	o.rest = append(o.rest, p...)
 	for {
 		line, rest, ok := bytes.Cut(o.rest, []byte("\n"))
@@ -100,11 +110,11 @@ func (o *objectCounter) Write(p []byte) (int, error) {
 		}
 		o.rest = rest
 		if m := objectLine.FindSubmatch(line); m != nil {
-			o.done++
-			if o.done > o.total {
-				o.total = 0 // the estimate was too low
+			o.Done++
+			if o.Done > o.Total {
+				o.Total = 0 // the estimate was too low
 			}
-			o.report.Count("objects", o.done, o.total, strings.TrimPrefix(string(m[1]), o.out))
+			o.Report.Count("objects", o.Done, o.Total, strings.TrimPrefix(string(m[1]), o.Out))
 		}
 	}
 }

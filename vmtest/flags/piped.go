@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package main
+package flags
 
 import (
 	"context"
@@ -14,21 +14,21 @@ import (
 	"timens-vmtest/internal/blame"
 )
 
-// readPiped makes a file of the mailbox on standard input, and puts its path in place of
+// ReadPiped makes a file of the mailbox on standard input, and puts its path in place of
 // the "-" in -series or in the names of a verb's series.
-func (a *app) readPiped(ctx context.Context, in io.Reader, names []string) (err error) {
-	at := slices.Index(a.series, "-")
-	piped := []string(a.series)
+func (c *Command) ReadPiped(ctx context.Context, in io.Reader, names []string) (err error) {
+	at := slices.Index(c.Series, "-")
+	piped := []string(c.Series)
 	if at < 0 {
 		piped, at = names, slices.Index(names, "-")
 	}
 	if at < 0 {
 		return nil
 	}
-	if a.piped, err = os.MkdirTemp("", "vmtest-stdin-"); err != nil {
+	if c.piped, err = os.MkdirTemp("", "vmtest-stdin-"); err != nil {
 		return err
 	}
-	path := filepath.Join(a.piped, "stdin.mbox")
+	path := filepath.Join(c.piped, "stdin.mbox")
 	read := make(chan error, 1)
 	go func() { // a read of a terminal or an idle pipe cannot be ended
 		text, err := io.ReadAll(in)
@@ -48,3 +48,6 @@ func (a *app) readPiped(ctx context.Context, in io.Reader, names []string) (err 
 		return err
 	}
 }
+
+// Close deletes the mailbox that came by standard input.
+func (c *Command) Close() error { return os.RemoveAll(c.piped) }

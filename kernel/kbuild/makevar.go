@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package kernel
+// Package kbuild knows what the kernel's make is told, and what it says. It turns the
+// variables of the user into arguments of make, and reads errors, warnings and progress
+// from the output of make. Package kernel runs make.
+package kbuild
 
 import (
 	"context"
@@ -22,7 +25,7 @@ type MakeVars []string
 
 var makeVar = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
 
-// ownVars are variables that this package sets, with the flag or the rule that decides
+// ownVars are variables that vmtest sets, with the flag or the rule that decides
 // them.
 var ownVars = map[string]string{
 	"O": "the build folder is in the cache", "KBUILD_OUTPUT": "the build folder is in the cache",
@@ -34,7 +37,7 @@ var ownVars = map[string]string{
 }
 
 // Check returns a blame.UsageError for a variable that has not the form VAR=VALUE, is given
-// twice, or is one that this package sets.
+// twice, or is one that vmtest sets.
 func (m MakeVars) Check() error {
 	seen := make(map[string]bool)
 	for _, v := range m {
@@ -62,9 +65,23 @@ func (m MakeVars) value(name string) string {
 	return ""
 }
 
-// args returns the arguments of make. flags are those that each object is compiled with
-// besides those of the user.
-func (m MakeVars) args(flags string) []string {
+// Env is the environment of make. It is fixed, so that equal inputs make equal kernels,
+// byte for byte.
+var Env = []string{
+	"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970",
+	"KBUILD_BUILD_USER=vmtest",
+	"KBUILD_BUILD_HOST=vmtest",
+	"KBUILD_BUILD_VERSION=1",
+}
+
+// unusedTools are tools that Kconfig looks for and writes into the .config although no
+// object is built with them. Names that do not exist keep the .config, and with it the
+// kernel, the same on machines that have them and machines that do not.
+var unusedTools = []string{"RUSTC=no-rustc", "BINDGEN=no-bindgen", "PAHOLE=no-pahole"}
+
+// Args returns the arguments of make. flags are those that each object is compiled with
+// besides those of the user. Tools that no object is built with get names that do not exist.
+func (m MakeVars) Args(flags string) []string {
 	var all []string
 	for _, name := range []string{"KCFLAGS", "KAFLAGS"} {
 		all = append(all, strings.TrimSpace(name+"="+flags+" "+m.value(name)))
@@ -74,7 +91,7 @@ func (m MakeVars) args(flags string) []string {
 			all = append(all, v)
 		}
 	}
-	return all
+	return append(all, unusedTools...)
 }
 
 // llvmTools are the programs that LLVM=1 stands for: "Building Linux with Clang/LLVM" in
@@ -151,4 +168,21 @@ func (m MakeVars) Toolchain(ctx context.Context) (string, error) {
 		all = append(all, out...)
 	}
 	return string(all), nil
+}
+
+// Tools names what builds and checks kernels, with versions, a line a tool.
+func Tools(ctx context.Context, m MakeVars) ([]string, error) {
+	var all []string
+	for _, tool := range append(m.tools()[:2], "sparse") {
+		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
+		if err != nil {
+			return nil, err
+		}
+		line, _, _ := strings.Cut(string(out), "\n")
+		if tool == "sparse" { // it does not say who it is
+			line = "sparse " + line
+		}
+		all = append(all, line)
+	}
+	return all, nil
 }

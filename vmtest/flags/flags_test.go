@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package main
+package flags
 
 import (
 	"os"
@@ -29,13 +29,13 @@ func TestListFlag(t *testing.T) {
 		"./e,,f.mbox,control": {"./e,,f.mbox", "control"},
 		"./nonsuch,control":   {"./nonsuch", "control"},
 	} {
-		var got listFlag
+		var got List
 		if err := got.Set(value); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, %v, want %q", value, []string(got), err, want)
 		}
 	}
 	for _, value := range []string{"", ",", "control,", "./no,,such"} {
-		var got listFlag
+		var got List
 		if err := got.Set(value); err == nil {
 			t.Errorf("%q: got %q, want an error", value, []string(got))
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package main
+package flags
 
 import (
 	"path/filepath"
@@ -17,13 +17,13 @@ func TestOrigin(t *testing.T) {
 	origin := func(from, which string, patches ...string) string {
 		t.Helper()
 		t.Chdir(from)
-		a := app{flags: flags{series: listFlag{which}, patches: patches}, checkout: run.Checkout{Root: root}}
+		c := Command{Series: List{which}, patches: patches, Checkout: run.Checkout{Root: root}}
 		s := series.Series{Patches: []patch.Patch{{Text: []byte(from)}}}
-		got, err := a.origin(which, s)
+		got, err := c.origin(which, s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if foreign := a.foreign(); (foreign == nil) != (got == "") {
+		if foreign := c.foreign(); (foreign == nil) != (got == "") {
 			t.Errorf("series %s with %q in %s: foreign are %q, and the origin is %q", which, patches, from, foreign, got)
 		}
 		return got

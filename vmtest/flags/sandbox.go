@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-package main
+package flags
 
 import (
 	"context"
@@ -14,40 +14,40 @@ import (
 	"timens-vmtest/kernel/thread"
 )
 
-// confine says in a.host how series are applied and built: in a sandbox, unless
-// -sandbox says otherwise, and within the bounds of -sandbox-limits.
-func (a *app) confine(ctx context.Context) error {
-	a.host.Sandbox = sandbox.Box{Off: a.sandbox == "off", Limits: a.bounds}
-	if a.host.Sandbox.Off || a.sandbox == "" { // a verb without the flag runs nothing of a series
+// Confine sets in c.Host how series are applied and built: in a sandbox, unless -sandbox
+// says otherwise, and within the bounds of -sandbox-limits.
+func (c *Command) Confine(ctx context.Context) error {
+	c.Host.Sandbox = sandbox.Box{Off: c.Sandbox == "off", Limits: c.Bounds}
+	if c.Host.Sandbox.Off || c.Sandbox == "" { // a verb without the flag runs nothing of a series
 		return nil
 	}
 	err := sandbox.Try(ctx)
 	if _, none := errors.AsType[*sandbox.Error](err); !none {
 		return err
 	}
-	if all := a.foreign(); a.sandbox == "on" || all != nil {
+	if all := c.foreign(); c.Sandbox == "on" || all != nil {
 		who := "it"
 		if all != nil {
 			who = all[0]
 		}
 		return fmt.Errorf("%w; pass -sandbox off if you trust %s with all that you may do", err, who)
 	}
-	a.progress.Step("no sandbox: %v", err)
-	a.host.Sandbox.Off = true
+	c.Host.Report.Step("no sandbox: %v", err)
+	c.Host.Sandbox.Off = true
 	return nil
 }
 
 // foreign names what is built and is neither of this checkout nor the user's own
 // tree.
-func (a *app) foreign() []string {
+func (c *Command) foreign() []string {
 	var all []string
-	for _, s := range a.series {
-		if a.isForeign(s) {
+	for _, s := range c.Series {
+		if c.isForeign(s) {
 			all = append(all, "series "+s)
 		}
 	}
-	for _, p := range a.patches {
-		if a.isOutside(p) {
+	for _, p := range c.patches {
+		if c.isOutside(p) {
 			all = append(all, "patch "+p)
 		}
 	}
@@ -55,34 +55,34 @@ func (a *app) foreign() []string {
 }
 
 // isForeign says that a series is a mailbox, or a folder outside of this checkout.
-func (a *app) isForeign(which string) bool {
-	return thread.IsMailbox(which) || a.isOutside(series.Folder(a.checkout.Patches(), which))
+func (c *Command) isForeign(which string) bool {
+	return thread.IsMailbox(which) || c.isOutside(series.Folder(c.Checkout.Patches(), which))
 }
 
 // isOutside says that a path does not lead into this checkout.
-func (a *app) isOutside(path string) bool {
+func (c *Command) isOutside(path string) bool {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return true
 	}
-	inside, err := filepath.Rel(a.checkout.Root, path)
+	inside, err := filepath.Rel(c.Checkout.Root, path)
 	return err != nil || !filepath.IsLocal(inside)
 }
 
 // origin is a series' Foreign: the paths of what is others' work, and of a mailbox
 // what it holds, as the next one may have the same name.
-func (a *app) origin(which string, s series.Series) (string, error) {
+func (c *Command) origin(which string, s series.Series) (string, error) {
 	var all, paths []string
 	switch {
 	case thread.IsMailbox(which):
 		for _, p := range s.Patches {
 			all = append(all, string(p.Text))
 		}
-	case a.isForeign(which):
+	case c.isForeign(which):
 		paths = append(paths, which)
 	}
-	for _, p := range a.patches {
-		if a.isOutside(p) {
+	for _, p := range c.patches {
+		if c.isOutside(p) {
 			paths = append(paths, p)
 		}
 	}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Package flags turns the flags of a command into Requests. It reads and checks the flags,
+// loads the series that they name, and decides whether these are built in a sandbox.
+package flags
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/vm"
+)
+
+// List is a flag that may be repeated, and each value may hold several by commas.
+// A path that exists is taken as it is, with its commas.
+type List []string
+
+func (l *List) String() string { return strings.Join(*l, ",") }
+
+func (l *List) Set(value string) error {
+	parts := strings.Split(value, ",")
+	for len(parts) > 0 {
+		n := len(parts)
+		for n > 1 && !exists(strings.Join(parts[:n], ",")) {
+			n--
+		}
+		name := strings.Join(parts[:n], ",")
+		if name == "" {
+			return fmt.Errorf("an empty name in %q; a path with a comma in it is taken as it is when it exists", value)
+		}
+		*l = append(*l, name)
+		parts = parts[n:]
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func (l *List) repeatable() {}
+
+// Paths is a flag that may be repeated. A path may hold commas.
+type Paths []string
+
+func (p *Paths) String() string { return strings.Join(*p, " ") }
+
+func (p *Paths) Set(value string) error {
+	*p = append(*p, value)
+	return nil
+}
+
+func (p *Paths) repeatable() {}
+
+// DefaultSeries is the series that "make vmtest" tests.
+const DefaultSeries = "timens-offset"
+
+// Lanes are the lanes that each value of -lane stands for.
+var Lanes = map[string][]string{
+	wire.Real:    {wire.Real},
+	wire.Virtual: {wire.Virtual},
+	Both:         {wire.Real, wire.Virtual},
+}
+
+// Both is the value of -lane for both lanes.
+const Both = "both"
+
+// Command is what a user typed behind the name of a verb, and what the flags are applied
+// to. Each verb registers the flags that it reads, Parse sets them, and Check checks and
+// completes them.
+type Command struct {
+	Series   List
+	Bases    List        // names of the bases
+	Source   source.Spec // the first of the bases
+	Commits  string      // of Source.Tree
+	MakeVars Paths
+	Configs  Paths
+	Lane     string
+	Accel    string
+	Run      string
+	Tests    List
+	Design   string
+	Timeout  time.Duration
+	Long     time.Duration
+	Results  string
+	Sandbox  string
+	Limits   string
+	Bounds   sandbox.Limits // what Limits says
+
+	Given []string // the flags as they were typed
+
+	// Checkout is that of this project, and Host is what every stage stands on. The caller
+	// sets them.
+	Checkout run.Checkout
+	Host     host.Host
+
+	patches   Paths
+	baseSpecs []source.Spec // what Bases says
+	prebuilt  string        // absolute; "" for none
+	failFast  bool
+	forget    bool
+	verbose   bool
+	coverage  bool
+	trailers  bool
+	match     *regexp.Regexp  // of Run
+	set       map[string]bool // the names of the flags that were given
+	piped     string          // folder of the mailbox that came by standard input; "" if none did
+}
+
+// Has reports whether a flag was given.
+func (c *Command) Has(name string) bool { return c.set[name] }
+
+// RegisterKernel registers the flags that say which kernel is made, of what and how.
+func (c *Command) RegisterKernel(set *flag.FlagSet) {
+	set.Var(&c.Series, "series", "`NAME|FOLDER|FILE.mbox` to apply, or - for a mailbox on standard input; repeat it or use commas for several (default "+DefaultSeries+"; with -tree none)")
+	set.Var(&c.patches, "patch", "`FILE` of one patch or more to apply on top of the series; may be repeated")
+	c.RegisterTrailers(set)
+	c.RegisterTree(set)
+	c.RegisterBase(set)
+	c.RegisterSandbox(set)
+	c.RegisterConfig(set)
+	set.StringVar(&c.prebuilt, "build", "", "test the kernel that you have built in `DIR`, from the tree that it belongs to or -tree names; nothing is built")
+}
+
+// RegisterTrailers registers -trailers.
+func (c *Command) RegisterTrailers(set *flag.FlagSet) {
+	set.BoolVar(&c.trailers, "trailers", false, "put the trailers that replies in a mailbox give (Reviewed-by and the like) into the changelogs, as b4 does")
+}
+
+// RegisterMake registers -make.
+func (c *Command) RegisterMake(set *flag.FlagSet) {
+	set.Var(&c.MakeVars, "make", "`VAR=VALUE` to add to make's command line, such as LLVM=1 or CC='ccache gcc'; may be repeated")
+}
+
+// RegisterConfig registers the flags of the configuration.
+func (c *Command) RegisterConfig(set *flag.FlagSet) {
+	c.RegisterMake(set)
+	set.Var(&c.Configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
+}
+
+// RegisterTree registers the flags of a checkout of the kernel.
+func (c *Command) RegisterTree(set *flag.FlagSet) {
+	set.StringVar(&c.Source.Tree, "tree", "", "test the kernel checkout in `DIR` as it stands instead of "+source.DefaultPackage+"; it is never written to")
+	set.StringVar(&c.Commits, "range", "", "take the commits `BASE..HEAD` of the git tree that -tree names as the series, and BASE as its base")
+}
+
+// RegisterBase registers the flags that name a base other than a checkout.
+func (c *Command) RegisterBase(set *flag.FlagSet) {
+	set.Var(&c.Bases, "base", "`NAME` of the kernel that is the base (default 6.12): "+source.Names+"; run takes several, by commas")
+	set.StringVar(&c.Source.URL, "tarball", "", "take the base from the tarball at `URL` instead of "+source.DefaultPackage+"; needs -sha256")
+	set.StringVar(&c.Source.SHA256, "sha256", "", "`DIGEST` of the tarball in hex")
+}
+
+// RegisterSandbox registers the flags of the sandbox.
+func (c *Command) RegisterSandbox(set *flag.FlagSet) {
+	set.StringVar(&c.Sandbox, "sandbox", "auto", "`auto|on|off`: apply and build without network and with nothing writable but the build folder; auto goes without for series of this checkout where it cannot be had")
+	set.StringVar(&c.Limits, "sandbox-limits", "", "`NAME=VALUE,...|none`: what one command in the sandbox may use before it is ended, of "+sandbox.LimitNames+"; none is no bound (default what docs/sandbox.md says)")
+}
+
+// RegisterSuites registers the flags that say which test packages the guest gets.
+func (c *Command) RegisterSuites(set *flag.FlagSet) {
+	set.Var(&c.Tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design, for 64 bits and, in the lane virtual, for 32, and tests/kselftest)")
+	set.StringVar(&c.Design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or the one whose members the headers of its kernel have, or "+wire.NoDesign+")")
+}
+
+// RegisterTests registers the flags that say which tests run, and for how long.
+func (c *Command) RegisterTests(set *flag.FlagSet) {
+	set.StringVar(&c.Run, "run", "", "run only the tests whose package.Name matches `REGEXP`")
+	set.DurationVar(&c.Timeout, "timeout", run.DefaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
+}
+
+// RegisterBoot registers -accel.
+func (c *Command) RegisterBoot(set *flag.FlagSet) {
+	set.StringVar(&c.Accel, "accel", vm.Auto, "`auto|kvm|tcg`")
+}
+
+// RegisterResults registers -results and the flags of the lanes.
+func (c *Command) RegisterResults(set *flag.FlagSet) {
+	c.RegisterLane(set)
+	set.StringVar(&c.Results, "results", "", "`DIR` that takes one folder a run (default results/ of the checkout)")
+}
+
+// RegisterRun registers the flags that a run alone has.
+func (c *Command) RegisterRun(set *flag.FlagSet) {
+	set.BoolVar(&c.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
+	set.BoolVar(&c.failFast, "fail-fast", false, "stop at the first test that is not as expected, or at the first splat; what did not run is no pass")
+	set.BoolVar(&c.forget, "forget", false, "do not keep a kernel that this run had to build: nobody will want it again")
+}
+
+// RegisterLane registers the flags of the lanes.
+func (c *Command) RegisterLane(set *flag.FlagSet) {
+	set.StringVar(&c.Lane, "lane", Both, "`real|virtual|both`: guest time is host time, or instructions executed, or one of each side by side")
+	set.DurationVar(&c.Long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
+}
+
+// RegisterVerbose registers -v.
+func (c *Command) RegisterVerbose(set *flag.FlagSet) {
+	set.BoolVar(&c.verbose, "v", false, "show what each test prints while it runs, and how its process ended")
+}
