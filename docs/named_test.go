@@ -58,6 +58,22 @@ func read(t *testing.T) map[string]page {
 	return pages
 }
 
+// hold holds each command of a program on the pages to a check, and the check to cases. The
+// check says what is wrong with the arguments of a command, or "".
+func hold(t *testing.T, program string, check func(args []string) string, cases map[string]string) {
+	t.Helper()
+	for _, c := range commands(t, program) {
+		if why := check(c.args); why != "" {
+			t.Errorf("%s: %q: %s", c.page, c.line, why)
+		}
+	}
+	for args, want := range cases {
+		if got := check(strings.Fields(args)); got != want {
+			t.Errorf("%q: got %q, want %q", args, got, want)
+		}
+	}
+}
+
 // Every verb and flag of vmtest that a page names is one that its help has.
 func TestVerbs(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "vmtest")
@@ -65,12 +81,7 @@ func TestVerbs(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	help := helpOf(t, program)
-	for _, c := range commands(t, "vmtest") {
-		if why := notInHelp(help, c.args); why != "" {
-			t.Errorf("%s: %q: %s", c.page, c.line, why)
-		}
-	}
-	for args, want := range map[string]string{
+	hold(t, "vmtest", func(args []string) string { return notInHelp(help, args) }, map[string]string{
 		"runn":                    "no such verb",
 		"seriess":                 "no such verb",
 		"series -h":               "",
@@ -82,11 +93,7 @@ func TestVerbs(t *testing.T) {
 		"shell -l -- ls":          "shell has no flag -l",
 		"VERB -h":                 "",
 		"":                        "",
-	} {
-		if got := notInHelp(help, strings.Fields(args)); got != want {
-			t.Errorf("%q: got %q, want %q", args, got, want)
-		}
-	}
+	})
 }
 
 // helpOf returns the help of each verb.
@@ -134,22 +141,13 @@ func TestTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range commands(t, "make") {
-		if why := notInMakefile(makefile, c.args); why != "" {
-			t.Errorf("%s: %q: %s", c.page, c.line, why)
-		}
-	}
-	for args, want := range map[string]string{
+	hold(t, "make", func(args []string) string { return notInMakefile(makefile, args) }, map[string]string{
 		"tests":              "no target tests",
 		"vmtest SERIE=a":     "no variable SERIE",
 		"vmtest SERIES=a":    "",
 		"steady N=10 LANE=x": "",
 		"":                   "",
-	} {
-		if got := notInMakefile(makefile, strings.Fields(args)); got != want {
-			t.Errorf("%q: got %q, want %q", args, got, want)
-		}
-	}
+	})
 }
 
 // notInMakefile says what is wrong with the arguments of make, or "".

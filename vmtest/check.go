@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,16 +51,17 @@ func seriesCheckVerb(ctx context.Context, a *app, args []string) (int, error) {
 		if err != nil {
 			return verdict.Unjudged, nil, fmt.Errorf("series %s, %w", s.Name, err)
 		}
-		return checked.Verdict(), checked.Trouble, printCheck("series check", checked)
+		a.github.tell(report.MatrixAnnotations(checked.Matrix)...)
+		return checked.Verdict(), checked.Trouble, printCheck(a.github.and(os.Stdout), "series check", checked)
 	})
 }
 
 // printCheck prints a judged check of one series.
-func printCheck(verb string, c several.Checked) error {
+func printCheck(w io.Writer, verb string, c several.Checked) error {
 	if c.Trouble != nil {
 		report.Trouble(os.Stderr, verb, c.Series, *c.Trouble)
 	}
-	return report.Checked(os.Stdout, c)
+	return report.Checked(w, c)
 }
 
 // presubmitVerb asks of some series what a maintainer will: of every patch by
@@ -77,16 +79,17 @@ func presubmitVerb(ctx context.Context, a *app, args []string) (int, error) {
 				return verdict.Unjudged, nil, err
 			}
 		}
-		return sub.Verdict(), sub.Trouble, printSubmission("presubmit", run.ShortPath(dir), sub)
+		a.github.tell(report.SubmissionAnnotations(sub)...)
+		return sub.Verdict(), sub.Trouble, printSubmission(a.github.and(os.Stdout), "presubmit", run.ShortPath(dir), sub)
 	})
 }
 
 // printSubmission prints a judged presubmit of one series.
-func printSubmission(verb, dir string, s several.Submission) error {
+func printSubmission(w io.Writer, verb, dir string, s several.Submission) error {
 	if s.Trouble == nil {
-		return report.Submission(os.Stdout, dir, s)
+		return report.Submission(w, dir, s)
 	}
-	err := report.Matrix(os.Stdout, s.Matrix)
+	err := report.Matrix(w, s.Matrix)
 	report.Trouble(os.Stderr, verb, s.Series, *s.Trouble)
 	return err
 }
@@ -154,6 +157,9 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 			return 0, err
 		}
 		judged = append(judged, v)
+		if trouble != nil {
+			a.github.tell(report.Annotation{Level: report.Error, Title: "vmtest: series " + req.Series.Name, Text: trouble.Text})
+		}
 		if trouble != nil || all.Ends(v) {
 			break
 		}

@@ -64,14 +64,14 @@ func judgeOne(dir string, kind several.Kind) (verdict.Verdict, error) {
 			return verdict.Unjudged, err
 		}
 		c := several.JudgeCheck(e)
-		return c.Verdict(), printCheck("judge", c)
+		return c.Verdict(), printCheck(os.Stdout, "judge", c)
 	case several.OfPresubmit:
 		e, err := several.LoadSubmission(dir)
 		if err != nil {
 			return verdict.Unjudged, err
 		}
 		s := several.JudgeSubmission(e)
-		return s.Verdict(), printSubmission("judge", dir, s)
+		return s.Verdict(), printSubmission(os.Stdout, "judge", dir, s)
 	}
 	r, err := judgeRun(dir)
 	return r.Verdict, err

@@ -25,6 +25,7 @@ import (
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/progress"
+	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
 )
 
@@ -86,6 +87,7 @@ func verbs() []verb {
 type app struct {
 	flags.Command
 	progress *progress.Progress
+	github   *github
 
 	bisect    bool
 	keepGoing bool
@@ -128,7 +130,7 @@ func dispatch(ctx context.Context, args []string) int {
 		// goroutine, it ends us by SIGABRT instead.
 		debug.SetTraceback("crash")
 	}
-	a := &app{progress: progress.New()}
+	a := &app{progress: progress.New(), github: new(github)}
 	if slices.Equal(args, []string{"cache"}) {
 		args = []string{"cache", "list"}
 	}
@@ -144,8 +146,11 @@ func dispatch(ctx context.Context, args []string) int {
 		}
 		a.progress.Clear()
 		v, _, _ := verbOf(args)
-		fmt.Fprintf(os.Stderr, "%s: %v\n", strings.TrimSpace("vmtest "+v.name), err)
+		name := strings.TrimSpace("vmtest " + v.name)
+		fmt.Fprintf(a.github.and(os.Stderr), "%s: %v\n", name, err)
+		a.github.tell(report.Annotation{Level: report.Error, Title: name, Text: err.Error()})
 	}
+	a.github.end(code)
 	if a.bisect || bisect && code == blame.User.ExitCode() {
 		return bisectCode(code, ctx.Err() != nil)
 	}
@@ -238,6 +243,9 @@ func (v verb) start(ctx context.Context, a *app, args []string) (int, error) {
 			return 0, err
 		}
 	}
+	if v.reports() {
+		a.github.begin("vmtest " + v.name)
+	}
 	code, err := v.run(ctx, a, names)
 	if v.needsProject() {
 		a.prune(ctx)
@@ -268,6 +276,11 @@ func (a *app) stand(ctx context.Context, names []string) error {
 // judged anywhere, for example.
 func (v verb) needsProject() bool {
 	return !slices.Contains([]string{"judge", "history", "cache list", "cache prune", "completion", "version"}, v.name)
+}
+
+// reports says that the verb runs tests, and that others want to know what it has found.
+func (v verb) reports() bool {
+	return slices.Contains([]string{"run", "compare", "presubmit", "series check", "nightly"}, v.name)
 }
 
 // usage lists the verbs, or those that begin with a word.

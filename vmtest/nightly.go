@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,6 +23,7 @@ import (
 	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/nightly"
+	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
 )
 
@@ -115,8 +117,26 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	history.PrintNight(os.Stdout, h)
+	a.printNight(h)
 	return v.ExitCode(), nil
+}
+
+// printNight prints what the last night says. GitHub is told the news as well, with all that the
+// mail says of them.
+func (a *app) printNight(h history.History) {
+	history.PrintNight(a.github.and(os.Stdout), h)
+	if !a.github.job() {
+		return
+	}
+	name := h.Nights[len(h.Nights)-1].Name
+	fmt.Fprintf(&a.github.page, "\n%s", nightly.Mail(h, name))
+	for _, l := range nightly.Headlines(h, name) {
+		level := report.Notice
+		if l.Bad {
+			level = report.Error
+		}
+		a.github.tell(report.Annotation{Level: level, Title: "vmtest: " + l.Title, Text: l.Text})
+	}
 }
 
 // cells returns all cells that the flags and the checked-in list name.

@@ -56,7 +56,8 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 			return 0, err
 		}
 		a.progress.Clear()
-		report.Text(os.Stdout, run.ShortPath(sub), r)
+		report.Text(a.github.and(os.Stdout), run.ShortPath(sub), r)
+		a.github.tell(report.Annotations(r)...)
 		runs.Results = append(runs.Results, r)
 		if ctx.Err() != nil {
 			break
@@ -70,7 +71,7 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		if err := os.WriteFile(filepath.Join(dir, report.JSONFile), text, 0o644); err != nil {
 			return 0, err
 		}
-		report.Combined(os.Stdout, runs)
+		report.Combined(a.github.and(os.Stdout), runs)
 	}
 	return runs.Verdict().ExitCode(), nil
 }
@@ -96,7 +97,8 @@ func compareVerb(ctx context.Context, a *app, _ []string) (int, error) {
 		return 0, err
 	}
 	a.progress.Clear()
-	report.Comparison(os.Stdout, run.ShortPath(dir), c)
+	report.Comparison(a.github.and(os.Stdout), run.ShortPath(dir), c)
+	a.github.tell(report.FindingAnnotations("comparison", c.Findings)...)
 	return c.Verdict.ExitCode(), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -43,6 +44,28 @@ func TestSealed(t *testing.T) {
 	}
 	if err := ReadSealed(path, &got); err == nil {
 		t.Error("accepted without its end")
+	}
+}
+
+// Others may read a file as far as the umask lets them, also one that replaces another.
+func TestWriteFileMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "x")
+	for _, tc := range []struct {
+		umask int
+		want  os.FileMode
+	}{{0o077, 0o600}, {0o022, 0o644}, {0o002, 0o664}} {
+		before := syscall.Umask(tc.umask)
+		err := WriteFile(path, []byte("text"))
+		syscall.Umask(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != tc.want {
+			t.Errorf("umask %03o: %v, the mode is %v, want %v", tc.umask, err, info.Mode(), tc.want)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("%v, beside the file there is %v", err, left)
 	}
 }
 

@@ -4,6 +4,7 @@ package cache
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,12 +72,14 @@ func WriteJSON(path string, v any) error {
 }
 
 // WriteFile writes text under a temporary name and renames the file to path. A reader
-// sees the whole file or none. Folders that are missing are made.
+// sees the whole file or none. Folders that are missing are made. As with a file that
+// os.Create makes, the umask says who may read it.
 func WriteFile(path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
+	// Not os.CreateTemp: only the owner may read its files.
+	tmp, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".tmp-"+rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func rewrite(folder string, patches []patch.Patch) ([]string, error) {
 			return nil
 		}
 		changed = append(changed, name)
-		return errors.Join(cache.WriteFile(path, text), os.Chmod(path, 0o644))
+		return cache.WriteFile(path, text)
 	}
 	keep := make(map[string]bool)
 	var names []string

@@ -59,7 +59,7 @@ func TestAppend(t *testing.T) {
 	if !reflect.DeepEqual(h, want) || len(h.Nights) != 2 {
 		t.Errorf("got  %+v\nwant %+v", h, want)
 	}
-	if f, ok := h.Finding("c", "T", "2026-11-01"); !ok || f.Culprit != "x" {
+	if f, ok := h.indexed().findings[failure{subject{"c", "T"}, "2026-11-01"}]; !ok || f.Culprit != "x" {
 		t.Errorf("got the finding %+v", f)
 	}
 	if n, ok := h.Night("2026-11-01"); !ok || n.End == nil || n.Notes[0] != "said" {

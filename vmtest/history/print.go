@@ -13,10 +13,10 @@ import (
 // Subjects returns the names of all tests and cells of the history, each once.
 func (h History) Subjects() []string {
 	var all []string
-	for _, s := range h.subjects() {
-		name := s.test
+	for _, c := range h.courses() {
+		name := c.test
 		if name == "" {
-			name = s.cell
+			name = c.cell
 		}
 		if !slices.Contains(all, name) {
 			all = append(all, name)
@@ -30,33 +30,31 @@ func (h History) Subjects() []string {
 // be named without its package.
 func PrintSubject(w io.Writer, h History, name string) bool {
 	found := false
-	for _, s := range h.subjects() {
-		_, bare, _ := strings.Cut(s.test, ".")
-		if s.test == name || bare == name || s.test == "" && s.cell == name {
+	x := h.indexed()
+	for _, c := range h.courses() {
+		_, bare, _ := strings.Cut(c.test, ".")
+		if c.test == name || bare == name || c.test == "" && c.cell == name {
 			found = true
-			h.printSubject(w, s)
+			x.printCourse(w, c)
 		}
 	}
 	return found
 }
 
-func (h History) printSubject(w io.Writer, s subject) {
-	last := h.Nights[len(h.Nights)-1].Name
+func (x indexed) printCourse(w io.Writer, s *course) {
 	fmt.Fprintln(w, strings.TrimSpace(s.test+" "+s.cell))
-	for _, state := range h.States(last) {
-		if state.Cell == s.cell && state.Test == s.test {
-			fmt.Fprintf(w, "  %s\n", state)
-		}
+	if state, ok := x.state(s); ok {
+		fmt.Fprintf(w, "  %s\n", state)
 	}
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for i, n := range slices.Backward(h.Nights) {
-		o, _ := n.outcome(s.cell, s.test)
+	for i, n := range slices.Backward(x.Nights) {
+		o := s.nights[i].outcome
 		if o == Unplanned {
 			continue
 		}
 		c, _ := n.Cell(s.cell)
 		t, _ := c.Test(s.test)
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", n.Name, o, measured(c, t, s.test), strings.Join(h.news(i, s, o, c, t), "; "))
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", n.Name, o, measured(c, t, s.test), strings.Join(x.news(i, s.subject, o, c, t), "; "))
 	}
 	table.Flush()
 }
@@ -75,14 +73,14 @@ func measured(c Cell, t Test, test string) string {
 }
 
 // news says why a night is not as the one before.
-func (h History) news(i int, s subject, o Outcome, c Cell, t Test) []string {
+func (x indexed) news(i int, s subject, o Outcome, c Cell, t Test) []string {
 	var all []string
 	if o == Bad && s.test != "" {
 		all = append(all, append([]string{t.Status}, t.Telling...)...)
 	} else if c.Trouble != "" && o != Good {
 		all = append(all, c.Trouble)
 	}
-	if f, ok := h.Finding(s.cell, s.test, h.Nights[i].Name); ok {
+	if f, ok := x.findings[failure{s, x.Nights[i].Name}]; ok {
 		all = append(all, f.String())
 	}
 	return all

@@ -236,18 +236,6 @@ func (c Cell) Test(name string) (Test, bool) {
 	return Test{}, false
 }
 
-// Finding returns what is known of a failure that began in the night firstBad.
-func (h History) Finding(cell, test, firstBad string) (Finding, bool) {
-	for i := range slices.Backward(h.Nights) {
-		for _, f := range slices.Backward(h.Nights[i].Findings) {
-			if f.Cell == cell && f.Test == test && f.FirstBad == firstBad {
-				return f, true
-			}
-		}
-	}
-	return Finding{}, false
-}
-
 // add adds a line to the history.
 func (h *History) add(l Line) {
 	i := h.index(l.Night)

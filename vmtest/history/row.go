@@ -21,37 +21,14 @@ type Row struct {
 func (h History) Rows(n int) []Row {
 	nights := slices.Clone(h.Nights[max(0, len(h.Nights)-n):])
 	slices.Reverse(nights)
-	cells := make([]map[string]Cell, len(nights))
-	tests := make([]map[subject]Test, len(nights))
-	for i, n := range nights {
-		cells[i], tests[i] = make(map[string]Cell), make(map[subject]Test)
-		for _, c := range n.Cells {
-			cells[i][c.Name] = c
-			for _, t := range c.Tests {
-				tests[i][subject{c.Name, t.Name}] = t
-			}
-		}
-	}
 	var all []Row
-	for _, s := range (History{nights}).subjects() {
-		row := Row{Test: s.test, Cells: []string{s.cell}}
+	for _, c := range (History{nights}).courses() {
+		row := Row{Test: c.test, Cells: []string{c.cell}}
 		last, seen := Unplanned, false
-		for i, n := range nights {
-			c, ran := cells[i][s.cell]
-			o := Unplanned
-			switch {
-			case ran && s.test == "":
-				o = c.Outcome("")
-			case ran && c.Stage != StageTests:
-				o = NoVerdict
-			case ran:
-				t, ok := tests[i][s]
-				o = t.outcome(ok)
-			default:
-				o, _ = n.outcome(s.cell, s.test)
-			}
+		for _, n := range c.nights {
+			o := n.outcome
 			row.Outcomes = append(row.Outcomes, o)
-			says := o == Good || o == Bad || o == NoVerdict && (s.test == "" || ran && c.Stage == StageTests)
+			says := o == Good || o == Bad || o == NoVerdict && (c.test == "" || n.ran)
 			if says && seen && o != last {
 				row.Changes++
 			}

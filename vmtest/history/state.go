@@ -60,21 +60,6 @@ const (
 	Unplanned                // there is no such subject
 )
 
-// outcome returns what became of a subject. ran is false if the cell did not even run, so
-// that the missing verdict says nothing of the subject.
-func (n Night) outcome(cell, test string) (o Outcome, ran bool) {
-	c, ok := n.Cell(cell)
-	switch {
-	case ok:
-		return c.Outcome(test), c.Stage == StageTests || test == "" && c.Stage != StageNone
-	case slices.Contains(n.Plan.Resting, cell):
-		return Resting, false
-	case slices.Contains(n.Plan.Cells, cell), slices.Contains(n.Plan.LeftOut, cell):
-		return NoVerdict, false
-	}
-	return Unplanned, false
-}
-
 // Outcome returns what became of a test, or without one of the cell as a whole.
 func (c Cell) Outcome(test string) Outcome {
 	switch {
@@ -124,52 +109,36 @@ func (h History) States(night string) []State {
 	if len(h.Nights) == 0 {
 		return nil
 	}
+	x := h.indexed()
 	var all []State
-	for _, s := range h.subjects() {
-		if state, ok := h.state(s); ok {
+	for _, c := range h.courses() {
+		if state, ok := x.state(c); ok {
 			all = append(all, state)
 		}
 	}
 	return quiet(all)
 }
 
-// subject is a test of a cell; without a test it is the cell as a whole.
-type subject struct{ cell, test string }
+// indexed is a history in which findings are quickly found.
+type indexed struct {
+	History
+	findings map[failure]Finding
+}
 
-// subjects returns all subjects there ever were.
-func (h History) subjects() []subject {
-	seen := make(map[subject]bool)
-	tests := make(map[string][]subject)
-	var cells []string
-	add := func(s subject) {
-		if seen[s] {
-			return
-		}
-		if seen[s] = true; s.test == "" {
-			cells = append(cells, s.cell)
-		} else {
-			tests[s.cell] = append(tests[s.cell], s)
-		}
-	}
+// failure is a failure of a subject that began in the night firstBad.
+type failure struct {
+	subject
+	firstBad string
+}
+
+func (h History) indexed() indexed {
+	x := indexed{h, make(map[failure]Finding)}
 	for _, n := range h.Nights {
-		for _, list := range [][]string{n.Plan.Cells, n.Plan.LeftOut, n.Plan.Resting} {
-			for _, name := range list {
-				add(subject{cell: name})
-			}
-		}
-		for _, c := range n.Cells {
-			add(subject{cell: c.Name})
-			for _, t := range c.Tests {
-				add(subject{c.Name, t.Name})
-			}
+		for _, f := range n.Findings {
+			x.findings[failure{subject{f.Cell, f.Test}, f.FirstBad}] = f // the last is the newest
 		}
 	}
-	var all []subject
-	for _, name := range cells {
-		all = append(all, subject{cell: name})
-		all = append(all, tests[name]...)
-	}
-	return all
+	return x
 }
 
 // seen is what a walk over the nights of one subject knows.
@@ -192,13 +161,12 @@ type event struct {
 
 // state walks over all nights. It returns false for a subject that is not to be shown:
 // one that never had a turn, or is gone for longer than Window.
-func (h History) state(s subject) (State, bool) {
+func (x indexed) state(c *course) (State, bool) {
 	w := seen{last: NoVerdict, lastGood: -1}
-	state := State{Cell: s.cell, Test: s.test}
-	shown := false
-	for i, n := range h.Nights {
-		o, ran := n.outcome(s.cell, s.test)
-		before := state
+	state := State{Cell: c.cell, Test: c.test}
+	shown, began := false, 0
+	for i, night := range c.nights {
+		o, before := night.outcome, state
 		switch {
 		case o == Unplanned && !shown, o == Resting && !shown:
 			continue
@@ -206,18 +174,21 @@ func (h History) state(s subject) (State, bool) {
 			state.News, state.Kind = false, state.Kind.later()
 			continue
 		case o == Unplanned:
-			if state = h.stretch(before, w, Gone, i); i-h.index(state.Since) >= Window {
-				shown, state = false, State{Cell: s.cell, Test: s.test}
+			if state = x.stretch(before, w, Gone, i); state.News {
+				began = i
+			}
+			if i-began >= Window {
+				shown, state = false, State{Cell: c.cell, Test: c.test}
 				w = seen{last: NoVerdict, lastGood: -1}
 			}
 		case o == NoVerdict:
-			if ran {
+			if night.ran {
 				w.recent = append(w.recent, event{night: i})
 			}
-			state = h.stretch(before, w, DidNotRun, i)
+			state = x.stretch(before, w, DidNotRun, i)
 			shown = true
 		default:
-			state = w.verdict(h, s, i, o, !shown)
+			state = w.verdict(x, c, i, !shown)
 			shown = true
 		}
 		state.Outcome = o
@@ -226,10 +197,10 @@ func (h History) state(s subject) (State, bool) {
 }
 
 // stretch is the state of a night in a row of nights of one kind.
-func (h History) stretch(before State, w seen, k Kind, i int) State {
-	s := State{Cell: before.Cell, Test: before.Test, Kind: k, Since: h.Nights[i].Name, News: true}
+func (x indexed) stretch(before State, w seen, k Kind, i int) State {
+	s := State{Cell: before.Cell, Test: before.Test, Kind: k, Since: x.Nights[i].Name, News: true}
 	if w.lastGood >= 0 {
-		s.LastGood = h.Nights[w.lastGood].Name
+		s.LastGood = x.Nights[w.lastGood].Name
 	}
 	if before.Kind == k && before.Since != "" {
 		s.Since, s.News = before.Since, false
@@ -238,7 +209,8 @@ func (h History) stretch(before State, w seen, k Kind, i int) State {
 }
 
 // verdict adds a night in which the subject was good or bad.
-func (w *seen) verdict(h History, s subject, i int, o Outcome, first bool) State {
+func (w *seen) verdict(x indexed, c *course, i int, first bool) State {
+	o := c.nights[i].outcome
 	changed := w.last != NoVerdict && w.last != o
 	if changed {
 		w.recent = append(w.recent, event{night: i, change: true, holding: w.last == Bad && w.holds()})
@@ -247,17 +219,17 @@ func (w *seen) verdict(h History, s subject, i int, o Outcome, first bool) State
 		w.since, w.finding, w.built = i, nil, false
 	}
 	w.last = o
-	if c, _ := h.Nights[i].Cell(s.cell); c.Stage == StageBuild {
+	if c.nights[i].unbuilt {
 		w.built = true
 	}
 	if o == Good {
 		defer func() { w.lastGood = i }()
 	} else {
-		w.find(h, s)
+		w.find(x, c.subject)
 	}
-	state := State{Cell: s.cell, Test: s.test, Since: h.Nights[w.since].Name, Finding: w.finding}
+	state := State{Cell: c.cell, Test: c.test, Since: x.Nights[w.since].Name, Finding: w.finding}
 	if w.lastGood >= 0 {
-		state.LastGood = h.Nights[w.lastGood].Name
+		state.LastGood = x.Nights[w.lastGood].Name
 	}
 	switch {
 	case w.unstable(i):
@@ -268,7 +240,7 @@ func (w *seen) verdict(h History, s subject, i int, o Outcome, first bool) State
 		state.Kind = FailingSince
 	case changed:
 		state.Kind, state.News = Fixed, true
-	case first && s.isNew(h, i):
+	case first && c.isNew(i):
 		state.Kind, state.News = NewTest, true
 	default:
 		state.Kind, state.Since = Steady, ""
@@ -279,8 +251,8 @@ func (w *seen) verdict(h History, s subject, i int, o Outcome, first bool) State
 
 // find looks for what is known of the failure that began in the night w.since, and marks
 // the change that began it.
-func (w *seen) find(h History, s subject) {
-	if f, ok := h.Finding(s.cell, s.test, h.Nights[w.since].Name); ok {
+func (w *seen) find(x indexed, s subject) {
+	if f, ok := x.findings[failure{s, x.Nights[w.since].Name}]; ok {
 		w.finding = &f
 	}
 	for i := range w.recent {
@@ -310,14 +282,11 @@ func (w *seen) unstable(i int) bool {
 
 // isNew says that the subject has its first night in i and others of its kind were there
 // before: in the first night of a history all is new, and so is all of a new cell.
-func (s subject) isNew(h History, i int) bool {
-	if s.test == "" {
-		return i > 0 && !slices.ContainsFunc(h.Nights[:i], func(n Night) bool { return slices.Contains(n.Plan.Resting, s.cell) })
+func (c *course) isNew(i int) bool {
+	if c.test == "" {
+		return i > 0 && !slices.ContainsFunc(c.nights[:i], func(n became) bool { return n.outcome == Resting })
 	}
-	return slices.ContainsFunc(h.Nights[:i], func(n Night) bool {
-		c, _ := n.Cell(s.cell)
-		return len(c.Tests) > 0
-	})
+	return c.of.tested >= 0 && c.of.tested < i
 }
 
 // later is the kind of a night in which the subject rests.

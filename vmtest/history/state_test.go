@@ -164,3 +164,56 @@ func TestMissed(t *testing.T) {
 		}
 	}
 }
+
+// largeHistory has what a year of a small farm has: 32 cells with 400 tests each, of which one in
+// a hundred changes from night to night, and a finding for each cell and night.
+func largeHistory(nights int) History {
+	var h History
+	for i := range nights {
+		n := Night{Name: nightName(i)}
+		for c := range 32 {
+			cell := Cell{Name: fmt.Sprintf("6.12/series/default/%d", c), Stage: StageTests, Verdict: "pass"}
+			for t := range 400 {
+				test := Test{Name: fmt.Sprintf("timens.TestNumber%d", t), Status: "pass"}
+				if t%100 == 0 && i%2 == 1 {
+					test.Status = "fail"
+				}
+				cell.Tests = append(cell.Tests, test)
+			}
+			n.Cells, n.Plan.Cells = append(n.Cells, cell), append(n.Plan.Cells, cell.Name)
+			n.Findings = append(n.Findings, Finding{Cell: cell.Name, Test: "timens.TestNumber0", FirstBad: n.Name})
+		}
+		h.Nights = append(h.Nights, n)
+	}
+	return h
+}
+
+// BenchmarkStates measures the states of a large history beside the floor: each test of each
+// night is looked at once, and what became of it is kept by its name.
+func BenchmarkStates(b *testing.B) {
+	h := largeHistory(60)
+	last := h.Nights[len(h.Nights)-1].Name
+	b.Run("States", func(b *testing.B) {
+		for b.Loop() {
+			if n := len(h.States(last)); n != 32*401 {
+				b.Fatalf("%d states", n)
+			}
+		}
+	})
+	b.Run("floor", func(b *testing.B) {
+		for b.Loop() {
+			all := make(map[subject][]Outcome)
+			for _, n := range h.Nights {
+				for _, c := range n.Cells {
+					for _, t := range c.Tests {
+						s := subject{c.Name, t.Name}
+						all[s] = append(all[s], t.outcome(true))
+					}
+				}
+			}
+			if len(all) != 32*400 {
+				b.Fatalf("%d tests", len(all))
+			}
+		}
+	})
+}

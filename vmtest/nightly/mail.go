@@ -55,6 +55,7 @@ func (n *night) mail(ctx context.Context) error {
 type section struct {
 	title string // such as "New failures"
 	says  string // what the subject says of each
+	bad   bool   // somebody has to look at it
 	items []item
 }
 
@@ -112,8 +113,8 @@ func subject(night string, all []section) string {
 
 // sections returns all news of a night, the worst first.
 func sections(h history.History, night string) []section {
-	of := []section{{"New failures", "fails", nil}, {"Unstable", "unstable", nil}, {"Did not run", "did not run", nil}, {"Steps of figures", "a step", nil},
-		{"Nights that are missing", "missing", nil}, {"Fixed", "fixed", nil}, {"New", "new", nil}, {"Gone", "gone", nil}}
+	of := []section{{"New failures", "fails", true, nil}, {"Unstable", "unstable", true, nil}, {"Did not run", "did not run", true, nil}, {"Steps of figures", "a step", false, nil},
+		{"Nights that are missing", "missing", true, nil}, {"Fixed", "fixed", false, nil}, {"New", "new", false, nil}, {"Gone", "gone", false, nil}}
 	at := map[history.Kind]int{history.NewFailure: 0, history.Unstable: 1, history.DidNotRun: 2, history.Fixed: 5, history.NewTest: 6, history.Gone: 7}
 	last, _ := h.Night(night)
 	for _, alike := range history.News(h.States(night)) {
@@ -132,6 +133,24 @@ func sections(h history.History, night string) []section {
 		of[4].items = append(of[4].items, item{h.Nights[i].Name, wrap("the night "+h.Nights[i].Name+": "+h.Nights[i].End.Why, "  ")})
 	}
 	return slices.DeleteFunc(of, func(s section) bool { return len(s.items) == 0 })
+}
+
+// Headline is one piece of news of a night.
+type Headline struct {
+	Title string // such as "fails: timens.TestX on 3 cells"
+	Text  string // what the mail says of it
+	Bad   bool   // somebody has to look at it
+}
+
+// Headlines returns all news of a night, the worst first.
+func Headlines(h history.History, night string) []Headline {
+	var all []Headline
+	for _, s := range sections(h.Until(night), night) {
+		for _, it := range s.items {
+			all = append(all, Headline{s.says + ": " + it.name, strings.Join(it.lines, "\n"), s.bad})
+		}
+	}
+	return all
 }
 
 // stepItem says what a figure did.

@@ -19,6 +19,7 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -333,14 +334,40 @@ func (n *night) end(ctx context.Context, why string) error {
 	if err := n.Append(history.Line{Night: n.name, End: &history.End{Ended: n.Now().Format(time.RFC3339), Why: why, Pruned: pruned}}); err != nil {
 		return err
 	}
-	text, err := KCIDB(n.History, n.name)
-	if err == nil {
-		err = cache.WriteFile(filepath.Join(n.Out, nightsDir, n.name, KCIDBFile), text)
-	}
-	if err != nil {
+	if err := n.writeForPrograms(); err != nil {
 		return err
 	}
 	return n.tell(ctx)
+}
+
+// writeForPrograms writes what other programs read of a night.
+func (n *night) writeForPrograms() error {
+	kcidb, err := KCIDB(n.History, n.name)
+	if err != nil {
+		return err
+	}
+	figures, err := benchmarks(n.tonight())
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(n.Out, nightsDir, n.name)
+	return errors.Join(cache.WriteFile(filepath.Join(dir, KCIDBFile), kcidb), cache.WriteFile(filepath.Join(dir, report.BenchFile), figures))
+}
+
+// benchmarks returns the figures of all cells of a night in Go's benchmark format.
+func benchmarks(night history.Night) ([]byte, error) {
+	var all []report.Benchmark
+	for _, c := range night.Cells {
+		words := strings.Split(c.Name, "/")
+		if c.Stage != history.StageTests || len(words) != 4 { // those of other cells are not measured
+			continue
+		}
+		all = append(all, report.Benchmark{
+			Name:    []report.Key{{Name: "base", Value: words[0]}, {Name: "series", Value: words[1]}, {Name: "config", Value: words[2]}, {Name: "lane", Value: words[3]}},
+			Figures: c.Figures,
+		})
+	}
+	return report.Benchmarks(all)
 }
 
 // verdict is what all cells come to together.

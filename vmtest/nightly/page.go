@@ -31,9 +31,6 @@ func (n *night) page() error {
 	if err == nil {
 		err = cache.WriteFile(path, text)
 	}
-	if err == nil {
-		err = os.Chmod(path, 0o644) // a web server of another user may read it
-	}
 	if err != nil {
 		return n.note("the page was not written: %s", oneLine(err.Error()))
 	}

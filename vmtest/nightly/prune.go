@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/report"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 	keepFixed = 30 * 24 * time.Hour
 )
 
-// prune removes what is too old, and says what it removed. The folders of the last Keep nights
+// prune removes what is too old, and says what it removed: "" for nothing. The folders of the last Keep nights
 // stay, but those older than wholeNights keep only their JSON, unless a cell failed in them: its
 // evidence is kept until it has been as expected for keepFixed. The history itself is never
 // shortened.
@@ -56,11 +57,40 @@ func (n *night) prune() (said string, err error) {
 			stripped++
 		}
 	}
-	size, err := n.pruneInputs()
-	if freed += size; err != nil || freed == 0 {
+	inputs, size, err := n.pruneInputs()
+	if freed += size; err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%.1f MB of old evidence were removed: %d nights altogether, and all but JSON and failures of %d", float64(freed)/1e6, removed, stripped), nil
+	var parts []string
+	if removed > 0 {
+		parts = append(parts, plural(removed, "night")+" altogether")
+	}
+	if stripped > 0 {
+		parts = append(parts, "all but JSON and failures of "+plural(stripped, "night"))
+	}
+	if inputs > 0 {
+		parts = append(parts, plural(inputs, "input")+" that no night needs")
+	}
+	if parts == nil {
+		return "", nil
+	}
+	return fmt.Sprintf("%s of old evidence were removed: %s", humanSize(freed), strings.Join(parts, ", ")), nil
+}
+
+// plural is such as "1 night" and "2 nights".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// humanSize writes a number of bytes as a reader wants it.
+func humanSize(bytes int64) string {
+	if bytes < 100_000 {
+		return fmt.Sprintf("%.1f kB", float64(bytes)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
 }
 
 // needed returns the folders of a night, relative to Out, with evidence of failures that are
@@ -102,7 +132,7 @@ func (n *night) open(night string, c history.Cell) bool {
 	return false
 }
 
-// strip removes all files of a night but its JSON and its mail, except in the folders that are
+// strip removes all files of a night but its JSON, its mail and its figures, except in the folders that are
 // needed. It returns how many bytes that freed.
 func (n *night) strip(dir string, needed []string) (freed int64, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -117,7 +147,7 @@ func (n *night) strip(dir string, needed []string) (freed int64, err error) {
 			}
 			return nil
 		}
-		if strings.HasSuffix(path, ".json") || d.Name() == MailFile {
+		if strings.HasSuffix(path, ".json") || d.Name() == MailFile || d.Name() == report.BenchFile {
 			return nil
 		}
 		info, err := d.Info()
@@ -146,9 +176,10 @@ func sizeOf(dir string) (size int64, err error) {
 }
 
 // pruneInputs removes the patches and configurations that no night of the last Keep ones has.
-func (n *night) pruneInputs() (freed int64, err error) {
+// It returns how many these were, and how many bytes that freed.
+func (n *night) pruneInputs() (removed int, freed int64, err error) {
 	if n.Keep == 0 || len(n.Nights) <= n.Keep {
-		return 0, nil
+		return 0, 0, nil
 	}
 	used := make(map[string]bool)
 	for _, night := range n.Nights[len(n.Nights)-n.Keep:] {
@@ -161,23 +192,23 @@ func (n *night) pruneInputs() (freed int64, err error) {
 	}
 	entries, err := os.ReadDir(filepath.Join(n.Out, inputsDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
-			return freed, err
+			return removed, freed, err
 		}
 		if used[e.Name()] {
 			continue
 		}
 		if err := os.Remove(n.input(e.Name())); err != nil {
-			return freed, err
+			return removed, freed, err
 		}
-		freed += info.Size()
+		removed, freed = removed+1, freed+info.Size()
 	}
-	return freed, nil
+	return removed, freed, nil
 }

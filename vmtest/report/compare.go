@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -18,7 +19,7 @@ import (
 func Comparison(w io.Writer, dir string, c verdict.Comparison) {
 	fmt.Fprintf(w, "compared %s without and with %s: %s\n", orUnknown(c.Series.Run.Base), tested(c.Series.Run), c.Summary())
 	for _, f := range c.Findings {
-		fmt.Fprintf(w, "  %s: %s\n", blame(f), printable(f.Text))
+		fmt.Fprintf(w, "  %s: %s\n", blame(f), look.Harmless(f.Text))
 	}
 	for _, t := range c.Tests {
 		if t.Class == verdict.Regressed && t.Announced {

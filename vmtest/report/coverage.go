@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -30,7 +31,7 @@ const maxMissing = 8
 func coverageSummary(w io.Writer, dir string, c *verdict.CoverageResult) {
 	fmt.Fprintf(w, "coverage %s, floor %d %%", c.Summary(), c.Floor.Percent)
 	if c.Floor.Reason != "" {
-		fmt.Fprintf(w, " (%s)", printable(c.Floor.Reason))
+		fmt.Fprintf(w, " (%s)", look.Harmless(c.Floor.Reason))
 	}
 	fmt.Fprintln(w)
 	for i, m := range c.Missing {
@@ -38,7 +39,7 @@ func coverageSummary(w io.Writer, dir string, c *verdict.CoverageResult) {
 			fmt.Fprintf(w, "  ... and %d more in %s\n", len(c.Missing)-i, filepath.Join(dir, CoverageTextFile))
 			break
 		}
-		fmt.Fprintf(w, "  not executed: %s:%d: %s\n", printable(m.Path), m.N, printable(strings.TrimSpace(m.Text)))
+		fmt.Fprintf(w, "  not executed: %s:%d: %s\n", look.Harmless(m.Path), m.N, look.Harmless(strings.TrimSpace(m.Text)))
 	}
 	if len(c.Uncounted) > 0 {
 		fmt.Fprintf(w, "  not counted: %s\n", uncounted(c.Uncounted))
@@ -106,7 +107,7 @@ func CoverageText(c *verdict.CoverageResult) []byte {
 	fmt.Fprintf(&b, "%s, floor %d %%\n%s, %s, %s; %s: cannot be counted, for the reason after the line\n",
 		c.Summary(), c.Floor.Percent, markRan, markPartly+": some of its code did not", markMissing+": did not run", markNone)
 	for _, f := range c.Files {
-		fmt.Fprintf(&b, "\n=== %s\n", printable(f.Path))
+		fmt.Fprintf(&b, "\n=== %s\n", look.Harmless(f.Path))
 		last, said := 0, ""
 		for _, l := range f.Lines {
 			if l.N > last+1 && last > 0 {
@@ -117,7 +118,7 @@ func CoverageText(c *verdict.CoverageResult) []byte {
 			if l.N > 0 {
 				number = fmt.Sprint(l.N)
 			}
-			fmt.Fprintf(&b, "%-7s %5s %s%s", mark(l), number, l.Op, printable(l.Text))
+			fmt.Fprintf(&b, "%-7s %5s %s%s", mark(l), number, l.Op, look.Harmless(l.Text))
 			if who := by(l, c.Tests); l.Op == "+" && who != "" && who != said {
 				fmt.Fprintf(&b, "    <- %s", who)
 				said = who

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -33,7 +34,7 @@ func findings(w io.Writer, dir string, r verdict.Result, limit int) {
 			fmt.Fprintf(w, "  ... and %d more in %s\n", len(all)-i, filepath.Join(dir, TextFile))
 			return
 		}
-		fmt.Fprintf(w, "  %s: %s\n", blame(f.Finding), strings.ReplaceAll(printable(f.Text), "\n", "\n    "))
+		fmt.Fprintf(w, "  %s: %s\n", blame(f.Finding), strings.ReplaceAll(look.Harmless(f.Text), "\n", "\n    "))
 		for _, line := range f.telling(r) {
 			fmt.Fprintf(w, "      %s\n", line)
 		}
@@ -58,7 +59,7 @@ func (f finding) telling(r verdict.Result) []string {
 			break
 		}
 		for _, line := range lines {
-			if line = printable(line); !agreed {
+			if line = look.Harmless(line); !agreed {
 				line = f.lanes[i] + ": " + line
 			}
 			all = append(all, line)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -39,7 +40,7 @@ func JUnit(r verdict.Result) ([]byte, error) {
 		for _, f := range r.Findings {
 			texts = append(texts, blame(f)+": "+f.Text)
 		}
-		c.Error = &junit.Result{Message: r.Verdict.String(), Data: printable(strings.Join(texts, "\n"))}
+		c.Error = &junit.Result{Message: r.Verdict.String(), Data: look.Harmless(strings.Join(texts, "\n"))}
 	}
 	s.AddTestcase(c)
 	suites.AddSuite(s)
@@ -57,7 +58,7 @@ func message(t verdict.TestResult) string {
 	if len(t.Telling) > 0 {
 		m += ": " + strings.Join(t.Telling, " ... ")
 	}
-	return printable(m)
+	return look.Harmless(m)
 }
 
 func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }

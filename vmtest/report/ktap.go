@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -29,7 +30,7 @@ func KTAP(r verdict.Result) []byte {
 		fmt.Fprintf(&b, "%s %d %s\n", ok(all), i+1, l.Lane)
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "# %s: %s\n", blame(f), strings.ReplaceAll(printable(f.Text), "\n", "\n#   "))
+		fmt.Fprintf(&b, "# %s: %s\n", blame(f), strings.ReplaceAll(look.Harmless(f.Text), "\n", "\n#   "))
 	}
 	fmt.Fprintf(&b, "%s %d verdict # %s\n", ok(r.Verdict == verdict.Passed), len(r.Lanes)+1, r.Verdict)
 	return b.Bytes()
@@ -38,10 +39,10 @@ func KTAP(r verdict.Result) []byte {
 // diagnosis prints what a test printed, before its result, as kunit does.
 func diagnosis(b *bytes.Buffer, l verdict.LaneResult, t verdict.TestResult) {
 	if t.Note != "" {
-		fmt.Fprintf(b, "  # %s: %s\n", t.TestID, printable(t.Note))
+		fmt.Fprintf(b, "  # %s: %s\n", t.TestID, look.Harmless(t.Note))
 	}
 	for _, line := range t.Telling {
-		fmt.Fprintf(b, "  # %s: %s\n", t.TestID, printable(line))
+		fmt.Fprintf(b, "  # %s: %s\n", t.TestID, look.Harmless(line))
 	}
 	if t.Output == "" {
 		return

@@ -5,6 +5,8 @@ package report
 import (
 	"bytes"
 	"strings"
+
+	"timens-vmtest/vmtest/page/look"
 )
 
 // maxLive is the largest length of a line that is shown while its test runs, in bytes.
@@ -52,7 +54,7 @@ func shown(line []byte) []string {
 		(strings.HasPrefix(marked, "=== ") || marked == "PASS" || marked == "FAIL") {
 		return nil
 	}
-	if text = printable(text); strings.TrimSpace(text) == "" {
+	if text = look.Harmless(text); strings.TrimSpace(text) == "" {
 		return nil
 	}
 	return []string{text}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -21,13 +22,13 @@ func Matrix(w io.Writer, m several.Matrix) error {
 		for _, cell := range p.Cells {
 			fmt.Fprintf(table, "\t%s", cell.Answer)
 		}
-		fmt.Fprintf(table, "\t%s\n", printable(p.Subject))
+		fmt.Fprintf(table, "\t%s\n", look.Harmless(p.Subject))
 	}
 	err := table.Flush()
 	for _, p := range m.Patches {
 		for i, cell := range p.Cells {
 			if cell.Answer == several.Faulty {
-				fmt.Fprintf(w, "%s: %s: %s\n", p.Name, m.Steps[i], printable(cell.Fault))
+				fmt.Fprintf(w, "%s: %s: %s\n", p.Name, m.Steps[i], look.Harmless(cell.Fault))
 			}
 		}
 	}
@@ -51,7 +52,7 @@ func Checked(w io.Writer, c several.Checked) error {
 // Trouble prints why there is no verdict about a series. verb is the command that reports
 // the error.
 func Trouble(w io.Writer, verb, series string, t verdict.Trouble) {
-	fmt.Fprintf(w, "vmtest %s: series %s, %s\n", verb, orUnknown(series), printable(t.Text))
+	fmt.Fprintf(w, "vmtest %s: series %s, %s\n", verb, orUnknown(series), look.Harmless(t.Text))
 }
 
 // partial lists the rules that were not checked, if there are any.
@@ -64,5 +65,5 @@ func partial(m several.Matrix) string {
 
 // place names a cell of a matrix.
 func place(m several.Matrix, patch, step int) string {
-	return fmt.Sprintf("%d/%d %s, at %s", patch+1, len(m.Patches), printable(m.Patches[patch].Subject), m.Steps[step])
+	return fmt.Sprintf("%d/%d %s, at %s", patch+1, len(m.Patches), look.Harmless(m.Patches[patch].Subject), m.Steps[step])
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -52,7 +53,7 @@ const margin = 11
 // field prints the name of a field and its text, folded.
 func (o *outgoing) field(name, text string) {
 	line := fmt.Sprintf("%-*s", margin-1, name)
-	for word := range strings.FieldsSeq(printable(text)) {
+	for word := range strings.FieldsSeq(look.Harmless(text)) {
 		if len(line)+1+len(word) > outgoingWidth && strings.TrimSpace(line) != "" {
 			fmt.Fprintln(o, strings.TrimRight(line, " "))
 			line = strings.Repeat(" ", margin-1)

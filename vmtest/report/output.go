@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -47,7 +48,7 @@ func writeOutputs(dir string, r verdict.Result) error {
 			if path == "" {
 				continue
 			}
-			if err := os.WriteFile(filepath.Join(dir, path), []byte(printable(t.Output)), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, path), []byte(look.Harmless(t.Output)), 0o644); err != nil {
 				return err
 			}
 		}
@@ -71,7 +72,7 @@ const (
 // bounded returns an output of at most about maxBytes. It leaves out the middle of a longer
 // one.
 func bounded(output, file string) string {
-	output = printable(output)
+	output = look.Harmless(output)
 	if len(output) <= maxBytes {
 		return output
 	}
@@ -88,7 +89,7 @@ func boundedLines(output, file string) []string { return middleOut(output, file,
 // middleOut returns the lines of an output. If there are more than most, it leaves out those in
 // the middle.
 func middleOut(output, file string, most int) []string {
-	lines := strings.Split(strings.TrimRight(printable(output), "\n"), "\n")
+	lines := strings.Split(strings.TrimRight(look.Harmless(output), "\n"), "\n")
 	if len(lines) <= most {
 		return lines
 	}
@@ -127,7 +128,7 @@ func failedOutput(w io.Writer, dir string, r verdict.Result) {
 	}
 	fmt.Fprintf(w, "  output of %s (all of it is in %s):\n", one.TestID, strings.Join(files, " and "))
 	for _, line := range excerpt(one.Output) {
-		fmt.Fprintf(w, "    | %s\n", printable(line))
+		fmt.Fprintf(w, "    | %s\n", look.Harmless(line))
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Package report prints judged runs: as text and HTML for people, and as KTAP, JSON and JUnit
-// for programs. No other package prints verdicts. It decides nothing.
+// Package report prints judged runs: as text and HTML for people, as KTAP, JSON, JUnit and
+// benchmarks for programs, and coverage for lcov and Cobertura. No other package prints verdicts. It decides nothing.
 package report
 
 import (
@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"unicode"
 
 	"timens-vmtest/vmtest/verdict"
 )
@@ -25,14 +23,17 @@ const (
 	HTMLFile  = "report.html"
 )
 
-var files = []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile}
+var (
+	files         = []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile, BenchFile}
+	coverageFiles = []string{CoverageTextFile, CoverageHTMLFile, LcovFile, CoberturaFile} // if coverage was measured
+)
 
 // Write writes the reports of one run, and the output of its tests. If it fails, it removes
 // what it has written.
 func Write(dir string, r verdict.Result) error {
 	err := write(dir, r)
 	if err != nil { // somebody might trust one report without the others
-		for _, name := range append(slices.Clone(files), CoverageTextFile, CoverageHTMLFile) {
+		for _, name := range slices.Concat(files, coverageFiles) {
 			_ = os.Remove(filepath.Join(dir, name)) // the file may not exist
 		}
 		removeOutputs(dir, r)
@@ -53,6 +54,10 @@ func write(dir string, r verdict.Result) error {
 	if err != nil {
 		return err
 	}
+	figures, err := bench(r)
+	if err != nil {
+		return err
+	}
 	if err := writeOutputs(dir, r); err != nil {
 		return err
 	}
@@ -70,10 +75,14 @@ func write(dir string, r verdict.Result) error {
 		JSONFile:  json,
 		JUnitFile: junit,
 		HTMLFile:  html,
+		BenchFile: figures,
 	}
 	if r.Coverage != nil {
-		contents[CoverageTextFile] = CoverageText(r.Coverage)
+		contents[CoverageTextFile], contents[LcovFile] = CoverageText(r.Coverage), Lcov(r.Coverage)
 		if contents[CoverageHTMLFile], err = CoverageHTML(r.Coverage); err != nil {
+			return err
+		}
+		if contents[CoberturaFile], err = Cobertura(r); err != nil {
 			return err
 		}
 	}
@@ -82,15 +91,4 @@ func write(dir string, r verdict.Result) error {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 	}
 	return errors.Join(errs...)
-}
-
-// printable removes characters that XML 1.0 cannot have or that a terminal obeys. A test's
-// output and a kernel's console may have any byte.
-func printable(s string) string {
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, s), "?")
 }

@@ -99,9 +99,12 @@ func TestGolden(t *testing.T) {
 			for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile} {
 				golden(t, dir, file, name+filepath.Ext(file))
 			}
+			golden(t, dir, BenchFile, name+"-"+BenchFile)
 			if r.Coverage != nil {
 				golden(t, dir, CoverageTextFile, name+"-"+CoverageTextFile)
 				golden(t, dir, CoverageHTMLFile, name+"-"+CoverageHTMLFile)
+				golden(t, dir, LcovFile, name+"-"+LcovFile)
+				golden(t, dir, CoberturaFile, name+"-"+CoberturaFile)
 			}
 			var screen bytes.Buffer
 			Text(&screen, dir, r)
@@ -230,7 +233,7 @@ func TestJSONContract(t *testing.T) {
 
 // If one report cannot be written, none is left.
 func TestWriteAllOrNone(t *testing.T) {
-	for _, file := range []string{TextFile, KTAPFile, JSONFile, JUnitFile, HTMLFile} {
+	for _, file := range files {
 		dir := t.TempDir()
 		if err := os.MkdirAll(filepath.Join(dir, file, "in the way"), 0o755); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -41,7 +42,7 @@ func (s splat) kind() string { return whose.ReplaceAllString(s.Text, "...") }
 func splats(w io.Writer, dir string, r verdict.Result, show extent) {
 	for n, all := range kindsOf(r) {
 		if n >= show.splats {
-			fmt.Fprintf(w, "  and %s: %s (%s)\n", times(len(all)), printable(all[0].Text), all[0].where(dir))
+			fmt.Fprintf(w, "  and %s: %s (%s)\n", times(len(all)), look.Harmless(all[0].Text), all[0].where(dir))
 			continue
 		}
 		fmt.Fprintf(w, "  splat %s (%s):\n", during(all[0].Test), all[0].where(dir))
@@ -81,7 +82,7 @@ func trace(w io.Writer, lines []string, limit int) {
 			fmt.Fprintf(w, "    ... and %d more lines\n", len(shown)-i)
 			return
 		}
-		fmt.Fprintf(w, "    | %s\n", strings.TrimRight(printable(line), " "))
+		fmt.Fprintf(w, "    | %s\n", strings.TrimRight(look.Harmless(line), " "))
 	}
 }
 

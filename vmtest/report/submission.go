@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -65,7 +66,7 @@ func Submission(w io.Writer, dir string, s several.Submission) error {
 		printFindings(w, s.Coverage.Findings)
 	}
 	for _, line := range s.ABI {
-		fmt.Fprintf(w, "abi      %s\n", printable(line))
+		fmt.Fprintf(w, "abi      %s\n", look.Harmless(line))
 	}
 	if len(s.Maintainers) > 0 {
 		fmt.Fprintf(w, "send to  %d addresses: %s\n", len(s.Maintainers), filepath.Join(dir, MaintainersFile))
@@ -93,7 +94,7 @@ func printFindings(w io.Writer, all []verdict.Finding) {
 			fmt.Fprintf(w, "  ... and more in %s\n", JSONFile)
 			break
 		}
-		fmt.Fprintf(w, "  %s: %s\n", blame(f), strings.ReplaceAll(printable(f.Text), "\n", "\n    "))
+		fmt.Fprintf(w, "  %s: %s\n", blame(f), strings.ReplaceAll(look.Harmless(f.Text), "\n", "\n    "))
 	}
 }
 

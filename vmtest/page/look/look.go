@@ -58,19 +58,21 @@ func list(words []string) string {
 	return strings.Join(words, "")
 }
 
-// Plain makes a line of a stranger's text harmless and short: it removes characters that
-// control a terminal or the direction of writing, and clips the line. It escapes nothing; the
-// template does.
-func Plain(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return r
-		}
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+// Harmless removes from a stranger's text the characters that control a terminal or the
+// direction of writing. Newlines and tabs stay. An invalid byte becomes U+FFFD, so the result is
+// valid UTF-8. It escapes nothing; the template or the encoder does.
+func Harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
 			return -1
 		}
-		return r // of an invalid byte: a question mark in a box
+		return r // utf8.RuneError for an invalid byte
 	}, text)
+}
+
+// Plain makes a line of a stranger's text harmless, and clips it.
+func Plain(text string) string {
+	text = Harmless(text)
 	if n := 0; len(text) > maxText {
 		for i := range text {
 			if n++; n > maxText {

@@ -8,7 +8,25 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
+
+// The text is for terminals, for XML and for JSON as well. It has a character for each invalid
+// byte, so that a reader sees that something was there.
+func TestHarmless(t *testing.T) {
+	long := strings.Repeat("ä\n", maxText)
+	for text, want := range map[string]string{
+		"\tplain <b>\n":                  "\tplain <b>\n",
+		"\x1b[31mred\x00\x7f\r\u009b31m": "[31mred31m",
+		"a\u202eb\u2066c\u200f":          "abc",
+		"a\xff\xc3b\xe2\x82":             "a\ufffd\ufffdb\ufffd\ufffd",
+		long:                             long,
+	} {
+		if got := Harmless(text); got != want || !utf8.ValidString(got) {
+			t.Errorf("Harmless(%q) is %q, want %q", text, got, want)
+		}
+	}
+}
 
 func TestPlain(t *testing.T) {
 	for text, want := range map[string]string{

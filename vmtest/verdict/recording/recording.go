@@ -23,10 +23,10 @@ import (
 )
 
 // Evidence lists the names of the files that Pack keeps, in all folders of a run. The judge
-// can also read wire.DecodedFile, wire.QEMUFile and the files about coverage; a recording
-// does not have them.
+// can also read wire.DecodedFile and wire.QEMUFile, which change no verdict; a recording does
+// not have them.
 var Evidence = []string{
-	verdict.RunFile, verdict.ExpectFile, verdict.AllowFile, verdict.TroubleFile,
+	verdict.RunFile, verdict.ExpectFile, verdict.AllowFile, verdict.TroubleFile, verdict.CoverageFile, verdict.FloorFile,
 	wire.PlanFile, wire.BootFile, wire.ExitFile, wire.ConsoleFile, wire.RecordsFile,
 }
 

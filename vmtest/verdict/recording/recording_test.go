@@ -6,10 +6,14 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/verdict"
 )
 
 // Anything that a guest prints comes back from a file on disk, byte for byte.
@@ -47,6 +51,43 @@ func TestRoundTrip(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What the judge reads of a run that measured coverage comes back, so that the recording has the
+// verdict of the run.
+func TestCoverageIsEvidence(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	for name, v := range map[string]any{
+		verdict.RunFile:      verdict.Run{Series: "s", Base: "6.12.117", Lanes: []string{"real"}, Coverage: true},
+		verdict.CoverageFile: verdict.Coverage{Tests: []string{"p.TestA"}, Files: []verdict.CoveredFile{{Path: "a.c", Lines: []verdict.CoveredLine{{Op: "+", N: 1, Text: "x", Count: 1, Tests: []int{0}}, {Op: "+", N: 2, Text: "y"}}}}},
+	} {
+		if err := wire.WriteJSON(filepath.Join(from, name), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{verdict.ExpectFile: "fail p TestA # x\n", verdict.AllowFile: "# none\n", verdict.FloorFile: "40 # the other line needs bad memory\n"} {
+		if err := os.WriteFile(filepath.Join(from, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := Pack(from, strings.NewReplacer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Unpack(a, to); err != nil {
+		t.Fatal(err)
+	}
+	want, err := verdict.Load(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := verdict.Load(to)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, the recording has %+v, want %+v", err, got, want)
+	}
+	if c := verdict.Judge(got).Coverage; c == nil || c.Percent() != 50 || c.Floor.Percent != 40 {
+		t.Errorf("the coverage is judged as %+v, want 50 %% and a floor of 40 %%", c)
 	}
 }
 
