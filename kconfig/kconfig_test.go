@@ -225,6 +225,16 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// onTop returns the requests on top of a .config with this text.
+func onTop(t *testing.T, c Config, text string) Config {
+	t.Helper()
+	on, err := c.On(Start{File: "/x/my.config", Text: []byte(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return on
+}
+
 // On top of a .config of the user's, what is for tinyconfig alone is left out, and the text
 // differs with the contents of the .config.
 func TestOn(t *testing.T) {
@@ -235,17 +245,19 @@ func TestOn(t *testing.T) {
 	if got, want := string(c.Bytes()), "CONFIG_A=y\n# CONFIG_VT is not set\n#if-defined C\nCONFIG_C=y\n"; got != want {
 		t.Errorf("on top of tinyconfig: %q, want %q", got, want)
 	}
-	on := c.On(Start{File: "/x/my.config", Text: []byte("CONFIG_VT=y\n")})
+	on := onTop(t, c, "CONFIG_VT=y\n")
 	first, rest, _ := strings.Cut(string(on.Bytes()), "\n")
 	if !strings.HasPrefix(first, "# on top of my.config, SHA-256 ") || rest != "CONFIG_A=y\n#if-defined C\nCONFIG_C=y\n" {
 		t.Errorf("on top of a .config: %q", on.Bytes())
 	}
-	other := c.On(Start{File: "/x/my.config", Text: []byte("CONFIG_VT=m\n")})
-	if string(other.Bytes()) == string(on.Bytes()) {
+	if other := onTop(t, c, "CONFIG_VT=m\n"); string(other.Bytes()) == string(on.Bytes()) {
 		t.Error("another .config has the same text")
 	}
 	if merged := on.Merge(c); merged.Start == nil || string(merged.Start.Text) != "CONFIG_VT=y\n" {
 		t.Errorf("Merge lost the .config: %v", merged.Start)
+	}
+	if _, err := c.On(Start{File: "/x/vmlinux", Text: []byte("# CONFIG_A is not set\n\x7fELF")}); err == nil || !strings.Contains(err.Error(), "/x/vmlinux sets no option") {
+		t.Errorf("a file that is no .config: %v", err)
 	}
 	for text, want := range map[string]string{
 		"#if-tinyconfig":                              "has no option below it",
@@ -262,8 +274,8 @@ func TestOn(t *testing.T) {
 // What Kconfig made of the user's own options is listed, but for what is requested and what
 // the tools tell.
 func TestReplaced(t *testing.T) {
-	c := Config{Options: []Option{{Name: "CONFIG_VT", Value: "n"}}}.On(Start{File: "my.config", Text: []byte(
-		"CONFIG_VT=y\nCONFIG_GONE=m\nCONFIG_SAME=y\r\n# CONFIG_OFF is not set\nCONFIG_NR=8\nCONFIG_GCC_VERSION=130000\n")})
+	c := onTop(t, Config{Options: []Option{{Name: "CONFIG_VT", Value: "n"}}},
+		"CONFIG_VT=y\nCONFIG_GONE=m\nCONFIG_SAME=y\r\n# CONFIG_OFF is not set\nCONFIG_NR=8\nCONFIG_GCC_VERSION=130000\n")
 	var got []string
 	for _, l := range c.Replaced([]byte("CONFIG_SAME=y\nCONFIG_OFF=y\nCONFIG_NR=64\nCONFIG_GCC_VERSION=120200\n")) {
 		got = append(got, l.String()+" "+l.Got)

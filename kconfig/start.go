@@ -4,6 +4,7 @@ package kconfig
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -14,15 +15,26 @@ type Start struct {
 	Text []byte
 }
 
-// On returns the requests on top of a Start, without those that are for tinyconfig alone.
-func (c Config) On(s Start) Config {
-	on := Config{Start: &s}
+// Full returns the requests without those that are for tinyconfig alone.
+func (c Config) Full() Config {
+	full := Config{Start: c.Start}
 	for _, o := range c.Options {
 		if !o.IfTiny {
-			on.Options = append(on.Options, o)
+			full.Options = append(full.Options, o)
 		}
 	}
-	return on
+	return full
+}
+
+// On returns the requests, but for those that are for tinyconfig alone, on top of a Start. A
+// Start that sets no option is an error.
+func (c Config) On(s Start) (Config, error) {
+	if len(valuesOf(s.Text)) == 0 {
+		return c, fmt.Errorf("%s sets no option: it has no line CONFIG_NAME=value", s.File)
+	}
+	on := c.Full()
+	on.Start = &s
+	return on, nil
 }
 
 // Replaced lists the options that a .config has otherwise than the Start, without those

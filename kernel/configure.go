@@ -188,7 +188,7 @@ func (b *build) sayReplaced(got []byte) {
 	for _, l := range all[:min(5, len(all))] {
 		some = append(some, fmt.Sprintf("%s (%s)", l.Option, l.Got))
 	}
-	b.Report.Step("%s: %d options are otherwise in this tree: %s", b.Config.Start.File, len(all), strings.Join(some, ", "))
+	b.Report.Step("%s: %d of its options are otherwise in this tree: %s", b.Config.Start.File, len(all), strings.Join(some, ", "))
 }
 
 // appendConfig appends the requests to the .config.

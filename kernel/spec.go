@@ -5,7 +5,9 @@ package kernel
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,6 +46,9 @@ func (s Spec) about() string {
 			config = append(config, name)
 		}
 	}
+	if start := s.Config.Start; start != nil {
+		config = append(config, "on "+start.File)
+	}
 	config = append(config, s.Make...)
 	from := ""
 	if s.foreign() != "" {
@@ -71,6 +76,9 @@ func (s Spec) workKey() string {
 			parts = append(parts, name)
 		}
 	}
+	if start := s.Config.Start; start != nil {
+		parts = append(parts, "on top of "+start.File)
+	}
 	return cache.Digest(append(parts, s.Make...)...)[:16]
 }
 
@@ -89,6 +97,13 @@ func (s Spec) foreign() string {
 func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 	toolchain, err := s.Make.Toolchain(ctx)
 	if err != nil {
+		return nil, err
+	}
+	script, err := s.Tree.Read(kbuild.MinimumFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := kbuild.TooOld(s.Tree.Base.Version, toolchain, script); err != nil {
 		return nil, err
 	}
 	b := &build{Spec: s, toolchain: toolchain}

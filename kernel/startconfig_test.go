@@ -22,7 +22,10 @@ func TestBuildOnTopOfConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		image, err := Build(w.ctx, w.Host, Spec{Tree: w.tree(), Config: c.On(kconfig.Start{File: "my.config", Text: []byte(start)})})
+		if c, err = c.On(kconfig.Start{File: "my.config", Text: []byte(start)}); err != nil {
+			t.Fatal(err)
+		}
+		image, err := Build(w.ctx, w.Host, Spec{Tree: w.tree(), Config: c})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +36,7 @@ func TestBuildOnTopOfConfig(t *testing.T) {
 	if err != nil || string(text) != "CONFIG_MINE=y\nCONFIG_GOOD=y\n" {
 		t.Errorf("the .config is %q, %v", text, err)
 	}
-	if want := "my.config: 1 options are otherwise in this tree: CONFIG_IMPOSSIBLE=y (n)"; !said.Said(want) {
+	if want := "my.config: 1 of its options are otherwise in this tree: CONFIG_IMPOSSIBLE=y (n)"; !said.Said(want) {
 		t.Errorf("said %q, want %q", said, want)
 	}
 	if again := build("CONFIG_MINE=y\nCONFIG_IMPOSSIBLE=y"); !again.Cached {

@@ -61,7 +61,7 @@ var mayImport = map[string][]string{
 		"kernel/selftests", "kernel/source", "tests/layout", "vmtest/coverage", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/wire", "kconfig",
 		"kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},
-	"vmtest/flags": {"internal/blame", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
+	"vmtest/flags": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
 		"vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/series", "kernel/source", "kernel/thread",
 		"vmtest/check", "vmtest/flags", "vmtest/history", "vmtest/nightly", "vmtest/progress", "vmtest/report", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},

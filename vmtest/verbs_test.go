@@ -84,9 +84,13 @@ func triedFlags(t *testing.T) map[string]tried {
 		"range":  {with: []string{"-tree", tree}, itself: []string{"-range", "HEAD~1..HEAD"}},
 		"sha256": {with: []string{"-tarball", "file:///x"}, itself: []string{"-sha256", strings.Repeat("0", 64)}},
 	}
+	configBase := filepath.Join(dir, "my.config")
+	if err := os.WriteFile(configBase, []byte("CONFIG_MINE=y\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	built := hosttest.Folder(t, map[string]string{"vmlinux": "", ".config": "", "include/config/kernel.release": "", "Kconfig": ""})
 	for _, args := range [][]string{
-		{"-build", built}, {"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"}, {"-make", "W=1"},
+		{"-build", built}, {"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"}, {"-config-base", configBase}, {"-make", "W=1"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 		{"-out", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},

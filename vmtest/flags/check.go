@@ -80,7 +80,7 @@ func (c *Command) checkPrebuilt() error {
 	if c.prebuilt == "" {
 		return nil
 	}
-	for _, name := range []string{"series", "patch", "range", "base", "tarball", "make", "forget", "coverage"} {
+	for _, name := range []string{"series", "patch", "range", "base", "tarball", "make", "config-base", "forget", "coverage"} {
 		if c.set[name] {
 			return blame.Usagef("-%s does not go with -build, which tests a kernel that is built already", name)
 		}

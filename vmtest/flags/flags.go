@@ -85,6 +85,7 @@ type Command struct {
 	Commits  string      // of Source.Tree
 	MakeVars Paths
 	Configs  Paths
+	Start    string // path of the .config that the fragments go on top of; "" for tinyconfig
 	Lane     string
 	Accel    string
 	Run      string
@@ -145,6 +146,7 @@ func (c *Command) RegisterMake(set *flag.FlagSet) {
 // RegisterConfig registers the flags of the configuration.
 func (c *Command) RegisterConfig(set *flag.FlagSet) {
 	c.RegisterMake(set)
+	set.StringVar(&c.Start, "config-base", "", "begin with the .config or defconfig `FILE` instead of tinyconfig; the fragments go on top")
 	set.Var(&c.Configs, "config", "extra kconfig fragment, a `FILE` or the name of one in kconfig/; may be repeated")
 }
 

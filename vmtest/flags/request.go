@@ -11,8 +11,10 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/nearest"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
@@ -170,6 +172,14 @@ func (c *Command) Request() (run.Request, error) {
 	if err != nil {
 		return run.Request{}, err
 	}
+	if c.prebuilt != "" {
+		config = config.Full()
+	}
+	if c.Start != "" {
+		if config, err = onTop(config, c.Start); err != nil {
+			return run.Request{}, err
+		}
+	}
 	allow, err := c.Checkout.Allow()
 	return run.Request{
 		Checkout: c.Checkout, Base: c.Source, Config: config, Make: kbuild.MakeVars(c.MakeVars), Prebuilt: c.prebuilt, Allow: allow, Design: c.Design,
@@ -177,6 +187,21 @@ func (c *Command) Request() (run.Request, error) {
 		Lanes: Lanes[c.Lane], Accel: c.Accel, Coverage: c.coverage, Forget: c.forget, FailFast: c.failFast, Verbose: c.verbose,
 		Command: os.Args,
 	}, err
+}
+
+// onTop puts the requests on top of a .config or defconfig of the user's.
+func onTop(c kconfig.Config, path string) (kconfig.Config, error) {
+	text, err := cache.ReadRegular(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, blame.Usagef("-config-base %s: %s", path, nearest.NoSuchPath(path))
+	}
+	if err != nil {
+		return c, blame.Usagef("-config-base: %w", err)
+	}
+	if c, err = c.On(kconfig.Start{File: path, Text: text}); err != nil {
+		return c, blame.Usagef("-config-base %w", err)
+	}
+	return c, nil
 }
 
 // loadSeries reads the series that the flags name: without any, the tree alone.
