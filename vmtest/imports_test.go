@@ -99,7 +99,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
 	"vmtest/bench":         {"internal/wire"},
 	"tests/canary":         {"internal/wire"},
-	"docs":                 {},
+	"docs":                 {"vmtest/verdict"},
 	"tests/canary/redteam": {"vmtest/verdict/recording"},
 	"tests/timens":         {"tests/internal/"},
 	"tests/clone3":         {"tests/internal/"},

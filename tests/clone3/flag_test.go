@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/tests/internal/bits"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/timens"
@@ -31,12 +32,6 @@ func late() *clone.Args {
 // taken is the error of late if its flags are accepted.
 const taken = unix.EFAULT
 
-// Flags of clone3() that Linux 6.12 does not have, and that need others beside them.
-const (
-	autoreap      = 1 << 34 // CLONE_AUTOREAP: nobody waits for the child
-	pidfdAutokill = 1 << 36 // CLONE_PIDFD_AUTOKILL: the child ends with its pidfd
-)
-
 // Each bit of the flags is either accepted together with CLONE_NEWTIME or
 // refused with EINVAL. Of the lowest eight bits, where clone() has the exit
 // signal, CLONE_NEWTIME is the only one that is accepted. Of the bits above the
@@ -47,13 +42,12 @@ func TestFlagBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := unix.CLONE_NEWTIME | 0xffbfff00 | defined // without CLONE_DETACHED
 	// These need other flags, or no exit signal.
-	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT | autoreap | pidfdAutokill)
+	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT | bits.Autoreap | bits.PidfdAutokill)
 	for bit := range 64 {
 		flag := uint64(1) << bit
 		want := unix.EINVAL
-		if flag&known != 0 && flag&alone == 0 {
+		if bits.Clone3(defined).Answer(flag) == bits.Taken && flag&alone == 0 {
 			want = taken
 		}
 		t.Run(fmt.Sprintf("%#x", flag), func(t *testing.T) {

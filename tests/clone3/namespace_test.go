@@ -6,6 +6,7 @@ package clone3
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -190,6 +191,32 @@ func TestOffsetsInNewUserNamespace(t *testing.T) {
 	for _, via := range clock.Vias {
 		timens.CheckShifts(t, timens.Measure(t, unprivileged, via, timens.Clocks...), timens.Across)
 	}
+	child := startPaused(t, unprivileged)
+	defer endPaused(t, child)
+	if got, want := ownerOf(t, fmt.Sprintf("/proc/%d/ns/time", child.PID)), processLink(t, child.PID, "user"); got != want {
+		t.Errorf("the child's time namespace is owned by %s, want %s", got, want)
+	}
+}
+
+// ownerOf returns the user namespace that owns a namespace, as a link of /proc shows
+// it.
+func ownerOf(t *testing.T, path string) string {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	owner, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		t.Fatalf("NS_GET_USERNS of %s: %v", path, err)
+	}
+	defer unix.Close(owner)
+	link, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", owner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link
 }
 
 // One clone3() call can set the child's PID and its offsets, as CRIU needs.

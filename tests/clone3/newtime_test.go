@@ -100,6 +100,31 @@ func TestNewTimeNeedsCapSysAdmin(t *testing.T) {
 	}
 }
 
+// clone3(CLONE_NEWTIME) needs CAP_SYS_ADMIN and no other capability.
+func TestNewTimeNeedsOnlyCapSysAdmin(t *testing.T) {
+	timens.Need(t)
+	err := osthread.Run(func() error {
+		for id := range unix.CAP_LAST_CAP + 1 {
+			if id == unix.CAP_SYS_ADMIN {
+				continue
+			}
+			if err := capability.Drop(id); err != nil {
+				return err
+			}
+		}
+		p := timens.NewProgram(t)
+		link := p.ReadLink(current)
+		timens.Run(t, design.Launch(design.NewTime()), p)
+		if got := timens.Text(t, link); got == threadLink(t, "time") {
+			t.Errorf("the child is in its parent's time namespace %s", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // clone3(CLONE_NEWTIME) fails with ENOSPC at the limit of time namespaces.
 func TestNewTimeOverLimit(t *testing.T) {
 	timens.Need(t)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/tests/internal/bits"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/timens"
@@ -131,7 +132,7 @@ func TestLegacyCloneHasNoNewTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if defined&autoreap != 0 && childrenOf(t, parent.PID) == "" {
+	if defined&bits.Autoreap != 0 && childrenOf(t, parent.PID) == "" {
 		endPaused(t, parent)
 		if got, err := clone.Value(); err != unix.EINVAL {
 			t.Errorf("clone(%#x) made no child and returned %d, %v, want %v", signal, got, err, unix.EINVAL)

@@ -28,9 +28,11 @@ var programs = []string{
 // offsets are the programs that the series add, one for each design.
 var offsets = []string{"clone3/clone3_timens_offset", "clone3/clone3_timens_offset_ns", "clone3/clone3_namespaces"}
 
-func TestClone3(t *testing.T)                     { run(t, "clone3/clone3") }
-func TestClone3ClearSighand(t *testing.T)         { run(t, "clone3/clone3_clear_sighand") }
-func TestClone3SetTID(t *testing.T)               { run(t, "clone3/clone3_set_tid") }
+func TestClone3(t *testing.T)             { run(t, "clone3/clone3") }
+func TestClone3ClearSighand(t *testing.T) { run(t, "clone3/clone3_clear_sighand") }
+func TestClone3SetTID(t *testing.T)       { run(t, "clone3/clone3_set_tid") }
+
+// A process that has only CAP_CHECKPOINT_RESTORE can set the PID of its child.
 func TestClone3CapCheckpointRestore(t *testing.T) { run(t, "clone3/clone3_cap_checkpoint_restore") }
 
 func TestTimensClockNanosleep(t *testing.T) { run(t, "timens/clock_nanosleep") }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/osthread"
@@ -248,6 +249,45 @@ func TestUnshareNeedsCapSysAdmin(t *testing.T) {
 	err = withoutCapability(unix.CAP_SYS_TIME, func() error { return unix.Unshare(unix.CLONE_NEWTIME) })
 	if err != nil {
 		t.Errorf("unshare(CLONE_NEWTIME) without CAP_SYS_TIME: %v", err)
+	}
+}
+
+// unshare(CLONE_NEWTIME) and setns() need CAP_SYS_ADMIN and no other capability. To set
+// the offsets, CAP_SYS_ADMIN is not enough.
+func TestUnshareNeedsOnlyCapSysAdmin(t *testing.T) {
+	timens.Need(t)
+	target := resident(t, timens.Unshared(timens.Behind))
+	file, there := openNamespace(t, target.PID, "time"), taskLink(t, target.PID, "time")
+	err := osthread.Run(func() error {
+		for id := range unix.CAP_LAST_CAP + 1 {
+			if id == unix.CAP_SYS_ADMIN {
+				continue
+			}
+			if err := capability.Drop(id); err != nil {
+				return err
+			}
+		}
+		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+			return fmt.Errorf("unshare(CLONE_NEWTIME) with CAP_SYS_ADMIN and nothing else: %w", err)
+		}
+		if err := timens.Write(unix.Gettid(), timens.Ahead.String()); err != unix.EPERM {
+			t.Errorf("write of offsets with CAP_SYS_ADMIN and nothing else: %v, want %v", err, unix.EPERM)
+		}
+		_, pending := threadLinks(t)
+		p := timens.NewProgram(t)
+		entered := newVisit(t, p)
+		setns := p.Syscall(unix.SYS_SETNS, file.Fd(), unix.CLONE_NEWTIME)
+		joined := newVisit(t, p)
+		timens.Run(t, timens.Fork, p)
+		entered.check(t, "after fork()", pending, pending, timens.Offsets{})
+		if err := setns.Err(); err != nil {
+			t.Errorf("setns with CAP_SYS_ADMIN and nothing else: %v", err)
+		}
+		joined.check(t, "after setns()", there, there, timens.Behind)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

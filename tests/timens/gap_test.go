@@ -22,11 +22,15 @@ import (
 // kernel/expect lists each with the reason. On a kernel that is right the test
 // passes, and the run reports that.
 
-func TestGapUringTimeout(t *testing.T)     { testGapUring(t, uringTimeout) }
-func TestGapUringLinkTimeout(t *testing.T) { testGapUring(t, uringLinkTimeout) }
-func TestGapUringEnter(t *testing.T)       { testGapUring(t, uringEnter) }
+// The deadline of IORING_OP_TIMEOUT is a time of the clocks that the caller reads.
+func TestGapUringTimeout(t *testing.T) { testGapUring(t, uringTimeout) }
 
-// A deadline given to io_uring is a time of the clocks that the caller reads.
+// The deadline of IORING_OP_LINK_TIMEOUT is a time of the clocks that the caller reads.
+func TestGapUringLinkTimeout(t *testing.T) { testGapUring(t, uringLinkTimeout) }
+
+// The deadline of io_uring_enter() is a time of the clocks that the caller reads.
+func TestGapUringEnter(t *testing.T) { testGapUring(t, uringEnter) }
+
 func testGapUring(t *testing.T, kind string) {
 	timens.Need(t)
 	var waits []uringWait

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,9 +21,10 @@ import (
 
 // uringWait is one wait on an io_uring.
 type uringWait struct {
-	Kind     string // uringTimeout, uringLinkTimeout or uringEnter
+	Kind     string // uringTimeout, uringLinkTimeout, uringUpdate or uringEnter
 	Clock    clock.ID
 	Absolute bool
+	Passed   bool // the deadline was before the wait began
 }
 
 func (w uringWait) String() string {
@@ -30,33 +32,55 @@ func (w uringWait) String() string {
 	if w.Absolute {
 		how = "absolute"
 	}
+	if w.Passed {
+		how = "passed"
+	}
 	return fmt.Sprintf("%s %s %v", how, w.Kind, w.Clock)
 }
 
-// Kinds of waits: an entry of its own, an entry that ends another entry, and
-// the timeout of io_uring_enter(), which has only one clock.
+// Kinds of waits: an entry of its own, an entry that ends another entry, an entry
+// whose time another entry replaces, and the timeout of io_uring_enter(), which has
+// only one clock.
 const (
 	uringTimeout     = "IORING_OP_TIMEOUT"
 	uringLinkTimeout = "IORING_OP_LINK_TIMEOUT"
+	uringUpdate      = "IORING_TIMEOUT_UPDATE"
 	uringEnter       = "io_uring_enter"
 )
 
-func uringWaits(absolute bool) []uringWait {
-	return []uringWait{
-		{uringTimeout, clock.Monotonic, absolute},
-		{uringTimeout, clock.Boottime, absolute},
-		{uringLinkTimeout, clock.Monotonic, absolute},
-		{uringLinkTimeout, clock.Boottime, absolute},
-		{uringEnter, clock.Monotonic, absolute},
+func uringWaits(absolute bool) (all []uringWait) {
+	for _, kind := range []string{uringTimeout, uringLinkTimeout, uringUpdate} {
+		for _, id := range timens.Clocks {
+			all = append(all, uringWait{Kind: kind, Clock: id, Absolute: absolute})
+		}
 	}
+	return append(all, uringWait{Kind: uringEnter, Clock: clock.Monotonic, Absolute: absolute})
 }
 
-// uringDelay is how long a wait should take. uringGuard is after what time the
-// test gives up a wait.
+// uringPassed are absolute waits for a time that has passed.
+func uringPassed() []uringWait {
+	all := uringWaits(true)
+	for i := range all {
+		all[i].Passed = true
+	}
+	return all
+}
+
+// uringDelay is how long a wait should take, and uringAgo how long ago a deadline was
+// that has passed. uringGuard is after what time the test gives up a wait.
 const (
 	uringDelay = 60 * time.Millisecond
+	uringAgo   = 10 * time.Millisecond
 	uringGuard = 400 * time.Millisecond
 )
+
+// delay is how long the wait should take.
+func (w uringWait) delay() time.Duration {
+	if w.Passed {
+		return 0
+	}
+	return uringDelay
+}
 
 // ended is how a wait ended.
 type ended struct {
@@ -70,9 +94,9 @@ func (e ended) check(t *testing.T, offset time.Duration) {
 	t.Helper()
 	switch {
 	case e.GivenUp:
-		t.Errorf("%v (offset %v): had not ended after %v, want %v", e.Wait, offset, e.After, uringDelay)
-	case e.After < uringDelay:
-		t.Errorf("%v (offset %v): ended after %v, want %v or more", e.Wait, offset, e.After, uringDelay)
+		t.Errorf("%v (offset %v): had not ended after %v, want %v", e.Wait, offset, e.After, e.Wait.delay())
+	case e.After < e.Wait.delay():
+		t.Errorf("%v (offset %v): ended after %v, want %v or more", e.Wait, offset, e.After, e.Wait.delay())
 	}
 }
 
@@ -99,6 +123,7 @@ var errTooSlow = errors.New("too slow")
 const (
 	dataWait = iota + 1
 	dataPoll
+	dataUpdate
 	dataGuard
 )
 
@@ -141,38 +166,47 @@ func (w uringWait) run() (e ended, err error) {
 
 // wait returns the first completion: that of the wait, or of a guard if the
 // wait takes too long.
-func (w uringWait) wait(ring *uring.Ring, never int, began time.Duration) (uring.Completion, error) {
+func (w uringWait) wait(ring *uring.Ring, silent int, began time.Duration) (uring.Completion, error) {
 	at, flags, enterFlags := uring.NewTimespec(uringDelay), uint32(0), uint32(0)
-	if w.Absolute {
+	switch {
+	case w.Passed:
+		at, flags, enterFlags = uring.NewTimespec(began-uringAgo), uring.TimeoutAbs, uring.EnterAbsTimer
+	case w.Absolute:
 		at, flags, enterFlags = uring.NewTimespec(began+uringDelay), uring.TimeoutAbs, uring.EnterAbsTimer
 	}
+	update := flags // the clock is that of the entry
 	if w.Clock == clock.Boottime {
 		flags |= uring.TimeoutBoottime
 	}
-	guard := uring.NewTimespec(uringGuard)
+	guard, never := uring.NewTimespec(uringGuard), uring.NewTimespec(time.Hour)
 	entries := []uring.Entry{uring.Timeout(uring.OpTimeout, guard, 0, dataGuard)}
 	switch w.Kind {
 	case uringTimeout:
 		entries = append(entries, uring.Timeout(uring.OpTimeout, at, flags, dataWait))
 	case uringLinkTimeout:
 		entries = append(entries,
-			uring.Entry{Op: uring.OpPollAdd, Flags: uring.EntryIOLink, FD: int32(never), OpFlags: unix.POLLIN, UserData: dataPoll},
+			uring.Entry{Op: uring.OpPollAdd, Flags: uring.EntryIOLink, FD: int32(silent), OpFlags: unix.POLLIN, UserData: dataPoll},
 			uring.Timeout(uring.OpLinkTimeout, at, flags, dataWait))
+	case uringUpdate:
+		entries = append(entries, uring.Timeout(uring.OpTimeout, never, flags&uring.TimeoutBoottime, dataWait), uring.Update(dataWait, at, update, dataUpdate))
 	}
 	err := ring.Submit(entries...)
 	runtime.KeepAlive(guard)
+	runtime.KeepAlive(never)
 	runtime.KeepAlive(at)
-	if err != nil {
+	switch {
+	case err != nil:
 		return uring.Completion{}, err
-	}
-	if w.Kind != uringEnter {
+	case w.Kind == uringUpdate:
+		return awaitUpdated(ring)
+	case w.Kind != uringEnter:
 		return ring.Wait(nil, 0)
 	}
 	now, err := clock.Read(w.Clock, clock.Syscall)
 	if err != nil {
 		return uring.Completion{}, err
 	}
-	if now-began > uringDelay {
+	if !w.Passed && now-began > uringDelay {
 		return uring.Completion{}, errTooSlow
 	}
 	first, err := ring.Wait(at, enterFlags)
@@ -180,6 +214,19 @@ func (w uringWait) wait(ring *uring.Ring, never int, began time.Duration) (uring
 		first, err = uring.Completion{UserData: dataWait, Res: -int32(unix.ETIME)}, nil
 	}
 	return first, err
+}
+
+// awaitUpdated returns the first completion after that of the update, which must
+// have succeeded.
+func awaitUpdated(ring *uring.Ring) (uring.Completion, error) {
+	first, err := ring.Wait(nil, 0)
+	if err == nil && (first.UserData != dataUpdate || first.Res != 0) {
+		err = fmt.Errorf("entry %d completed first, with %d, want the update with 0", first.UserData, first.Res)
+	}
+	if err != nil {
+		return first, err
+	}
+	return ring.Wait(nil, 0)
 }
 
 func checkUring(t *testing.T, launch clone.Launcher, offsets timens.Offsets, waits []uringWait) {
@@ -193,7 +240,7 @@ func checkUring(t *testing.T, launch clone.Launcher, offsets timens.Offsets, wai
 // fail because of the namespace and for no other reason.
 func TestUringInitially(t *testing.T) {
 	timens.Need(t)
-	checkUring(t, timens.Fork, timens.Offsets{}, append(uringWaits(true), uringWaits(false)...))
+	checkUring(t, timens.Fork, timens.Offsets{}, slices.Concat(uringWaits(true), uringWaits(false), uringPassed()))
 }
 
 // A relative wait on an io_uring has the same length in a namespace.
@@ -202,6 +249,28 @@ func TestUringRelative(t *testing.T) {
 	for _, ns := range timens.Examples {
 		t.Run(ns.Name, func(t *testing.T) {
 			checkUring(t, timens.Unshared(ns.Offsets), ns.Offsets, uringWaits(false))
+		})
+	}
+}
+
+// A deadline given to io_uring is a time of the clocks that the caller reads,
+// whichever entry has it, also if it replaces another one.
+func TestUringAbsolute(t *testing.T) {
+	timens.Need(t)
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			checkUring(t, timens.Unshared(ns.Offsets), ns.Offsets, uringWaits(true))
+		})
+	}
+}
+
+// A deadline given to io_uring that has passed by the clock of the caller ends the
+// wait at once, even if it has not passed by the initial clock.
+func TestUringPassed(t *testing.T) {
+	timens.Need(t)
+	for _, ns := range timens.Examples {
+		t.Run(ns.Name, func(t *testing.T) {
+			checkUring(t, timens.Unshared(ns.Offsets), ns.Offsets, uringPassed())
 		})
 	}
 }

@@ -134,6 +134,20 @@ func TestOffsetsFileRefuses(t *testing.T) {
 	}
 }
 
+// If the seconds are out of range and the nanoseconds are negative, a write to
+// timens_offsets fails with ERANGE: the seconds are checked first.
+func TestOffsetsFileSecondsFirst(t *testing.T) {
+	timens.Need(t)
+	timens.WithPending(t, timens.Ahead, func() {
+		for _, id := range timens.Clocks {
+			text := fmt.Sprintf("%v 9223372037 18446744073709551615\n", id) // -1 in 64 bits
+			if err := timens.Write(unix.Gettid(), text); err != unix.ERANGE {
+				t.Errorf("write %q: %v, want %v", text, err, unix.ERANGE)
+			}
+		}
+	})
+}
+
 // timens_offsets accepts only a write at position 0. A write does not move the
 // position, so one descriptor can be used to write a line at a time.
 func TestOffsetsFilePosition(t *testing.T) {

@@ -172,6 +172,18 @@ func (c *Child) Wait(timeout time.Duration) (unix.WaitStatus, error) {
 	return status, nil
 }
 
+// Gone waits for the end of a child whose end nobody can wait for with wait4(). If the
+// deadline passes, it returns ErrDeadline and kills the child.
+func (c *Child) Gone(timeout time.Duration) error {
+	defer unix.Close(c.pidfd)
+	late := poll([]unix.PollFd{{Fd: int32(c.pidfd), Events: unix.POLLIN}}, timeout)
+	if late == nil {
+		return nil
+	}
+	late = fmt.Errorf("child %d killed in step %d after %v: %w", c.PID, c.steps()+1, timeout, late)
+	return errors.Join(late, unix.PidfdSendSignal(c.pidfd, unix.SIGKILL, nil, 0))
+}
+
 // steps returns how many steps the child has finished.
 func (c *Child) steps() int {
 	n := 0

@@ -158,6 +158,34 @@ func TestWaitKillsLateChild(t *testing.T) {
 	}
 }
 
+func TestGone(t *testing.T) {
+	p := newProgram(t)
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	child, err := Start(&fork, SizeVer0, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Gone(20 * time.Millisecond); !errors.Is(err, ErrDeadline) {
+		t.Errorf("Gone of a child that runs: %v, want %v", err, ErrDeadline)
+	}
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(child.PID, &status, 0, nil); err != nil || status.Signal() != unix.SIGKILL {
+		t.Errorf("after Gone the child's status is %#x, %v, want SIGKILL", int(status), err)
+	}
+
+	if child, err = Start(&fork, SizeVer0, newProgram(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Gone(10 * time.Second); err != nil {
+		t.Errorf("Gone of a child that ends: %v", err)
+	}
+	if _, err := unix.Wait4(child.PID, &status, 0, nil); err != nil || status != 0 {
+		t.Errorf("the status of a child that ends is %#x, %v, want 0", int(status), err)
+	}
+}
+
 func TestStartRefused(t *testing.T) {
 	p := newProgram(t)
 	if _, err := Start(&fork, SizeVer0-1, p); err != unix.EINVAL {

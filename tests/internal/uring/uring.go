@@ -17,11 +17,13 @@ import (
 const (
 	OpPollAdd     = 6
 	OpTimeout     = 11
+	opRemove      = 12 // IORING_OP_TIMEOUT_REMOVE
 	OpLinkTimeout = 15
 
 	EntryIOLink = 1 << 2
 
 	TimeoutAbs      = 1 << 0
+	timeoutUpdate   = 1 << 1
 	TimeoutBoottime = 1 << 2
 
 	enterGetevents = 1 << 0
@@ -63,6 +65,13 @@ func NewTimespec(d time.Duration) *Timespec {
 // ts alive until Submit has returned.
 func Timeout(op uint8, ts *Timespec, flags uint32, userData uint64) Entry {
 	return Entry{Op: op, FD: -1, Addr: uint64(uintptr(unsafe.Pointer(ts))), Len: 1, OpFlags: flags, UserData: userData}
+}
+
+// Update returns an entry that replaces the time of the timeout target, which is the
+// UserData of an entry for OpTimeout. The caller must keep ts alive until Submit has
+// returned.
+func Update(target uint64, ts *Timespec, flags uint32, userData uint64) Entry {
+	return Entry{Op: opRemove, FD: -1, Off: uint64(uintptr(unsafe.Pointer(ts))), Addr: target, OpFlags: timeoutUpdate | flags, UserData: userData}
 }
 
 type params struct {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package bits
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of flags in docs/kernels.md")
+
+const (
+	pageFile   = "../../../docs/kernels.md"
+	tableBegin = "<!-- from tests/internal/bits; go test ./tests/internal/bits -update rewrites it -->\n"
+	tableEnd   = "<!-- end -->\n"
+)
+
+// kernels are releases, and the flags of clone3() above the lower 32 bits that their
+// headers define.
+var kernels = []struct {
+	name  string
+	flags uint64
+}{{"6.12", 0x3 << 32}, {"7.3", 0x3f << 32}}
+
+// The page says what each call does with each flag.
+func TestTableOfPage(t *testing.T) {
+	text, err := os.ReadFile(pageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(text), tableBegin)
+	got, after, ok2 := strings.Cut(rest, tableEnd)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s lacks %q or %q after it", pageFile, tableBegin, tableEnd)
+	}
+	want := flagTable()
+	switch {
+	case got == want:
+	case *update:
+		if err := os.WriteFile(pageFile, []byte(before+tableBegin+want+tableEnd+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("the table of %s is not that of this package: go test ./tests/internal/bits -update", pageFile)
+	}
+}
+
+// flagTable has a row for each bit of the flags. Bits in a row that have no name and
+// the same answers share one.
+func flagTable() string {
+	out, rule := "| bits | name |", "|---|---|"
+	for _, call := range Calls(0) {
+		out, rule = out+fmt.Sprintf(" %s |", call.Name), rule+"---|"
+	}
+	out += "\n" + rule + "\n"
+	for bit := 0; bit < 64; {
+		next := bit + 1
+		for next < 64 && Name(1<<bit) == "" && flagRow(next) == flagRow(bit) {
+			next++
+		}
+		where := fmt.Sprint(bit)
+		if next > bit+1 {
+			where += fmt.Sprintf(" to %d", next-1)
+		}
+		out += fmt.Sprintf("| %s | %s\n", where, flagRow(bit))
+		bit = next
+	}
+	return out
+}
+
+// flagRow has the cells of a bit. A cell has one answer if all kernels give it.
+func flagRow(bit int) string {
+	flag := uint64(1) << bit
+	var row string
+	if name := Name(flag); name != "" {
+		row = "`" + strings.ReplaceAll(name, ", ", "`, `") + "`"
+	}
+	row += " |"
+	for i := range Calls(0) {
+		var cell, last string
+		for _, k := range kernels {
+			answer := Calls(k.flags)[i].Answer(flag).String()
+			switch {
+			case cell == "":
+				cell = answer
+			case answer != last:
+				cell += fmt.Sprintf("; %s: %s", k.name, answer)
+			}
+			last = answer
+		}
+		row += " " + cell + " |"
+	}
+	return row
+}
