@@ -30,7 +30,8 @@ TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE ARGS
 TAKES_nightly   := SERIES BASE LANE RUN OUT ARGS
 TAKES_canary    := SERIES RUN UPDATE
-TAKES_mutants   := SERIES RUN UPDATE ARGS
+TAKES_mutants   := SERIES BASE RUN UPDATE ARGS
+TAKES_series    := BASE ARGS
 
 TAKES_deps      := PACKAGES
 
@@ -95,7 +96,7 @@ initramfs: deps build
 	@bin/vmtest initramfs $(if $(RUN),-run '$(RUN)') $(ARGS)
 
 series: deps build
-	@bin/vmtest series list
+	@bin/vmtest series list $(ON) $(ARGS)
 
 # Checks every patch of all series, or of SERIES=name, against the rules: see
 # docs/presubmit.md.
@@ -139,6 +140,7 @@ canary: deps build
 # Makes small wrong edits to kernels and shows which tests catch each edit: see
 # tests/mutants/README.md.
 #   make mutants RUN=futex       only edits whose series/name matches; SERIES=name works, too
+#   make mutants BASE=7.3        those of another kernel
 #   make mutants UPDATE=yes      store which tests caught each edit
 mutants: deps build
 	@go build -o bin/mutants-run ./tests/mutants

@@ -13,25 +13,24 @@ import (
 // UapiDirs are the tree's folders with the headers for user space.
 var UapiDirs = []string{"include/uapi", "arch/x86/include/uapi"}
 
-// uapiStubs replace what "make headers" would generate, or would take out of the headers.
-// "make headers" needs the whole tree.
-var uapiStubs = map[string]string{
-	"linux/compiler_types.h": "#define __user\n#define __force\n#define __counted_by(m)\n",
-}
+// uapiWords is the header of words that mean nothing to a program. "make headers", which needs
+// the whole tree, would take them out of all headers, also of those that include nothing.
+const (
+	uapiWords     = "linux/compiler_types.h"
+	uapiWordsText = "#define __user\n#define __force\n#define __counted_by(m)\n"
+)
 
 // UapiIncludes returns compiler options with which a program for user space sees the
 // headers of the tree. It writes the headers that the series changes to folders in dir;
 // the compiler reads the others from the base.
 func (t Tree) UapiIncludes(dir string) ([]string, error) {
-	files := make(map[string][]byte)
-	for name, text := range uapiStubs {
-		files[filepath.Join("stub", name)] = []byte(text)
-	}
+	words := filepath.Join("stub", uapiWords)
+	files := map[string][]byte{words: []byte(uapiWordsText)}
 	// The path of the base may have spaces, and a makefile would split it there.
 	if err := os.Symlink(t.Base.Dir, filepath.Join(dir, "base")); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	options := []string{"-isystem", filepath.Join(dir, "stub")}
+	options := []string{"-include", filepath.Join(dir, words), "-isystem", filepath.Join(dir, "stub")}
 	for _, below := range UapiDirs {
 		options = append(options, "-isystem", filepath.Join(dir, "patched", below), "-isystem", filepath.Join(dir, "base", below))
 		for path, f := range t.over {

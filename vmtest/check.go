@@ -15,7 +15,6 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/series"
-	"timens-vmtest/kernel/thread"
 	"timens-vmtest/vmtest/check"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
@@ -139,7 +138,7 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 		return 0, err
 	}
 	c.Only = a.steps
-	if err := a.noteAhead(ctx); err != nil {
+	if err := a.noteAhead(ctx, reqs); err != nil {
 		return 0, err
 	}
 	dir, err := run.NewFolder(a.Results, what+names(reqs))
@@ -187,12 +186,12 @@ func (a *app) idleFlag() (name string) {
 
 // noteAhead says which of the folders of the series are older than the git trees that
 // "series edit" made of them.
-func (a *app) noteAhead(ctx context.Context) error {
-	for _, which := range a.Series {
-		if thread.IsMailbox(which) {
+func (a *app) noteAhead(ctx context.Context, reqs []run.Request) error {
+	for _, req := range reqs {
+		if req.Series.Folder == "" {
 			continue
 		}
-		folder, err := filepath.Abs(series.Folder(a.Checkout.Patches(), which))
+		folder, err := filepath.Abs(req.Series.Folder)
 		if err != nil {
 			return err
 		}
@@ -242,7 +241,7 @@ func (a *app) commands(s series.Series, args []string) [][]string {
 // namedAs is the argument that stands for a series.
 func (a *app) namedAs(s series.Series, args []string) string {
 	for _, arg := range args {
-		if name := filepath.Base(arg); name == s.Name || strings.TrimSuffix(name, filepath.Ext(name)) == s.Name {
+		if name := filepath.Base(arg); name == s.Name || name == s.Variant && filepath.Base(filepath.Dir(arg)) == s.Name || strings.TrimSuffix(name, filepath.Ext(name)) == s.Name {
 			return arg
 		}
 	}

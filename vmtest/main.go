@@ -69,12 +69,12 @@ func verbs() []verb {
 		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags}, shellVerb},
-		{"series list", "", "list the series that there are", nil, seriesListVerb},
-		{"series show", "SERIES", "list a series' patches and what they change; of a mailbox, also what is left out", registrars{trailersFlag}, seriesShowVerb},
+		{"series list", "", "list the series that there are, and with -base which variants apply", registrars{baseFlags}, seriesListVerb},
+		{"series show", "SERIES", "list a series' patches and what they change; of a mailbox, also what is left out", registrars{trailersFlag, baseFlags}, seriesShowVerb},
 		{"series check", "[SERIES...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{suiteFlags, testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
 		{"series new", "NAME [DIR]", "start a series: an empty one, and a git tree for its commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesNewVerb},
 		{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesEditVerb},
-		{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", nil, seriesExportVerb},
+		{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", registrars{baseFlags}, seriesExportVerb},
 		{"cache list", "", "list what is kept in the cache, and when it was last used (\"vmtest cache\" is short for it)", registrars{cacheFlags}, cacheListVerb},
 		{"cache prune", "", "remove from the cache what was not used for the longest time, until it is not larger than -cache-size", registrars{pruneFlags}, cachePruneVerb},
 		{"completion", "bash", "print a script that completes verbs, flags and their values", nil, completionVerb},
@@ -294,7 +294,7 @@ func usage(w io.Writer, word string) {
 		fmt.Fprintf(w, "  %-24s %s\n", strings.TrimSpace(v.name+" "+v.args), v.about)
 	}
 	if word == "" || word == "series" {
-		fmt.Fprintln(w, "SERIES is a name in kernel/patches/, or the path of a folder, a mailbox or a patch.")
+		fmt.Fprintln(w, "SERIES is a name in kernel/patches/, a variant NAME/RELEASE of one, or the path of a folder, a mailbox or a patch.")
 	}
 	fmt.Fprintf(w, "\"vmtest %s\" lists the flags of a verb.\n", strings.TrimSpace(word+" VERB -h"))
 	fmt.Fprintln(w, "exit codes: 0 as expected, 1 not as expected, 2 usage, 3 the kernel did not build, 4 could not be judged")

@@ -13,11 +13,23 @@ import (
 	"text/tabwriter"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/source"
 	"timens-vmtest/kernel/thread"
 )
 
-// seriesListVerb lists the series of this project.
+// givenBase fetches the base that the flags name. If they name none, given is false.
+func (a *app) givenBase(ctx context.Context) (base source.Base, given bool, err error) {
+	if err := a.OneBase(); err != nil || a.Source == (source.Spec{}) {
+		return base, false, err
+	}
+	base, err = a.Source.Fetch(ctx, a.Host)
+	return base, true, err
+}
+
+// seriesListVerb lists the series of this project, and if a base is given, which variant of
+// each applies to it.
 func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(args) > 0 {
 		return 0, blame.Usagef("it takes no arguments; \"vmtest series show %s\" says more of one", args[0])
@@ -26,15 +38,38 @@ func seriesListVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	base, given, err := a.givenBase(ctx)
+	if err != nil {
+		return 0, err
+	}
 	for _, name := range names {
 		s, err := series.Load(ctx, a.Host.Sandbox, a.Checkout.Patches(), name)
 		if err != nil {
 			return 0, err
 		}
+		what := ""
+		if s.Variants != nil {
+			what = ", for " + strings.Join(series.Releases(s.Variants), " and ")
+		}
+		if given {
+			chosen, _, fits, err := kernel.Choose(ctx, a.Host, base, s)
+			if err != nil {
+				return 0, err
+			}
+			s, what = chosen, chosen.For()+", which "+applyOn(base, fits)
+		}
 		about, _, _ := strings.Cut(s.About, ". ")
-		fmt.Printf("%-15s %d patches, design %s: %s\n", name, len(s.Patches), cmp.Or(s.Design, "by its headers"), strings.TrimSuffix(about, "."))
+		fmt.Printf("%-15s %d patches%s, design %s: %s\n", name, len(s.Patches), what, cmp.Or(s.Design, "by its headers"), strings.TrimSuffix(about, "."))
 	}
 	return 0, nil
+}
+
+// applyOn says whether patches apply to a base.
+func applyOn(base source.Base, fits bool) string {
+	if fits {
+		return "apply to linux-" + base.Version
+	}
+	return "do not apply to linux-" + base.Version
 }
 
 // seriesShowVerb lists the patches of one series.
@@ -46,7 +81,22 @@ func seriesShowVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	fmt.Printf("%s, design %s\n", s.Name, cmp.Or(s.Design, "by its headers"))
+	base, given, err := a.givenBase(ctx)
+	if err != nil {
+		return 0, err
+	}
+	what := ""
+	if s.Variants != nil {
+		what = fmt.Sprintf("; there are variants for %s", strings.Join(series.Releases(s.Variants), " and "))
+	}
+	if given {
+		chosen, fits, err := a.Choose(ctx, base, s)
+		if err != nil {
+			return 0, err
+		}
+		s, what = chosen, "; the patches"+chosen.For()+" "+applyOn(base, fits)
+	}
+	fmt.Printf("%s, design %s%s\n", s.Name, cmp.Or(s.Design, "by its headers"), what)
 	if s.About != "" {
 		fmt.Println(s.About)
 	}

@@ -33,12 +33,14 @@ var reads = map[string][]string{
 	"shell":        {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Accel", "-sandbox"},
 	"nightly": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
 		"-out", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
-	"history":     {"-out"},
-	"series new":  {"Base", "-cache-size"},
-	"series edit": {"Base", "-cache-size"},
-	"cache list":  {"-cache-size"},
-	"cache prune": {"-cache-size", "-all"},
-	"series show": {"Series"},
+	"history":       {"-out"},
+	"series new":    {"Base", "-cache-size"},
+	"series edit":   {"Base", "-cache-size"},
+	"series export": {"Base", "-cache-size"},
+	"series list":   {"Base", "-cache-size"},
+	"series show":   {"Series", "Base", "-cache-size"},
+	"cache list":    {"-cache-size"},
+	"cache prune":   {"-cache-size", "-all"},
 }
 
 // tried is what a flag is tried with: flags that it goes with, and itself.

@@ -16,6 +16,7 @@ import (
 	"timens-vmtest/internal/nearest"
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/kernel/series"
+	"timens-vmtest/kernel/source"
 	"timens-vmtest/kernel/thread"
 	"timens-vmtest/vmtest/run"
 )
@@ -28,6 +29,9 @@ func seriesNewVerb(ctx context.Context, a *app, args []string) (int, error) {
 	w, err := a.workplace(ctx, args)
 	if err != nil {
 		return 0, err
+	}
+	if series.Begins(w.Folder) {
+		return 0, blame.Usagef("%s is a variant of a series; \"series edit\" begins it", w.Name)
 	}
 	version := ""
 	base := func() (series.Repository, string, error) {
@@ -67,8 +71,16 @@ func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if release := series.Release(w.Folder); release != "" && a.Source == (source.Spec{}) { // the base of a variant that is named
+		if a.Source, err = source.Named(release); err != nil {
+			return 0, err
+		}
+	}
 	base, err := a.Source.Fetch(ctx, a.Host)
 	if err != nil {
+		return 0, err
+	}
+	if err := a.aim(ctx, base, &w, len(args) == 2); err != nil {
 		return 0, err
 	}
 	repository := func() (string, error) { return base.Repository(ctx, a.Host) }
@@ -103,9 +115,21 @@ func asRange(version string) string {
 
 // seriesExportVerb writes a git tree back to the series' folder.
 func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
+	if err := a.OneBase(); err != nil {
+		return 0, err
+	}
 	w, err := a.workplace(ctx, args)
 	if err != nil {
 		return 0, err
+	}
+	if a.Source != (source.Spec{}) { // it says which variant
+		base, err := a.Source.Fetch(ctx, a.Host)
+		if err != nil {
+			return 0, err
+		}
+		if err := a.aim(ctx, base, &w, len(args) == 2); err != nil {
+			return 0, err
+		}
 	}
 	changed, err := w.Export(ctx, a.Host.Sandbox)
 	if err != nil {
@@ -142,7 +166,7 @@ func (a *app) workplace(ctx context.Context, args []string) (series.Workplace, e
 		return w, blame.Usagef("%s is no folder, so patches cannot be written back to it; type \"%s\", and then \"%s\"", args[0],
 			a.newSeries("linux-"+ownSeries), shell.Quote("git", "-C", "linux-"+ownSeries, "am", mustAbs(args[0])))
 	}
-	w.Dir = "linux-" + filepath.Base(w.Folder)
+	w.Dir = treeName(w.Folder)
 	if len(args) == 2 {
 		w.Dir = args[1]
 	}

@@ -43,10 +43,11 @@ func TestSelftestsAreMade(t *testing.T) {
 // fakeSelftests are the files of a tree that Build needs.
 var fakeSelftests = map[string]string{
 	"include/uapi/linux/answer.h":                 "#include <linux/compiler_types.h>\n#define ANSWER 41\nstruct s { char __user *p; };\n",
+	"include/uapi/linux/bare.h":                   "struct bare { char __user *p; };\n", // "make headers" takes such words out
 	"tools/testing/selftests/lib.mk":              "all: $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS))\nTEST_GEN_PROGS := $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS))\n$(OUTPUT)/%: %.c\n\tgcc $(KHDR_INCLUDES) $(CFLAGS) $(LDFLAGS) -o $@ $<\n",
 	"tools/testing/selftests/kselftest.h":         "#define RESULT ANSWER\n",
 	"tools/testing/selftests/clone3/Makefile":     "TEST_GEN_PROGS := first\nCFLAGS := -Wall -Werror\ninclude ../lib.mk\n",
-	"tools/testing/selftests/clone3/first.c":      "#include <linux/answer.h>\n#include \"../kselftest.h\"\nint main(void) { return RESULT; }\n",
+	"tools/testing/selftests/clone3/first.c":      "#include <linux/bare.h>\n#include <linux/answer.h>\n#include \"../kselftest.h\"\nint main(void) { return RESULT; }\n",
 	"tools/testing/selftests/clone3/sub/unused.c": "none\n",
 	"tools/testing/selftests/other/huge":          "none\n",
 }

@@ -103,18 +103,13 @@ func sameAsCommits(ctx context.Context, box sandbox.Box, folder, dir, base strin
 	if err != nil {
 		return false, err
 	}
-	list, err := os.ReadFile(filepath.Join(folder, "series"))
-	if err != nil {
-		return false, err
-	}
-	names, err := parseList(filepath.Join(folder, "series"), list)
-	if err != nil || len(names) != len(fresh) {
+	have, err := stored(folder)
+	if err != nil || len(have) != len(fresh) {
 		return false, err
 	}
 	for i, p := range fresh {
-		text, err := os.ReadFile(filepath.Join(folder, names[i]))
-		if err != nil || p.Name != names[i] || !bytes.Equal(p.Text, text) {
-			return false, err
+		if p.Name != have[i].Name || !bytes.Equal(p.Text, have[i].Text) {
+			return false, nil
 		}
 	}
 	return true, nil

@@ -3,6 +3,7 @@
 package series
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,8 @@ const (
 // Workplace is a series' folder and the git tree in which the series is edited.
 type Workplace struct {
 	Name   string // name of the series, as the user typed it
-	Folder string // absolute path of the series' folder
+	Folder string // absolute path of the series' folder; that of a variant need not exist yet
+	From   string // folder of the patches that Edit begins with; "" for Folder
 	Dir    string // absolute path of the git tree
 
 	Program string // how the user calls this program, for the commands in messages
@@ -45,11 +47,12 @@ func (w Workplace) Command(word string) string {
 type Repository func() (string, error)
 
 // Edit makes Dir a git tree of the base with one commit for each patch of the series in
-// Folder. The user edits these commits and Export writes them back. If a patch does not
+// From. The user edits these commits and Export writes them back. If a patch does not
 // apply, the tree stays in the middle of "git am", where the user continues; the error is a
 // blame.BuildError that names the hunk and says what to type. version is the base's.
 func (w Workplace) Edit(ctx context.Context, h host.Host, repository Repository, version string) error {
-	s, err := Load(ctx, h.Sandbox, filepath.Dir(w.Folder), filepath.Base(w.Folder))
+	from := cmp.Or(w.From, w.Folder)
+	s, err := Load(ctx, h.Sandbox, filepath.Dir(from), filepath.Base(from))
 	if err != nil {
 		return err
 	}
@@ -58,8 +61,8 @@ func (w Workplace) Edit(ctx context.Context, h host.Host, repository Repository,
 			return blame.Usagef("%s: a commit needs an author and a subject; put the lines \"From: NAME <ADDRESS>\" and \"Subject: ...\" and an empty line at the top of the patch", p.Name)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(w.Folder, "series")); err != nil {
-		return blame.Usagef("%s has no file \"series\", in which \"series export\" lists the patches; type \"%s\"", w.Folder, listCommand(w.Folder))
+	if _, err := os.Stat(filepath.Join(from, "series")); err != nil {
+		return blame.Usagef("%s has no file \"series\", in which \"series export\" lists the patches; type \"%s\"", from, listCommand(from))
 	}
 	if err := w.checkOut(ctx, h, repository, version); err != nil {
 		return err
@@ -110,10 +113,10 @@ func (w Workplace) checkOut(ctx context.Context, h host.Host, repository Reposit
 
 var notInBranches = regexp.MustCompile(`[^A-Za-z0-9._]+`)
 
-// branch returns a name for the git branch. It is the folder's name without characters that
-// git refuses.
+// branch returns a name for the git branch. It is the series' name, and the release of a
+// variant, without characters that git refuses.
 func (w Workplace) branch() string {
-	name := strings.Trim(notInBranches.ReplaceAllString(filepath.Base(w.Folder), "-"), "-.")
+	name := strings.Trim(notInBranches.ReplaceAllString(PlainName(w.Folder), "-"), "-.")
 	if name == "" || name == "base" || strings.Contains(name, "..") || strings.HasSuffix(name, ".lock") {
 		return "series"
 	}

@@ -4,7 +4,9 @@ package series
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,7 +134,7 @@ func (w Workplace) exportable(ctx context.Context) (string, error) {
 		return "", err
 	}
 	patches, err := listed(w.Folder)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // unchanged tells a folder that is gone
 		return "", err
 	}
 	if count == "0" && len(patches) > 0 {
@@ -228,19 +230,30 @@ func (w Workplace) unchanged(ctx context.Context) error {
 		"type \"%s\" and copy what you need, or restore the patches with git", w.Folder, w.elsewhere().Command("edit"))
 }
 
-// folderState returns a digest of the patches of a folder and their order.
+// absent is the state of a folder without a file "series", such as that of a variant before
+// its first export.
+const absent = "absent"
+
+// folderState returns a digest of the patches of a folder and their order. It is the same
+// whether a patch of a variant is shared or not.
 func folderState(folder string) (string, error) {
 	var parts []string
 	names, err := filesOf(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return absent, nil
+	}
 	if err != nil {
 		return "", err
 	}
+	slices.SortFunc(names, func(a, b string) int { return strings.Compare(unshared(a), unshared(b)) })
 	for _, name := range append(names, "series") {
 		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, name, string(text))
+		parts = append(parts, unshared(name), string(text))
 	}
+	list := &parts[len(parts)-1]
+	*list = strings.ReplaceAll(*list, shared, "") // a patch that is not shared any more is the same patch
 	return cache.Digest(parts...), nil
 }

@@ -13,54 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"timens-vmtest/internal/cache"
-	"timens-vmtest/kernel/patch"
 )
-
-// rewrite replaces the folder's patches by these, and returns the names of the files that
-// changed.
-func rewrite(folder string, patches []patch.Patch) ([]string, error) {
-	listPath := filepath.Join(folder, "series")
-	list, err := os.ReadFile(listPath)
-	if err != nil {
-		return nil, err
-	}
-	old, err := parseList(listPath, list)
-	if err != nil {
-		return nil, err
-	}
-	var changed []string
-	put := func(name string, text []byte) error {
-		path := filepath.Join(folder, name)
-		if have, err := os.ReadFile(path); err == nil && string(have) == string(text) {
-			return nil
-		}
-		changed = append(changed, name)
-		return cache.WriteFile(path, text)
-	}
-	keep := make(map[string]bool)
-	var names []string
-	for _, p := range patches {
-		if err := put(p.Name, p.Text); err != nil {
-			return nil, err
-		}
-		keep[p.Name] = true
-		names = append(names, p.Name)
-	}
-	if err := put("series", relist(list, names)); err != nil {
-		return nil, err
-	}
-	for _, name := range old { // last: the patches that replace them exist by now
-		if !keep[name] {
-			changed = append(changed, name)
-			if err := os.Remove(filepath.Join(folder, name)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return changed, nil
-}
 
 // relist returns the text of a series file with these patches in it. A comment behind a
 // patch stays with the patch; all other comments move to the top.
@@ -112,7 +65,7 @@ func parseList(path string, text []byte) ([]string, error) {
 			}
 		}
 		switch {
-		case !filepath.IsLocal(name) || filepath.Clean(name) != name || name == ".":
+		case !isPatchPath(name) && !(strings.HasPrefix(name, shared) && isPatchPath(unshared(name)) && parentOf(filepath.Dir(path)) != ""):
 			return refuse("%q is not the path of a patch below the folder of the series file; copy it there", name)
 		case compressedRE.MatchString(name):
 			return refuse("%s is compressed; unpack it, and list it without its last ending", name)
@@ -125,6 +78,11 @@ func parseList(path string, text []byte) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return names, nil
+}
+
+// isPatchPath reports whether a path can be that of a patch below a series' folder.
+func isPatchPath(name string) bool {
+	return filepath.IsLocal(name) && filepath.Clean(name) == name && name != "."
 }
 
 var compressedRE = regexp.MustCompile(`\.(gz|bz2|xz|lzma|lz|zst|Z)$`)
@@ -186,7 +144,9 @@ func filesOf(folder string) ([]string, error) {
 		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
 			all = append(all, name)
 		}
-		dirs = append(dirs, filepath.Dir(name))
+		if !strings.HasPrefix(name, shared) {
+			dirs = append(dirs, filepath.Dir(name))
+		}
 	}
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(filepath.Join(folder, dir))

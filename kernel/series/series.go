@@ -21,6 +21,7 @@ import (
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/source"
 	"timens-vmtest/kernel/thread"
 )
 
@@ -28,12 +29,18 @@ import (
 // they make.
 type Series struct {
 	Name    string
+	Folder  string        // path of the folder that it was loaded from; "" if it is from none
+	Variant string        // release of the kernel that the patches are for; "" if there are no variants
 	Patches []patch.Patch // may be empty: the control series is the unpatched kernel
 	Expect  []byte        // text of its expect file; nil if it has none
 	Excuses []byte        // text of its checkpatch file; nil if it has none
 	Design  string        // word in its design file; "" if it has none
 	About   string        // comment on top of its series file, as one line
 	Floor   []byte        // text of its coverage file; nil if it has none
+
+	// Variants are those among which kernel.Choose chooses for a base; nil if there is no
+	// choice, or if the user has named a variant.
+	Variants []Variant
 
 	// Thread says what was taken of a mailbox and what was left; the zero value if the
 	// series is from none.
@@ -49,8 +56,9 @@ type Series struct {
 	Foreign string
 }
 
-// Load reads a series. which is a name below patchesDir, a folder with a
-// file "series" or with numbered patches, a file with patches, or a mailbox. The
+// Load reads a series. which is a name below patchesDir, a variant NAME/RELEASE of one, a
+// folder with a file "series" or with numbered patches, a file with patches, or a mailbox.
+// Of a series with variants, the name alone stands for the patches in its own folder. The
 // patches are taken apart in the box.
 func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Series, error) {
 	if thread.IsMailbox(which) {
@@ -60,8 +68,17 @@ func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Serie
 		all, err := patch.Load(ctx, box, which)
 		return Series{Name: strings.TrimSuffix(filepath.Base(which), filepath.Ext(which)), Patches: all}, err
 	}
-	dir := Folder(patchesDir, which)
-	s := Series{Name: filepath.Base(dir)}
+	dir, named := resolve(patchesDir, which)
+	s := Series{Folder: dir}
+	var err error
+	if !named {
+		if s.Variants, err = Variants(dir); err != nil {
+			return Series{}, &blame.UsageError{Err: err}
+		}
+	}
+	if s.Name, s.Variant, err = nameOf(dir); err != nil {
+		return Series{}, &blame.UsageError{Err: err}
+	}
 	names, err := s.readList(dir)
 	if err != nil {
 		return Series{}, err
@@ -69,28 +86,20 @@ func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Serie
 	if names == nil {
 		return Series{}, unknownSeries(patchesDir, which)
 	}
-	var files []patch.Named
-	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return Series{}, blame.Usagef("series %s: %w", which, err)
-		}
-		files = append(files, patch.Named{Name: name, Text: text})
+	files, err := readPatches(dir, names)
+	if err != nil {
+		return Series{}, blame.Usagef("series %s: %w", which, err)
 	}
 	if s.Patches, err = patch.LoadTexts(ctx, box, files); err != nil {
 		return Series{}, err
 	}
-	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses} {
-		*text, err = os.ReadFile(filepath.Join(dir, name))
+	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses, "coverage": &s.Floor} {
+		*text, err = os.ReadFile(beside(dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return Series{}, blame.Usagef("series %s: %w", which, err)
 		}
 	}
-	s.Floor, err = os.ReadFile(filepath.Join(dir, "coverage"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Series{}, blame.Usagef("series %s: %w", which, err)
-	}
-	if s.Design, err = loadDesign(filepath.Join(dir, "design")); err != nil {
+	if s.Design, err = loadDesign(beside(dir, "design")); err != nil {
 		return Series{}, &blame.UsageError{Err: err}
 	}
 	return s, nil
@@ -123,13 +132,33 @@ func (s *Series) readList(dir string) ([]string, error) {
 	return append([]string{}, names...), nil // not nil: it may be empty
 }
 
-// Folder is the folder that a series' name stands for: one below
-// patchesDir, or with a slash in it the folder itself. A single patch is a path, too.
+// Folder returns the folder that a series' name stands for: one below patchesDir, that of a
+// variant NAME/RELEASE of such a series, or else with a slash in it the folder itself. A
+// single patch is a path, too.
 func Folder(patchesDir, which string) string {
-	if strings.ContainsRune(which, filepath.Separator) || IsPatchFile(which) {
-		return which
+	folder, _ := resolve(patchesDir, which)
+	return folder
+}
+
+// resolve is Folder, and reports whether which names a variant.
+func resolve(patchesDir, which string) (folder string, variant bool) {
+	switch {
+	case IsPatchFile(which):
+		return which, false
+	case !strings.ContainsRune(which, filepath.Separator):
+		return filepath.Join(patchesDir, which), false
 	}
-	return filepath.Join(patchesDir, which)
+	below := filepath.Join(patchesDir, which)
+	if _, err := os.Stat(which); errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(which) && isSeries(filepath.Dir(below)) {
+		which = below
+	}
+	if parentOf(which) == "" {
+		return which, false
+	}
+	if filepath.Base(which) == source.DefaultRelease && !isSeries(which) {
+		return filepath.Dir(which), true // the patches in the series' own folder
+	}
+	return which, true
 }
 
 // loadDesign reads the file that says how the series' clone3() takes offsets: a
@@ -183,6 +212,8 @@ func unknownSeries(patchesDir, which string) error {
 		return blame.Usagef("%s has neither a file \"series\" nor patches; \"git format-patch -o %s BASE..HEAD\" in a git tree puts some there", which, shell.Quote(which))
 	case err == nil && isPath:
 		return blame.Usagef("%s is neither a folder, nor a mailbox (.mbox, .mbx), nor a patch (.patch, .diff); give it the name of what it is", which)
+	case isPath && isSeries(filepath.Dir(dir)):
+		return unknownVariant(dir, which)
 	case isPath:
 		return blame.Usagef("there is no series %s: no such path", which)
 	}

@@ -3,7 +3,10 @@
 package series
 
 import (
+	"bytes"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -114,13 +117,45 @@ func TestOwnSeries(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		for _, p := range s.Patches {
-			if faults := p.Formalities(); faults != nil {
-				t.Errorf("%s/%s: %q", name, p.Name, faults)
+		all := []Series{s}
+		variants, err := Variants(s.Folder)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, v := range variants {
+			s, err := v.Load(t.Context(), sandbox.Box{})
+			if err != nil {
+				t.Error(err)
+			}
+			all = append(all, s)
+		}
+		for _, s := range all {
+			for _, p := range s.Patches {
+				if faults := p.Formalities(); faults != nil {
+					t.Errorf("%s/%s: %q", s.Folder, p.Name, faults)
+				}
 			}
 		}
 		if name == "control" && len(s.Patches) != 0 {
 			t.Errorf("control has %d patches; it is the unpatched kernel", len(s.Patches))
+		}
+	}
+}
+
+// The patches of a variant that are equal to those of its series are stored once.
+func TestOwnVariantsShare(t *testing.T) {
+	found, err := filepath.Glob("../patches/*/*/*.patch")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("got %q, %v, want the patches of variants", found, err)
+	}
+	for _, path := range found {
+		own, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(path)), filepath.Base(path)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		text, err2 := os.ReadFile(path)
+		if err != nil || err2 != nil || bytes.Equal(own, text) {
+			t.Errorf("%s (%v, %v): remove it and list ../%s", path, err, err2, filepath.Base(path))
 		}
 	}
 }

@@ -219,7 +219,7 @@ func newest(ctx context.Context, h host.Host) (deb, error) {
 			continue
 		}
 		a, _ := releaseOf(best)
-		if b, _ := releaseOf(has[0]); slicesLess(a, b) {
+		if b, _ := releaseOf(has[0]); a.Compare(b) < 0 {
 			best, where = has[0], from
 		}
 	}

@@ -4,10 +4,8 @@ package source
 
 import (
 	"cmp"
-	"fmt"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"timens-vmtest/internal/blame"
@@ -37,7 +35,7 @@ func Named(name string) (Spec, error) {
 	if !ok {
 		return Spec{}, blame.Usagef("-base %s is none of %s; give a folder with -tree, a tarball with -tarball", name, Names)
 	}
-	if slicesLess(release, [2]int{5, 6}) {
+	if release.Compare(Release{5, 6}) < 0 {
 		return Spec{}, blame.Usagef("-base %s: time namespaces exist since Linux 5.6, clone3() since 5.3", name)
 	}
 	return Spec{Package: pkg}, nil
@@ -61,24 +59,11 @@ func (s Spec) Name() string {
 	return pkg
 }
 
-func slicesLess(a, b [2]int) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
-
 // releaseOf returns the release N.N of a package linux-source-N.N.
-func releaseOf(pkg string) (release [2]int, ok bool) {
+func releaseOf(pkg string) (release Release, ok bool) {
 	name, ok := strings.CutPrefix(pkg, sourcePrefix)
 	if !ok {
 		return release, false
 	}
-	major, minor, ok := strings.Cut(name, ".")
-	if !ok {
-		return release, false
-	}
-	for i, part := range []string{major, minor} {
-		n, err := strconv.Atoi(part)
-		if err != nil || n < 0 || fmt.Sprint(n) != part {
-			return release, false
-		}
-		release[i] = n
-	}
-	return release, true
+	return ParseRelease(name)
 }

@@ -33,9 +33,12 @@ func checkOut(ctx context.Context, dir, commit, to string) error {
 	return nil
 }
 
-// DefaultPackage is the Debian package whose kernel is the base of the series
-// that this project carries.
-const DefaultPackage = "linux-source-6.12"
+// DefaultRelease is the release of the kernel that is the base by default. The patches in the
+// own folder of a series are for it.
+const DefaultRelease = "6.12"
+
+// DefaultPackage is the Debian package of DefaultRelease.
+const DefaultPackage = sourcePrefix + DefaultRelease
 
 // Spec says where the base comes from: a package, a tarball or a tree. The zero value means
 // DefaultPackage.

@@ -142,7 +142,7 @@ func (a apt) sourcePackages(ctx context.Context) ([]string, error) {
 	slices.SortFunc(all, func(x, y string) int {
 		a, _ := releaseOf(x)
 		b, _ := releaseOf(y)
-		return slices.Compare(b[:], a[:])
+		return b.Compare(a)
 	})
 	return all, nil
 }

@@ -29,6 +29,7 @@ import (
 
 // options are the command line's.
 type options struct {
+	base   string // name of the base
 	series string
 	run    *regexp.Regexp
 	check  bool
@@ -44,6 +45,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var o options
+	flag.StringVar(&o.base, "base", source.DefaultRelease, "`NAME` of the kernel that is the base: "+source.Names)
 	flag.StringVar(&o.series, "series", "", "only mutants of these `NAMES`, separated by commas")
 	run := flag.String("run", "", "only mutants whose series/name matches `REGEXP`")
 	flag.BoolVar(&o.check, "n", false, "only check that each mutant applies")
@@ -80,16 +82,23 @@ func mutate(ctx context.Context, o options) error {
 	if len(chosen) == 0 {
 		return errors.New("no mutant matches")
 	}
+	spec, err := source.Named(o.base)
+	if err != nil {
+		return err
+	}
+	if o.update && o.base != source.DefaultRelease {
+		return fmt.Errorf("-update is for the mutants on linux-%s, and goes without -base %s", source.DefaultRelease, o.base)
+	}
 	kept, err := cache.DefaultCache()
 	if err != nil {
 		return err
 	}
 	h := host.Host{Cache: kept, Report: reporter{}}
-	patches, err := makePatches(ctx, h, chosen)
+	patches, err := makePatches(ctx, h, spec, chosen)
 	if err != nil || o.check {
 		return err
 	}
-	r, err := newRunner(h, o.all)
+	r, err := newRunner(h, o)
 	if err != nil {
 		return err
 	}
@@ -100,13 +109,13 @@ func mutate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	return summary(results)
+	return summary(results, r.results())
 }
 
 // makePatches turns every mutant into a patch on top of its series. The error
 // lists all mutants that do not apply.
-func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, error) {
-	base, err := source.Spec{}.Fetch(ctx, h)
+func makePatches(ctx context.Context, h host.Host, spec source.Spec, all []mutant) ([][]byte, error) {
+	base, err := spec.Fetch(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +130,12 @@ func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, erro
 		s, err := series.Load(ctx, h.Sandbox, patchesFolder, name)
 		if err != nil {
 			return nil, err
+		}
+		if s, _, _, err = kernel.Choose(ctx, h, base, s); err != nil {
+			return nil, err
+		}
+		if s.Variant != "" {
+			say("%s: the patches for %s", name, s.Variant)
 		}
 		tree, err := kernel.Apply(ctx, h, base, s)
 		if err != nil {
@@ -146,15 +161,16 @@ func makePatches(ctx context.Context, h host.Host, all []mutant) ([][]byte, erro
 	return patches, errors.Join(errs...)
 }
 
-// summary prints the table and returns what is wrong with the results.
-func summary(results []result) error {
+// summary prints the table and returns what is wrong with the results. The runs are in the
+// folder runs.
+func summary(results []result, runs string) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	var wrong []error
 	equivalent := 0
 	for _, r := range results {
 		fmt.Fprintf(w, "%v\t%s\n", r.mutant, r.says(4))
 		if r.wrong != nil {
-			wrong = append(wrong, fmt.Errorf("%v %w\nits runs are in %s", r.mutant, r.wrong, filepath.Join(resultsFolder, r.series, r.name)))
+			wrong = append(wrong, fmt.Errorf("%v %w\nits runs are in %s", r.mutant, r.wrong, filepath.Join(runs, r.series, r.name)))
 		} else if r.equivalent != "" {
 			equivalent++
 		}

@@ -20,19 +20,29 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"timens-vmtest/internal/host"
+	"timens-vmtest/kernel/source"
 )
 
 // runner runs bin/vmtest, as a person would, once or twice for each mutant.
 type runner struct {
 	host  host.Host // its cache remembers the outcomes
+	base  string    // name of the base
 	all   bool      // run all tests from the start
 	tests string    // digest of the sources of the guest and the judge
 	began time.Time
 }
 
-func newRunner(h host.Host, all bool) (runner, error) {
+func newRunner(h host.Host, o options) (runner, error) {
 	digest, err := digestOf("initramfs", "internal", "kconfig", "kernel", "tests", "vmtest")
-	return runner{host: h, all: all, tests: digest, began: time.Now()}, err
+	return runner{host: h, base: o.base, all: o.all, tests: digest, began: time.Now()}, err
+}
+
+// results returns the folder of the runs.
+func (r runner) results() string {
+	if r.base == source.DefaultRelease {
+		return resultsFolder
+	}
+	return filepath.Join(resultsFolder, r.base)
 }
 
 func (r runner) elapsed() time.Duration { return time.Since(r.began).Round(time.Second) }
@@ -50,8 +60,8 @@ var (
 func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
 	_, err := r.answer(ctx, []string{series}, func() ([]string, error) {
-		dir := filepath.Join(resultsFolder, series, "baseline")
-		rep, err := vmtest(ctx, dir, append([]string{"-series", series}, allTests...))
+		dir := filepath.Join(r.results(), series, "baseline")
+		rep, err := vmtest(ctx, dir, append([]string{"-base", r.base, "-series", series}, allTests...))
 		if err == nil && rep.Verdict != "pass" {
 			err = fmt.Errorf("without a mutant %s does not pass: %s; see %s", series, rep.headline(), dir)
 		}
@@ -63,7 +73,7 @@ func (r runner) baseline(ctx context.Context, series string) error {
 // answer returns what ask returns, or what it returned in an earlier run with the
 // same tests.
 func (r runner) answer(ctx context.Context, about []string, ask func() ([]string, error)) ([]string, error) {
-	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 1 %q %q", r.tests, about), ask)
+	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 2 %q %q %q", r.base, r.tests, about), ask)
 }
 
 // runAll runs mutants, which are sorted by series, several at a time, and
@@ -159,7 +169,7 @@ func (m mutant) judge(rep report, caught []string) error {
 // boot runs tests on a mutant. The cache does not keep the mutant's kernel,
 // because nothing else needs it.
 func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string) (report, error) {
-	dir := filepath.Join(resultsFolder, m.series, m.name)
+	dir := filepath.Join(r.results(), m.series, m.name)
 	if err := os.RemoveAll(dir); err != nil {
 		return report{}, err
 	}
@@ -170,7 +180,7 @@ func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string
 	if err := os.WriteFile(file, patch, 0o644); err != nil {
 		return report{}, err
 	}
-	return vmtest(ctx, dir, append([]string{"-series", m.series, "-patch", file, "-forget"}, flags...))
+	return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", m.series, "-patch", file, "-forget"}, flags...))
 }
 
 // vmtest runs "vmtest run", keeps what it prints, and reads its report.

@@ -27,7 +27,7 @@ type evidence struct {
 func (c *checking) begin(presubmit bool) error {
 	c.evidence = evidence{c.dir, time.Now()}
 	c.plan = several.Check{
-		Schema: several.CheckSchema, Series: c.series.Name, Base: c.base.Version, Began: c.evidence.began.Format(time.RFC3339),
+		Schema: several.CheckSchema, Series: c.series.Name, Variant: c.series.Variant, Base: c.base.Version, Began: c.evidence.began.Format(time.RFC3339),
 		KeepGoing: c.KeepGoing, Presubmit: presubmit, LeftOut: c.leftOut(),
 	}
 	for _, s := range c.steps {

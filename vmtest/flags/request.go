@@ -29,11 +29,18 @@ func (c *Command) Requests(ctx context.Context) ([]run.Request, error) {
 	if err := c.checkBase(ctx); err != nil {
 		return nil, err
 	}
-	return c.Unchecked(ctx)
+	return c.requestsOf(ctx, c.meant)
 }
 
-// Unchecked returns what Requests returns, without a look at the base.
+// Unchecked returns what Requests returns, without a look at the base. Of a series with variants, it is the
+// one in the series' own folder.
 func (c *Command) Unchecked(ctx context.Context) ([]run.Request, error) {
+	return c.requestsOf(ctx, func(_ context.Context, _ source.Spec, s series.Series) (series.Series, error) { return s, nil })
+}
+
+// requestsOf returns the runs that the flags ask for. meant returns the variant of a series
+// for a base.
+func (c *Command) requestsOf(ctx context.Context, meant func(context.Context, source.Spec, series.Series) (series.Series, error)) ([]run.Request, error) {
 	common, err := c.Request()
 	if err != nil {
 		return nil, err
@@ -53,29 +60,42 @@ func (c *Command) Unchecked(ctx context.Context) ([]run.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	bases := c.sources() // only now: loading a range has found its commit
-	var reqs []run.Request
 	for i, s := range all {
 		if slices.ContainsFunc(all[:i], func(other series.Series) bool { return other.Name == s.Name }) {
 			return nil, blame.Usagef("-series: there are two series %s", s.Name)
 		}
-		if _, err := verdict.ParseFloor(s.Floor); err != nil {
-			return nil, blame.Usagef("series %s: %w", s.Name, err)
-		}
-		s.Patches = append(s.Patches, extra...)
-		if err := distinct(s.Patches); err != nil {
-			return nil, err
-		}
-		if c.coverage && !s.Countable() {
-			return nil, blame.Usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
-		}
-		req := common
-		if req.Series, err = c.Checkout.Complete(s); err != nil {
-			return nil, err
-		}
-		reqs = append(reqs, req)
 	}
-	return onEach(bases, reqs), nil
+	var reqs []run.Request
+	for _, base := range c.sources() { // only now: loading a range has found its commit
+		for _, s := range all {
+			req := common
+			req.Base = base
+			if s, err = meant(ctx, base, s); err != nil {
+				return nil, err
+			}
+			if req.Series, err = c.completed(s, extra); err != nil {
+				return nil, err
+			}
+			reqs = append(reqs, req)
+		}
+	}
+	return reqs, nil
+}
+
+// completed returns a series with the extra patches on top and with what every kernel gets
+// wrong. It refuses a series that cannot be run.
+func (c *Command) completed(s series.Series, extra []patch.Patch) (series.Series, error) {
+	if _, err := verdict.ParseFloor(s.Floor); err != nil {
+		return s, blame.Usagef("series %s: %w", s.Name, err)
+	}
+	s.Patches = slices.Concat(s.Patches, extra)
+	if err := distinct(s.Patches); err != nil {
+		return s, err
+	}
+	if c.coverage && !s.Countable() {
+		return s, blame.Usagef("-coverage: the series %s touches no source of the kernel whose lines could be counted", s.Name)
+	}
+	return c.Checkout.Complete(s)
 }
 
 // sources returns the bases that the flags name.
@@ -84,18 +104,6 @@ func (c *Command) sources() []source.Spec {
 		return c.baseSpecs
 	}
 	return []source.Spec{c.Source}
-}
-
-// onEach returns the requests for each of the bases.
-func onEach(bases []source.Spec, reqs []run.Request) []run.Request {
-	var all []run.Request
-	for _, base := range bases {
-		for _, req := range reqs {
-			req.Base = base
-			all = append(all, req)
-		}
-	}
-	return all
 }
 
 // OneBase refuses a list of bases, for verbs that work on one.
@@ -247,12 +255,12 @@ func (c *Command) OneRequest(ctx context.Context) (run.Request, error) {
 	if err := c.OneBase(); err != nil {
 		return run.Request{}, err
 	}
+	if len(c.Series) > 1 { // before a base is fetched for their variants
+		return run.Request{}, blame.Usagef("-series: this verb takes one, not %d", len(c.Series))
+	}
 	reqs, err := c.Requests(ctx)
 	if err != nil {
 		return run.Request{}, err
-	}
-	if len(reqs) != 1 {
-		return run.Request{}, blame.Usagef("-series: this verb takes one, not %d", len(reqs))
 	}
 	return reqs[0], nil
 }

@@ -20,6 +20,7 @@ type (
 		Verdict       verdict.Verdict   `json:"verdict"`
 		Exit          int               `json:"exit"`
 		Series        string            `json:"series"`
+		Variant       string            `json:"variant,omitempty"`
 		Base          string            `json:"base"`
 		Origin        string            `json:"origin,omitempty"`
 		Tree          *verdict.Tree     `json:"tree,omitempty"`
@@ -91,7 +92,7 @@ func marshal(v any) ([]byte, error) {
 func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
 		Schema: Schema, Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
-		Series: r.Run.Series, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, KernelRelease: r.Run.Release,
+		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, KernelRelease: r.Run.Release,
 		KernelCached: r.Run.KernelCached, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),
 		Counts:    make(map[string]int),

@@ -37,7 +37,7 @@ func Matrix(w io.Writer, m several.Matrix) error {
 
 // Checked prints a judged check: the matrix, and the verdict in one line if there is one.
 func Checked(w io.Writer, c several.Checked) error {
-	fmt.Fprintf(w, "series %s on linux-%s\n", orUnknown(c.Series), orUnknown(c.Base))
+	fmt.Fprintf(w, "series %s on linux-%s\n", named(c.Series, c.Variant), orUnknown(c.Base))
 	if err := Matrix(w, c.Matrix); err != nil || c.Trouble != nil {
 		return err
 	}

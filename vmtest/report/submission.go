@@ -46,7 +46,7 @@ func WriteSubmission(dir string, s several.Submission) error {
 
 // Submission prints a summary for a screen. The last line is the verdict.
 func Submission(w io.Writer, dir string, s several.Submission) error {
-	fmt.Fprintf(w, "series %s on linux-%s (%s)\n", s.Series, s.Base, s.Origin)
+	fmt.Fprintf(w, "series %s on linux-%s (%s)\n", named(s.Series, s.Variant), s.Base, s.Origin)
 	if s.Local {
 		fmt.Fprintln(w, "  the last patch has the changes that are not committed: they are tested, but would not be sent")
 	}
@@ -114,6 +114,7 @@ type jsonSubmission struct {
 	Verdict     verdict.Verdict `json:"verdict"`
 	Exit        int             `json:"exit"`
 	Series      string          `json:"series"`
+	Variant     string          `json:"variant,omitempty"`
 	Base        string          `json:"base"`
 	Origin      string          `json:"origin"`
 	Local       bool            `json:"not_committed"`
@@ -144,7 +145,7 @@ type jsonCell struct {
 // SubmissionJSON returns the report.json of a presubmit.
 func SubmissionJSON(s several.Submission) ([]byte, error) {
 	j := jsonSubmission{
-		Schema: Schema, Verdict: s.Verdict(), Exit: s.Verdict().ExitCode(), Series: s.Series, Base: s.Base, Origin: s.Origin, Local: s.Local,
+		Schema: Schema, Verdict: s.Verdict(), Exit: s.Verdict().ExitCode(), Series: s.Series, Variant: s.Variant, Base: s.Base, Origin: s.Origin, Local: s.Local,
 		Toolchain: list(s.Toolchain), Steps: list(s.Matrix.Steps), Patches: []jsonPatch{}, ABI: list(s.ABI), Maintainers: list(s.Maintainers),
 		Commands: []string{}, Outgoing: string(Outgoing(s)), DurationS: s.TookS,
 	}

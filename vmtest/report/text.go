@@ -99,7 +99,15 @@ func title(r verdict.Run) string {
 
 // tested returns the name of the series, and the patches on top of it.
 func tested(r verdict.Run) string {
-	return strings.Join(append([]string{orUnknown(r.Series)}, r.Extra...), " + ")
+	return strings.Join(append([]string{named(r.Series, r.Variant)}, r.Extra...), " + ")
+}
+
+// named returns the name by which a user asks for a series: NAME/RELEASE if it has variants.
+func named(series, variant string) string {
+	if variant == "" {
+		return orUnknown(series)
+	}
+	return orUnknown(series) + "/" + variant
 }
 
 func orUnknown(s string) string {

@@ -92,7 +92,7 @@ func Interrupted(ctx context.Context, err error) error {
 func (r *runner) gather(ctx context.Context) error {
 	began := time.Now()
 	record := verdict.Run{
-		Series: r.Series.Name, Lanes: r.Lanes, Make: r.Make,
+		Series: r.Series.Name, Variant: r.Series.Variant, Lanes: r.Lanes, Make: r.Make,
 		Began: began.Format(time.RFC3339), Command: r.Command, Coverage: r.Coverage,
 	}
 	for _, p := range r.Series.Patches {

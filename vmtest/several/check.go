@@ -27,6 +27,7 @@ const CheckSchema = 1
 type Check struct {
 	Schema    int            `json:"schema"`
 	Series    string         `json:"series"`
+	Variant   string         `json:"variant,omitempty"`  // release of the kernel that the patches are for; empty: the series has no variants
 	Base      string         `json:"base"`               // version of the unpatched kernel
 	Began     string         `json:"began"`              // RFC 3339
 	Steps     []Step         `json:"steps"`              // in the order of the columns

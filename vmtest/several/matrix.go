@@ -83,6 +83,7 @@ func (m Matrix) Verdict() verdict.Verdict {
 // Checked is a judged check of one series.
 type Checked struct {
 	Series, Base string
+	Variant      string // see Check
 	Matrix       Matrix
 	Trouble      *verdict.Trouble // why the matrix does not decide; nil if it does
 	TookS        float64          // host seconds until the last answer
@@ -120,7 +121,7 @@ func JudgeCheck(e CheckEvidence) Checked {
 	if c.Trouble != nil {
 		return c
 	}
-	c.Series, c.Base, c.goesOn = e.Check.Series, e.Check.Base, e.Check.KeepGoing
+	c.Series, c.Variant, c.Base, c.goesOn = e.Check.Series, e.Check.Variant, e.Check.Base, e.Check.KeepGoing
 	c.Matrix.LeftOut = e.Check.LeftOut
 	for _, s := range e.Check.Steps {
 		c.Matrix.Steps = append(c.Matrix.Steps, s.Name)

@@ -67,6 +67,7 @@ func LoadSubmission(dir string) (SubmissionEvidence, error) {
 // Submission is what is known about a series before it is sent.
 type Submission struct {
 	Series    string
+	Variant   string             // see Check
 	Base      string             // version
 	Origin    string             // of the base
 	Local     bool               // the last patch of the matrix has the changes that are not committed
@@ -104,7 +105,7 @@ func (s Submission) Verdict() verdict.Verdict {
 // JudgeSubmission judges a presubmit.
 func JudgeSubmission(e SubmissionEvidence) Submission {
 	checked := JudgeCheck(e.Check)
-	s := Submission{Series: checked.Series, Base: checked.Base, Matrix: checked.Matrix, Trouble: checked.Trouble, Whole: checked.Whole()}
+	s := Submission{Series: checked.Series, Variant: checked.Variant, Base: checked.Base, Matrix: checked.Matrix, Trouble: checked.Trouble, Whole: checked.Whole()}
 	if p := e.Presubmit; p != nil {
 		s.Origin, s.Toolchain, s.Countless = p.Origin, p.Toolchain, p.Countless
 		s.ABI, s.Maintainers, s.Commands, s.TookS = p.ABI, p.Maintainers, p.Commands, p.TookS

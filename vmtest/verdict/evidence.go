@@ -28,6 +28,7 @@ const (
 // Run is what a run was to test.
 type Run struct {
 	Series        string   `json:"series"`
+	Variant       string   `json:"variant,omitempty"`       // release of the kernel that its patches are for; empty: the series has no variants
 	Base          string   `json:"base"`                    // version of the unpatched kernel
 	Origin        string   `json:"origin,omitempty"`        // where the base comes from, for messages
 	Tree          *Tree    `json:"tree,omitempty"`          // the checkout that is tested; nil if there is none
