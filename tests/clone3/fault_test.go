@@ -71,16 +71,21 @@ func newRequest(kernel design.Name, p *clone.Program) *request {
 func faults(t *testing.T, kernel design.Name) []staged {
 	nothing := timens.TwoPages(t, unix.PROT_NONE, unix.PROT_NONE)
 	early, late := offsetFaults(kernel)
+	early65, flags := at(argumentStage, signalFault), at(flagStage, flagFaults()...)
+	if signalCheckedLate(t) {
+		early65, flags = nil, slices.Concat(flags, at(flagStage, signalFault))
+	}
 	return slices.Concat(
 		at(sizeStage, sizeFaults()...),
 		at(memoryStage, memoryFaults(t, nothing)...),
 		at(argumentStage, argumentFaults()...),
+		early65,
 		at(offsetStage, early...),
 		at(argumentStage, fault{"unreadable set_tid", unix.EFAULT, "tid", setTID(func(a *clone.Args) {
 			a.SetTID = (*int32)(unsafe.Pointer(&nothing[0]))
 		})}),
 		at(offsetStage, late...),
-		at(flagStage, flagFaults()...),
+		flags,
 		at(callerStage, callerFaults(kernel)...),
 		at(callerStage, lateFaults(t, nothing)...),
 	)
@@ -157,11 +162,13 @@ func argumentFaults() []fault {
 		{"33 PIDs", unix.EINVAL, "tid", setTIDs(make([]int32, 33)...)},
 		{"set_tid without its size", unix.EINVAL, "tid", setTID(func(a *clone.Args) { a.SetTIDSize = 0 })},
 		{"size without set_tid", unix.EINVAL, "tid", setTID(func(a *clone.Args) { a.SetTID = nil })},
-		{"exit signal 65", unix.EINVAL, "signal", func(r *request) { r.ExitSignal = 65 }},
 		{"exit signal 256", unix.EINVAL, "signal", func(r *request) { r.ExitSignal = 256 }},
 		{"cgroup 1<<31", unix.EINVAL, "cgroup", func(r *request) { r.Flags |= unix.CLONE_INTO_CGROUP; r.Cgroup = 1 << 31 }},
 	}
 }
+
+// signalFault is an exit signal that fits into its eight bits and does not exist.
+var signalFault = fault{"exit signal 65", unix.EINVAL, "signal", func(r *request) { r.ExitSignal = 65 }}
 
 // flag returns a fault of flags that are invalid whatever else the call has.
 func flag(name, slots string, flags uint64) fault {

@@ -22,6 +22,7 @@ type situation struct {
 	sysAdmin, sysTime bool
 	user              bool // in a user namespace that owns the pending time namespace
 	limited           bool // may have no further time namespace
+	signalLate        bool // the kernel does what signalCheckedLate says
 }
 
 // attempt is a call of clone3().
@@ -61,12 +62,13 @@ func (s situation) predict(a attempt, m design.Meaning, early bool, now map[cloc
 		{a.size < 64, unix.EINVAL},
 		{a.tail, unix.E2BIG},
 		{a.pidSize > 32 || (a.pids == nil) != (a.pidSize == 0), unix.EINVAL},
-		{a.exitSignal > 64, unix.EINVAL},
+		{a.exitSignal > 255 || a.exitSignal > 64 && !s.signalLate, unix.EINVAL},
 		{m.Early != 0, m.Early},
 		{early && misplaced, unix.EINVAL},
 		{m.Late != 0, m.Late},
 		{misplaced, unix.EINVAL},
 		{a.badFlags(), unix.EINVAL},
+		{a.exitSignal > 64, unix.EINVAL},
 		{a.flags&namespaceFlags != 0 && !sysAdmin, unix.EPERM},
 		{a.has(unix.CLONE_NEWIPC | unix.CLONE_SYSVSEM), unix.EINVAL},
 		{m.Given && !sysTime, unix.EPERM},

@@ -48,6 +48,7 @@ func testRandomCalls(t *testing.T, launch clone.Launcher, home timens.Offsets) {
 	if lane.Virtual() {
 		batches = 10
 	}
+	here := situation{now: home, children: home, sysAdmin: true, sysTime: true, signalLate: signalCheckedLate(t)}
 	// List the rarer errors too, so that the log shows which of them never
 	// occurred.
 	seen := map[unix.Errno]int{unix.EACCES: 0, unix.EEXIST: 0, unix.EFAULT: 0, unix.ENOSPC: 0}
@@ -55,7 +56,7 @@ func testRandomCalls(t *testing.T, launch clone.Launcher, home timens.Offsets) {
 	scarce := func(errno unix.Errno) bool { return seen[errno] < batches }
 	n := 0
 	for n < batches || n < 4*batches && slices.ContainsFunc(wanted, scarce) { // until every wanted error has occurred, or there are too many batches
-		randomBatch(t, kernel, random, launch, situation{now: home, children: home, sysAdmin: true, sysTime: true}, seen)
+		randomBatch(t, kernel, random, launch, here, seen)
 		n++
 		if t.Failed() {
 			break
