@@ -25,8 +25,7 @@ func TooOld(release, toolchain string, script []byte) error {
 	} {
 		have, need := versionOf(tool.name, toolchain), minimum(tool.called, script)
 		if have != "" && need != "" && older(have, need) {
-			return fmt.Errorf("linux-%s cannot be built by %s %s: it needs %s or later; install a newer one (type \"apt-cache search --names-only '^%s'\" to see which there are), and choose it by \"%s\"",
-				release, tool.name, have, need, packageOf(tool.name), tool.instead)
+			return fmt.Errorf("linux-%s cannot be built by %s %s: it needs %s or later; install a newer %s, and choose it by \"%s\"", release, tool.name, have, need, packageOf(tool.name), tool.instead)
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ package flags
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,23 +28,30 @@ func (c *Command) ReadPiped(ctx context.Context, in io.Reader, names []string) (
 		return err
 	}
 	path := filepath.Join(c.piped, "stdin.mbox")
-	read := make(chan error, 1)
-	go func() { // a read of a terminal or an idle pipe cannot be ended
+	type mailbox struct {
+		text []byte
+		err  error
+	}
+	read := make(chan mailbox, 1)
+	go func() { // a read of a terminal or an idle pipe cannot be ended, and nobody waits for it
 		text, err := io.ReadAll(in)
-		if err == nil && len(text) == 0 {
-			err = blame.Usagef("-series -: there is nothing on standard input; type \"b4 am -o- MESSAGE-ID | vmtest run -series -\"")
-		}
-		read <- errors.Join(err, os.WriteFile(path, text, 0o644))
+		read <- mailbox{text, err}
 	}()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case err := <-read:
-		piped[at] = path
-		if err != nil {
-			err = fmt.Errorf("read the series: %w", err)
+	case m := <-read:
+		if m.err == nil && len(m.text) == 0 {
+			m.err = blame.Usagef("-series -: there is nothing on standard input; type \"b4 am -o- MESSAGE-ID | vmtest run -series -\"")
 		}
-		return err
+		if m.err == nil {
+			m.err = os.WriteFile(path, m.text, 0o644)
+		}
+		if m.err != nil {
+			return fmt.Errorf("read the series: %w", m.err)
+		}
+		piped[at] = path
+		return nil
 	}
 }
 
