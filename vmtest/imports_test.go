@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"vmtest/vm":      {"internal/wire"},
 	"vmtest/verdict": {"internal/reasons", "internal/wire"},
 	"vmtest/several": {"internal/wire", "vmtest/verdict"},
-	"vmtest/history": {"vmtest/verdict"},
+	"vmtest/history": {"vmtest/page/look", "vmtest/verdict"},
 	"vmtest/culprit": {"internal/host", "internal/sandbox", "vmtest/history"},
 	"vmtest/nightly": {"internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/shell", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/source",
 		"vmtest/culprit", "vmtest/history", "vmtest/page", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},

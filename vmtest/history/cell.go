@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -40,7 +41,16 @@ func Of(r verdict.Result) Cell {
 
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
-	return line
+	return look.Harmless(line)
+}
+
+// harmless returns lines that a guest printed as a terminal may show them.
+func harmless(lines []string) []string {
+	all := slices.Clone(lines)
+	for i, line := range all {
+		all[i] = look.Harmless(line)
+	}
+	return all
 }
 
 // stageOf returns how far a run came.
@@ -66,7 +76,7 @@ func (c *Cell) addLane(l verdict.LaneResult) {
 			one.Expected = t.Expected.String()
 		}
 		if !t.AsExpected() {
-			one.Telling = t.Telling
+			one.Telling = harmless(t.Telling)
 		}
 		if t.LatenessS != nil {
 			c.Figures[LatenessS] = max(c.Figures[LatenessS], *t.LatenessS)
@@ -74,7 +84,7 @@ func (c *Cell) addLane(l verdict.LaneResult) {
 		c.Tests = append(c.Tests, one)
 	}
 	for _, s := range l.Splats {
-		c.Splats = append(c.Splats, Splat{Fingerprint: Fingerprint(s.Text, s.More), Text: s.Text, Test: s.Test, Lines: s.More, Allowed: s.Allowed})
+		c.Splats = append(c.Splats, Splat{Fingerprint: look.Harmless(Fingerprint(s.Text, s.More)), Text: look.Harmless(s.Text), Test: s.Test, Lines: harmless(s.More), Allowed: s.Allowed})
 	}
 }
 

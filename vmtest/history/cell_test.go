@@ -3,6 +3,7 @@
 package history
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +71,12 @@ func TestOf(t *testing.T) {
 	case len(c.Splats) != 1, !strings.Contains(c.Splats[0].Fingerprint, "timens_install < a"):
 		t.Errorf("got the splats %+v", c.Splats)
 	}
+	c = Of(strange(r))
+	for _, text := range []string{c.Trouble, c.Faults[0], c.Tests[1].Telling[0], c.Splats[0].Text, c.Splats[0].Lines[0], c.Splats[0].Fingerprint} {
+		if !strings.Contains(text, "[2J") || strings.Contains(text, "\x1b") {
+			t.Errorf("an escape sequence is not made harmless, or lost as a whole: %q", text)
+		}
+	}
 	for name, tc := range map[string]struct {
 		result verdict.Result
 		stage  string
@@ -88,4 +95,18 @@ func TestOf(t *testing.T) {
 			t.Errorf("%s: got stage %q, outcome %v, want %q, %v", name, c.Stage, c.Outcome(""), tc.stage, tc.want)
 		}
 	}
+}
+
+// strange returns a result in which the guest's texts have a sequence that clears a
+// terminal.
+func strange(r verdict.Result) verdict.Result {
+	const clear = "\x1b[2J"
+	r.Findings = []verdict.Finding{{Verdict: verdict.Failed, Text: clear + "x"}}
+	r.Lanes = slices.Clone(r.Lanes)
+	l := &r.Lanes[0]
+	l.Tests, l.Splats = slices.Clone(l.Tests), slices.Clone(l.Splats)
+	l.Tests[1].Telling = []string{clear + "x"}
+	l.Splats[0].Text = clear + l.Splats[0].Text
+	l.Splats[0].More = append([]string{clear}, l.Splats[0].More...)
+	return r
 }
