@@ -219,7 +219,7 @@ var someFlags = []uint64{
 	unix.CLONE_PIDFD, unix.CLONE_PARENT_SETTID, unix.CLONE_CHILD_SETTID, unix.CLONE_CHILD_CLEARTID,
 	unix.CLONE_NEWNS, unix.CLONE_NEWUTS, unix.CLONE_NEWIPC, unix.CLONE_NEWPID, unix.CLONE_NEWNET, unix.CLONE_NEWCGROUP,
 	unix.CLONE_NEWUSER, unix.CLONE_NEWUSER, unix.CLONE_NEWTIME, unix.CLONE_NEWTIME,
-	1, 1 << 6, 0x400000, 1 << 34, 1 << 63,
+	1, 1 << 6, 0x400000, 1 << 40, 1 << 63,
 }
 
 func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
