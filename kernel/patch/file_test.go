@@ -17,16 +17,7 @@ import (
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
 
-// change is a diff of a file a.c.
-const change = `diff --git a/a.c b/a.c
---- a/a.c
-+++ b/a.c
-@@ -1,3 +1,3 @@ int main(void)
- one
--two
-+TWO
- three
-`
+const change = hosttest.Change
 
 // formattedMail is a patch as git format-patch makes it.
 func formattedMail(subject, changelog, diff string) string {

@@ -18,15 +18,7 @@ import (
 	"timens-vmtest/kernel/patch"
 )
 
-const change = `diff --git a/a.c b/a.c
---- a/a.c
-+++ b/a.c
-@@ -1,3 +1,3 @@ int main(void)
- one
--two
-+TWO
- three
-`
+const change = hosttest.Change
 
 func TestLoadSeriesKeepsOrder(t *testing.T) {
 	dir := hosttest.Folder(t, map[string]string{

@@ -26,16 +26,7 @@ func mailOf(subject, body string, headers ...string) string {
 
 func partOf(file string) string { return "Why.\n---\n" + strings.ReplaceAll(change, "a.c", file) }
 
-// change is a diff of a file a.c.
-const change = `diff --git a/a.c b/a.c
---- a/a.c
-+++ b/a.c
-@@ -1,3 +1,3 @@ int main(void)
- one
--two
-+TWO
- three
-`
+const change = hosttest.Change
 
 func loadMails(t *testing.T, mails string) ([]patch.Patch, error) {
 	t.Helper()

@@ -6,27 +6,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/vmtest/history"
 )
-
-// number is that of the commit which is checked out in a folder.
-func number(t *testing.T, folder string) int {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(folder, "n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
 
 // A kernel that does not build on the way is skipped, and the answer says so.
 func TestBisectSkips(t *testing.T) {
@@ -43,7 +28,7 @@ func TestBisectSkips(t *testing.T) {
 		clone := filepath.Join(t.TempDir(), "clone")
 		b := bisection{repo: dir, clone: clone, good: commits[0], bad: commits[49]}
 		found, err := b.run(t.Context(), func(context.Context) (history.Outcome, error) {
-			switch n := number(t, clone); {
+			switch n := hosttest.CommitIn(t, clone); {
 			case tc.skip(n):
 				return history.NoVerdict, nil
 			case n >= 27:

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -64,15 +63,7 @@ func (r repo) at(t *testing.T, commit, folder string) int {
 	if folder == "" {
 		return slices.Index(r.commits, commit)
 	}
-	text, err := os.ReadFile(filepath.Join(folder, "n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return hosttest.CommitIn(t, folder)
 }
 
 func newWorld(t *testing.T) *world {

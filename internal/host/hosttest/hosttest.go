@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -58,6 +59,17 @@ func Folder(t testing.TB, files map[string]string) string {
 	return dir
 }
 
+// Change is a diff of a file a.c.
+const Change = `diff --git a/a.c b/a.c
+--- a/a.c
++++ b/a.c
+@@ -1,3 +1,3 @@ int main(void)
+ one
+-two
++TWO
+ three
+`
+
 // GitTree makes a git tree with n commits, whose hashes are always the same. It returns the
 // path, which ends in the name, and the hashes. Commit i, from 0, has the number i in a file n.
 func GitTree(t testing.TB, name string, n int) (dir string, commits []string) {
@@ -88,6 +100,20 @@ func GitTree(t testing.TB, name string, n int) (dir string, commits []string) {
 		t.Fatalf("%d commits, want %d", len(commits), n)
 	}
 	return dir, commits
+}
+
+// CommitIn returns the number of the commit of a GitTree that is checked out in a folder.
+func CommitIn(t testing.TB, folder string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Main is the TestMain of a package whose tests run commands in the sandbox. It does

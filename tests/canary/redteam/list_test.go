@@ -106,10 +106,7 @@ func loadList(t *testing.T) (head string, all []behaviour) {
 	return head, all
 }
 
-const (
-	tableBegin = "<!-- from tests/canary/behaviours.txt; make canary UPDATE=yes rewrites it -->\n"
-	tableEnd   = "<!-- end -->\n"
-)
+const tableBegin = "<!-- from tests/canary/behaviours.txt; make canary UPDATE=yes rewrites it -->\n"
 
 // table returns the page's table of behaviours and of what vmtest reports.
 func table(all []behaviour) string {
@@ -134,18 +131,3 @@ func table(all []behaviour) string {
 }
 
 const pageFile = "../../../docs/misbehaving-guests.md"
-
-// page returns the text of the page before and after the table, and the table.
-func page(t *testing.T) (before, table, after string) {
-	t.Helper()
-	text, err := os.ReadFile(pageFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(text), tableBegin)
-	table, after, ended := strings.Cut(rest, tableEnd)
-	if !ok || !ended {
-		t.Fatalf("%s lacks %q or %q", pageFile, tableBegin, tableEnd)
-	}
-	return before, table, after
-}

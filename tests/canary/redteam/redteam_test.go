@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"timens-vmtest/docs/docstest"
 	"timens-vmtest/vmtest/verdict/recording"
 )
 
@@ -61,8 +62,8 @@ func TestCanary(t *testing.T) {
 	}
 	if *update {
 		store(t, listFile, formatList(head, all))
-		before, _, after := page(t)
-		store(t, pageFile, before+tableBegin+table(all)+tableEnd+after)
+		before, _, after := docstest.Parts(t, pageFile, tableBegin)
+		store(t, pageFile, before+table(all)+after)
 	}
 }
 
@@ -214,7 +215,7 @@ func TestRecordedRuns(t *testing.T) {
 
 func TestPageTable(t *testing.T) {
 	_, all := loadList(t)
-	_, got, _ := page(t)
+	_, got, _ := docstest.Parts(t, pageFile, tableBegin)
 	if want := table(all); got != want {
 		t.Errorf("the table of %s is not that of %s:\n%s", pageFile, listFile, differ(want, got))
 	}

@@ -5,9 +5,10 @@ package bits
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
+
+	"timens-vmtest/docs/docstest"
 )
 
 var update = flag.Bool("update", false, "write the table of flags in docs/kernels.md")
@@ -15,7 +16,6 @@ var update = flag.Bool("update", false, "write the table of flags in docs/kernel
 const (
 	pageFile   = "../../../docs/kernels.md"
 	tableBegin = "<!-- from tests/internal/bits; go test ./tests/internal/bits -update rewrites it -->\n"
-	tableEnd   = "<!-- end -->\n"
 )
 
 // kernels are releases, and the flags of clone3() above the lower 32 bits that their
@@ -27,25 +27,7 @@ var kernels = []struct {
 
 // The page says what each call does with each flag.
 func TestTableOfPage(t *testing.T) {
-	text, err := os.ReadFile(pageFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(text), tableBegin)
-	got, after, ok2 := strings.Cut(rest, tableEnd)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s lacks %q or %q after it", pageFile, tableBegin, tableEnd)
-	}
-	want := flagTable()
-	switch {
-	case got == want:
-	case *update:
-		if err := os.WriteFile(pageFile, []byte(before+tableBegin+want+tableEnd+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		t.Errorf("the table of %s is not that of this package: go test ./tests/internal/bits -update", pageFile)
-	}
+	docstest.Hold(t, pageFile, tableBegin, flagTable(), *update, "go test ./tests/internal/bits -update")
 }
 
 // flagTable has a row for each bit of the flags. Bits in a row that have no name and

@@ -21,17 +21,28 @@ func Has(capability int) (bool, error) {
 	return data[capability/32].Effective&(1<<(capability%32)) != 0, nil
 }
 
-// Drop makes the capability ineffective for the calling thread. Call it in
-// osthread.Run.
-func Drop(capability int) error {
-	header, data, err := without(capability)
+// Drop makes capabilities ineffective for the calling thread. Call it in osthread.Run.
+func Drop(capabilities ...int) error {
+	header, data, err := without(capabilities...)
 	if err != nil {
 		return err
 	}
 	if err := unix.Capset(&header, &data[0]); err != nil {
-		return fmt.Errorf("drop capability %d: %w", capability, err)
+		return fmt.Errorf("drop the capabilities %v: %w", capabilities, err)
 	}
 	return nil
+}
+
+// DropAllBut makes all capabilities but one ineffective for the calling thread. Call it in
+// osthread.Run.
+func DropAllBut(kept int) error {
+	var others []int
+	for id := range unix.CAP_LAST_CAP + 1 {
+		if id != kept {
+			others = append(others, id)
+		}
+	}
+	return Drop(others...)
 }
 
 // without returns the arguments with which capset() keeps all capabilities of

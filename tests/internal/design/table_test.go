@@ -5,17 +5,13 @@ package design
 import (
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/doc"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
+
+	"timens-vmtest/docs/docstest"
 )
 
 var update = flag.Bool("update", false, "write the table of tests by design in docs/designs.md")
@@ -25,7 +21,6 @@ const (
 	pageFile   = root + "docs/designs.md"
 	expectFile = root + "kernel/patches/control/expect"
 	tableBegin = "<!-- from kernel/patches/control/expect and the tests; go test ./tests/internal/design -update rewrites it -->\n"
-	tableEnd   = "<!-- end -->\n"
 )
 
 // series are the columns of the table.
@@ -37,25 +32,7 @@ var expected = regexp.MustCompile(`(?m)^fail (\S+) (\S+) # (.*)$`)
 // The page lists the tests that fail on the unpatched kernel, with what each shows
 // and the designs that pass it.
 func TestTableOfPage(t *testing.T) {
-	text, err := os.ReadFile(pageFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(text), tableBegin)
-	got, after, ok2 := strings.Cut(rest, tableEnd)
-	if !ok1 || !ok2 {
-		t.Fatalf("%s lacks %q or %q", pageFile, tableBegin, tableEnd)
-	}
-	want := table(t)
-	switch {
-	case got == want:
-	case *update:
-		if err := os.WriteFile(pageFile, []byte(before+tableBegin+want+tableEnd+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		t.Errorf("the table of %s is not that of the tests: go test ./tests/internal/design -update", pageFile)
-	}
+	docstest.Hold(t, pageFile, tableBegin, table(t), *update, "go test ./tests/internal/design -update")
 }
 
 func table(t *testing.T) string {
@@ -69,7 +46,7 @@ func table(t *testing.T) string {
 	for _, m := range expected.FindAllStringSubmatch(string(control), -1) {
 		pkg, name := m[1], m[2]
 		if packages[pkg] == nil {
-			packages[pkg] = summaries(t, pkg)
+			packages[pkg] = docstest.Summaries(t, root+"tests/"+pkg)
 		}
 		summary, ok := packages[pkg][name]
 		if !ok {
@@ -101,27 +78,4 @@ func passes(t *testing.T, s Name, pkg, name string) string {
 		}
 	}
 	return "pass"
-}
-
-// summaries returns the first sentence of each test's doc comment, for one
-// package.
-func summaries(t *testing.T, pkg string) map[string]string {
-	t.Helper()
-	out := make(map[string]string)
-	files, err := fs.Glob(os.DirFS(root+"tests/"+pkg), "*_test.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("tests/%s: %d files, %v", pkg, len(files), err)
-	}
-	for _, file := range files {
-		parsed, err := parser.ParseFile(token.NewFileSet(), root+"tests/"+pkg+"/"+file, nil, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, decl := range parsed.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
-				out[f.Name.Name] = new(doc.Package).Synopsis(f.Doc.Text())
-			}
-		}
-	}
-	return out
 }
