@@ -8,12 +8,9 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
@@ -45,7 +42,7 @@ func (b Base) identify(in cache.Cache, files Manifest, r host.Reporter) (string,
 	if len(unread) > manyFiles && r != nil {
 		r.Step("read %d files of %s", len(unread), b.Dir)
 	}
-	read, err := b.readAll(unread, files)
+	read, err := each(unread, func(path string) (string, error) { return b.digest(path, files[path]) })
 	for i, path := range unread {
 		if read[i] != "" {
 			known[path] = sum{files[path], read[i]}
@@ -61,27 +58,15 @@ func (b Base) identify(in cache.Cache, files Manifest, r host.Reporter) (string,
 	return cache.Digest(parts...), nil
 }
 
-// readAll returns a digest of each file, "" for those that it could not read.
-func (b Base) readAll(paths []string, files Manifest) ([]string, error) {
-	all := make([]string, len(paths))
-	var parts errgroup.Group
-	parts.SetLimit(runtime.NumCPU())
-	for i, path := range paths {
-		parts.Go(func() (err error) {
-			all[i], err = b.digest(path, files[path])
-			return err
-		})
-	}
-	err := parts.Wait()
-	return all, err
-}
-
 // digest returns what a build can tell of a file: its kind, whether it is executable, and
 // its contents.
 func (b Base) digest(path, stamp string) (string, error) {
 	if IsLink(stamp) {
 		target, err := b.Readlink(path, stamp)
-		return "link " + cache.Digest(target), err
+		if err != nil {
+			return "", err
+		}
+		return "link " + cache.Digest(target), nil
 	}
 	f, same, err := b.Open(path, stamp)
 	if err != nil {

@@ -77,24 +77,31 @@ func (b Base) Verify(files Manifest, first bool) error {
 
 // contents returns the digests of files below dir, by path.
 func contents(dir string, paths []string) (map[string]string, error) {
-	sums := make([]string, len(paths))
-	var parts errgroup.Group
-	parts.SetLimit(runtime.NumCPU())
-	for i, path := range paths {
-		parts.Go(func() (err error) {
-			path := filepath.Join(dir, path)
-			if target, lerr := os.Readlink(path); lerr == nil {
-				sums[i] = "-> " + target
-				return nil
-			}
-			sums[i], err = cache.HashFile(path)
-			return err
-		})
-	}
-	err := parts.Wait()
+	sums, err := each(paths, func(path string) (string, error) {
+		path = filepath.Join(dir, path)
+		if target, err := os.Readlink(path); err == nil {
+			return "-> " + target, nil
+		}
+		return cache.HashFile(path)
+	})
 	all := make(map[string]string)
 	for i, path := range paths {
 		all[path] = sums[i]
 	}
 	return all, err
+}
+
+// each returns what of returns for each path, in their order. It calls of for several paths
+// at once. If some calls fail, the error is that of one of them.
+func each(paths []string, of func(path string) (string, error)) ([]string, error) {
+	all := make([]string, len(paths))
+	var parts errgroup.Group
+	parts.SetLimit(runtime.NumCPU())
+	for i, path := range paths {
+		parts.Go(func() (err error) {
+			all[i], err = of(path)
+			return err
+		})
+	}
+	return all, parts.Wait()
 }
