@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +49,9 @@ func (o Option) String() string {
 type Config struct {
 	Options []Option
 	Start   *Start // what the requests go on top of; nil: the .config that "make tinyconfig" makes
+
+	// Tiny are the requests that Full left out, because they are for tinyconfig alone.
+	Tiny []Option
 }
 
 // SyntaxError is a fragment line that is neither an option nor a comment, or a
@@ -200,7 +204,7 @@ func (o Option) condition() string {
 
 // Merge returns the requests of c and over. If both request an option, over wins.
 func (c Config) Merge(over Config) Config {
-	merged := Config{Options: append([]Option(nil), c.Options...), Start: cmp.Or(over.Start, c.Start)}
+	merged := Config{Options: append([]Option(nil), c.Options...), Start: cmp.Or(over.Start, c.Start), Tiny: slices.Concat(c.Tiny, over.Tiny)}
 	at := make(map[string]int)
 	for i, o := range merged.Options {
 		at[o.Name] = i

@@ -17,9 +17,11 @@ type Start struct {
 
 // Full returns the requests without those that are for tinyconfig alone.
 func (c Config) Full() Config {
-	full := Config{Start: c.Start}
+	full := Config{Start: c.Start, Tiny: c.Tiny}
 	for _, o := range c.Options {
-		if !o.IfTiny {
+		if o.IfTiny {
+			full.Tiny = append(full.Tiny, o)
+		} else {
 			full.Options = append(full.Options, o)
 		}
 	}

@@ -132,6 +132,9 @@ func (b *build) configure(ctx context.Context) error {
 		return err
 	}
 	meant, others := b.Config.For(defined)
+	for _, o := range b.Config.Tiny {
+		b.Report.Step("%s:%d: %s is left out: it is for tinyconfig alone", filepath.Base(o.File), o.Line, o)
+	}
 	for _, o := range others.Options {
 		b.Report.Step("%s:%d: %s is left out: this tree does not define %s", filepath.Base(o.File), o.Line, o, o.IfDefined)
 	}
