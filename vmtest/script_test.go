@@ -109,6 +109,8 @@ func condition(ctx context.Context, name string) (bool, error) {
 	case "kvm": // not every machine can have it
 		f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 		return err == nil && f.Close() == nil, nil
+	case "root": // not every user is
+		return os.Geteuid() == 0, nil
 	case "sandbox":
 		err = sandbox.Try(ctx)
 	case "mounts": // a private mount namespace, as root or by a user namespace
