@@ -37,6 +37,7 @@ type Call int
 const (
 	ClockGettime Call = iota
 	ClockGetres
+	ClockSettime
 	ClockNanosleep
 	TimerSettime
 	TimerGettime

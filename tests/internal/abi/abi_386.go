@@ -10,6 +10,7 @@ var Times = []Time{Time64, Time32}
 var numbers = [...][2]uintptr{
 	ClockGettime:   {unix.SYS_CLOCK_GETTIME64, unix.SYS_CLOCK_GETTIME},
 	ClockGetres:    {unix.SYS_CLOCK_GETRES_TIME64, unix.SYS_CLOCK_GETRES},
+	ClockSettime:   {unix.SYS_CLOCK_SETTIME64, unix.SYS_CLOCK_SETTIME},
 	ClockNanosleep: {unix.SYS_CLOCK_NANOSLEEP_TIME64, unix.SYS_CLOCK_NANOSLEEP},
 	TimerSettime:   {unix.SYS_TIMER_SETTIME64, unix.SYS_TIMER_SETTIME},
 	TimerGettime:   {unix.SYS_TIMER_GETTIME64, unix.SYS_TIMER_GETTIME},

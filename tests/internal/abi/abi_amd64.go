@@ -10,6 +10,7 @@ var Times = []Time{Time64}
 var numbers = [...][1]uintptr{
 	ClockGettime:   {unix.SYS_CLOCK_GETTIME},
 	ClockGetres:    {unix.SYS_CLOCK_GETRES},
+	ClockSettime:   {unix.SYS_CLOCK_SETTIME},
 	ClockNanosleep: {unix.SYS_CLOCK_NANOSLEEP},
 	TimerSettime:   {unix.SYS_TIMER_SETTIME},
 	TimerGettime:   {unix.SYS_TIMER_GETTIME},
