@@ -166,7 +166,7 @@ func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
 		}
 		all[i].Name = strings.Join([]string{c.Base, stem(c.Series), stem(c.Config), c.Lane}, "/")
 	}
-	presubmits, err := a.presubmitCells(ctx, names, bases[0])
+	presubmits, err := a.presubmitCells(ctx, names, bases)
 	if err != nil {
 		return nil, err
 	}
@@ -208,29 +208,55 @@ func (a *app) nightlySeries() ([]string, error) {
 	return series.Names(a.Checkout.Patches())
 }
 
-// presubmitCells returns a cell for each series with patches, which runs in the nights in which
-// the series has changed.
-func (a *app) presubmitCells(ctx context.Context, names []string, base string) ([]nightly.Cell, error) {
+// presubmitCells returns a cell for each base and each series with patches, which runs in the
+// nights in which the series has changed.
+func (a *app) presubmitCells(ctx context.Context, names, bases []string) ([]nightly.Cell, error) {
+	if a.Source.Tree != "" {
+		return nil, nil
+	}
 	var all []nightly.Cell
 	for _, name := range names {
-		if name == treeSeries || a.Source.Tree != "" {
-			continue
-		}
-		s, err := series.Load(ctx, a.Host.Sandbox, a.Checkout.Patches(), name)
+		patches, err := a.allPatches(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		c := nightly.Cell{Name: "presubmit/" + stem(name), Changed: true,
-			Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-sandbox", a.Sandbox, "-accel", a.Accel, "-results", nightly.FolderWord}}
-		for _, v := range a.MakeVars {
-			c.Command = append(c.Command, "-make", v)
+		if len(patches) == 0 {
+			continue
 		}
-		c.Command = append(c.Command, name)
-		for _, p := range s.Patches {
-			c.Patches = append(c.Patches, nightly.DigestOf(p.Name, p.Text))
-		}
-		if c.Patches != nil {
+		for _, base := range bases {
+			c := nightly.Cell{Name: strings.Join([]string{"presubmit", base, stem(name)}, "/"), Changed: true, Patches: patches,
+				Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-sandbox", a.Sandbox, "-accel", a.Accel, "-results", nightly.FolderWord}}
+			for _, v := range a.MakeVars {
+				c.Command = append(c.Command, "-make", v)
+			}
+			c.Command = append(c.Command, name)
 			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// allPatches returns the digests of the patches of a series, of all its variants: which of them
+// a base takes is only known when the base is there.
+func (a *app) allPatches(ctx context.Context, name string) ([]history.Digest, error) {
+	s, err := series.Load(ctx, a.Host.Sandbox, a.Checkout.Patches(), name)
+	if err != nil {
+		return nil, err
+	}
+	var all []history.Digest
+	for _, p := range s.Patches {
+		all = append(all, nightly.DigestOf(p.Name, p.Text))
+	}
+	for _, v := range s.Variants {
+		if v.Folder == s.Folder {
+			continue
+		}
+		variant, err := v.Load(ctx, a.Host.Sandbox)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range variant.Patches {
+			all = append(all, nightly.DigestOf(filepath.Join(v.Release, p.Name), p.Text))
 		}
 	}
 	return all, nil

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,44 @@ func TestCellRequest(t *testing.T) {
 		req, err := a.cellRequest(t.Context(), nightly.Cell{Base: base, Series: "control", Config: defaultConfig, Lane: wire.Real})
 		if err != nil || req.Base.Name() != base {
 			t.Errorf("a cell of %s: got %q, %v", base, req.Base.Name(), err)
+		}
+	}
+}
+
+// A night checks each series with patches on each base, and does so again when a patch of the
+// series or of any of its variants has changed.
+func TestPresubmitCells(t *testing.T) {
+	a := &app{}
+	a.Host.Sandbox.Off = true // the patches are ours
+	a.Checkout.Root = ".."
+	a.MakeVars = []string{"LLVM=1"}
+	cells, err := a.presubmitCells(t.Context(), []string{"control", "timens-offset"}, []string{"6.12", "7.3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range cells {
+		names = append(names, c.Name)
+		if !c.Changed || !slices.Contains(c.Command, "LLVM=1") || c.Command[len(c.Command)-1] != "timens-offset" {
+			t.Errorf("%s runs %q, and only after a change: %v", c.Name, c.Command, c.Changed)
+		}
+	}
+	if want := []string{"presubmit/6.12/timens-offset", "presubmit/7.3/timens-offset"}; !slices.Equal(names, want) {
+		t.Fatalf("the cells are %q, want %q", names, want)
+	}
+	var digests []string
+	for _, d := range cells[0].Patches {
+		digests = append(digests, d.Name)
+	}
+	for _, folder := range []string{"", "7.3/"} {
+		files, err := filepath.Glob(filepath.Join(a.Checkout.Patches(), "timens-offset", folder, "*.patch"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%d patches, %v", len(files), err)
+		}
+		for _, f := range files {
+			if name := folder + filepath.Base(f); !slices.Contains(digests, name) {
+				t.Errorf("a change of %s wakes no cell", name)
+			}
 		}
 	}
 }
