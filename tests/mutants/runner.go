@@ -78,7 +78,7 @@ func (r runner) answer(ctx context.Context, about []string, ask func() ([]string
 
 // runAll runs mutants, which are sorted by series, several at a time, and
 // returns the results of those that ran.
-func (r runner) runAll(ctx context.Context, all []mutant, patches [][]byte, jobs int) ([]result, error) {
+func (r runner) runAll(ctx context.Context, all []patched, jobs int) ([]result, error) {
 	results := make([]result, len(all))
 	var done atomic.Int64
 	for begin := 0; begin < len(all); {
@@ -94,12 +94,12 @@ func (r runner) runAll(ctx context.Context, all []mutant, patches [][]byte, jobs
 		for i := begin; i < end; i++ {
 			group.Go(func() error {
 				began := time.Now()
-				res := r.run(ctx, all[i], patches[i])
+				res := r.run(ctx, all[i].mutant, all[i].patch)
 				if ctx.Err() != nil {
 					return errors.New("interrupted; the finished mutants are remembered")
 				}
 				results[i] = res
-				say("%d/%d %v %s (%.0f s, %v in all)", done.Add(1), len(all), all[i], results[i].says(3), time.Since(began).Seconds(), r.elapsed())
+				say("%d/%d %v %s (%.0f s, %v in all)", done.Add(1), len(all), all[i].mutant, results[i].says(3), time.Since(began).Seconds(), r.elapsed())
 				return nil
 			})
 		}

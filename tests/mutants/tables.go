@@ -5,58 +5,82 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
+
+	"timens-vmtest/kernel/source"
 )
 
+// tableFiles are the pages that have a table of results, by the name of the base.
+var tableFiles = map[string]string{
+	source.DefaultRelease: "tests/mutants/README.md",
+	"7.3":                 "tests/mutants/7.3.md",
+}
+
 const (
-	readmeFile = "tests/mutants/README.md"
 	tableBegin = "<!-- from tests/mutants/list; make mutants UPDATE=yes rewrites it -->\n"
 	tableEnd   = "<!-- end -->\n"
 )
 
-// unknown is what a row shows for a mutant that has not been run.
-const unknown = "?"
+// A row shows this for a mutant that has not been run, that no test can notice, and
+// that has no counterpart on the kernel.
+const (
+	unknown = "?"
+	nothing = "nothing: "
+	none    = "none: "
+)
 
-// updateReadme stores results in the tables. Rows of mutants that were not run
+// updateTables stores results in the tables of a page. Rows of mutants that were not run
 // stay as they are.
-func updateReadme(all []mutant, results []result) error {
-	text, err := os.ReadFile(readmeFile)
+func updateTables(file string, all []mutant, results []result) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	before, tables, after, err := splitReadme(string(text))
+	before, tables, after, err := splitPage(string(text))
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	last := parseTables(tables)
 	for _, r := range results {
 		switch {
 		case r.wrong != nil:
 			delete(last, r.String())
+		case r.apart != "":
+			last[r.String()] = none + r.apart
 		case r.equivalent != "":
-			last[r.String()] = "nothing: " + r.equivalent
+			last[r.String()] = nothing + r.equivalent
 		default:
 			last[r.String()] = shortened(r.caught, 4)
 		}
 	}
-	return os.WriteFile(readmeFile, []byte(before+tableBegin+formatTables(all, last)+tableEnd+after), 0o644)
+	return os.WriteFile(file, []byte(before+tableBegin+formatTables(all, last)+tableEnd+after), 0o644)
 }
 
-func splitReadme(text string) (before, tables, after string, err error) {
+func splitPage(text string) (before, tables, after string, err error) {
 	before, rest, ok := strings.Cut(text, tableBegin)
 	tables, after, ended := strings.Cut(rest, tableEnd)
 	if !ok || !ended {
-		return "", "", "", fmt.Errorf("%s lacks %q or %q", readmeFile, tableBegin, tableEnd)
+		return "", "", "", fmt.Errorf("the page lacks %q or %q", tableBegin, tableEnd)
 	}
 	return before, tables, after, nil
 }
 
-// formatTables returns a table for each series. last has what caught each
-// mutant.
+// formatTables returns a table for each series of which a mutant has ever been run. last
+// has what caught each mutant.
 func formatTables(all []mutant, last map[string]string) string {
+	ran := make(map[string]bool)
+	for _, m := range all {
+		ran[m.series] = ran[m.series] || last[m.String()] != ""
+	}
 	var b strings.Builder
-	for i, m := range all {
-		if i == 0 || m.series != all[i-1].series {
+	series := ""
+	for _, m := range all {
+		if !ran[m.series] {
+			continue
+		}
+		if m.series != series {
+			series = m.series
 			fmt.Fprintf(&b, "\n### %s\n\n| mutant | what a user would see | caught by |\n|---|---|---|\n", m.series)
 		}
 		caught, ok := last[m.String()]
@@ -86,3 +110,5 @@ func parseTables(tables string) map[string]string {
 	}
 	return last
 }
+
+var testRE = regexp.MustCompile(`[a-z0-9/-]+\.Test\w+`)
