@@ -167,3 +167,17 @@ func TestTables(t *testing.T) {
 		t.Errorf("y, which was not run, has no row with ?:\n%s", text)
 	}
 }
+
+func TestSelects(t *testing.T) {
+	for row, want := range map[string]string{
+		"":                  "",
+		"timens.TestA":      `^(timens\.TestA)$`,
+		"nothing: p.TestA":  "",
+		"none: like p.Test": "",
+		"timens.TestA, timens/386.TestB, timens-offset.TestC, p.TestD and 7 more": `^(timens\.TestA|timens/386\.TestB|timens-offset\.TestC|p\.TestD)$`,
+	} {
+		if got := selects(row); got != want {
+			t.Errorf("%q selects %q, want %q", row, got, want)
+		}
+	}
+}

@@ -108,12 +108,11 @@ func mutate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	return summary(results, r.results())
+	return summary(results, r)
 }
 
-// summary prints the table and returns what is wrong with the results. The runs are in the
-// folder runs.
-func summary(results []result, runs string) error {
+// summary prints the table and returns what is wrong with the results of a runner.
+func summary(results []result, from runner) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	var wrong []error
 	equivalent, none := 0, 0
@@ -121,7 +120,11 @@ func summary(results []result, runs string) error {
 		fmt.Fprintf(w, "%v\t%s\n", r.mutant, r.says(4))
 		switch {
 		case r.wrong != nil:
-			wrong = append(wrong, fmt.Errorf("%v %w\nits runs are in %s", r.mutant, r.wrong, filepath.Join(runs, r.series, r.name)))
+			err := fmt.Errorf("%v %w\nits runs are in %s", r.mutant, r.wrong, filepath.Join(from.results(), r.series, r.name))
+			if elsewhere := from.elsewhere[r.String()]; elsewhere != "" {
+				err = fmt.Errorf("%w\non %s it is caught by %s", err, source.DefaultRelease, elsewhere)
+			}
+			wrong = append(wrong, err)
 		case r.apart != "":
 			none++
 		case r.equivalent != "":

@@ -97,3 +97,35 @@ func TestAnswersAreKept(t *testing.T) {
 		}
 	}
 }
+
+// The tests that noticed last time run first, up to the first that notices. A new record
+// begins with those that noticed on the default base.
+func TestWays(t *testing.T) {
+	m := mutant{series: "s", name: "m", run: "Likely"}
+	const all, likely = "-lane both", "-run Likely -lane virtual"
+	row := func(text string) map[string]string { return map[string]string{m.String(): text} }
+	for name, c := range map[string]struct {
+		r    runner
+		want string
+	}{
+		"nothing known":        {runner{first: true}, likely + " -fail-fast; " + all},
+		"known":                {runner{first: true, here: row("p.TestA")}, `-run ^(p\.TestA)$ -lane virtual -fail-fast; ` + likely + " -fail-fast; " + all},
+		"record":               {runner{here: row("p.TestA")}, likely + "; " + all},
+		"all":                  {runner{all: true, here: row("p.TestA")}, all},
+		"other base":           {runner{first: true, elsewhere: row("p.TestB")}, `-run ^(p\.TestB)$ -lane virtual -fail-fast; ` + likely + " -fail-fast; " + all},
+		"both bases":           {runner{first: true, here: row("p.TestA"), elsewhere: row("p.TestB")}, `-run ^(p\.TestA)$ -lane virtual -fail-fast; ` + likely + " -fail-fast; " + all},
+		"record of other base": {runner{here: row("p.TestA"), elsewhere: row("p.TestB")}, `-run ^(p\.TestB)$ -lane virtual; ` + likely + "; " + all},
+	} {
+		var got []string
+		for _, way := range c.r.ways(m) {
+			got = append(got, strings.Join(way, " "))
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s: got %q, want %q", name, strings.Join(got, "; "), c.want)
+		}
+	}
+	m.tests = "tests/p"
+	if got, want := len((runner{here: row("p.TestA")}).ways(m)), 3; got != want {
+		t.Errorf("a mutant with folders of tests has %d ways, want %d", got, want)
+	}
+}

@@ -57,6 +57,19 @@ func updateTables(file string, all []mutant, results []result) error {
 	return os.WriteFile(file, []byte(before+tableBegin+formatTables(all, last)+tableEnd+after), 0o644)
 }
 
+// readTables returns the last column of each mutant on a page.
+func readTables(file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	_, tables, _, err := splitPage(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return parseTables(tables), nil
+}
+
 func splitPage(text string) (before, tables, after string, err error) {
 	before, rest, ok := strings.Cut(text, tableBegin)
 	tables, after, ended := strings.Cut(rest, tableEnd)
@@ -112,3 +125,16 @@ func parseTables(tables string) map[string]string {
 }
 
 var testRE = regexp.MustCompile(`[a-z0-9/-]+\.Test\w+`)
+
+// selects returns the -run regular expression of the tests that a row names; "" if it
+// names none.
+func selects(row string) string {
+	if strings.HasPrefix(row, nothing) || strings.HasPrefix(row, none) {
+		return ""
+	}
+	names := testRE.FindAllString(row, -1)
+	if names == nil {
+		return ""
+	}
+	return "^(" + strings.ReplaceAll(strings.Join(names, "|"), ".", `\.`) + ")$"
+}
