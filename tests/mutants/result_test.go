@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/host/hosttest"
 )
 
 // A report of two lanes: one test fails as expected, one fails unexpectedly,
@@ -127,5 +128,31 @@ func TestWays(t *testing.T) {
 	m.tests = "tests/p"
 	if got, want := len((runner{here: row("p.TestA")}).ways(m)), 3; got != want {
 		t.Errorf("a mutant with folders of tests has %d ways, want %d", got, want)
+	}
+}
+
+// The digest covers what is in a guest or judges it, and no test of the host.
+func TestDigest(t *testing.T) {
+	files := map[string]string{
+		"vmtest/a.go": "1", "vmtest/a_test.go": "1", "vmtest/testdata/x": "1",
+		"tests/timens/a_test.go": "1", "tests/mutants/list/x": "1", "tests/canary/a_test.go": "1",
+	}
+	digest := func() string {
+		t.Helper()
+		t.Chdir(hosttest.Folder(t, files))
+		d, err := digestOf("tests", "vmtest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	before := digest()
+	for name := range files {
+		files[name] = "2"
+		covered := name == "vmtest/a.go" || name == "tests/timens/a_test.go"
+		if got := digest() != before; got != covered {
+			t.Errorf("the digest changes with %s: %v, want %v", name, got, covered)
+		}
+		files[name] = "1"
 	}
 }
