@@ -71,7 +71,7 @@ var mayImport = map[string][]string{
 	"docs/docstest":        {},
 	"tests/internal/":      {"internal/wire", "tests/internal/"},
 	"tests/layout":         {"internal/wire", "tests/internal/"},
-	"tests/mutants":        {"internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/series", "kernel/source"},
+	"tests/mutants":        {"internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kernel", "kernel/series", "kernel/source"},
 	"tests/canary/redteam": {},
 }
 

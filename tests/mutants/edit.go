@@ -3,7 +3,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -16,6 +19,10 @@ type edit struct {
 	within   string // part of the first line of the function that holds it; "" is the whole file
 	old, new string // whole lines
 }
+
+// change is one edit of a mutant. It has several forms if kernels differ. The tree
+// tells which form is meant: exactly one of them must apply.
+type change []edit
 
 // parseEdit reads the lines of a hunk. Those that begin with "-" are replaced
 // by those that begin with "+"; lines that begin with a space are context.
@@ -50,8 +57,11 @@ func parseEdit(file, within string, lines []string) (edit, error) {
 	return e, nil
 }
 
+// errAmbiguous says that a place is given by text that is there more than once.
+var errAmbiguous = errors.New("not once")
+
 // apply returns text with the edit made. The old lines must be there exactly
-// once.
+// once. If they are there more than once, the error is errAmbiguous.
 func (e edit) apply(text string) (string, error) {
 	begin, end := 0, len(text)
 	if e.within != "" {
@@ -63,11 +73,17 @@ func (e edit) apply(text string) (string, error) {
 	// Starting with the end of the line before, old matches whole lines
 	// only.
 	part := "\n" + text[begin:end]
-	if n := strings.Count(part, "\n"+e.old); n != 1 {
-		return "", fmt.Errorf("%s: these lines are there %d times, not once:\n%s", strings.TrimSpace(e.file+" "+e.within), n, e.old)
+	switch n := strings.Count(part, "\n"+e.old); {
+	case n == 0:
+		return "", fmt.Errorf("%v: these lines are not there:\n%s", e, e.old)
+	case n > 1:
+		return "", fmt.Errorf("%v: these lines are there %d times, %w:\n%s", e, n, errAmbiguous, e.old)
 	}
 	return text[:begin] + strings.Replace(part, "\n"+e.old, "\n"+e.new, 1)[1:] + text[end:], nil
 }
+
+// String names the place.
+func (e edit) String() string { return strings.TrimSpace(e.file + " " + e.within) }
 
 // function finds the definition of a function or of data whose first line
 // contains a string. In kernel code it begins in the first column, and so does
@@ -81,8 +97,11 @@ func function(text, holds string) (begin, end int, err error) {
 		}
 		at += len(line)
 	}
-	if found != 1 {
-		return 0, 0, fmt.Errorf("the first line of %d definitions has %q, want exactly one", found, holds)
+	if found == 0 {
+		return 0, 0, fmt.Errorf("no definition has %q in its first line", holds)
+	}
+	if found > 1 {
+		return 0, 0, fmt.Errorf("the first line of %d definitions has %q, %w", found, holds, errAmbiguous)
 	}
 	length := strings.Index(text[begin:], "\n}")
 	if length < 0 {
@@ -98,25 +117,55 @@ func defines(text string) bool {
 	return at >= 0 && text[at] == '{'
 }
 
-// patch returns the edits as a patch of files with the given texts.
-func (m mutant) patch(texts map[string][]byte) ([]byte, error) {
-	changed := make(map[string]string)
-	var files []string
-	for _, e := range m.edits {
-		text, again := changed[e.file]
-		if !again {
-			text = string(texts[e.file])
-			files = append(files, e.file)
+// apply makes the change in texts, the files of the tree, in the form that applies.
+// It returns the name of the file.
+func (c change) apply(texts map[string]string) (file string, err error) {
+	var places []string // of the forms that apply
+	var misfits []error
+	var after string
+	for _, e := range c {
+		before, exists := texts[e.file]
+		if !exists {
+			misfits = append(misfits, fmt.Errorf("%s: the tree has no such file", e.file))
+			continue
 		}
-		text, err := e.apply(text)
+		text, err := e.apply(before)
+		if errors.Is(err, errAmbiguous) {
+			return "", err
+		}
+		if err != nil {
+			misfits = append(misfits, err)
+			continue
+		}
+		places = append(places, e.String())
+		file, after = e.file, text
+	}
+	switch len(places) {
+	case 0:
+		return "", errors.Join(misfits...)
+	case 1:
+		texts[file] = after
+		return file, nil
+	}
+	return "", fmt.Errorf("%d forms of one edit apply, %w: %s", len(places), errAmbiguous, strings.Join(places, "; "))
+}
+
+// patch returns the changes as a patch of a tree with the given files.
+func (m mutant) patch(texts map[string]string) ([]byte, error) {
+	changed := maps.Clone(texts)
+	var files []string
+	for _, c := range m.changes {
+		file, err := c.apply(changed)
 		if err != nil {
 			return nil, err
 		}
-		changed[e.file] = text
+		if !slices.Contains(files, file) {
+			files = append(files, file)
+		}
 	}
 	out := fmt.Appendf(nil, "%s: %s\n\n", m.name, m.seen)
 	for _, file := range files {
-		out = append(out, diff.Diff("a/"+file, texts[file], "b/"+file, []byte(changed[file]))...)
+		out = append(out, diff.Diff("a/"+file, []byte(texts[file]), "b/"+file, []byte(changed[file]))...)
 	}
 	return out, nil
 }

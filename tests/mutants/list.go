@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"timens-vmtest/kernel/source"
 )
 
 // mutant is a small wrong edit of a kernel that a test must notice.
@@ -21,7 +23,9 @@ type mutant struct {
 	tests  string // -tests folders; "" means those of every run
 	// equivalent is the reason why no test can notice; "" if one must.
 	equivalent string
-	edits      []edit
+	// none has the releases on which the mutant has no counterpart, and why.
+	none    map[source.Release]string
+	changes []change
 }
 
 func (m mutant) String() string { return m.series + "/" + m.name }
@@ -93,25 +97,14 @@ var nameRE = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 // parseMutant reads the members, one a line, and the hunks after them. A hunk
 // begins with "@@ FILE" or "@@ FILE FUNCTION".
 func parseMutant(f txtar.File) (mutant, error) {
-	m := mutant{name: f.Name}
+	m := mutant{name: f.Name, none: make(map[source.Release]string)}
 	if !nameRE.MatchString(f.Name) {
 		return mutant{}, fmt.Errorf("the name is not made of small letters, digits and single dashes")
 	}
 	head, rest, _ := strings.Cut("\n"+string(f.Data), "\n@@ ")
 	for line := range strings.Lines(head) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch key {
-		case "":
-		case "seen":
-			m.seen = value
-		case "run":
-			m.run = value
-		case "tests":
-			m.tests = value
-		case "equivalent":
-			m.equivalent = value
-		default:
-			return mutant{}, fmt.Errorf("%q is no member", strings.TrimSpace(line))
+		if err := m.parseMember(strings.TrimSpace(line)); err != nil {
+			return mutant{}, err
 		}
 	}
 	if m.seen == "" || m.run == "" {
@@ -124,13 +117,58 @@ func parseMutant(f txtar.File) (mutant, error) {
 		return mutant{}, fmt.Errorf("edits nothing")
 	}
 	for hunk := range strings.SplitSeq(rest, "\n@@ ") {
-		where, lines, _ := strings.Cut(hunk, "\n")
-		file, within, _ := strings.Cut(where, " ")
-		e, err := parseEdit(file, within, strings.Split(lines, "\n"))
-		if err != nil {
+		if err := m.parseHunk(hunk); err != nil {
 			return mutant{}, err
 		}
-		m.edits = append(m.edits, e)
 	}
 	return m, nil
+}
+
+func (m *mutant) parseMember(line string) error {
+	key, value, _ := strings.Cut(line, " ")
+	switch key {
+	case "":
+	case "seen":
+		m.seen = value
+	case "run":
+		m.run = value
+	case "tests":
+		m.tests = value
+	case "equivalent":
+		m.equivalent = value
+	case "none":
+		name, reason, _ := strings.Cut(value, " ")
+		release, ok := source.ParseRelease(name)
+		if !ok || reason == "" {
+			return fmt.Errorf("%q: want a release N.N and a reason", line)
+		}
+		m.none[release] = reason
+	default:
+		return fmt.Errorf("%q is no member", line)
+	}
+	return nil
+}
+
+// parseHunk reads a hunk. "@@ or FILE FUNCTION" begins another form of the hunk
+// above; without lines of its own it has those of the form above.
+func (m *mutant) parseHunk(hunk string) error {
+	where, lines, _ := strings.Cut(hunk, "\n")
+	where, other := strings.CutPrefix(where, "or ")
+	file, within, _ := strings.Cut(where, " ")
+	if !other {
+		e, err := parseEdit(file, within, strings.Split(lines, "\n"))
+		m.changes = append(m.changes, change{e})
+		return err
+	}
+	if len(m.changes) == 0 {
+		return fmt.Errorf("\"@@ or %s\" has no hunk above", where)
+	}
+	last := &m.changes[len(m.changes)-1]
+	above := (*last)[len(*last)-1]
+	e, err := edit{file, within, above.old, above.new}, error(nil)
+	if strings.TrimSpace(lines) != "" {
+		e, err = parseEdit(file, within, strings.Split(lines, "\n"))
+	}
+	*last = append(*last, e)
+	return err
 }

@@ -22,8 +22,6 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
-	"timens-vmtest/kernel"
-	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
 
@@ -51,7 +49,7 @@ func main() {
 	flag.BoolVar(&o.check, "n", false, "only check that each mutant applies")
 	flag.BoolVar(&o.all, "all", false, "run all tests in both lanes for each mutant, and do not first run those that are likely to notice")
 	flag.IntVar(&o.jobs, "j", 2, "`NUMBER` of mutants at a time; kernels of one series are built one after the other, while others boot")
-	flag.BoolVar(&o.update, "update", false, "store in "+readmeFile+" which tests caught each mutant")
+	flag.BoolVar(&o.update, "update", false, "store in the table of the base which tests caught each mutant")
 	flag.Parse()
 	var err error
 	if o.run, err = regexp.Compile(*run); err == nil {
@@ -86,15 +84,15 @@ func mutate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if o.update && o.base != source.DefaultRelease {
-		return fmt.Errorf("-update is for the mutants on linux-%s, and goes without -base %s", source.DefaultRelease, o.base)
+	if _, tabled := tableFiles[o.base]; o.update && !tabled {
+		return fmt.Errorf("-update: there is no table for -base %s", o.base)
 	}
 	kept, err := cache.DefaultCache()
 	if err != nil {
 		return err
 	}
 	h := host.Host{Cache: kept, Report: reporter{}}
-	patches, err := makePatches(ctx, h, spec, chosen)
+	patches, results, err := makePatches(ctx, h, spec, chosen)
 	if err != nil || o.check {
 		return err
 	}
@@ -102,83 +100,42 @@ func mutate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	results, err := r.runAll(ctx, chosen, patches, o.jobs)
+	ran, err := r.runAll(ctx, patches, o.jobs)
+	results = append(results, ran...)
 	if o.update {
-		err = errors.Join(err, updateReadme(listed, results))
+		err = errors.Join(err, updateTables(tableFiles[o.base], listed, results))
 	}
 	if err != nil {
 		return err
 	}
-	return summary(results, r.results())
+	return summary(results, r)
 }
 
-// makePatches turns every mutant into a patch on top of its series. The error
-// lists all mutants that do not apply.
-func makePatches(ctx context.Context, h host.Host, spec source.Spec, all []mutant) ([][]byte, error) {
-	base, err := spec.Fetch(ctx, h)
-	if err != nil {
-		return nil, err
-	}
-	files := make(map[string][]string) // by series
-	for _, m := range all {
-		for _, e := range m.edits {
-			files[m.series] = append(files[m.series], e.file)
-		}
-	}
-	texts := make(map[string]map[string][]byte) // by series
-	for name, paths := range files {
-		s, err := series.Load(ctx, h.Sandbox, patchesFolder, name)
-		if err != nil {
-			return nil, err
-		}
-		if s, _, _, err = kernel.Choose(ctx, h, base, s); err != nil {
-			return nil, err
-		}
-		if s.Variant != "" {
-			say("%s: the patches for %s", name, s.Variant)
-		}
-		tree, err := kernel.Apply(ctx, h, base, s)
-		if err != nil {
-			return nil, err
-		}
-		texts[name] = make(map[string][]byte)
-		for _, path := range paths {
-			if texts[name][path], err = tree.Read(path); err != nil {
-				return nil, err
-			}
-		}
-	}
-	var patches [][]byte
-	var errs []error
-	for _, m := range all {
-		p, err := m.patch(texts[m.series])
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%v does not apply to linux-%s: %w", m, base.Version, err))
-		}
-		patches = append(patches, p)
-	}
-	say("%d of %d mutants apply to linux-%s", len(all)-len(errs), len(all), base.Version)
-	return patches, errors.Join(errs...)
-}
-
-// summary prints the table and returns what is wrong with the results. The runs are in the
-// folder runs.
-func summary(results []result, runs string) error {
+// summary prints the table and returns what is wrong with the results of a runner.
+func summary(results []result, from runner) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	var wrong []error
-	equivalent := 0
+	equivalent, none := 0, 0
 	for _, r := range results {
 		fmt.Fprintf(w, "%v\t%s\n", r.mutant, r.says(4))
-		if r.wrong != nil {
-			wrong = append(wrong, fmt.Errorf("%v %w\nits runs are in %s", r.mutant, r.wrong, filepath.Join(runs, r.series, r.name)))
-		} else if r.equivalent != "" {
+		switch {
+		case r.wrong != nil:
+			err := fmt.Errorf("%v %w\nits runs are in %s", r.mutant, r.wrong, filepath.Join(from.results(), r.series, r.name))
+			if elsewhere := from.elsewhere[r.String()]; elsewhere != "" {
+				err = fmt.Errorf("%w\non %s it is caught by %s", err, source.DefaultRelease, elsewhere)
+			}
+			wrong = append(wrong, err)
+		case r.apart != "":
+			none++
+		case r.equivalent != "":
 			equivalent++
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Printf("%d mutants: %d caught, %d equivalent, %d wrong\n", len(results), len(results)-equivalent-len(wrong), equivalent, len(wrong))
+	fmt.Printf("%d mutants: %d caught, %d equivalent, %d without a counterpart, %d wrong\n",
+		len(results), len(results)-equivalent-none-len(wrong), equivalent, none, len(wrong))
 	return errors.Join(wrong...)
 }
 

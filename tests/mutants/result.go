@@ -13,6 +13,7 @@ import (
 // result is the outcome of a mutant.
 type result struct {
 	mutant
+	apart  string   // why it has no counterpart on this kernel; "" if it ran
 	caught []string // package.Test, in the plan's order
 	wrong  error    // what is wrong with the outcome, or nil
 }
@@ -23,6 +24,9 @@ func (r result) says(n int) string {
 	if r.wrong != nil {
 		line, _, _ := strings.Cut(r.wrong.Error(), "\n")
 		return "IS WRONG: it " + line
+	}
+	if r.apart != "" {
+		return "has no counterpart: " + r.apart
 	}
 	if r.equivalent != "" {
 		return "is equivalent: " + r.equivalent

@@ -12,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/host/hosttest"
 )
 
 // A report of two lanes: one test fails as expected, one fails unexpectedly,
@@ -95,5 +96,63 @@ func TestAnswersAreKept(t *testing.T) {
 		if got != c.want || err != c.err || !slices.Equal(caught, []string{"p.TestA"}) {
 			t.Errorf("of %s, with %s: %s, %v, %v; want %+v", c.about, c.r.tests, got, caught, err, c)
 		}
+	}
+}
+
+// The tests that noticed last time run first, up to the first that notices. A new record
+// begins with those that noticed on the default base.
+func TestWays(t *testing.T) {
+	m := mutant{series: "s", name: "m", run: "Likely"}
+	const all, likely = "-lane both", "-run Likely -lane virtual"
+	row := func(text string) map[string]string { return map[string]string{m.String(): text} }
+	for name, c := range map[string]struct {
+		r    runner
+		want string
+	}{
+		"nothing known":        {runner{first: true}, likely + " -fail-fast; " + all},
+		"known":                {runner{first: true, here: row("p.TestA")}, `-run ^(p\.TestA)$ -lane virtual -fail-fast; ` + likely + " -fail-fast; " + all},
+		"record":               {runner{here: row("p.TestA")}, likely + "; " + all},
+		"all":                  {runner{all: true, here: row("p.TestA")}, all},
+		"other base":           {runner{first: true, elsewhere: row("p.TestB")}, `-run ^(p\.TestB)$ -lane virtual -fail-fast; ` + likely + " -fail-fast; " + all},
+		"both bases":           {runner{first: true, here: row("p.TestA"), elsewhere: row("p.TestB")}, `-run ^(p\.TestA)$ -lane virtual -fail-fast; ` + likely + " -fail-fast; " + all},
+		"record of other base": {runner{here: row("p.TestA"), elsewhere: row("p.TestB")}, `-run ^(p\.TestB)$ -lane virtual; ` + likely + "; " + all},
+	} {
+		var got []string
+		for _, way := range c.r.ways(m) {
+			got = append(got, strings.Join(way, " "))
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s: got %q, want %q", name, strings.Join(got, "; "), c.want)
+		}
+	}
+	m.tests = "tests/p"
+	if got, want := len((runner{here: row("p.TestA")}).ways(m)), 3; got != want {
+		t.Errorf("a mutant with folders of tests has %d ways, want %d", got, want)
+	}
+}
+
+// The digest covers what is in a guest or judges it, and no test of the host.
+func TestDigest(t *testing.T) {
+	files := map[string]string{
+		"vmtest/a.go": "1", "vmtest/a_test.go": "1", "vmtest/testdata/x": "1",
+		"tests/timens/a_test.go": "1", "tests/mutants/list/x": "1", "tests/canary/a_test.go": "1",
+	}
+	digest := func() string {
+		t.Helper()
+		t.Chdir(hosttest.Folder(t, files))
+		d, err := digestOf("tests", "vmtest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	before := digest()
+	for name := range files {
+		files[name] = "2"
+		covered := name == "vmtest/a.go" || name == "tests/timens/a_test.go"
+		if got := digest() != before; got != covered {
+			t.Errorf("the digest changes with %s: %v, want %v", name, got, covered)
+		}
+		files[name] = "1"
 	}
 }

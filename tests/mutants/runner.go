@@ -28,13 +28,23 @@ type runner struct {
 	host  host.Host // its cache remembers the outcomes
 	base  string    // name of the base
 	all   bool      // run all tests from the start
+	first bool      // stop at the first test that notices
 	tests string    // digest of the sources of the guest and the judge
 	began time.Time
+	// The rows of the tables: of the base, and of the default base if that is another.
+	here, elsewhere map[string]string
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
 	digest, err := digestOf("initramfs", "internal", "kconfig", "kernel", "tests", "vmtest")
-	return runner{host: h, base: o.base, all: o.all, tests: digest, began: time.Now()}, err
+	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now()}
+	if file, tabled := tableFiles[o.base]; err == nil && tabled {
+		r.here, err = readTables(file)
+	}
+	if err == nil && o.base != source.DefaultRelease {
+		r.elsewhere, err = readTables(tableFiles[source.DefaultRelease])
+	}
+	return r, err
 }
 
 // results returns the folder of the runs.
@@ -47,9 +57,9 @@ func (r runner) results() string {
 
 func (r runner) elapsed() time.Duration { return time.Since(r.began).Round(time.Second) }
 
-// The two ways of running the tests: first those that are likely to notice, in
-// the virtual lane, where waits cost nothing; then all, because only that shows
-// that no test notices.
+// The ways of running the tests: first those that noticed last time, then those that are
+// likely to notice, in the virtual lane, where waits cost nothing; then all, because only
+// that shows that no test notices.
 var (
 	someTests = []string{"-lane", "virtual"}
 	allTests  = []string{"-lane", "both"}
@@ -78,7 +88,7 @@ func (r runner) answer(ctx context.Context, about []string, ask func() ([]string
 
 // runAll runs mutants, which are sorted by series, several at a time, and
 // returns the results of those that ran.
-func (r runner) runAll(ctx context.Context, all []mutant, patches [][]byte, jobs int) ([]result, error) {
+func (r runner) runAll(ctx context.Context, all []patched, jobs int) ([]result, error) {
 	results := make([]result, len(all))
 	var done atomic.Int64
 	for begin := 0; begin < len(all); {
@@ -94,12 +104,12 @@ func (r runner) runAll(ctx context.Context, all []mutant, patches [][]byte, jobs
 		for i := begin; i < end; i++ {
 			group.Go(func() error {
 				began := time.Now()
-				res := r.run(ctx, all[i], patches[i])
+				res := r.run(ctx, all[i].mutant, all[i].patch)
 				if ctx.Err() != nil {
 					return errors.New("interrupted; the finished mutants are remembered")
 				}
 				results[i] = res
-				say("%d/%d %v %s (%.0f s, %v in all)", done.Add(1), len(all), all[i], results[i].says(3), time.Since(began).Seconds(), r.elapsed())
+				say("%d/%d %v %s (%.0f s, %v in all)", done.Add(1), len(all), all[i].mutant, results[i].says(3), time.Since(began).Seconds(), r.elapsed())
 				return nil
 			})
 		}
@@ -118,7 +128,7 @@ func ran(results []result) []result {
 // run runs the tests that are likely to notice a mutant, and all tests if none
 // of them does.
 func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
-	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all)}
+	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all, r.first)}
 	caught, err := r.answer(ctx, about, func() (caught []string, err error) {
 		var rep report
 		for _, way := range r.ways(m) {
@@ -135,18 +145,34 @@ func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 }
 
 // ways returns the flags for the runs of a mutant. They are tried in this order
-// until a test notices.
+// until a test notices. The last way runs all tests to their end.
 func (r runner) ways(m mutant) [][]string {
 	ways := [][]string{allTests}
-	likely := append([]string{"-run", m.run}, someTests...)
 	if m.tests != "" {
 		ways = append(ways, append([]string{"-tests", m.tests}, allTests...))
-		likely = append(likely, "-tests", m.tests)
 	}
 	if r.all {
 		return ways
 	}
-	return append([][]string{likely}, ways...)
+	row := r.elsewhere[m.String()]
+	if here := r.here[m.String()]; here != "" && r.first {
+		row = here // a new record of the tests must not begin with the old one
+	}
+	var likely [][]string
+	for _, tests := range []string{selects(row), m.run} {
+		if tests == "" {
+			continue
+		}
+		way := append([]string{"-run", tests}, someTests...)
+		if m.tests != "" {
+			way = append(way, "-tests", m.tests)
+		}
+		if r.first {
+			way = append(way, "-fail-fast")
+		}
+		likely = append(likely, way)
+	}
+	return append(likely, ways...)
 }
 
 // judge returns what is wrong with a mutant, from its last run.
@@ -212,7 +238,7 @@ func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
 }
 
 // digestOf returns a digest of all files below the folders, except mutants and
-// canaries, which are in no other guest.
+// canaries, which are in no other guest, and tests of the host, which are in none.
 func digestOf(folders ...string) (string, error) {
 	h := sha256.New()
 	for _, folder := range folders {
@@ -224,6 +250,9 @@ func digestOf(folders ...string) (string, error) {
 				if name := d.Name(); name == "testdata" || name == "mutants" || name == "canary" {
 					return fs.SkipDir
 				}
+				return nil
+			}
+			if folder != "tests" && strings.HasSuffix(path, "_test.go") {
 				return nil
 			}
 			text, err := os.ReadFile(path)

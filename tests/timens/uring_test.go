@@ -21,7 +21,7 @@ import (
 
 // uringWait is one wait on an io_uring.
 type uringWait struct {
-	Kind     string // uringTimeout, uringLinkTimeout, uringUpdate or uringEnter
+	Kind     string // uringTimeout, uringLinkTimeout, uringUpdate, uringLinkUpdate or uringEnter
 	Clock    clock.ID
 	Absolute bool
 	Passed   bool // the deadline was before the wait began
@@ -38,18 +38,19 @@ func (w uringWait) String() string {
 	return fmt.Sprintf("%s %s %v", how, w.Kind, w.Clock)
 }
 
-// Kinds of waits: an entry of its own, an entry that ends another entry, an entry
-// whose time another entry replaces, and the timeout of io_uring_enter(), which has
-// only one clock.
+// Kinds of waits: an entry of its own, an entry that ends another entry, an entry of
+// either kind whose time another entry replaces, and the timeout of io_uring_enter(),
+// which has only one clock.
 const (
 	uringTimeout     = "IORING_OP_TIMEOUT"
 	uringLinkTimeout = "IORING_OP_LINK_TIMEOUT"
 	uringUpdate      = "IORING_TIMEOUT_UPDATE"
+	uringLinkUpdate  = "IORING_LINK_TIMEOUT_UPDATE"
 	uringEnter       = "io_uring_enter"
 )
 
 func uringWaits(absolute bool) (all []uringWait) {
-	for _, kind := range []string{uringTimeout, uringLinkTimeout, uringUpdate} {
+	for _, kind := range []string{uringTimeout, uringLinkTimeout, uringUpdate, uringLinkUpdate} {
 		for _, id := range timens.Clocks {
 			all = append(all, uringWait{Kind: kind, Clock: id, Absolute: absolute})
 		}
@@ -179,16 +180,18 @@ func (w uringWait) wait(ring *uring.Ring, silent int, began time.Duration) (urin
 		flags |= uring.TimeoutBoottime
 	}
 	guard, never := uring.NewTimespec(uringGuard), uring.NewTimespec(time.Hour)
+	poll := uring.Entry{Op: uring.OpPollAdd, Flags: uring.EntryIOLink, FD: int32(silent), OpFlags: unix.POLLIN, UserData: dataPoll}
 	entries := []uring.Entry{uring.Timeout(uring.OpTimeout, guard, 0, dataGuard)}
 	switch w.Kind {
 	case uringTimeout:
 		entries = append(entries, uring.Timeout(uring.OpTimeout, at, flags, dataWait))
 	case uringLinkTimeout:
-		entries = append(entries,
-			uring.Entry{Op: uring.OpPollAdd, Flags: uring.EntryIOLink, FD: int32(silent), OpFlags: unix.POLLIN, UserData: dataPoll},
-			uring.Timeout(uring.OpLinkTimeout, at, flags, dataWait))
+		entries = append(entries, poll, uring.Timeout(uring.OpLinkTimeout, at, flags, dataWait))
 	case uringUpdate:
 		entries = append(entries, uring.Timeout(uring.OpTimeout, never, flags&uring.TimeoutBoottime, dataWait), uring.Update(dataWait, at, update, dataUpdate))
+	case uringLinkUpdate:
+		entries = append(entries, poll, uring.Timeout(uring.OpLinkTimeout, never, flags&uring.TimeoutBoottime, dataWait),
+			uring.Update(dataWait, at, update|uring.UpdateLinked, dataUpdate))
 	}
 	err := ring.Submit(entries...)
 	runtime.KeepAlive(guard)
@@ -197,7 +200,7 @@ func (w uringWait) wait(ring *uring.Ring, silent int, began time.Duration) (urin
 	switch {
 	case err != nil:
 		return uring.Completion{}, err
-	case w.Kind == uringUpdate:
+	case w.Kind == uringUpdate || w.Kind == uringLinkUpdate:
 		return awaitUpdated(ring)
 	case w.Kind != uringEnter:
 		return ring.Wait(nil, 0)

@@ -25,6 +25,8 @@ const (
 	TimeoutAbs      = 1 << 0
 	timeoutUpdate   = 1 << 1
 	TimeoutBoottime = 1 << 2
+	// UpdateLinked is a flag of Update if the target is an entry for OpLinkTimeout.
+	UpdateLinked = 1 << 4
 
 	enterGetevents = 1 << 0
 	enterExtArg    = 1 << 3
@@ -68,8 +70,8 @@ func Timeout(op uint8, ts *Timespec, flags uint32, userData uint64) Entry {
 }
 
 // Update returns an entry that replaces the time of the timeout target, which is the
-// UserData of an entry for OpTimeout. The caller must keep ts alive until Submit has
-// returned.
+// UserData of an entry for OpTimeout or OpLinkTimeout. The caller must keep ts alive until
+// Submit has returned.
 func Update(target uint64, ts *Timespec, flags uint32, userData uint64) Entry {
 	return Entry{Op: opRemove, FD: -1, Off: uint64(uintptr(unsafe.Pointer(ts))), Addr: target, OpFlags: timeoutUpdate | flags, UserData: userData}
 }
