@@ -165,10 +165,13 @@ func (m *mutant) parseHunk(hunk string) error {
 	}
 	last := &m.changes[len(m.changes)-1]
 	above := (*last)[len(*last)-1]
-	e, err := edit{file, within, above.old, above.new}, error(nil)
+	e := edit{file, within, above.old, above.new}
 	if strings.TrimSpace(lines) != "" {
-		e, err = parseEdit(file, within, strings.Split(lines, "\n"))
+		var err error
+		if e, err = parseEdit(file, within, strings.Split(lines, "\n")); err != nil {
+			return err
+		}
 	}
 	*last = append(*last, e)
-	return err
+	return nil
 }

@@ -22,7 +22,7 @@ type patched struct {
 
 // makePatches turns every mutant into a patch, and returns results for those that have
 // no counterpart on the base. The error lists all mutants that do not apply, and those
-// that do although the list says otherwise.
+// that do although the list says otherwise. It is an error if no mutant is left.
 func makePatches(ctx context.Context, h host.Host, spec source.Spec, all []mutant) ([]patched, []result, error) {
 	base, err := spec.Fetch(ctx, h)
 	if err != nil {
@@ -57,6 +57,9 @@ func makePatches(ctx context.Context, h host.Host, spec source.Spec, all []mutan
 		say("%v %s", r.mutant, r.says(0))
 	}
 	say("of %d mutants, %d apply to linux-%s and %d have no counterpart there", len(all), len(patches), base.Version, len(apart))
+	if patches == nil && errs == nil {
+		return nil, nil, fmt.Errorf("no mutant is left to run: none of these %d has a counterpart on linux-%s", len(all), base.Version)
+	}
 	return patches, apart, errors.Join(errs...)
 }
 

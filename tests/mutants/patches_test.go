@@ -80,6 +80,9 @@ run r
 			t.Errorf("got error %v, want one with %q", err, want)
 		}
 	}
+	if _, _, err := makePatches(t.Context(), h, at("7.3"), all[1:2]); err == nil || !strings.Contains(err.Error(), "none of these 1 has a counterpart on linux-7.3.1") {
+		t.Errorf("nothing is left to run: %v", err)
+	}
 	if _, _, err := makePatches(t.Context(), h, at("6.12"), all); err == nil || !strings.Contains(err.Error(), "a.patch does not apply to linux-6.12.1") {
 		t.Errorf("a series that does not apply to the default base: %v", err)
 	}
