@@ -33,9 +33,9 @@ func ABI(ctx context.Context, h host.Host, i kernel.Image, t kernel.Tree, struct
 	if err != nil {
 		return wire.ABI{}, fmt.Errorf("the structures of clone3(): %w", err)
 	}
-	key := "abi 1 " + cache.Digest(i.DebugSHA256, string(header), strings.Join(structs, " "))
+	key := "abi 2 " + cache.Digest(i.DebugSHA256, string(header), strings.Join(structs, " "))
 	return host.Answer(ctx, h, key, func() (abi wire.ABI, err error) {
-		if abi.X86_64, err = layouts(i.Debug(), "fork.c", structs); err != nil {
+		if abi.X86_64, err = layouts(i.Debug(), readers, structs); err != nil {
 			return abi, err
 		}
 		if len(abi.X86_64) == 0 {
@@ -78,13 +78,17 @@ func HeaderABI(ctx context.Context, box sandbox.Box, t kernel.Tree, structs []st
 		}
 		return nil, &blame.BuildError{Stage: "build", Err: fmt.Errorf("%s for i386: %w", kernel.CloneHeader, err), Shown: kbuild.FirstError(out, filepath.Join(dir, "patched"), t.Base.Dir)}
 	}
-	return layouts(filepath.Join(dir, "abi.o"), "abi.c", structs)
+	return layouts(filepath.Join(dir, "abi.o"), []string{"abi.c"}, structs)
 }
 
+// readers are the files of the kernel that read the arguments of clone3(): kernel/fork.c and
+// kernel/time/namespace.c.
+var readers = []string{"fork.c", "namespace.c"}
+
 // layouts reads structures from the debug information of an ELF file. It reads only the
-// compilation unit whose file has the name unit. A structure that is only declared there
+// compilation units whose files have these names. A structure that is only declared there
 // is left out.
-func layouts(path, unit string, structs []string) ([]wire.Layout, error) {
+func layouts(path string, units, structs []string) ([]wire.Layout, error) {
 	f, err := elf.Open(path)
 	if err != nil {
 		return nil, err
@@ -105,8 +109,8 @@ func layouts(path, unit string, structs []string) ([]wire.Layout, error) {
 			break
 		}
 		name, _ := e.Val(dwarf.AttrName).(string)
-		if e.Tag == dwarf.TagCompileUnit && filepath.Base(name) == unit {
-			continue // to the entries of this unit
+		if e.Tag == dwarf.TagCompileUnit && slices.Contains(units, filepath.Base(name)) {
+			continue // to the entries of the unit
 		}
 		if _, ok := e.Val(dwarf.AttrByteSize).(int64); ok && e.Tag == dwarf.TagStructType && slices.Contains(structs, name) {
 			t, err := info.Type(e.Offset)

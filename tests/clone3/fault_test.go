@@ -70,7 +70,6 @@ func newRequest(kernel design.Name, p *clone.Program) *request {
 // it. Of two faults the caller gets the error of the first.
 func faults(t *testing.T, kernel design.Name) []staged {
 	nothing := timens.TwoPages(t, unix.PROT_NONE, unix.PROT_NONE)
-	early, late := offsetFaults(kernel)
 	early65, flags := at(argumentStage, signalFault), at(flagStage, flagFaults()...)
 	if signalCheckedLate(t) {
 		early65, flags = nil, slices.Concat(flags, at(flagStage, signalFault))
@@ -80,20 +79,18 @@ func faults(t *testing.T, kernel design.Name) []staged {
 		at(memoryStage, memoryFaults(t, nothing)...),
 		at(argumentStage, argumentFaults()...),
 		early65,
-		at(offsetStage, early...),
 		at(argumentStage, fault{"unreadable set_tid", unix.EFAULT, "tid", setTID(func(a *clone.Args) {
 			a.SetTID = (*int32)(unsafe.Pointer(&nothing[0]))
 		})}),
-		at(offsetStage, late...),
+		at(offsetStage, offsetFaults(kernel)...),
 		flags,
 		at(callerStage, callerFaults(kernel)...),
 		at(callerStage, lateFaults(t, nothing)...),
 	)
 }
 
-// offsetFaults are the faults of the kernel's design, checked before and after
-// the kernel reads set_tid.
-func offsetFaults(kernel design.Name) (early, late []fault) {
+// offsetFaults are the faults of the kernel's design.
+func offsetFaults(kernel design.Name) (all []fault) {
 	for _, f := range kernel.Faults() {
 		slots := "offsets"
 		switch {
@@ -102,14 +99,9 @@ func offsetFaults(kernel design.Name) (early, late []fault) {
 		case f.Flags != 0:
 			slots = "flag"
 		}
-		one := fault{f.Name, f.Want, slots, func(r *request) { f.Spoil(r.Args) }}
-		if f.Early {
-			early = append(early, one)
-		} else {
-			late = append(late, one)
-		}
+		all = append(all, fault{f.Name, f.Want, slots, func(r *request) { f.Spoil(r.Args) }})
 	}
-	return early, late
+	return all
 }
 
 func sizeFaults() []fault {

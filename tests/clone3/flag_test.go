@@ -42,8 +42,9 @@ func TestFlagBits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// These need other flags, or no exit signal.
-	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT | bits.Autoreap | bits.PidfdAutokill)
+	// These need other flags, no exit signal, or members beyond the size.
+	alone := uint64(unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_PARENT | bits.Autoreap | bits.PidfdAutokill |
+		bits.TimensMonotonic | bits.TimensBoottime)
 	for bit := range 64 {
 		flag := uint64(1) << bit
 		want := unix.EINVAL

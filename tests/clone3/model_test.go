@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/tests/internal/bits"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/design"
 	"timens-vmtest/tests/internal/profile"
@@ -48,8 +49,9 @@ const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC 
 
 // predict returns the error that an attempt must get, in the order in which the
 // kernel checks; 0 is none. now is what the initial clocks show, roughly.
-func (s situation) predict(a attempt, m design.Meaning, early bool, now map[clock.ID]time.Duration) unix.Errno {
-	misplaced := m.Given && (!a.has(unix.CLONE_NEWTIME) || a.has(unix.CLONE_THREAD))
+func (s situation) predict(a attempt, m design.Meaning, now map[clock.ID]time.Duration) unix.Errno {
+	given := len(m.Set) > 0
+	misplaced := given && (!a.has(unix.CLONE_NEWTIME) || a.has(unix.CLONE_THREAD))
 	sysAdmin, sysTime := s.sysAdmin, s.sysTime
 	if a.has(unix.CLONE_NEWUSER) {
 		sysAdmin, sysTime = true, true
@@ -63,15 +65,13 @@ func (s situation) predict(a attempt, m design.Meaning, early bool, now map[cloc
 		{a.tail, unix.E2BIG},
 		{a.pidSize > 32 || (a.pids == nil) != (a.pidSize == 0), unix.EINVAL},
 		{a.exitSignal > 255 || a.exitSignal > 64 && !s.signalLate, unix.EINVAL},
-		{m.Early != 0, m.Early},
-		{early && misplaced, unix.EINVAL},
-		{m.Late != 0, m.Late},
+		{m.Error != 0, m.Error},
 		{misplaced, unix.EINVAL},
 		{a.badFlags(), unix.EINVAL},
 		{a.exitSignal > 64, unix.EINVAL},
 		{a.flags&namespaceFlags != 0 && !sysAdmin, unix.EPERM},
 		{a.has(unix.CLONE_NEWIPC | unix.CLONE_SYSVSEM), unix.EINVAL},
-		{m.Given && !sysTime, unix.EPERM},
+		{given && !sysTime, unix.EPERM},
 		{!inRange(m, now), unix.ERANGE},
 		{a.has(unix.CLONE_NEWTIME) && s.limited, unix.ENOSPC},
 	} {
@@ -91,9 +91,10 @@ func inRange(m design.Meaning, now map[clock.ID]time.Duration) bool {
 	return true
 }
 
-// badFlags reports combinations that are invalid for every caller.
+// badFlags reports combinations that are invalid for every caller. The flags of offsets
+// are known, because there is another error if a kernel does not have them.
 func (a attempt) badFlags() bool {
-	const unknown = ^uint64(0xffffffff | unix.CLONE_CLEAR_SIGHAND | unix.CLONE_INTO_CGROUP)
+	const unknown = ^uint64(0xffffffff | unix.CLONE_CLEAR_SIGHAND | unix.CLONE_INTO_CGROUP | bits.TimensMonotonic | bits.TimensBoottime)
 	const reserved = 0x400000 | 0xff&^unix.CLONE_NEWTIME
 	switch {
 	case a.flags&(unknown|reserved) != 0,

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"timens-vmtest/tests/internal/bits"
 	"timens-vmtest/tests/internal/capability"
 	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
@@ -89,14 +90,13 @@ func randomBatch(t *testing.T, kernel design.Name, random *rand.Rand, launch clo
 	nursery := timens.NewProgram(t)
 	nursery.Slim()
 	now := map[clock.ID]time.Duration{clock.Monotonic: timens.Now(t, clock.Monotonic), clock.Boottime: timens.Now(t, clock.Boottime)}
-	early := kernel != design.Namespaces
 	var trials []*trial
 	for range batchSize {
 		tr := &trial{situation: home}
 		for { // until the attempt makes no child, or one that its caller can wait for
 			tr.attempt = newAttempt(kernel, random)
-			tr.meaning = kernel.Meaning(tr.words, tr.memory)
-			if tr.flags&(unix.CLONE_THREAD|unix.CLONE_PARENT) == 0 || tr.predict(tr.attempt, tr.meaning, early, now) != 0 {
+			tr.meaning = kernel.Meaning(tr.flags, tr.words, tr.memory)
+			if tr.flags&(unix.CLONE_THREAD|unix.CLONE_PARENT) == 0 || tr.predict(tr.attempt, tr.meaning, now) != 0 {
 				break
 			}
 		}
@@ -107,7 +107,7 @@ func randomBatch(t *testing.T, kernel design.Name, random *rand.Rand, launch clo
 	timens.RunMany(t, launch, nursery)
 	base := before.Or(measureBase(t))
 	for _, tr := range trials {
-		want := tr.predict(tr.attempt, tr.meaning, early, now)
+		want := tr.predict(tr.attempt, tr.meaning, now)
 		seen[want]++
 		tr.check(t, want, base)
 	}
@@ -202,7 +202,7 @@ func newAttempt(kernel design.Name, random *rand.Rand) attempt {
 		a.change(kernel, random)
 	}
 	if a.size < clone.SizeVer3 { // offsets beyond the size are tested by TestOffsetsCutOff
-		a.words, a.memory = [2]uint64{}, nil
+		a.withoutOffsets()
 	}
 	if a.size < clone.SizeVer1 {
 		a.pids, a.pidSize = nil, 0
@@ -245,17 +245,25 @@ func (a *attempt) change(kernel design.Name, random *rand.Rand) {
 			a.flags |= unix.CLONE_NEWPID
 		}
 	case 6:
-		a.words, a.memory = [2]uint64{}, nil
+		a.withoutOffsets()
 	default:
 		a.offsets(kernel, random)
 		a.spoilOffsets(kernel, random)
 	}
 }
 
-// offsets gives the attempt random offsets, mostly valid ones.
+func (a *attempt) withoutOffsets() {
+	a.flags &^= bits.TimensMonotonic | bits.TimensBoottime
+	a.words, a.memory = [2]uint64{}, nil
+}
+
+// offsets gives the attempt random offsets of one clock or both, mostly valid ones.
 func (a *attempt) offsets(kernel design.Name, random *rand.Rand) {
-	args := kernel.Args(timens.Offsets{Monotonic: offsetInReach(random), Boottime: offsetInReach(random)})
-	a.words, a.memory = args.Offsets, slices.Clone(args.Held())
+	a.withoutOffsets()
+	ids := pick(random, timens.Clocks, timens.Clocks, timens.Clocks[:1], timens.Clocks[1:])
+	args := clone.Args{Flags: a.flags}
+	kernel.SetOnly(&args, timens.Offsets{Monotonic: offsetInReach(random), Boottime: offsetInReach(random)}, ids...)
+	a.flags, a.words, a.memory = args.Flags, args.Offsets, slices.Clone(args.Held())
 }
 
 // offsetInReach returns an offset that is valid, or so far out of range that
@@ -274,15 +282,23 @@ func offsetInReach(random *rand.Rand) time.Duration {
 func (a *attempt) spoilOffsets(kernel design.Name, random *rand.Rand) {
 	switch kernel {
 	case design.InlineNS:
-		a.words[random.IntN(2)] = 0
+		switch random.IntN(3) {
+		case 0:
+			a.words[random.IntN(2)] = 0
+		case 1:
+			a.words[random.IntN(2)] = 1
+		case 2:
+			a.flags ^= pick[uint64](random, bits.TimensMonotonic, bits.TimensBoottime)
+		}
 	case design.Namespaces:
-		a.words[1] = pick[uint64](random, 0, 8, 15, 16, 17, 24, 64, 4096, 4097, 1<<32+16)
+		a.words[1] = pick[uint64](random, 0, 8, 16, 63, 64, 64, 64, 65, 72, 4096, 4097, 1<<32+64)
 		a.memory = append(a.memory, make([]byte, 4096)...)
 		if random.IntN(2) == 0 {
-			a.memory[pick(random, 16, 17, 23, 24, 63, 64, 4095)] = 1
+			a.memory[pick(random, 0, 1, 7, 8, 16, 24, 31, 63, 64, 65, 4095)] = byte(pick(random, 0, 1, 2, 3, 4))
 		}
 	default:
 		a.words[1] = pick[uint64](random, 0, 1, 1, 2, 2, 2, 3, 1<<63, math.MaxUint64)
+		a.memory = append(a.memory, make([]byte, 24)...)[:48] // for two elements
 		e := random.IntN(2) * 24
 		if random.IntN(2) == 0 {
 			a.memory[e+pick(random, 0, 4, 12, 20, 23)] = byte(pick(random, 0, 1, 7, 0x80))

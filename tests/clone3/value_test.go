@@ -5,6 +5,7 @@
 package clone3
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -57,6 +58,32 @@ func TestOffsetsReplaceInherited(t *testing.T) {
 				launch := design.PendingLaunch(t, timens.Ahead, kernel.Args(ns.offsets))
 				timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), ns.offsets)
 			})
+		}
+	}
+}
+
+// The offset of one clock can be given alone, and 0 is an offset like any other. The other
+// clock inherits its offset.
+func TestOffsetsOfOneClock(t *testing.T) {
+	kernel := design.Need(t)
+	for _, pending := range []timens.Offsets{{}, timens.Ahead, timens.Behind} {
+		for _, set := range []timens.Offsets{{}, timens.Across} {
+			for _, id := range timens.Clocks {
+				want := pending
+				if id == clock.Monotonic {
+					want.Monotonic = set.Monotonic
+				} else {
+					want.Boottime = set.Boottime
+				}
+				args := design.NewTime()
+				kernel.SetOnly(args, set, id)
+				for _, via := range clock.Vias {
+					t.Run(fmt.Sprintf("%v %v over %v/%v", id, set.Of(id), pending.Of(id), via), func(t *testing.T) {
+						launch := design.PendingLaunch(t, pending, args)
+						timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), want)
+					})
+				}
+			}
 		}
 	}
 }

@@ -28,13 +28,15 @@ func Of(name string) []wire.Layout {
 	}
 	switch design.Name(name) {
 	case design.TimensOffset:
-		grow("timens_offset", "timens_offset_size")
-		return []wire.Layout{args, structure("clone_timens_offset", design.Element{}, 24, "clockid Clock", "pad Pad", "sec Sec", "nsec Nsec")}
+		grow("timens_offset", "timens_offset_count")
+		return []wire.Layout{args, structure("clone_timens_offset", design.Element{}, 24, "clockid Clock", "flags Flags", "sec Sec", "nsec Nsec")}
 	case design.InlineNS:
 		grow("monotonic_offset_ns", "boottime_offset_ns")
 	case design.Namespaces:
 		grow("namespaces", "namespaces_size")
-		return []wire.Layout{args, structure("clone_namespaces", design.Struct{}, 16, "time.monotonic Monotonic", "time.boot Boot")}
+		return []wire.Layout{args,
+			structure("clone_namespaces", design.Struct{}, 64, "time.mask Mask", "time.monotonic_ns Monotonic", "time.boottime_ns Boottime", "time.reserved Reserved"),
+			structure("clone_timens", design.Struct{}, 64, "mask Mask", "monotonic_ns Monotonic", "boottime_ns Boottime", "reserved Reserved")}
 	}
 	return []wire.Layout{args}
 }

@@ -32,10 +32,28 @@ func TestMain(m *testing.M) {
 // version0 is the size of struct clone_namespaces in its first version.
 const version0 = unsafe.Sizeof(design.Struct{})
 
-// asBytes returns the structure as bytes.
+// reserved is the first byte of the structure that must be 0.
+const reserved = int(unsafe.Offsetof(design.Struct{}.Reserved))
+
+// asBytes returns the structure with both offsets as bytes.
 func asBytes(o timens.Offsets) []byte {
-	b := binary.NativeEndian.AppendUint64(nil, uint64(o.Monotonic))
-	return binary.NativeEndian.AppendUint64(b, uint64(o.Boottime))
+	return clone.Bytes(design.NewStruct(o, timens.Clocks...))
+}
+
+// with returns the arguments of a child in a new time namespace with a structure.
+func with(s design.Struct) *clone.Args {
+	args := design.NewTime()
+	args.Hold(clone.Bytes(s), uint64(version0))
+	return args
+}
+
+// known checks that the kernel knows the structure. A kernel that does not returns E2BIG
+// for every one, so that this error alone would prove nothing.
+func known(t *testing.T) {
+	t.Helper()
+	args := design.Namespaces.Args(timens.Across)
+	args.Flags = 0
+	design.Refuse(t, args, unix.EINVAL)
 }
 
 // pointer returns the arguments of a child in a new time namespace with a
@@ -57,7 +75,7 @@ func measure(t *testing.T, args *clone.Args, want timens.Offsets) {
 // know are zero.
 func TestSizes(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
-	for _, size := range []int{16, 17, 23, 24, 32, 256, timens.PageSize - 1, timens.PageSize} {
+	for _, size := range []int{64, 65, 71, 72, 80, 256, timens.PageSize - 1, timens.PageSize} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			mem := make([]byte, size)
 			copy(mem, asBytes(timens.Across))
@@ -75,9 +93,10 @@ func TestSizesRefused(t *testing.T) {
 		0:                   unix.EINVAL,
 		1:                   unix.EINVAL,
 		8:                   unix.EINVAL,
-		15:                  unix.EINVAL,
+		16:                  unix.EINVAL,
+		63:                  unix.EINVAL,
 		timens.PageSize + 1: unix.E2BIG,
-		1<<32 + 16:          unix.E2BIG,
+		1<<32 + 64:          unix.E2BIG,
 		1 << 63:             unix.E2BIG,
 		math.MaxUint64:      unix.E2BIG,
 	} {
@@ -88,7 +107,7 @@ func TestSizesRefused(t *testing.T) {
 // A size without a structure is refused.
 func TestSizeWithoutPointer(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
-	for _, size := range []uint64{1, 16, timens.PageSize, timens.PageSize + 1, math.MaxUint64} {
+	for _, size := range []uint64{1, 64, timens.PageSize, timens.PageSize + 1, math.MaxUint64} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) { design.Refuse(t, pointer(nil, size), unix.EINVAL) })
 	}
 }
@@ -97,7 +116,7 @@ func TestSizeWithoutPointer(t *testing.T) {
 // zero, wherever it is.
 func TestUnknownMembers(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
-	for _, at := range []int{16, 17, 23, 24, 255, timens.PageSize - 1} {
+	for _, at := range []int{64, 65, 71, 72, 255, timens.PageSize - 1} {
 		for _, size := range []int{at + 1, timens.PageSize} {
 			t.Run(fmt.Sprintf("byte %d of %d", at, size), func(t *testing.T) {
 				mem := make([]byte, size)
@@ -113,18 +132,98 @@ func TestUnknownMembers(t *testing.T) {
 	}
 }
 
-// User space can find out which members the kernel knows without making a
-// child: without CLONE_NEWTIME a known one gives EINVAL and an unknown one
-// E2BIG.
+// User space can find out what the kernel knows without making a child: without
+// CLONE_NEWTIME, what is known gives EINVAL and what is unknown gives E2BIG.
 func TestUnknownMembersWithoutNewTime(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
-	for word, want := range map[uint64]unix.Errno{0: unix.EINVAL, 1: unix.E2BIG} {
-		mem := binary.NativeEndian.AppendUint64(asBytes(timens.Across), word)
+	plain := design.NewStruct(timens.Across, timens.Clocks...)
+	bit, room := plain, plain
+	bit.Mask |= 4
+	room.Reserved[0] = 1
+	for name, test := range map[string]struct {
+		s    design.Struct
+		tail uint64
+		want unix.Errno
+	}{
+		"known":         {plain, 0, unix.EINVAL},
+		"one clock":     {design.NewStruct(timens.Across, clock.Boottime), 0, unix.EINVAL},
+		"unknown part":  {plain, 1, unix.E2BIG},
+		"unknown bit":   {bit, 0, unix.E2BIG},
+		"reserved room": {room, 0, unix.E2BIG},
+	} {
+		mem := binary.NativeEndian.AppendUint64(clone.Bytes(test.s), test.tail)
 		for _, flags := range []uint64{0, unix.CLONE_NEWUTS, unix.CLONE_VM | unix.CLONE_VFORK} {
 			args := pointer(&mem[0], uint64(len(mem)))
 			args.Flags = flags
-			design.Refuse(t, args, want)
+			t.Run(name, func(t *testing.T) { design.Refuse(t, args, test.want) })
 		}
+	}
+}
+
+// A bit of the mask that the kernel does not know is refused with E2BIG, whatever it
+// may mean to a later kernel.
+func TestUnknownBits(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	known(t)
+	for bit := 2; bit < 64; bit++ {
+		s := design.NewStruct(timens.Across, timens.Clocks...)
+		s.Mask |= 1 << bit
+		design.Refuse(t, with(s), unix.E2BIG)
+		design.Refuse(t, with(design.Struct{Mask: 1 << bit}), unix.E2BIG)
+	}
+}
+
+// The room for further members must be 0, and is refused with E2BIG otherwise.
+func TestReservedRoom(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	known(t)
+	for i := range (design.Struct{}).Reserved {
+		for _, word := range []uint64{1, 1 << 31, 1 << 63, math.MaxUint64} {
+			s := design.NewStruct(timens.Across, timens.Clocks...)
+			s.Reserved[i] = word
+			design.Refuse(t, with(s), unix.E2BIG)
+		}
+	}
+}
+
+// An offset whose bit of the mask is not set is refused with EINVAL: no kernel could know
+// what is meant.
+func TestOffsetWithoutBit(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	for _, s := range []design.Struct{
+		{Monotonic: 1}, {Boottime: -1}, {Monotonic: 1, Boottime: 1},
+		{Mask: design.MonotonicBit, Monotonic: 1, Boottime: 1}, {Mask: design.BoottimeBit, Monotonic: math.MinInt64, Boottime: 1},
+	} {
+		design.Refuse(t, with(s), unix.EINVAL)
+		args := with(s)
+		args.Flags = 0
+		design.Refuse(t, args, unix.EINVAL)
+	}
+}
+
+// A structure that says nothing of the time namespace is like none: it needs neither
+// CLONE_NEWTIME nor CAP_SYS_TIME, and the child inherits its offsets. A caller who passes
+// it because of another namespace has such a structure.
+func TestNothingOfTime(t *testing.T) {
+	design.NeedOnly(t, design.Namespaces)
+	nothing := with(design.Struct{})
+	for _, via := range clock.Vias {
+		got := timens.Measure(t, design.PendingLaunch(t, timens.Ahead, nothing), via, timens.Clocks...)
+		timens.CheckShifts(t, got, timens.Ahead)
+	}
+	without := with(design.Struct{})
+	without.Flags = 0
+	err := osthread.Run(func() error {
+		if err := capability.Drop(unix.CAP_SYS_TIME); err != nil {
+			return err
+		}
+		for _, args := range []*clone.Args{nothing, without} {
+			timens.Run(t, design.Launch(args), timens.NewProgram(t))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -146,12 +245,12 @@ func TestUnreadable(t *testing.T) {
 		at   uintptr
 		size uint64
 	}{
-		{"all", page, 16},
-		{"second member", page - 8, 16},
-		{"last byte", page - 15, 16},
-		{"first byte beyond the known members", page - 16, 17},
-		{"all bytes beyond the known members", page - 16, page},
-		{"last byte beyond the known members", page - 24, 25},
+		{"all", page, 64},
+		{"last member", page - 56, 64},
+		{"last byte", page - 63, 64},
+		{"first byte beyond the known members", page - 64, 65},
+		{"all bytes beyond the known members", page - 64, page},
+		{"last byte beyond the known members", page - 72, 73},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -160,7 +259,7 @@ func TestUnreadable(t *testing.T) {
 	}
 	t.Run("kernel", func(t *testing.T) {
 		args := design.NewTime()
-		args.Offsets = [2]uint64{0xffffffff81000000, 16}
+		args.Offsets = [2]uint64{0xffffffff81000000, 64}
 		design.Refuse(t, args, unix.EFAULT)
 	})
 }
@@ -182,8 +281,8 @@ func TestUnaligned(t *testing.T) {
 	}
 }
 
-// A structure sets both clocks: an offset of 0 leaves the clock at that of the
-// initial namespace, even if the caller's children would inherit an offset.
+// An offset of 0 leaves the clock at that of the initial namespace, even if the caller's
+// children would inherit an offset.
 func TestZeroIsZero(t *testing.T) {
 	design.NeedOnly(t, design.Namespaces)
 	for _, want := range []timens.Offsets{{}, {Monotonic: timens.Behind.Monotonic}, {Boottime: timens.Behind.Boottime}} {

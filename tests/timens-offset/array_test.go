@@ -38,7 +38,7 @@ func second(id clock.ID) design.Element { return design.NewElement(id, time.Seco
 // The elements of the array may have any order.
 func TestEitherOrder(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
-	list := design.Elements(timens.Across)
+	list := design.Elements(timens.Across, timens.Clocks...)
 	for _, via := range clock.Vias {
 		launch := design.Launch(array(list[1], list[0]))
 		timens.CheckShifts(t, timens.Measure(t, launch, via, timens.Clocks...), timens.Across)
@@ -79,7 +79,7 @@ func TestOneClock(t *testing.T) {
 // nothing to them.
 func TestAnyMemory(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
-	list := clone.Bytes(design.Elements(timens.Across)...)
+	list := clone.Bytes(design.Elements(timens.Across, timens.Clocks...)...)
 	for shift := range 8 {
 		t.Run(fmt.Sprintf("%d bytes before the end of a page", shift), func(t *testing.T) {
 			mem := timens.TwoPages(t, unix.PROT_READ, unix.PROT_NONE, append(list, make([]byte, shift)...)...)

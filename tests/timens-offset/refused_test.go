@@ -22,40 +22,52 @@ import (
 // to at most half of it.
 const secMax = (1<<63 - 1) / int64(time.Second)
 
-// An array with more elements than there are clocks is refused, and so is a
-// pointer without a number or a number without a pointer.
+// known checks that the kernel knows the members. A kernel that does not returns E2BIG
+// for every array, so that this error alone would prove nothing.
+func known(t *testing.T) {
+	t.Helper()
+	args := array(second(clock.Monotonic))
+	args.Flags = 0
+	design.Refuse(t, args, unix.EINVAL)
+}
+
+// An array with more elements than there are clocks is refused with E2BIG. A pointer
+// without a number and a number without a pointer are refused with EINVAL.
 func TestCountRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
-	three := append(design.Elements(timens.Ahead), second(clock.Boottime))
+	three := append(design.Elements(timens.Ahead, timens.Clocks...), second(clock.Boottime))
 	tests := []struct {
 		name  string
 		first *design.Element
 		count uint64
+		want  unix.Errno
 	}{
-		{"three", &three[0], 3},
-		{"overflowing", &three[0], 1<<63 + 1},
-		{"most", &three[0], math.MaxUint64},
-		{"pointer without count", &three[0], 0},
-		{"count without pointer", nil, 1},
+		{"three", &three[0], 3, unix.E2BIG},
+		{"overflowing", &three[0], 1<<63 + 1, unix.E2BIG},
+		{"most", &three[0], math.MaxUint64, unix.E2BIG},
+		{"pointer without count", &three[0], 0, unix.EINVAL},
+		{"count without pointer", nil, 1, unix.EINVAL},
+		{"large count without pointer", nil, math.MaxUint64, unix.EINVAL},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			design.Refuse(t, pointer(test.first, test.count), unix.EINVAL)
+			design.Refuse(t, pointer(test.first, test.count), test.want)
 		})
 	}
 }
 
-// An offset of a clock that can have none is refused, and also one of an ID that
-// is no clock.
+// An offset of a clock that can have none is refused with E2BIG, and also one of an
+// ID that is no clock: a later kernel may know it.
 func TestClockRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
+	known(t)
 	for _, id := range []clock.ID{
 		clock.Realtime, clock.MonotonicRaw, clock.MonotonicCoarse, clock.TAI,
 		unix.CLOCK_PROCESS_CPUTIME_ID, unix.CLOCK_BOOTTIME_ALARM, 64, 1 + 64, -1, math.MaxInt32, math.MinInt32,
 	} {
 		t.Run(id.String(), func(t *testing.T) {
-			design.Refuse(t, array(second(id)), unix.EINVAL)
-			design.Refuse(t, array(second(clock.Monotonic), second(id)), unix.EINVAL)
+			design.Refuse(t, array(second(id)), unix.E2BIG)
+			design.Refuse(t, array(second(clock.Monotonic), second(id)), unix.E2BIG)
 		})
 	}
 }
@@ -68,14 +80,52 @@ func TestTwiceRefused(t *testing.T) {
 	}
 }
 
-// Padding that is not zero is refused, so that a later kernel can use it.
-func TestPadRefused(t *testing.T) {
+// A flag of an element is refused with E2BIG, because a later kernel may know it.
+func TestFlagsRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
+	known(t)
 	for i := range 2 {
-		list := design.Elements(timens.Ahead)
-		list[i].Pad = 1 << 31
-		design.Refuse(t, array(list...), unix.EINVAL)
+		for bit := range 32 {
+			list := design.Elements(timens.Ahead, timens.Clocks...)
+			list[i].Flags = 1 << bit
+			design.Refuse(t, array(list...), unix.E2BIG)
+		}
 	}
+}
+
+// User space can find out what the kernel knows without making a child: without
+// CLONE_NEWTIME, what is known gives EINVAL and what is unknown gives E2BIG.
+func TestUnknownWithoutNewTime(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	flagged := second(clock.Boottime)
+	flagged.Flags = 1
+	for name, test := range map[string]struct {
+		list []design.Element
+		want unix.Errno
+	}{
+		"known":         {design.Elements(timens.Across, timens.Clocks...), unix.EINVAL},
+		"monotonic":     {[]design.Element{second(clock.Monotonic)}, unix.EINVAL},
+		"boottime":      {[]design.Element{second(clock.Boottime)}, unix.EINVAL},
+		"unknown clock": {[]design.Element{second(clock.Monotonic), second(clock.Realtime)}, unix.E2BIG},
+		"unknown flag":  {[]design.Element{flagged}, unix.E2BIG},
+		"third clock":   {append(design.Elements(timens.Across, timens.Clocks...), second(clock.TAI)), unix.E2BIG},
+	} {
+		for _, flags := range []uint64{0, unix.CLONE_NEWUTS, unix.CLONE_VM | unix.CLONE_VFORK} {
+			args := array(test.list...)
+			args.Flags = flags
+			t.Run(name, func(t *testing.T) { design.Refuse(t, args, test.want) })
+		}
+	}
+}
+
+// What is unknown in the first element is reported before what is wrong in the
+// second, and the other way round.
+func TestFirstElementDecides(t *testing.T) {
+	design.NeedOnly(t, design.TimensOffset)
+	unknown, wrong := second(clock.TAI), second(clock.Monotonic)
+	wrong.Nsec = -1
+	design.Refuse(t, array(unknown, wrong), unix.E2BIG)
+	design.Refuse(t, array(wrong, unknown), unix.EINVAL)
 }
 
 // Nanoseconds that are negative, or a second or more, are refused. In the
@@ -84,7 +134,7 @@ func TestNanosecondsRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
 	for i := range 2 {
 		for _, nsec := range []int64{-1, 1e9, 1<<32 + 5, math.MaxInt64, math.MinInt64} {
-			list := design.Elements(timens.Ahead)
+			list := design.Elements(timens.Ahead, timens.Clocks...)
 			list[i].Nsec = nsec
 			design.Refuse(t, array(list...), unix.EINVAL)
 		}
@@ -123,11 +173,12 @@ func TestAddressRefused(t *testing.T) {
 // the lower bits of the array's size, would fit.
 func TestEveryCountRefused(t *testing.T) {
 	design.NeedOnly(t, design.TimensOffset)
+	known(t)
 	list := make([]design.Element, 300)
-	copy(list, design.Elements(timens.Ahead))
+	copy(list, design.Elements(timens.Ahead, timens.Clocks...))
 	p := timens.NewProgram(t)
 	refuse := func(count uint64) {
-		design.RefuseProgram(t, p, pointer(&list[0], count), clone.SizeVer3, unix.EINVAL)
+		design.RefuseProgram(t, p, pointer(&list[0], count), clone.SizeVer3, unix.E2BIG)
 	}
 	for count := uint64(3); count < uint64(len(list)); count++ {
 		refuse(count)

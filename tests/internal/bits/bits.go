@@ -14,6 +14,10 @@ const (
 	PidfdAutokill = 1 << 36 // CLONE_PIDFD_AUTOKILL: the child ends with its pidfd
 	EmptyMntns    = 1 << 37 // CLONE_EMPTY_MNTNS: the child sees no files
 
+	// The flags that the series inline-ns adds.
+	TimensMonotonic = 1 << 38 // CLONE_TIMENS_MONOTONIC: the call gives the offset of CLOCK_MONOTONIC
+	TimensBoottime  = 1 << 39 // CLONE_TIMENS_BOOTTIME: the call gives the offset of CLOCK_BOOTTIME
+
 	// UnshareEmptyMntns is UNSHARE_EMPTY_MNTNS: unshare() takes CLONE_EMPTY_MNTNS by the
 	// bit that is CLONE_PARENT_SETTID elsewhere.
 	UnshareEmptyMntns = unix.CLONE_PARENT_SETTID
@@ -136,4 +140,6 @@ var names = map[uint64]string{
 	NNP:                       "CLONE_NNP",
 	PidfdAutokill:             "CLONE_PIDFD_AUTOKILL",
 	EmptyMntns:                "CLONE_EMPTY_MNTNS",
+	TimensMonotonic:           "CLONE_TIMENS_MONOTONIC",
+	TimensBoottime:            "CLONE_TIMENS_BOOTTIME",
 }

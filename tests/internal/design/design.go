@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/tests/internal/clock"
 	"timens-vmtest/tests/internal/clone"
 	"timens-vmtest/tests/internal/timens"
 )
@@ -27,8 +28,8 @@ type Name string
 const (
 	// TimensOffset is a pointer to an array of clocks and their offsets.
 	TimensOffset Name = wire.TimensOffset
-	// InlineNS is two numbers of nanoseconds in struct clone_args itself. 0
-	// means that the clock inherits its offset.
+	// InlineNS is two numbers of nanoseconds in struct clone_args itself, and a
+	// flag for each that says that it is given.
 	InlineNS Name = wire.InlineNS
 	// Namespaces is a pointer to an extensible structure with both offsets.
 	Namespaces Name = wire.Namespaces
@@ -80,7 +81,8 @@ func inGuest() bool {
 // that every design refuses, each with a different error. timens-offset takes
 // the two words of Offsets for an array of one element at an address that no
 // process has. inline-ns takes the first word for the smallest number, which is
-// out of range. namespaces takes them for a structure of one byte.
+// out of range; the others look at its flags later. namespaces takes the words for
+// a structure of one byte.
 func Ask() (Name, error) {
 	p, err := clone.NewProgram()
 	if err != nil {
@@ -88,6 +90,7 @@ func Ask() (Name, error) {
 	}
 	defer p.Close()
 	args := NewTime()
+	args.Flags |= inlineFlags
 	args.Offsets = [2]uint64{1 << 63, 1}
 	child, err := clone.Start(args, clone.SizeVer3, p)
 	switch {
@@ -136,8 +139,7 @@ func NewTime() *clone.Args {
 	return &clone.Args{Flags: unix.CLONE_NEWTIME, ExitSignal: uint64(unix.SIGCHLD)}
 }
 
-// Args is NewTime with offsets for both clocks. They should not be 0, which
-// InlineNS takes as "inherit".
+// Args is NewTime with offsets for both clocks.
 func (n Name) Args(o timens.Offsets) *clone.Args {
 	args := NewTime()
 	n.Set(args, o)
@@ -145,15 +147,20 @@ func (n Name) Args(o timens.Offsets) *clone.Args {
 }
 
 // Set stores offsets for both clocks in args and replaces those that it has.
-func (n Name) Set(args *clone.Args, o timens.Offsets) {
+func (n Name) Set(args *clone.Args, o timens.Offsets) { n.SetOnly(args, o, timens.Clocks...) }
+
+// SetOnly is Set for some of the clocks. The others inherit their offsets.
+func (n Name) SetOnly(args *clone.Args, o timens.Offsets, ids ...clock.ID) {
 	switch n {
 	case InlineNS:
-		args.Offsets = Inline(o)
+		flags, words := Inline(o, ids...)
+		args.Flags = args.Flags&^inlineFlags | flags
+		args.Offsets = words
 	case Namespaces:
-		s := Struct{o.Monotonic.Nanoseconds(), o.Boottime.Nanoseconds()}
+		s := NewStruct(o, ids...)
 		args.Hold(clone.Bytes(s), uint64(unsafe.Sizeof(s)))
 	default: // a kernel without a design refuses these and all other offsets
-		list := Elements(o)
+		list := Elements(o, ids...)
 		args.Hold(clone.Bytes(list...), uint64(len(list)))
 	}
 }

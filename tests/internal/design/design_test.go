@@ -24,15 +24,32 @@ func TestArgs(t *testing.T) {
 			t.Errorf("%s: %+v, %d", name, got, args.Offsets[1])
 		}
 	}
-	if got, want := InlineNS.Args(o).Offsets, [2]uint64{1<<64 - 1, 2000000003}; got != want {
-		t.Errorf("%s: %d, want %d", InlineNS, got, want)
+	args := InlineNS.Args(o)
+	if got, want := args.Offsets, [2]uint64{1<<64 - 1, 2000000003}; got != want || args.Flags != unix.CLONE_NEWTIME|3<<38 {
+		t.Errorf("%s: %d with flags %#x, want %d", InlineNS, got, args.Flags, want)
 	}
-	args := Namespaces.Args(o)
-	if got, want := *(*Struct)(pointed(args.Offsets[0])), (Struct{-1, 2000000003}); got != want || args.Offsets[1] != 16 {
-		t.Errorf("%s: %+v of %d bytes, want %+v of 16", Namespaces, got, args.Offsets[1], want)
+	args = Namespaces.Args(o)
+	if got, want := *(*Struct)(pointed(args.Offsets[0])), (Struct{Mask: 3, Monotonic: -1, Boottime: 2000000003}); got != want || args.Offsets[1] != 64 {
+		t.Errorf("%s: %+v of %d bytes, want %+v of 64", Namespaces, got, args.Offsets[1], want)
 	}
 	if args.Flags != unix.CLONE_NEWTIME || args.ExitSignal != uint64(unix.SIGCHLD) {
 		t.Errorf("flags %#x, exit signal %d", args.Flags, args.ExitSignal)
+	}
+}
+
+// What a call with the offset of one clock means is that offset, and nothing of the other.
+func TestSetOnly(t *testing.T) {
+	o := timens.Offsets{Monotonic: -1, Boottime: 2000000003}
+	want := map[clock.ID]Offset{clock.Monotonic: {-1, 999999999}, clock.Boottime: {2, 3}}
+	for _, name := range []Name{TimensOffset, InlineNS, Namespaces} {
+		for _, id := range timens.Clocks {
+			args := name.Args(timens.Ahead)
+			name.SetOnly(args, o, id)
+			got := name.Meaning(args.Flags, args.Offsets, args.Held())
+			if got.Error != 0 || !reflect.DeepEqual(got.Set, map[clock.ID]Offset{id: want[id]}) {
+				t.Errorf("%s: %v alone means %+v", name, id, got)
+			}
+		}
 	}
 }
 
