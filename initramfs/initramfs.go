@@ -65,6 +65,8 @@ type Spec struct {
 	Key     string                 // for wire.KeyPath; empty for an archive that no guest boots
 	Files   FilesFunc              // further files; nil: none
 	Shell   bool                   // serve a shell, with all test binaries, instead of running the plan
+	With    []string               // programs of the host, by name or path, that a shell gets with their libraries
+	Share   string                 // folder of the host whose files a shell finds in wire.ShareDir; empty: none
 }
 
 // FilesFunc returns the further programs that the tests of a plan need: the
@@ -321,8 +323,12 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	}
 	records = append(records, cpio.CharDev("dev/console", 0o600, 5, 1), cpio.Symlink("init", "bin/init"), cpio.Symlink("bin/uinit", "init"))
 	id := sha256.New()
+	given, err := s.hostFiles()
+	if err != nil {
+		return Archive{}, err
+	}
 	for _, p := range programs {
-		if !s.Shell && !p.neededBy(plan) {
+		if !s.Shell && !p.neededBy(plan) || slices.ContainsFunc(given, func(r cpio.Record) bool { return r.Name == p.guest }) {
 			continue
 		}
 		text, err := os.ReadFile(p.host)
@@ -332,6 +338,7 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 		records = append(records, cpio.StaticRecord(text, cpio.Info{Name: p.guest, Mode: cpio.S_IFREG | 0o755}))
 		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
 	}
+	records = append(records, given...)
 	if s.Shell {
 		records = append(records, cpio.Symlink("bin/less", path.Base(pager)),
 			cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "-design", s.Design, "-clone-flags", strconv.FormatUint(plan.CloneFlags, 10)}), 0o644))

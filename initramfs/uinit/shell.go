@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -29,6 +30,9 @@ func runShell(design, cloneFlags string) error {
 	if err := checkMounts(); err != nil {
 		return err
 	}
+	if err := protectShare(); err != nil {
+		return err
+	}
 	env := []string{"HOME=/tmp", "TMPDIR=/tmp", "PATH=/bin", "GOTRACEBACK=all", wire.DesignEnv + "=" + design, wire.CloneFlagsEnv + "=" + cloneFlags}
 	for name, param := range map[string]string{wire.LaneEnv: wire.LaneParam, wire.LongEnv: wire.LongParam} {
 		value, err := bootParam(param)
@@ -41,6 +45,21 @@ func runShell(design, cloneFlags string) error {
 		return err
 	}
 	return errors.Join(ServeShell(out.tty, wire.ShellPath, wire.TestDir, env), mark(wire.ShellEnds), out.drain())
+}
+
+// protectShare makes the files that the host shares read-only. Programs could change only our
+// copy of them, and should not believe to change the host's.
+func protectShare() error {
+	if _, err := os.Stat(wire.ShareDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := unix.Mount(wire.ShareDir, wire.ShareDir, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", wire.ShareDir, err)
+	}
+	if err := unix.Mount("", wire.ShareDir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("make %s read-only: %w", wire.ShareDir, err)
+	}
+	return nil
 }
 
 // mark writes a line to the kernel's log, as an error, so that the console shows

@@ -10,6 +10,10 @@ import (
 // ShellPath is the guest's shell.
 const ShellPath = "/bin/sh"
 
+// ShareDir is the guest's folder with the files of a folder of the host, if the user shares
+// one with a shell.
+const ShareDir = "/share"
+
 // The host shows the console at its terminal between these two lines of the
 // kernel's log. Before the first line the machine boots. After the second it resets.
 const (

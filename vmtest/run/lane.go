@@ -103,7 +103,11 @@ func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wir
 			return wire.Exit{}, err
 		}
 	}
-	return vm.Boot(ctx, g, l.plan, limits, sub, l.watch)
+	o := vm.Observer{Record: l.watch}
+	if l.Verbose {
+		o.Console = l.kernelSays
+	}
+	return vm.Boot(ctx, g, l.plan, limits, sub, o)
 }
 
 // next returns the index of the test with which another guest continues, or -1 if there is
@@ -124,7 +128,7 @@ func (l *lane) next(exit wire.Exit) int {
 }
 
 // watch shows what fails, and which test runs. If Verbose is set, it shows what the test prints and how its
-// process ended. Only the judge says whether the test passed.
+// process ended. What the kernel prints is shown by kernelSays, between the lines of the test. Only the judge says whether the test passed.
 func (l *lane) watch(r wire.Record) {
 	switch r.Type {
 	case wire.TypeStart:
@@ -159,6 +163,13 @@ func (l *lane) show(lines []string) {
 	}
 	for _, line := range lines {
 		l.Report.Step("%s %s | %s", l.guest.Lane, test, line)
+	}
+}
+
+// kernelSays reports a line that the kernel printed.
+func (l *lane) kernelSays(line string) {
+	for _, text := range report.Shown(line) {
+		l.Report.Step("%s kernel | %s", l.guest.Lane, text)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/vm"
 )
 
 // Request says what a run is. A Request alone does nothing: a function such as Judge,
@@ -48,8 +49,12 @@ type Request struct {
 	Coverage bool     // measure which of the changed lines run; Config must have the options for it
 	Forget   bool     // delete the kernel from the cache after the run, if the run built it
 	FailFast bool     // stop at the first test that is not as expected, and at the first splat
-	Verbose  bool     // report what each test prints, and how its process ended
+	Verbose  bool     // report what the kernel and each test print, and how the test's process ended
 	Command  []string // what the user typed; the run records it
+
+	Guest vm.Change // what the user changes of the guest; such a run is not standard
+	With  []string  // of a shell: programs of the host, by name or path, that the guest gets
+	Share string    // of a shell: folder of the host whose files the guest gets; "": none
 
 	settled bool // Series.Design is set, and Series.Expect is that for the design
 }

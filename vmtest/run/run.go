@@ -94,6 +94,7 @@ func (r *runner) gather(ctx context.Context) error {
 	record := verdict.Run{
 		Series: r.Series.Name, Variant: r.Series.Variant, Lanes: r.Lanes, Make: r.Make,
 		Began: began.Format(time.RFC3339), Command: r.Command, Coverage: r.Coverage,
+		NotStandard: r.Guest.Flags(),
 	}
 	for _, p := range r.Series.Patches {
 		if p.Extra {

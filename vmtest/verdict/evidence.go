@@ -43,6 +43,7 @@ type Run struct {
 	Command       []string `json:"command"`                   // the command that repeats the run
 	Make          []string `json:"make,omitempty"`            // variables that the user added to make's command line
 	Coverage      bool     `json:"coverage,omitempty"`        // measure which changed lines run
+	NotStandard   []string `json:"not_standard,omitempty"`    // flags that make the guest another than the standard one; nil: there are none
 }
 
 // expects returns what expectations mean for the kernel of the run.

@@ -69,6 +69,9 @@ const resetGrace = 10 * time.Second
 // without a command whose In is a terminal gets a terminal in the guest, and
 // its code is always 0: the user has seen what failed.
 func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
+	if err := g.fits(); err != nil {
+		return 0, err
+	}
 	opts, err := g.options("shell", "loglevel=4")
 	if err != nil {
 		return 0, err

@@ -5,6 +5,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -44,6 +45,7 @@ type Guest struct {
 	QEMU      string        // what Version returned; recorded only
 	From      int           // index of the first test to run
 	Long      time.Duration // guest time of a long wait in the virtual lane
+	Change    Change        // what the user changes of it
 
 	Key          string // the key in the archive; recorded for the judge
 	BuildID      string // the kernel's; recorded for the judge
@@ -140,10 +142,19 @@ func Version(ctx context.Context) (string, error) {
 	return line, nil
 }
 
-// Boot boots g, passes every record to watch, and returns when QEMU has ended.
+// Observer follows a boot while it runs. Its functions are called one after another.
+type Observer struct {
+	Record  func(wire.Record) // is called with every record
+	Console func(string)      // is called with every line of the console, without its end; nil: nobody looks
+}
+
+// Boot boots g, shows watch what happens, and returns when QEMU has ended.
 // The folder dir, which must exist, then has all the evidence. An error means
 // that the evidence is incomplete, not that the guest failed.
-func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch func(wire.Record)) (wire.Exit, error) {
+func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch Observer) (wire.Exit, error) {
+	if err := g.fits(); err != nil {
+		return wire.Exit{}, err
+	}
 	bootID := rand.Text()
 	if g.Lane == wire.Virtual {
 		// The kernel seeds its random numbers with the command line. In
@@ -236,12 +247,13 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// instructions, which takes 30 ms under TCG.
 			"GODEBUG=cpu.sse42=off")
 	}
-	n, accel := cpus, g.Accel
+	kernelArgs = append(kernelArgs, g.Change.Append...)
+	n, accel := cmp.Or(g.Change.CPUs, cpus), g.Accel
 	clock := []string{"-rtc", "clock=vm"} // hides steps of the host's clock
 	switch {
 	case virtual:
 		// QEMU can count instructions only with a single thread.
-		n, accel = 1, "tcg,thread=single"
+		n, accel = cmp.Or(g.Change.CPUs, 1), "tcg,thread=single"
 		shift := icountShift
 		if g.Checked {
 			shift = checkedShift
@@ -271,14 +283,17 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// QEMU's MP table lists one CPU for each socket, and
 			// without ACPI the kernel has no other source.
 			"-smp", fmt.Sprintf("%d,sockets=%d", n, n),
-			"-m", strconv.Itoa(memoryMB),
+			"-m", strconv.Itoa(g.memoryMB()),
 			"-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none",
 			// A guest that breaks out of QEMU cannot start a
 			// program, make a namespace or gain a privilege.
 			"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		),
-		qemu.ArbitraryArgs(clock...))
+		qemu.ArbitraryArgs(clock...),
+		qemu.ArbitraryArgs(g.Change.QEMUArgs...))
 }
+
+func (g Guest) memoryMB() int { return cmp.Or(g.Change.MemoryMB, memoryMB) }
 
 // ended returns how QEMU ended, from the error of Wait. The error unkept means
 // that not all of QEMU's output was stored.
