@@ -45,6 +45,7 @@ var (
 	bootFlags        = (*app).RegisterBoot
 	guestFlags       = (*app).RegisterGuest
 	guestFileFlags   = (*app).RegisterGuestFiles
+	debugFlags       = (*app).registerDebug
 	runFlags         = (*app).registerRun
 	trailersFlag     = (*app).RegisterTrailers
 	seriesCheckFlags = (*app).registerSeriesCheck
@@ -71,6 +72,7 @@ func verbs() []verb {
 		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags, guestFlags, guestFileFlags}, shellVerb},
+		{"debug", "RESULTS [TEST] [-- COMMAND ARG...]", "boot the guest of a stored run up to a test, and open a shell before it or where it fails", registrars{debugFlags, guestFileFlags}, debugVerb},
 		{"series list", "", "list the series that there are, and with -base which variants apply", registrars{baseFlags}, seriesListVerb},
 		{"series show", "SERIES", "list a series' patches and what they change; of a mailbox, also what is left out", registrars{trailersFlag, baseFlags}, seriesShowVerb},
 		{"series check", "[SERIES...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{suiteFlags, testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
@@ -96,6 +98,7 @@ type app struct {
 	steps     flags.List
 	out       string
 	nights    nights
+	debug     debugging
 	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
 	pruneAll  bool
 }

@@ -41,10 +41,16 @@ func runShell(design, cloneFlags string) error {
 		}
 		env = append(env, name+"="+value)
 	}
+	return serve(out, wire.Frame{}, wire.TestDir, env)
+}
+
+// serve serves a shell, and returns when the machine may reset. ready says where the guest has
+// stopped, if it is debugged.
+func serve(out *records, ready wire.Frame, dir string, env []string) error {
 	if err := mark(wire.ShellBegins); err != nil {
 		return err
 	}
-	return errors.Join(ServeShell(out.tty, wire.ShellPath, wire.TestDir, env), mark(wire.ShellEnds), out.drain())
+	return errors.Join(ServeShell(out.tty, wire.ShellPath, ready, dir, env), mark(wire.ShellEnds), out.drain())
 }
 
 // protectShare makes the files that the host shares read-only. Programs could change only our
@@ -69,11 +75,13 @@ func mark(text string) error {
 }
 
 // ServeShell runs one command, or the shell if the host names none, in the
-// folder dir. It passes its input and output to the host through port, and
+// folder dir. It begins with the frame ready, which
+// may say where a guest has stopped. It passes its input and output to the host through port, and
 // returns when the host knows how it ended.
-func ServeShell(port io.ReadWriter, shell, dir string, env []string) error {
+func ServeShell(port io.ReadWriter, shell string, ready wire.Frame, dir string, env []string) error {
 	s := &server{port: port, shell: shell, dir: dir, env: env}
-	if err := s.send(wire.Frame{Type: wire.FrameReady}); err != nil {
+	ready.Type = wire.FrameReady
+	if err := s.send(ready); err != nil {
 		return err
 	}
 	lines := bufio.NewReader(port)

@@ -27,13 +27,14 @@ const (
 type Frame struct {
 	Type string `json:"type"`
 
-	Args []string `json:"args,omitempty"` // of FrameStart: the command; none: the shell
-	Term string   `json:"term,omitempty"` // of FrameStart: $TERM of a terminal; empty: no terminal, but pipes
-	Data []byte   `json:"data,omitempty"` // of FrameInput, FrameStdout and FrameStderr
-	Rows uint16   `json:"rows,omitempty"` // of FrameStart and FrameSize
-	Cols uint16   `json:"cols,omitempty"` // of FrameStart and FrameSize
-	Code int      `json:"code,omitempty"` // of FrameExit: as in a shell; for a signal 128 plus its number
-	Text string   `json:"text,omitempty"` // of FrameTrouble
+	Args  []string `json:"args,omitempty"`  // of FrameStart: the command; none: the shell
+	Term  string   `json:"term,omitempty"`  // of FrameStart: $TERM of a terminal; empty: no terminal, but pipes
+	Data  []byte   `json:"data,omitempty"`  // of FrameInput, FrameStdout and FrameStderr
+	Rows  uint16   `json:"rows,omitempty"`  // of FrameStart and FrameSize
+	Cols  uint16   `json:"cols,omitempty"`  // of FrameStart and FrameSize
+	Code  int      `json:"code,omitempty"`  // of FrameExit: as in a shell; for a signal 128 plus its number
+	Ended bool     `json:"ended,omitempty"` // of FrameReady: the test that is debugged has ended with exit status 0
+	Text  string   `json:"text,omitempty"`  // of FrameTrouble; of FrameReady in a guest that is debugged: where it has stopped
 }
 
 // Types of frames. The guest begins with FrameReady, and the host answers with

@@ -199,6 +199,12 @@ func (c *Command) RegisterGuestFiles(set *flag.FlagSet) {
 	set.StringVar(&c.share, "share", "", "`DIR` of this machine whose files the guest finds, as they are now and read-only, in "+wire.ShareDir)
 }
 
+// With returns the programs that -with names.
+func (c *Command) With() []string { return c.with }
+
+// Share returns the folder that -share names.
+func (c *Command) Share() string { return c.share }
+
 // RegisterBoot registers -accel.
 func (c *Command) RegisterBoot(set *flag.FlagSet) {
 	set.StringVar(&c.Accel, "accel", vm.Auto, "`auto|kvm|tcg`")

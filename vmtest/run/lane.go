@@ -46,11 +46,7 @@ const maxBoots = 20
 // boot boots the lane. A guest that dies in a test costs only that test: the next boot
 // continues with the next test. Tests for a later guest get a boot of their own.
 func (l *lane) boot(ctx context.Context) error {
-	limits := vm.DefaultLimits
-	limits.Run += l.Timeout
-	if l.guest.Lane == wire.Virtual {
-		limits.Test *= 30 // a day of sleep takes some seconds of CPU time, and a busy host may give the guest a tenth of a CPU
-	}
+	limits := limitsOf(l.guest.Lane, l.Timeout)
 	l.left = make(wire.Carried)
 	for n := 1; ; n++ {
 		sub := filepath.Join(l.dir, wire.BootDir(n))

@@ -125,6 +125,9 @@ func (r *runner) gather(ctx context.Context) error {
 	if err := wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record); err != nil {
 		return err
 	}
+	if err := r.store(p.archive.Plan); err != nil {
+		return err
+	}
 	if err := r.boot(ctx, p, record.Lanes); err != nil || !r.Coverage {
 		return err
 	}

@@ -155,32 +155,15 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err := g.fits(); err != nil {
 		return wire.Exit{}, err
 	}
-	bootID := rand.Text()
-	if g.Lane == wire.Virtual {
-		// The kernel seeds its random numbers with the command line. In
-		// the virtual lane, where all else repeats itself, they must
-		// repeat, too. The key still tells runs apart.
-		bootID = plan.ID
-	}
-	opts, err := g.options(bootID, "ignore_loglevel") // u-root's init lowers the level
+	bootID := g.bootID(plan)
+	opts, err := g.options(bootID, planLogLevel)
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	p, err := newPorts(opts)
+	p, apic, err := g.ports(opts)
 	defer p.close()
 	if err != nil {
 		return wire.Exit{}, err
-	}
-	var apic *preset
-	if g.Lane == wire.Virtual && g.HZ > 0 {
-		if apic, err = apicPeriod(g.Kernel, g.HZ); err != nil {
-			return wire.Exit{}, err
-		}
-	}
-	if apic != nil {
-		if p.debugger, err = newDebugger(opts); err != nil {
-			return wire.Exit{}, err
-		}
 	}
 	log, err := newQEMULog(filepath.Join(dir, wire.QEMUFile))
 	if err != nil {
@@ -211,6 +194,38 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		}
 	}
 	return exit, wire.WriteJSON(filepath.Join(dir, wire.ExitFile), exit)
+}
+
+// planLogLevel is the kernel parameter of a guest that runs a plan. u-root's init lowers the
+// level, and the judge needs every message.
+const planLogLevel = "ignore_loglevel"
+
+// bootID returns a value for wire.BootParam.
+func (g Guest) bootID(plan wire.Plan) string {
+	if g.Lane == wire.Virtual {
+		// The kernel seeds its random numbers with the command line. In
+		// the virtual lane, where all else repeats itself, they must
+		// repeat, too. The key still tells runs apart.
+		return plan.ID
+	}
+	return rand.Text()
+}
+
+// ports makes the ports of g and adds them to QEMU. apic is what the debugger has to set while
+// the guest boots, or nil. On an error, the ports that are open already are returned, too.
+func (g Guest) ports(opts *qemu.Options) (p ports, apic *preset, err error) {
+	if p, err = newPorts(opts); err != nil {
+		return p, nil, err
+	}
+	if g.Lane == wire.Virtual && g.HZ > 0 {
+		if apic, err = apicPeriod(g.Kernel, g.HZ); err != nil {
+			return p, nil, err
+		}
+	}
+	if apic != nil {
+		p.debugger, err = newDebugger(opts)
+	}
+	return p, apic, err
 }
 
 // options returns QEMU's command line without the ports. The machine is a pc
