@@ -38,6 +38,7 @@ var triedAdvice = map[string]string{
 	`vmtest/stages.go vmtest shell`:        "TestShell types such commands",
 
 	`vmtest/vm/vm.go make deps`:               "it installs packages",
+	`vmtest/flags/guest.go make deps`:         "it installs packages",
 	`vmtest/vm/vm.go sudo apt-get`:            "it installs a package",
 	`vmtest/vm/kvm.go sudo usermod`:           "it changes the user's groups",
 	`kernel/source/debian.go sudo apt-get`:    "it asks the archive of Debian",

@@ -56,6 +56,7 @@ func debugVerb(ctx context.Context, a *app, args []string) (int, error) {
 		Dir: args[0], Test: strings.Join(args[1:], ""), Lane: a.Lane, AtFail: a.debug.at == atFail, Count: a.debug.count, UntilFail: a.debug.untilFail,
 		Alone: a.debug.alone, Now: a.debug.now, Args: command, With: a.With(), Share: a.Share(),
 	}
+	d.GDB, d.BreakPatch = a.GDB()
 	switch {
 	case a.debug.at != atBefore && a.debug.at != atFail:
 		return 0, blame.Usagef("-at %s is none of before, fail", a.debug.at)

@@ -117,6 +117,7 @@ type Command struct {
 	memory    memory
 	with      List
 	share     string
+	patchStop bool            // -break-patch
 	match     *regexp.Regexp  // of Run
 	set       map[string]bool // the names of the flags that were given
 	piped     string          // folder of the mailbox that came by standard input; "" if none did
@@ -192,6 +193,15 @@ func (c *Command) RegisterGuest(set *flag.FlagSet) {
 	set.Var((*Paths)(&c.guest.Append), "append", "add `PARAMETER`s to the kernel's command line; may be repeated; the run is not standard")
 	set.Var((*Paths)(&c.guest.QEMUArgs), "qemu-arg", "add one `WORD` to QEMU's command line, such as -qemu-arg -d -qemu-arg int; may be repeated; the run is not standard")
 }
+
+// RegisterGDB registers the flags of the user's debugger.
+func (c *Command) RegisterGDB(set *flag.FlagSet) {
+	set.Var((*gdbFlag)(&c.guest.GDB), "gdb", "let the guest wait for gdb, and print what to type: -gdb for a UNIX socket, -gdb=PORT for a port of this machine; the run is not standard")
+	set.BoolVar(&c.patchStop, "break-patch", false, "let gdb stop the guest in the functions that the series changes; needs -gdb")
+}
+
+// GDB returns what -gdb says, for vm.Change, and whether gdb is to stop in what the series changes.
+func (c *Command) GDB() (where string, breakPatch bool) { return c.guest.GDB, c.patchStop }
 
 // RegisterGuestFiles registers the flags that give the guest files of the host.
 func (c *Command) RegisterGuestFiles(set *flag.FlagSet) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/nearest"
+	"timens-vmtest/vmtest/vm"
 )
 
 // memory is a flag with a number of MB.
@@ -36,6 +38,46 @@ func (m *memory) Set(value string) error {
 	return err
 }
 
+// gdbFlag is a flag that may have a value, the number of a port.
+type gdbFlag string
+
+func (g *gdbFlag) String() string   { return string(*g) }
+func (g *gdbFlag) IsBoolFlag() bool { return true }
+
+func (g *gdbFlag) Set(value string) error {
+	switch value {
+	case "true":
+		value = vm.AnySocket
+	case "false":
+		value = ""
+	}
+	*g = gdbFlag(value)
+	return nil
+}
+
+// checkGDB checks the flags of the user's debugger.
+func (c *Command) checkGDB() error {
+	if c.guest.GDB == "" {
+		if c.patchStop {
+			return blame.Usagef("-break-patch goes with -gdb")
+		}
+		return nil
+	}
+	if _, err := exec.LookPath("gdb"); err != nil {
+		return fmt.Errorf("-gdb: %w; type \"make deps\"", err)
+	}
+	if c.guest.GDB != vm.AnySocket && len(Lanes[c.Lane]) > 1 {
+		return blame.Usagef("-gdb=%s is a port for one guest; pass -lane real or -lane virtual, or -gdb alone for sockets", c.guest.GDB)
+	}
+	if err := vm.CheckGDB(c.guest.GDB); err != nil {
+		return &blame.UsageError{Err: err}
+	}
+	if c.Accel == vm.Auto {
+		c.Accel = vm.TCG // under KVM the guest's clock goes on while gdb has stopped it
+	}
+	return nil
+}
+
 // mostCPUs is how many CPUs QEMU can give its machine "pc" at most.
 const mostCPUs = 255
 
@@ -49,6 +91,9 @@ func (c *Command) checkGuest() error {
 		if strings.ContainsAny(text, "\n\r") {
 			return blame.Usagef("-append %q has a line break, and the kernel's command line is one line; pass -append twice", text)
 		}
+	}
+	if err := c.checkGDB(); err != nil {
+		return err
 	}
 	if err := c.guest.Check(max(1, len(Lanes[c.Lane]))); err != nil {
 		return &blame.UsageError{Err: err}

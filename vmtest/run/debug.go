@@ -35,6 +35,9 @@ type Debugging struct {
 	Alone     bool // do not run the tests before it
 	Now       bool // take the tests of the checkout, even if they are others than those of the run
 
+	GDB        string // see vm.Change
+	BreakPatch bool   // see Request
+
 	Args  []string // command for the shell; none: the shell itself
 	With  []string // see Request
 	Share string   // see Request
@@ -154,8 +157,16 @@ func (d *debugger) prepare(ctx context.Context) error {
 		return err
 	}
 	d.describe(image)
-	if d.guest, err = guestOf(image, d.Request.Guest); err != nil {
+	change := d.Request.Guest
+	change.GDB = d.GDB
+	if d.guest, err = guestOf(image, change); err != nil {
 		return err
+	}
+	if d.GDB != "" {
+		d.Request.BreakPatch = d.BreakPatch
+		if d.guest.GDB, err = d.gdb(ctx, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
+			return err
+		}
 	}
 	d.guest.Lane, d.guest.Long, d.guest.Accel, d.guest.Key = d.Lane, d.Long, boot.Accel, rand.Text()
 	if d.guest.QEMU, err = vm.Version(ctx); err != nil {
@@ -163,6 +174,10 @@ func (d *debugger) prepare(ctx context.Context) error {
 	}
 	if d.guest.QEMU != boot.QEMU {
 		d.Report.Step("the run had another QEMU: %s", boot.QEMU)
+	}
+	if d.guest.Accel == vm.KVM && d.GDB != "" {
+		d.Report.Step("the run had KVM; for gdb the guest is emulated, so that its clock waits while it is stopped")
+		d.guest.Accel = vm.TCG
 	}
 	if d.guest.Accel == vm.KVM && vm.Known(d.guest, d.knowsKVM()) != vm.KVM {
 		d.Report.Step("the run had KVM, which is not known to work here; the guest is emulated")

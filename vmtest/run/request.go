@@ -53,9 +53,10 @@ type Request struct {
 	Verbose  bool     `json:"-"` // report what the kernel and each test print, and how the test's process ended
 	Command  []string `json:"-"` // what the user typed; the run records it
 
-	Guest vm.Change // what the user changes of the guest; such a run is not standard
-	With  []string  `json:"-"` // of a shell: programs of the host, by name or path, that the guest gets
-	Share string    `json:"-"` // of a shell: folder of the host whose files the guest gets; "": none
+	Guest      vm.Change // what the user changes of the guest; such a run is not standard
+	With       []string  `json:"-"` // of a shell: programs of the host, by name or path, that the guest gets
+	BreakPatch bool      `json:"-"` // let the user's gdb stop in the functions that the series changes
+	Share      string    `json:"-"` // of a shell: folder of the host whose files the guest gets; "": none
 
 	settled bool // Series.Design is set, and Series.Expect is that for the design
 }

@@ -54,6 +54,11 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 	if err != nil {
 		return 0, err
 	}
+	if req.Guest.GDB != "" {
+		if g.GDB, err = r.gdb(ctx, image, func() (kernel.Tree, error) { return tree, nil }); err != nil {
+			return 0, err
+		}
+	}
 	g.Lane, g.Long, g.Accel, g.QEMU = wire.Real, DefaultLong, r.Accel, qemu
 	if g.Accel == vm.Auto {
 		g.Accel = vm.Known(g, r.knowsKVM())

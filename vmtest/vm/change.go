@@ -15,6 +15,7 @@ type Change struct {
 	MemoryMB int      `json:"memory_mb,omitempty"` // 0: the standard amount
 	Append   []string `json:"append,omitempty"`    // parameters of the kernel, behind ours
 	QEMUArgs []string `json:"qemu_args,omitempty"` // arguments of QEMU, behind ours
+	GDB      string   `json:"gdb,omitempty"`       // where the guest waits for gdb: AnySocket, or a port; "": it does not wait
 }
 
 // Flags returns the flags that make the change, one element for each. It returns nil for the
@@ -32,6 +33,13 @@ func (c Change) Flags() []string {
 	}
 	for _, a := range c.QEMUArgs {
 		all = append(all, "-qemu-arg "+a)
+	}
+	switch c.GDB {
+	case "":
+	case AnySocket:
+		all = append(all, "-gdb")
+	default:
+		all = append(all, "-gdb="+c.GDB)
 	}
 	return all
 }

@@ -17,7 +17,7 @@ import (
 // Every member of a Change changes QEMU's command line, and is named by Flags: a run whose
 // guest was changed must say so.
 func TestChangeCounts(t *testing.T) {
-	all := Change{CPUs: 3, MemoryMB: 768, Append: []string{"a=b c"}, QEMUArgs: []string{"-d", "int"}}
+	all := Change{CPUs: 3, MemoryMB: 768, Append: []string{"a=b c"}, QEMUArgs: []string{"-d", "int"}, GDB: "1234"}
 	if v := reflect.ValueOf(all); true {
 		for i := range v.NumField() {
 			if v.Field(i).IsZero() {
@@ -28,7 +28,7 @@ func TestChangeCounts(t *testing.T) {
 	if got := (Change{}).Flags(); got != nil {
 		t.Errorf("the standard guest has the flags %q", got)
 	}
-	want := []string{"-smp 3", "-memory 768M", "-append a=b c", "-qemu-arg -d", "-qemu-arg int"}
+	want := []string{"-smp 3", "-memory 768M", "-append a=b c", "-qemu-arg -d", "-qemu-arg int", "-gdb=1234"}
 	if got := all.Flags(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -38,12 +38,13 @@ func TestChangeCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		g.addGDB(opts, t.TempDir())
 		args, err := opts.Cmdline()
 		if err != nil {
 			t.Fatal(err)
 		}
 		line := strings.Join(args, " ")
-		for _, part := range []string{"-smp 3,sockets=3", "-m 768", " a=b c", "-d int"} {
+		for _, part := range []string{"-smp 3,sockets=3", "-m 768", " a=b c", "-d int", "port=1234", " nokaslr"} {
 			if !strings.Contains(line, part) {
 				t.Errorf("lane %s: no %q in %s", lane, part, line)
 			}

@@ -34,6 +34,7 @@ type conversation struct {
 
 	preset     *preset    // set by the debugger while the guest boots; nil: nothing is
 	presetDone chan error // what came of it
+	waiting    func()     // is called when the user's gdb can come; nil: none comes
 
 	pending []byte // input that was not yet sent to the guest
 	ended   bool   // there is no more input; the guest is told after pending
@@ -58,12 +59,20 @@ func (g Guest) conversation(s Session) (*qemu.Options, *conversation, error) {
 	if err != nil {
 		return nil, c, err
 	}
-	c.ports, c.preset, err = g.ports(opts)
+	if c.ports, c.preset, err = g.ports(opts); err != nil || c.gdb == "" {
+		return opts, c, err
+	}
+	commands, err := g.writeGDB(s.Dir, c.gdb, c.preset)
+	c.preset, c.waiting = nil, func() { g.openGDB(c.monitor, commands) }
 	return opts, c, err
 }
 
-// setPreset lets the debugger set what it is to set.
-func (c *conversation) setPreset() {
+// begin begins what runs beside the conversation.
+func (c *conversation) begin() {
+	go c.monitor.listen()
+	if c.waiting != nil {
+		go c.waiting()
+	}
 	if c.preset != nil {
 		go func() { c.presetDone <- c.debugger.apply(*c.preset) }()
 	}
@@ -78,8 +87,11 @@ func (c *conversation) hold(ctx context.Context) error {
 	go func() { framesErr <- c.readFrames(frames, records, done) }()
 	kernel, kernelErr := make(chan []byte), make(chan error, 1)
 	go func() { kernelErr <- c.readConsole(kernel, done) }()
-	limit := time.NewTimer(c.Boot)
+	limit := newLimit(c.Boot)
 	defer limit.Stop()
+	if c.waiting != nil { // the guest has not started
+		limit.hold()
+	}
 	for framesErr != nil || kernelErr != nil {
 		var err error
 		select {
@@ -89,6 +101,10 @@ func (c *conversation) hold(ctx context.Context) error {
 			framesErr = nil
 		case err = <-kernelErr:
 			kernelErr = nil
+		case yes := <-c.monitor.runs:
+			if c.keyboard == nil {
+				limit.runs(yes)
+			}
 		case err = <-c.presetDone:
 		case r := <-records:
 			if err = c.record(r); c.keyboard == nil {

@@ -101,7 +101,7 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- qemu.Wait() }()
 	if err = c.handOver(); err == nil {
-		c.setPreset()
+		c.begin()
 		err = c.hold(ctx)
 	}
 	if c.terminal && c.partial { // the host's shell begins on a new line

@@ -28,6 +28,7 @@ type supervisor struct {
 	limits  Limits
 	observe Observer
 	stalled <-chan struct{} // closed when no CPU can ever run again
+	waiting func()          // is called when the user's gdb can come; nil: none comes
 	preset  *preset         // set by the debugger, which is then one of the ports
 	ports
 }
@@ -48,6 +49,10 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	}
 	if err := s.handOver(); err != nil {
 		return wire.Exit{}, err
+	}
+	go s.monitor.listen()
+	if s.waiting != nil {
+		go s.waiting()
 	}
 	w.readPorts(dir)
 	exited := make(chan error, 1)
@@ -85,7 +90,7 @@ type watch struct {
 	recordsDone chan error
 	presetDone  chan error
 
-	step       *time.Timer
+	step       *limit
 	stepReason string       // why the boot ends when step fires
 	overdue    *wire.Record // start record of a test that uinit must end if it takes too long
 }
@@ -116,10 +121,14 @@ func (w *watch) readPorts(dir string) {
 
 // follow returns when QEMU has ended and its ports are read to their ends.
 func (w *watch) follow(ctx context.Context, exited <-chan error) {
-	total := time.NewTimer(w.limits.Run)
+	total := newLimit(w.limits.Run)
 	defer total.Stop()
-	w.step = time.NewTimer(w.limits.Boot)
+	w.step = newLimit(w.limits.Boot)
 	defer w.step.Stop()
+	if w.waiting != nil { // the guest has not started
+		total.hold()
+		w.step.hold()
+	}
 	lines, interrupt := w.lines, ctx.Done()
 	for exited != nil || lines != nil || w.consoleDone != nil || w.recordsDone != nil {
 		select {
@@ -132,6 +141,9 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 			w.record(r)
 		case line := <-w.spoken:
 			w.observe.Console(line)
+		case yes := <-w.monitor.runs:
+			total.runs(yes)
+			w.step.runs(yes)
 		case <-w.step.C:
 			w.stepPassed()
 		case <-total.C:

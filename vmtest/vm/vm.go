@@ -46,6 +46,7 @@ type Guest struct {
 	From      int           // index of the first test to run
 	Long      time.Duration // guest time of a long wait in the virtual lane
 	Change    Change        // what the user changes of it
+	GDB       GDB           // for Change.GDB
 
 	Key          string // the key in the archive; recorded for the judge
 	BuildID      string // the kernel's; recorded for the judge
@@ -183,7 +184,15 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	s := supervisor{plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic}
+	var waiting func()
+	if p.gdb != "" {
+		commands, err := g.writeGDB(dir, p.gdb, apic)
+		if err != nil {
+			return wire.Exit{}, err
+		}
+		apic, waiting = nil, func() { g.openGDB(p.monitor, commands) } // gdb sets the preset
+	}
+	s := supervisor{waiting: waiting, plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic}
 	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err
@@ -211,8 +220,8 @@ func (g Guest) bootID(plan wire.Plan) string {
 	return rand.Text()
 }
 
-// ports makes the ports of g and adds them to QEMU. apic is what the debugger has to set while
-// the guest boots, or nil. On an error, the ports that are open already are returned, too.
+// ports makes the ports of g and adds them to QEMU. apic is what a debugger has to set while the
+// guest boots, or nil: ours, or gdb if the user has it. On an error, the ports that are open already are returned, too.
 func (g Guest) ports(opts *qemu.Options) (p ports, apic *preset, err error) {
 	if p, err = newPorts(opts); err != nil {
 		return p, nil, err
@@ -222,7 +231,10 @@ func (g Guest) ports(opts *qemu.Options) (p ports, apic *preset, err error) {
 			return p, nil, err
 		}
 	}
-	if apic != nil {
+	switch { // QEMU serves one debugger
+	case g.Change.GDB != "":
+		p.gdb = g.addGDB(opts, p.dir)
+	case apic != nil:
 		p.debugger, err = newDebugger(opts)
 	}
 	return p, apic, err
@@ -261,6 +273,9 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// package of u-root makes a table with CRC32
 			// instructions, which takes 30 ms under TCG.
 			"GODEBUG=cpu.sse42=off")
+	}
+	if g.Change.GDB != "" {
+		kernelArgs = append(kernelArgs, "nokaslr") // else the addresses are not those of vmlinux
 	}
 	kernelArgs = append(kernelArgs, g.Change.Append...)
 	n, accel := cmp.Or(g.Change.CPUs, cpus), g.Accel
