@@ -125,7 +125,7 @@ func (r *runner) gather(ctx context.Context) error {
 	if err := wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record); err != nil {
 		return err
 	}
-	if err := r.store(p.archive.Plan); err != nil {
+	if err := errors.Join(r.store(p.archive.Plan), r.storeAdded(ctx, p.tree)); err != nil {
 		return err
 	}
 	if err := r.boot(ctx, p, record.Lanes); err != nil || !r.Coverage {

@@ -16,6 +16,7 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -53,6 +54,23 @@ func (r *runner) store(plan wire.Plan) error {
 		}
 	}
 	return wire.WriteJSON(filepath.Join(r.dir, RequestFile), s)
+}
+
+// storeAdded writes which lines the series has added, so that the judge can name those that are
+// near a splat.
+func (r *runner) storeAdded(ctx context.Context, t kernel.Tree) error {
+	if len(t.Series.Patches) == 0 {
+		return nil
+	}
+	lines, err := t.Added(ctx)
+	if err != nil {
+		return err
+	}
+	all := []verdict.Added{}
+	for _, l := range lines {
+		all = append(all, verdict.Added{Path: l.Path, N: l.N, Text: l.Text, Patch: l.Patch, Subject: l.Subject})
+	}
+	return wire.WriteJSON(filepath.Join(r.dir, verdict.AddedFile), all)
 }
 
 // storedRun is a run that was stored in a folder.

@@ -86,6 +86,7 @@ type Evidence struct {
 	Trouble  *Trouble
 	Floor    []byte
 	Coverage *Coverage
+	Added    *[]Added       // the lines that the series has added; nil: not recorded
 	Lanes    []LaneEvidence // one for each of Run.Lanes
 }
 
@@ -120,7 +121,8 @@ func Load(dir string) (Evidence, error) {
 		LoadBytes(filepath.Join(dir, ExpectFile), &e.Expect),
 		LoadBytes(filepath.Join(dir, AllowFile), &e.Allow),
 		LoadBytes(filepath.Join(dir, FloorFile), &e.Floor),
-		LoadJSON(filepath.Join(dir, CoverageFile), &e.Coverage))
+		LoadJSON(filepath.Join(dir, CoverageFile), &e.Coverage),
+		LoadJSON(filepath.Join(dir, AddedFile), &e.Added))
 	if err != nil || e.Run == nil {
 		return e, err
 	}
