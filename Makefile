@@ -60,7 +60,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test debug-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -87,6 +87,10 @@ build:
 # Tests the shell in a guest with the kernel of the default series.
 shell-test: deps build
 	go test -count=1 -timeout 30m ./vmtest -run '^TestShell$$' -args -boot-shell
+
+# Debugs tests in guests, by shells and by scripted sessions of gdb: see docs/debugging.md.
+debug-test: deps build
+	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB)$$' -args -boot-debug
 
 #   make shell ARGS='-- uname -a'    one command
 shell kernel: deps build
@@ -152,7 +156,7 @@ clean:
 
 # The Debian packages that builds, checks, selftests, the virtual machine and benchmarks
 # need. Go is not one of them.
-PACKAGES := bc bison cpio flex gcc git libc6-dev libcap-dev libelf-dev make perl-base qemu-system-x86 sparse xz-utils
+PACKAGES := bc bison cpio flex gcc gdb git libc6-dev libcap-dev libelf-dev make perl-base qemu-system-x86 sparse xz-utils
 
 deps:
 	@.ci/deps $(PACKAGES)

@@ -65,6 +65,9 @@ type Spec struct {
 	Key     string                 // for wire.KeyPath; empty for an archive that no guest boots
 	Files   FilesFunc              // further files; nil: none
 	Shell   bool                   // serve a shell, with all test binaries, instead of running the plan
+	Debug   *wire.Debug            // run the plan up to a test, and serve a shell there; nil: run it all
+	With    []string               // programs of the host, by name or path, that a shell gets with their libraries
+	Share   string                 // folder of the host whose files a shell finds in wire.ShareDir; empty: none
 }
 
 // FilesFunc returns the further programs that the tests of a plan need: the
@@ -144,7 +147,7 @@ func (p program) neededBy(plan wire.Plan) bool {
 
 func (s Spec) compile(ctx context.Context) ([]program, error) {
 	commands := []string{"./" + initPackage}
-	if s.Shell {
+	if s.Shell || s.Debug != nil {
 		commands = slices.Concat(commands, []string{"./" + shell}, shellCommands)
 	}
 	flags := []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w"}
@@ -313,7 +316,7 @@ func (s Spec) wants(test declared, all []declared) bool {
 }
 
 // pack writes the archive. The plan's ID is the digest of everything else in
-// it.
+// it that takes part in a run: an archive for debugging has the same ID.
 func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	var records []cpio.Record
 	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "tests", "tmp"} {
@@ -321,8 +324,12 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 	}
 	records = append(records, cpio.CharDev("dev/console", 0o600, 5, 1), cpio.Symlink("init", "bin/init"), cpio.Symlink("bin/uinit", "init"))
 	id := sha256.New()
+	given, err := s.hostFiles()
+	if err != nil {
+		return Archive{}, err
+	}
 	for _, p := range programs {
-		if !s.Shell && !p.neededBy(plan) {
+		if !s.Shell && !p.neededBy(plan) || slices.ContainsFunc(given, func(r cpio.Record) bool { return r.Name == p.guest }) {
 			continue
 		}
 		text, err := os.ReadFile(p.host)
@@ -330,10 +337,14 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 			return Archive{}, err
 		}
 		records = append(records, cpio.StaticRecord(text, cpio.Info{Name: p.guest, Mode: cpio.S_IFREG | 0o755}))
+		if p.forShell() { // they are not what the run had, and run nothing of the plan
+			continue
+		}
 		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
 	}
+	records = append(records, given...)
 	if s.Shell {
-		records = append(records, cpio.Symlink("bin/less", path.Base(pager)),
+		records = append(records, pagerLink(),
 			cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "-design", s.Design, "-clone-flags", strconv.FormatUint(plan.CloneFlags, 10)}), 0o644))
 	} else {
 		records = append(records, cpio.Symlink(strings.TrimPrefix(wire.FirstTest, "/"), wire.TestBinary(plan.Tests[0].Package)))
@@ -346,6 +357,13 @@ func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
 			return Archive{}, err
 		}
 		records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.PlanPath, "/"), string(text)+"\n", 0o644))
+		if s.Debug != nil {
+			more, err := s.debugFiles()
+			if err != nil {
+				return Archive{}, err
+			}
+			records = append(records, more...)
+		}
 		if s.Key != "" {
 			records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.KeyPath, "/"), s.Key, 0o600))
 		}

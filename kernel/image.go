@@ -56,6 +56,16 @@ func (i Image) HZ() (int, error) {
 	return strconv.Atoi(value)
 }
 
+// CPUs returns CONFIG_NR_CPUS, the number of CPUs that the kernel can use. It returns 0 if the
+// configuration does not set it.
+func (i Image) CPUs() (int, error) {
+	value, err := i.option("CONFIG_NR_CPUS")
+	if value == "" || err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(value)
+}
+
 // Checked reports whether the kernel looks for its own faults, which makes it several
 // times slower. It is taken for such a kernel if it has CONFIG_LOCKDEP.
 func (i Image) Checked() (bool, error) {

@@ -33,10 +33,12 @@ var triedAdvice = map[string]string{
 	`kernel/source/suite.go sudo apt-get`:  "it asks the archive of Debian",
 	`kernel/series/range.go git branch`:    "the user knows the name of the branch",
 	`vmtest/flags/piped.go b4 am`:          "it asks lore",
+	`initramfs/hostfiles.go ldd %s`:        "a library is missing on this machine",
 	`kernel/thread/parts.go %s`:            "it asks lore, or needs b4",
 	`vmtest/stages.go vmtest shell`:        "TestShell types such commands",
 
 	`vmtest/vm/vm.go make deps`:               "it installs packages",
+	`vmtest/flags/guest.go make deps`:         "it installs packages",
 	`vmtest/vm/vm.go sudo apt-get`:            "it installs a package",
 	`vmtest/vm/kvm.go sudo usermod`:           "it changes the user's groups",
 	`kernel/source/debian.go sudo apt-get`:    "it asks the archive of Debian",

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
@@ -203,6 +204,15 @@ func (g *fakeGuest) play(what string) error {
 	case "terminated": // QEMU exits with status 0 then
 		log.Print("terminating on signal 15 from pid 1 (init)")
 		return nil
+	case "flaky": // only every third guest fails
+		n, err := counted(os.Getenv("FAKE_COUNTER"))
+		if err != nil {
+			return err
+		}
+		what = "green"
+		if n%3 == 0 {
+			what = "fail"
+		}
 	case "chatty":
 		for range 1 << 20 {
 			if _, err := fmt.Fprintln(g.console, strings.Repeat("x", 1000)); err != nil {
@@ -234,6 +244,16 @@ func (g *fakeGuest) play(what string) error {
 	}
 	count := len(tests)
 	return g.write(wire.Record{Type: wire.TypeDone, Count: &count, Key: g.key})
+}
+
+// counted adds a byte to a file, and returns how many it has.
+func counted(path string) (int, error) {
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	text = append(text, '.')
+	return len(text), os.WriteFile(path, text, 0o644)
 }
 
 func (g *fakeGuest) test(id wire.TestID, what string) error {

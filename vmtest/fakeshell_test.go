@@ -3,6 +3,8 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +24,7 @@ type fakeShell struct {
 	console io.Writer
 	records io.ReadWriter
 	sh      []byte
+	debug   *wire.Debug // nil: it runs no plan
 }
 
 // newFakeShell returns nil if the archive is none for a shell.
@@ -46,6 +49,11 @@ func newFakeShell(args []string) (*fakeShell, error) {
 	g := &fakeShell{sh: make([]byte, file.FileSize)}
 	if _, err := file.ReadAt(g.sh, 0); err != nil {
 		return nil, err
+	}
+	if file, ok := a.Get(strings.TrimPrefix(wire.DebugPath, "/")); ok {
+		if err := json.NewDecoder(io.NewSectionReader(file, 0, int64(file.FileSize))).Decode(&g.debug); err != nil {
+			return nil, err
+		}
 	}
 	for line := range strings.Lines(value["-chardev"]) {
 		name, path, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "pipe,id="), ",path=")
@@ -97,9 +105,47 @@ func (g *fakeShell) play(what string) error {
 	}
 	fmt.Fprintf(g.console, "[    1.000000] %s\r\n", wire.ShellBegins)
 	go g.kernel(dir)
-	err = uinit.ServeShell(g.records, sh, dir, []string{"PATH=" + dir + ":/usr/bin:/bin"})
+	env := []string{"PATH=" + dir + ":/usr/bin:/bin"}
+	var ready wire.Frame
+	if g.debug != nil {
+		if ready, err = g.upTo(what); err != nil {
+			return err
+		}
+		env = append(env, wire.CommandEnv+"=echo run "+g.debug.Test.Name)
+	}
+	err = uinit.ServeShell(g.records, sh, ready, dir, env)
 	fmt.Fprintf(g.console, "[    3.000000] %s\r\n[    3.100000] reboot: Restarting system\r\n", wire.ShellEnds)
 	return err
+}
+
+// upTo plays the plan up to the test that is debugged, which does what the guest is named for.
+func (g *fakeShell) upTo(what string) (wire.Frame, error) {
+	guest, err := newFakeGuest(os.Args[1:])
+	if err != nil {
+		return wire.Frame{}, err
+	}
+	if err := guest.write(wire.Record{Type: wire.TypeHello, Hello: &guest.hello}); err != nil {
+		return wire.Frame{}, err
+	}
+	for _, t := range guest.plan.Part(guest.hello.From) {
+		if t.TestID == g.debug.Test {
+			break
+		}
+		if err := guest.test(t.TestID, "green"); err != nil {
+			return wire.Frame{}, err
+		}
+	}
+	switch id := g.debug.Test; {
+	case !g.debug.AtFail:
+		return wire.Frame{Text: "before " + id.String()}, nil
+	case what == "fail":
+		err := errors.Join(
+			guest.write(wire.Record{Type: wire.TypeStart, TestID: &id}),
+			guest.write(wire.Record{Type: wire.TypeOutput, TestID: &id, Data: []byte("    timerfd_test.go:7: got 1, want 2\n")}))
+		return wire.Frame{Text: id.String() + " has failed and is stopped there"}, err
+	default:
+		return wire.Frame{Text: id.String() + " has ended (exit status 0)", Ended: true}, guest.test(id, "green")
+	}
 }
 
 // kernel plays the kernel beside the shell.

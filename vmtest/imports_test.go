@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
 	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/page/look", "vmtest/several", "vmtest/verdict"},
 	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/patch", "vmtest/verdict"},
-	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/kbuild", "kernel/series",
+	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/kbuild", "kernel/series",
 		"kernel/selftests", "kernel/source", "tests/layout", "vmtest/coverage", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/wire", "kconfig",
 		"kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},

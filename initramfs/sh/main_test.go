@@ -60,6 +60,7 @@ func TestTerminal(t *testing.T) {
 		steps []step
 		code  int
 	}{
+		"a line that is ready":            {append([]step{{"", "echo rea''dy"}, {"\n", "ready"}, {"", "# "}, {"echo ag''ain\n", "again"}}, alive...), 0},
 		"exit":                            {[]step{{"exit 3\n", ""}}, 3},
 		"Ctrl-D":                          {[]step{{"false\n", "# "}, {"\x04", ""}}, 1},
 		"Ctrl-C at the prompt":            {append([]step{{"ech\x03", "^C"}}, alive...), 0},
@@ -89,6 +90,9 @@ func TestTerminal(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := shell(t)
+			if name == "a line that is ready" {
+				cmd.Env = append(cmd.Env, readyEnv+"=echo rea''dy")
+			}
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Tty(), c.Tty(), c.Tty()
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 			if err := cmd.Start(); err != nil {

@@ -16,16 +16,21 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
+// readyEnv is the environment variable with a command line that the first prompt shows, as if
+// it had been typed. It is wire.CommandEnv, but the shell imports nothing of ours.
+const readyEnv = "VMTEST_COMMAND"
+
 // prompt reads statements from the terminal.
 type prompt struct {
 	runner   *interp.Runner // names are completed in its folder
 	line     *liner.State
 	programs liner.ModeApplier // mode of the terminal for programs
 	editing  liner.ModeApplier // mode of the terminal for the editor
+	ready    string            // what stands behind the first prompt, to be run or edited
 }
 
 func newPrompt(runner *interp.Runner) (*prompt, error) {
-	p := &prompt{runner: runner}
+	p := &prompt{runner: runner, ready: os.Getenv(readyEnv)}
 	var err error
 	if p.programs, err = liner.TerminalMode(); err != nil {
 		return nil, err
@@ -72,7 +77,8 @@ func (p *prompt) read() (stmts []*syntax.Stmt, err error) {
 		if text != "" {
 			mark = "> "
 		}
-		line, err := p.line.Prompt(mark)
+		line, err := p.line.PromptWithSuggestion(mark, p.ready, -1)
+		p.ready = ""
 		if errors.Is(err, liner.ErrPromptAborted) {
 			text = ""
 			continue

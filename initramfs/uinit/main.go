@@ -99,7 +99,14 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, overdue: out.overdue(), key: key, counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
+	debug, err := loadDebug()
+	if err != nil {
+		return out.trouble(err)
+	}
+	r := runner{out: out, key: key, counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
+	if debug == nil { // else the host sends frames
+		r.overdue = out.overdue()
+	}
 	if hello.Lane == wire.Virtual {
 		d, err := time.ParseDuration(long)
 		if err != nil {
@@ -109,6 +116,9 @@ func runPlan() error {
 	}
 	tests := plan.Part(hello.From)
 	for _, t := range tests {
+		if debug != nil && t.TestID == debug.Test {
+			return r.debug(t, *debug)
+		}
 		if err := r.run(t); err != nil {
 			return out.trouble(fmt.Errorf("run %s: %w", t, err))
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -29,6 +30,9 @@ func runShell(design, cloneFlags string) error {
 	if err := checkMounts(); err != nil {
 		return err
 	}
+	if err := protectShare(); err != nil {
+		return err
+	}
 	env := []string{"HOME=/tmp", "TMPDIR=/tmp", "PATH=/bin", "GOTRACEBACK=all", wire.DesignEnv + "=" + design, wire.CloneFlagsEnv + "=" + cloneFlags}
 	for name, param := range map[string]string{wire.LaneEnv: wire.LaneParam, wire.LongEnv: wire.LongParam} {
 		value, err := bootParam(param)
@@ -37,10 +41,31 @@ func runShell(design, cloneFlags string) error {
 		}
 		env = append(env, name+"="+value)
 	}
+	return serve(out, wire.Frame{}, wire.TestDir, env)
+}
+
+// serve serves a shell, and returns when the machine may reset. ready says where the guest has
+// stopped, if it is debugged.
+func serve(out *records, ready wire.Frame, dir string, env []string) error {
 	if err := mark(wire.ShellBegins); err != nil {
 		return err
 	}
-	return errors.Join(ServeShell(out.tty, wire.ShellPath, wire.TestDir, env), mark(wire.ShellEnds), out.drain())
+	return errors.Join(ServeShell(out.tty, wire.ShellPath, ready, dir, env), mark(wire.ShellEnds), out.drain())
+}
+
+// protectShare makes the files that the host shares read-only. Programs could change only our
+// copy of them, and should not believe to change the host's.
+func protectShare() error {
+	if _, err := os.Stat(wire.ShareDir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := unix.Mount(wire.ShareDir, wire.ShareDir, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", wire.ShareDir, err)
+	}
+	if err := unix.Mount("", wire.ShareDir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("make %s read-only: %w", wire.ShareDir, err)
+	}
+	return nil
 }
 
 // mark writes a line to the kernel's log, as an error, so that the console shows
@@ -50,11 +75,13 @@ func mark(text string) error {
 }
 
 // ServeShell runs one command, or the shell if the host names none, in the
-// folder dir. It passes its input and output to the host through port, and
+// folder dir. It begins with the frame ready, which
+// may say where a guest has stopped. It passes its input and output to the host through port, and
 // returns when the host knows how it ended.
-func ServeShell(port io.ReadWriter, shell, dir string, env []string) error {
+func ServeShell(port io.ReadWriter, shell string, ready wire.Frame, dir string, env []string) error {
 	s := &server{port: port, shell: shell, dir: dir, env: env}
-	if err := s.send(wire.Frame{Type: wire.FrameReady}); err != nil {
+	ready.Type = wire.FrameReady
+	if err := s.send(ready); err != nil {
 		return err
 	}
 	lines := bufio.NewReader(port)

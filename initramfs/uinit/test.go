@@ -52,17 +52,8 @@ func (r runner) run(t wire.Test) error {
 	if err != nil {
 		return err
 	}
-	// As under go test, os.Exit(0) in a test panics, so that a test cannot
-	// end as passed by calling it.
-	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
-		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
-	cmd.Dir = dir
-	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", quiet, wire.LeaveEnv + "=" + leaveDir(dir)}, r.env...)
-	if t.After != "" {
-		cmd.Env = append(cmd.Env, wire.LeftEnv+"="+filepath.Join(wire.CarriedDir, wire.CarriedName(t.Before(), "")))
-	}
+	cmd := r.command(t, dir)
 	cmd.Stdout, cmd.Stderr = w, w
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := r.counts.reset(); err != nil {
 		return err
 	}
@@ -93,6 +84,21 @@ func (r runner) run(t wire.Test) error {
 		return err
 	}
 	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
+}
+
+// command returns the command that runs a test in its folder dir.
+func (r runner) command(t wire.Test, dir string) *exec.Cmd {
+	// As under go test, os.Exit(0) in a test panics, so that a test cannot
+	// end as passed by calling it.
+	cmd := exec.Command(wire.TestBinary(t.Package), "-test.paniconexit0",
+		"-test.run=^"+t.Name+"$", "-test.v=test2json", "-test.count=1", "-test.timeout=0")
+	cmd.Dir = dir
+	cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=/bin", "GOTRACEBACK=all", quiet, wire.LeaveEnv + "=" + leaveDir(dir)}, r.env...)
+	if t.After != "" {
+		cmd.Env = append(cmd.Env, wire.LeftEnv+"="+filepath.Join(wire.CarriedDir, wire.CarriedName(t.Before(), "")))
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
 }
 
 // startUnprotected starts a test that the kernel may kill when memory runs out.

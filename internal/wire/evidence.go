@@ -17,6 +17,7 @@ const (
 	RecordsFile = "records.jsonl" // all bytes of the second UART; QEMU writes it
 	QEMUFile    = "qemu.log"      // what QEMU itself prints
 	ExitFile    = "exit.json"     // an Exit; the host writes it last
+	GDBFile     = "gdb.commands"  // commands for the user's gdb, if the guest waits for it; the host writes it before the boot
 	DecodedFile = "decoded.log"   // ConsoleFile with source lines added to addresses; the host writes it if there are any
 )
 

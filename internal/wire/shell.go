@@ -10,6 +10,10 @@ import (
 // ShellPath is the guest's shell.
 const ShellPath = "/bin/sh"
 
+// ShareDir is the guest's folder with the files of a folder of the host, if the user shares
+// one with a shell.
+const ShareDir = "/share"
+
 // The host shows the console at its terminal between these two lines of the
 // kernel's log. Before the first line the machine boots. After the second it resets.
 const (
@@ -23,13 +27,14 @@ const (
 type Frame struct {
 	Type string `json:"type"`
 
-	Args []string `json:"args,omitempty"` // of FrameStart: the command; none: the shell
-	Term string   `json:"term,omitempty"` // of FrameStart: $TERM of a terminal; empty: no terminal, but pipes
-	Data []byte   `json:"data,omitempty"` // of FrameInput, FrameStdout and FrameStderr
-	Rows uint16   `json:"rows,omitempty"` // of FrameStart and FrameSize
-	Cols uint16   `json:"cols,omitempty"` // of FrameStart and FrameSize
-	Code int      `json:"code,omitempty"` // of FrameExit: as in a shell; for a signal 128 plus its number
-	Text string   `json:"text,omitempty"` // of FrameTrouble
+	Args  []string `json:"args,omitempty"`  // of FrameStart: the command; none: the shell
+	Term  string   `json:"term,omitempty"`  // of FrameStart: $TERM of a terminal; empty: no terminal, but pipes
+	Data  []byte   `json:"data,omitempty"`  // of FrameInput, FrameStdout and FrameStderr
+	Rows  uint16   `json:"rows,omitempty"`  // of FrameStart and FrameSize
+	Cols  uint16   `json:"cols,omitempty"`  // of FrameStart and FrameSize
+	Code  int      `json:"code,omitempty"`  // of FrameExit: as in a shell; for a signal 128 plus its number
+	Ended bool     `json:"ended,omitempty"` // of FrameReady: the test that is debugged has ended with exit status 0
+	Text  string   `json:"text,omitempty"`  // of FrameTrouble; of FrameReady in a guest that is debugged: where it has stopped
 }
 
 // Types of frames. The guest begins with FrameReady, and the host answers with

@@ -44,6 +44,21 @@ func ParseDiff(text []byte) ([]FileDiff, error) {
 	return all, nil
 }
 
+// Added returns the lines that the patch adds, by the path of their file.
+func (p Patch) Added() map[string][]string {
+	all := make(map[string][]string)
+	for _, f := range p.files {
+		for _, hunk := range f.TextFragments {
+			for _, l := range hunk.Lines {
+				if l.Op == gitdiff.OpAdd {
+					all[f.NewName] = append(all[f.NewName], strings.TrimRight(l.Line, "\n"))
+				}
+			}
+		}
+	}
+	return all
+}
+
 func numbered(hunk *gitdiff.TextFragment) []DiffLine {
 	var lines []DiffLine
 	n := int(hunk.NewPosition)

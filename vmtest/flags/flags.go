@@ -113,6 +113,11 @@ type Command struct {
 	verbose   bool
 	coverage  bool
 	trailers  bool
+	guest     vm.Change
+	memory    memory
+	with      List
+	share     string
+	patchStop bool            // -break-patch
 	match     *regexp.Regexp  // of Run
 	set       map[string]bool // the names of the flags that were given
 	piped     string          // folder of the mailbox that came by standard input; "" if none did
@@ -181,6 +186,35 @@ func (c *Command) RegisterTests(set *flag.FlagSet) {
 	set.DurationVar(&c.Timeout, "timeout", run.DefaultTimeout, "`TIME` after which a test is killed: the guest's, and some time later the host's; with PROVE_LOCKING six times that; in the lane virtual twice -long is added to the guest's")
 }
 
+// RegisterGuest registers the flags that change the guest.
+func (c *Command) RegisterGuest(set *flag.FlagSet) {
+	set.IntVar(&c.guest.CPUs, "smp", 0, "give the guest `N` CPUs (default 2, and 1 in the lane virtual); the run is not standard")
+	set.Var(&c.memory, "memory", "give the guest `SIZE` of memory, such as 1G or 768M (default 512M); the run is not standard")
+	set.Var((*Paths)(&c.guest.Append), "append", "add `PARAMETER`s to the kernel's command line; may be repeated; the run is not standard")
+	set.Var((*Paths)(&c.guest.QEMUArgs), "qemu-arg", "add one `WORD` to QEMU's command line, such as -qemu-arg -d -qemu-arg int; may be repeated; the run is not standard")
+}
+
+// RegisterGDB registers the flags of the user's debugger.
+func (c *Command) RegisterGDB(set *flag.FlagSet) {
+	set.Var((*gdbFlag)(&c.guest.GDB), "gdb", "let the guest wait for gdb, and print what to type: -gdb for a UNIX socket, -gdb=PORT for a port of this machine; the run is not standard")
+	set.BoolVar(&c.patchStop, "break-patch", false, "let gdb stop the guest in the functions that the series changes; needs -gdb")
+}
+
+// GDB returns what -gdb says, for vm.Change, and whether gdb is to stop in what the series changes.
+func (c *Command) GDB() (where string, breakPatch bool) { return c.guest.GDB, c.patchStop }
+
+// RegisterGuestFiles registers the flags that give the guest files of the host.
+func (c *Command) RegisterGuestFiles(set *flag.FlagSet) {
+	set.Var(&c.with, "with", "`PROGRAM` of this machine, a name or a path, that the guest gets with its libraries; may be repeated")
+	set.StringVar(&c.share, "share", "", "`DIR` of this machine whose files the guest finds, as they are now and read-only, in "+wire.ShareDir)
+}
+
+// With returns the programs that -with names.
+func (c *Command) With() []string { return c.with }
+
+// Share returns the folder that -share names.
+func (c *Command) Share() string { return c.share }
+
 // RegisterBoot registers -accel.
 func (c *Command) RegisterBoot(set *flag.FlagSet) {
 	set.StringVar(&c.Accel, "accel", vm.Auto, "`auto|kvm|tcg`")
@@ -207,5 +241,5 @@ func (c *Command) RegisterLane(set *flag.FlagSet) {
 
 // RegisterVerbose registers -v.
 func (c *Command) RegisterVerbose(set *flag.FlagSet) {
-	set.BoolVar(&c.verbose, "v", false, "show what each test prints while it runs, and how its process ended")
+	set.BoolVar(&c.verbose, "v", false, "show what the kernel and each test print while they run, and how the test's process ended")
 }

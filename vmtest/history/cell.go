@@ -13,11 +13,16 @@ import (
 )
 
 // Of returns the cell that a judged run of one lane comes to. Its name, folder, inputs,
-// costs and the size of its kernel are to be set by the caller.
+// costs and the size of its kernel are to be set by the caller. A run whose guest was not the
+// standard one never passes a night: it is unjudged.
 func Of(r verdict.Result) Cell {
 	c := Cell{Verdict: r.Verdict.String(), Stage: stageOf(r), Release: r.Run.Release, Command: r.Run.Command, Began: r.Run.Began, Figures: make(map[string]float64)}
 	if len(r.Findings) > 0 {
 		c.Trouble = firstLine(r.Findings[0].Text)
+	}
+	if len(r.Run.NotStandard) > 0 && r.Verdict == verdict.Passed {
+		c.Verdict = verdict.Unjudged.String()
+		c.Trouble = firstLine("the guest was not the standard one: " + strings.Join(r.Run.NotStandard, " "))
 	}
 	for _, f := range r.Findings {
 		if f.Test == "" {

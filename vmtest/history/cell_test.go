@@ -86,6 +86,7 @@ func TestOf(t *testing.T) {
 		"not run":         {verdict.Result{Verdict: verdict.Unjudged}, StageNone, NoVerdict},
 		"not booted":      {verdict.Result{Verdict: verdict.Unjudged, Lanes: []verdict.LaneResult{{Boots: 1}}}, StageBoot, Bad},
 		"contradicts":     {verdict.Result{Verdict: verdict.Unjudged, Lanes: []verdict.LaneResult{lane}}, StageTests, NoVerdict},
+		"not standard":    {verdict.Result{Verdict: verdict.Passed, Lanes: []verdict.LaneResult{lane}, Run: verdict.Run{NotStandard: []string{"-smp 4"}}}, StageTests, NoVerdict},
 		"passed":          {verdict.Result{Verdict: verdict.Passed, Lanes: []verdict.LaneResult{lane}}, StageTests, Good},
 		"a test failed":   {verdict.Result{Verdict: verdict.Failed, Lanes: []verdict.LaneResult{lane}, Findings: r.Findings[:1]}, StageTests, Good},
 		"a splat, too":    {r, StageTests, Bad},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"timens-vmtest/internal/shell"
 	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -28,7 +29,7 @@ type finding struct {
 
 // findings prints the findings of a run: limit at most, or all if limit is 0.
 func findings(w io.Writer, dir string, r verdict.Result, limit int) {
-	all := merge(notRun(r))
+	all, said := merge(notRun(r)), make(map[string]bool)
 	for i, f := range all {
 		if limit > 0 && i == limit {
 			fmt.Fprintf(w, "  ... and %d more in %s\n", len(all)-i, filepath.Join(dir, TextFile))
@@ -38,7 +39,32 @@ func findings(w io.Writer, dir string, r verdict.Result, limit int) {
 		for _, line := range f.telling(r) {
 			fmt.Fprintf(w, "      %s\n", line)
 		}
+		if next := f.next(dir, r); next != "" && !said[next] {
+			said[next] = true
+			fmt.Fprintf(w, "      next: %s\n", next)
+		}
 	}
+}
+
+// next returns the command with which a user gets to the cause of a finding in the folder dir: a
+// shell at the test, and gdb if the kernel or the guest is to blame. It returns "" if there is
+// nothing to boot.
+func (f finding) next(dir string, r verdict.Result) string {
+	words := []string{"vmtest"}
+	if len(r.Run.Command) > 0 {
+		words = r.Run.Command[:1:1]
+	}
+	switch {
+	case f.Test != "":
+		i := slices.IndexFunc(r.Lanes, func(l verdict.LaneResult) bool { return l.Lane == f.lanes[0] })
+		if i < 0 || find(r.Lanes[i], f.Test).Status == verdict.Missing {
+			return ""
+		}
+		return shell.Quote(append(words, "debug", dir, f.Test)...)
+	case f.During != "":
+		return shell.Quote(append(words, "debug", dir, f.During, "-gdb")...)
+	}
+	return ""
 }
 
 // telling returns the lines that say why the test of a finding did not pass. If lanes

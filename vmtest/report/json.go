@@ -26,6 +26,7 @@ type (
 		Tree          *verdict.Tree     `json:"tree,omitempty"`
 		Extra         []string          `json:"extra_patches"`
 		Make          []string          `json:"make,omitempty"`
+		NotStandard   []string          `json:"not_standard,omitempty"` // flags that changed the guest
 		KernelRelease string            `json:"kernel_release"`
 		KernelCached  bool              `json:"kernel_cached"`
 		Warnings      []string          `json:"kernel_warnings"`
@@ -92,7 +93,7 @@ func marshal(v any) ([]byte, error) {
 func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
 		Schema: Schema, Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
-		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, KernelRelease: r.Run.Release,
+		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, NotStandard: r.Run.NotStandard, KernelRelease: r.Run.Release,
 		KernelCached: r.Run.KernelCached, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),
 		Counts:    make(map[string]int),

@@ -46,6 +46,10 @@ func (l *Live) Rest() []string {
 	return shown(last)
 }
 
+// Shown returns a line of the kernel as it is shown: without what could change a terminal,
+// and cut if it is too long. It returns nothing for an empty line.
+func Shown(line string) []string { return shown([]byte(line[:min(maxLive, len(line))])) }
+
 // shown returns a line as it is shown. It returns nothing for lines in which Go's testing
 // package only names the test or repeats the result.
 func shown(line []byte) []string {

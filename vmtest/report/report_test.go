@@ -41,6 +41,10 @@ var results = map[string]verdict.Result{
 			test("TestC", verdict.Skip, verdict.Skip),
 		}}},
 	},
+	"changed": {
+		Verdict: verdict.Passed, Run: verdict.Run{Series: "control", Base: "6.12.117", Lanes: []string{"real"}, NotStandard: []string{"-smp 4", "-append a=b"}},
+		Lanes: []verdict.LaneResult{{Lane: "real", Accel: "kvm", BootS: 0.5, DurationS: 2, Tests: []verdict.TestResult{test("TestA", verdict.Pass, verdict.Pass)}}},
+	},
 	"fail": {
 		Verdict: verdict.Failed, Run: run,
 		Findings: []verdict.Finding{

@@ -47,6 +47,9 @@ func splats(w io.Writer, dir string, r verdict.Result, show extent) {
 		}
 		fmt.Fprintf(w, "  splat %s (%s):\n", during(all[0].Test), all[0].where(dir))
 		trace(w, all[0].More, show.trace)
+		if near := all[0].Near; near != "" {
+			fmt.Fprintf(w, "    nearest: %s\n", look.Harmless(near))
+		}
 		if len(all) > 1 {
 			fmt.Fprintf(w, "    and %s more, such as in %s\n", times(len(all)-1), all[1].where(dir))
 		}

@@ -53,7 +53,7 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 	if r.Verdict != verdict.Passed && len(r.Run.Command) > 0 {
 		fmt.Fprintf(w, "again    %s\n", shell.Quote(r.Run.Command...))
 	}
-	fmt.Fprintf(w, "verdict  %s (%s, %.1f s)\n", r.Verdict, counts(r), r.DurationS())
+	fmt.Fprintf(w, "verdict  %s%s (%s, %.1f s)\n", r.Verdict, notStandard(r.Run), counts(r), r.DurationS())
 }
 
 // mended prints the tests that pass here, but are known to fail on older kernels.
@@ -94,7 +94,15 @@ func title(r verdict.Run) string {
 	if len(r.Make) > 0 {
 		line += ", make " + shell.Quote(r.Make...)
 	}
-	return line
+	return line + notStandard(r)
+}
+
+// notStandard returns the flags with which the guest was another than the standard one.
+func notStandard(r verdict.Run) string {
+	if len(r.NotStandard) == 0 {
+		return ""
+	}
+	return ", not standard: " + strings.Join(r.NotStandard, " ")
 }
 
 // tested returns the name of the series, and the patches on top of it.
@@ -178,7 +186,7 @@ func Combined(w io.Writer, runs several.Runs) {
 		if slices.ContainsFunc(runs.Results, func(other verdict.Result) bool { return other.Run.Base != r.Run.Base }) {
 			what += " on linux-" + orUnknown(r.Run.Base)
 		}
-		fmt.Fprintf(w, "%-9s %s (%s)\n", r.Verdict, what, counts(r))
+		fmt.Fprintf(w, "%-9s %s%s (%s)\n", r.Verdict, what, notStandard(r.Run), counts(r))
 	}
 	fmt.Fprintf(w, "verdict  %s\n", runs.Verdict())
 }

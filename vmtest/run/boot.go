@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/debuginfo"
@@ -19,22 +20,35 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// guestOf returns a guest with this kernel. The caller sets all other fields.
-func guestOf(image kernel.Image) (vm.Guest, error) {
+// guestOf returns a guest with this kernel, changed as the user wants it. The caller sets all
+// other fields. A kernel that cannot use that many CPUs is a blame.UsageError.
+func guestOf(image kernel.Image, change vm.Change) (vm.Guest, error) {
 	hz, err := image.HZ()
 	if err != nil {
 		return vm.Guest{}, err
 	}
+	most, err := image.CPUs()
+	if err != nil {
+		return vm.Guest{}, err
+	}
+	if most > 0 && change.CPUs > most {
+		return vm.Guest{}, blame.Usagef("-smp %d: the kernel has CONFIG_NR_CPUS=%d; pass -config with a FILE that has the line CONFIG_NR_CPUS=%d", change.CPUs, most, change.CPUs)
+	}
 	checked, err := image.Checked()
-	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256}, err
+	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256, Change: change}, err
 }
 
 // boot boots the named lanes of a run side by side. Each lane leaves its evidence in its
 // own folder.
 func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
-	g, err := guestOf(p.image)
+	g, err := guestOf(p.image, r.Guest)
 	if err != nil {
 		return err
+	}
+	if r.Guest.GDB != "" {
+		if g.GDB, err = r.gdb(ctx, p.image, func() (kernel.Tree, error) { return p.tree, nil }); err != nil {
+			return err
+		}
 	}
 	g.Initramfs, g.Lane, g.Long, g.QEMU, g.Key = filepath.Join(r.dir, "initramfs.cpio"), wire.Real, r.Long, p.qemu, p.key
 	// The archive is the largest file by far, and can be built again; only the key in

@@ -46,11 +46,7 @@ const maxBoots = 20
 // boot boots the lane. A guest that dies in a test costs only that test: the next boot
 // continues with the next test. Tests for a later guest get a boot of their own.
 func (l *lane) boot(ctx context.Context) error {
-	limits := vm.DefaultLimits
-	limits.Run += l.Timeout
-	if l.guest.Lane == wire.Virtual {
-		limits.Test *= 30 // a day of sleep takes some seconds of CPU time, and a busy host may give the guest a tenth of a CPU
-	}
+	limits := limitsOf(l.guest.Lane, l.Timeout)
 	l.left = make(wire.Carried)
 	for n := 1; ; n++ {
 		sub := filepath.Join(l.dir, wire.BootDir(n))
@@ -103,7 +99,11 @@ func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wir
 			return wire.Exit{}, err
 		}
 	}
-	return vm.Boot(ctx, g, l.plan, limits, sub, l.watch)
+	o := vm.Observer{Record: l.watch}
+	if l.Verbose {
+		o.Console = l.kernelSays
+	}
+	return vm.Boot(ctx, g, l.plan, limits, sub, o)
 }
 
 // next returns the index of the test with which another guest continues, or -1 if there is
@@ -124,7 +124,7 @@ func (l *lane) next(exit wire.Exit) int {
 }
 
 // watch shows what fails, and which test runs. If Verbose is set, it shows what the test prints and how its
-// process ended. Only the judge says whether the test passed.
+// process ended. What the kernel prints is shown by kernelSays, between the lines of the test. Only the judge says whether the test passed.
 func (l *lane) watch(r wire.Record) {
 	switch r.Type {
 	case wire.TypeStart:
@@ -159,6 +159,13 @@ func (l *lane) show(lines []string) {
 	}
 	for _, line := range lines {
 		l.Report.Step("%s %s | %s", l.guest.Lane, test, line)
+	}
+}
+
+// kernelSays reports a line that the kernel printed.
+func (l *lane) kernelSays(line string) {
+	for _, text := range report.Shown(line) {
+		l.Report.Step("%s kernel | %s", l.guest.Lane, text)
 	}
 }
 

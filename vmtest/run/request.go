@@ -15,18 +15,20 @@ import (
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/vm"
 )
 
-// Request says what a run is. A Request alone does nothing: a function such as Judge,
+// Request says what a run is. The folder of a run keeps it, but for the members that other files
+// there have, or that do not matter once the run is over. A Request alone does nothing: a function such as Judge,
 // Remembered, Compare or Shell fetches, builds and boots. Checkout, Series, Config and
 // Lanes have to be set.
 type Request struct {
-	Checkout Checkout      // the checkout with the tests
+	Checkout Checkout      `json:"-"` // the checkout with the tests
 	Base     source.Spec   // where the base comes from; zero: Debian's package
-	Series   series.Series // its Expect also has what every kernel gets wrong; see Checkout.Complete
+	Series   series.Series `json:"-"` // its Expect also has what every kernel gets wrong; see Checkout.Complete
 	Config   kconfig.Config
 	Make     kbuild.MakeVars // variables for make; nil: none
-	Allow    []byte          // text of the allow file
+	Allow    []byte          `json:"-"` // text of the allow file
 
 	// Prebuilt is the folder of a kernel that the user has built from the tree of Base; empty:
 	// the kernel is built.
@@ -39,7 +41,7 @@ type Request struct {
 
 	Tests   []string               // folders of test packages, see initramfs.Spec; nil: those of the design
 	Match   *regexp.Regexp         // only tests whose "package.Name" matches run; nil: all
-	Without func(wire.TestID) bool // reports whether a test is left out; nil: none is
+	Without func(wire.TestID) bool `json:"-"` // reports whether a test is left out; nil: none is
 	Timeout time.Duration          // guest time after which a test is killed; zero: DefaultTimeout
 	Long    time.Duration          // guest time that tests of long waits wait in the virtual lane; zero: DefaultLong
 
@@ -48,8 +50,13 @@ type Request struct {
 	Coverage bool     // measure which of the changed lines run; Config must have the options for it
 	Forget   bool     // delete the kernel from the cache after the run, if the run built it
 	FailFast bool     // stop at the first test that is not as expected, and at the first splat
-	Verbose  bool     // report what each test prints, and how its process ended
-	Command  []string // what the user typed; the run records it
+	Verbose  bool     `json:"-"` // report what the kernel and each test print, and how the test's process ended
+	Command  []string `json:"-"` // what the user typed; the run records it
+
+	Guest      vm.Change // what the user changes of the guest; such a run is not standard
+	With       []string  `json:"-"` // of a shell: programs of the host, by name or path, that the guest gets
+	BreakPatch bool      `json:"-"` // let the user's gdb stop in the functions that the series changes
+	Share      string    `json:"-"` // of a shell: folder of the host whose files the guest gets; "": none
 
 	settled bool // Series.Design is set, and Series.Expect is that for the design
 }

@@ -94,6 +94,7 @@ func (r *runner) gather(ctx context.Context) error {
 	record := verdict.Run{
 		Series: r.Series.Name, Variant: r.Series.Variant, Lanes: r.Lanes, Make: r.Make,
 		Began: began.Format(time.RFC3339), Command: r.Command, Coverage: r.Coverage,
+		NotStandard: r.Guest.Flags(),
 	}
 	for _, p := range r.Series.Patches {
 		if p.Extra {
@@ -122,6 +123,9 @@ func (r *runner) gather(ctx context.Context) error {
 	}
 	record.PrepareS = time.Since(began).Seconds()
 	if err := wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record); err != nil {
+		return err
+	}
+	if err := errors.Join(r.store(p.archive.Plan), r.storeAdded(ctx, p.tree)); err != nil {
 		return err
 	}
 	if err := r.boot(ctx, p, record.Lanes); err != nil || !r.Coverage {

@@ -4,12 +4,14 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"timens-vmtest/initramfs"
+	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
@@ -35,8 +37,11 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 	}
 	r := &runner{Host: h, Request: req}
 	spec := r.archiveSpec(req.Series.Design, r.Config)
-	spec.Shell = true
+	spec.Shell, spec.With, spec.Share = true, req.With, req.Share
 	archive, err := buildArchive(ctx, h, spec)
+	if given, ok := errors.AsType[*initramfs.HostFileError](err); ok {
+		return 0, &blame.UsageError{Err: given}
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -45,9 +50,14 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 		return 0, err
 	}
 	r.describe(image)
-	g, err := guestOf(image)
+	g, err := guestOf(image, req.Guest)
 	if err != nil {
 		return 0, err
+	}
+	if req.Guest.GDB != "" {
+		if g.GDB, err = r.gdb(ctx, image, func() (kernel.Tree, error) { return tree, nil }); err != nil {
+			return 0, err
+		}
 	}
 	g.Lane, g.Long, g.Accel, g.QEMU = wire.Real, DefaultLong, r.Accel, qemu
 	if g.Accel == vm.Auto {

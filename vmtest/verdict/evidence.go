@@ -43,6 +43,7 @@ type Run struct {
 	Command       []string `json:"command"`                   // the command that repeats the run
 	Make          []string `json:"make,omitempty"`            // variables that the user added to make's command line
 	Coverage      bool     `json:"coverage,omitempty"`        // measure which changed lines run
+	NotStandard   []string `json:"not_standard,omitempty"`    // flags that make the guest another than the standard one; nil: there are none
 }
 
 // expects returns what expectations mean for the kernel of the run.
@@ -85,6 +86,7 @@ type Evidence struct {
 	Trouble  *Trouble
 	Floor    []byte
 	Coverage *Coverage
+	Added    *[]Added       // the lines that the series has added; nil: not recorded
 	Lanes    []LaneEvidence // one for each of Run.Lanes
 }
 
@@ -119,7 +121,8 @@ func Load(dir string) (Evidence, error) {
 		LoadBytes(filepath.Join(dir, ExpectFile), &e.Expect),
 		LoadBytes(filepath.Join(dir, AllowFile), &e.Allow),
 		LoadBytes(filepath.Join(dir, FloorFile), &e.Floor),
-		LoadJSON(filepath.Join(dir, CoverageFile), &e.Coverage))
+		LoadJSON(filepath.Join(dir, CoverageFile), &e.Coverage),
+		LoadJSON(filepath.Join(dir, AddedFile), &e.Added))
 	if err != nil || e.Run == nil {
 		return e, err
 	}

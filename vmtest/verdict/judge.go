@@ -40,6 +40,11 @@ func Judge(e Evidence) Result {
 	if f.all == nil {
 		for _, l := range e.Lanes {
 			lane, found := judgeLane(l, expect, allow)
+			if e.Added != nil {
+				for i, s := range lane.Splats {
+					lane.Splats[i].Near = nearestAdded(s.More, *e.Added)
+				}
+			}
 			r.Lanes = append(r.Lanes, lane)
 			f.all = append(f.all, found...)
 		}
@@ -200,6 +205,7 @@ func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneRes
 			during = "during " + x.Test
 		}
 		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, consoleOf(n), x.Line)
+		f.all[len(f.all)-1].During = x.Test
 	}
 	if lost {
 		f.add(Unjudged, "the kernel dropped console messages, so the evidence is incomplete")
@@ -238,6 +244,9 @@ func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 	}
 	if x.DumpAt > 0 {
 		where += fmt.Sprintf("; its tasks are dumped in %s from byte %d on", consoleOf(n), x.DumpAt)
+	}
+	if s.running != nil {
+		defer f.during(len(f.all), s.running.String())
 	}
 	switch x.Reason {
 	case wire.Interrupted:

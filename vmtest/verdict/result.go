@@ -84,7 +84,8 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"` // the verdict of a run with this finding
 	Lane    string  `json:"lane,omitempty"`
 	Text    string  `json:"text"`
-	Test    string  `json:"test,omitempty"` // package.Test, if the finding is about the status of a test
+	Test    string  `json:"test,omitempty"`   // package.Test, if the finding is about the status of a test
+	During  string  `json:"during,omitempty"` // package.Test that was running, if the finding is about the kernel or the guest
 }
 
 // LaneResult is a judged lane.
@@ -151,6 +152,16 @@ type findings struct {
 
 func (f *findings) add(v Verdict, format string, args ...any) {
 	f.all = append(f.all, Finding{Verdict: v, Lane: f.lane, Text: fmt.Sprintf(format, args...)})
+}
+
+// during says that the findings from index from on are about what happened while a test was
+// running, apart from those that are nobody's to debug.
+func (f *findings) during(from int, test string) {
+	for i := range f.all[from:] {
+		if f.all[from+i].Verdict == Failed {
+			f.all[from+i].During = test
+		}
+	}
 }
 
 // addTest adds that a test does not have the expected status.

@@ -17,6 +17,8 @@ type Splat struct {
 	Test string   `json:"test"` // package.Test that was running; empty before the first and after the last
 	More []string `json:"more"` // the lines from the first to the end of the call trace, with source lines if they could be decoded
 
+	Near string `json:"near,omitempty"` // which line that the series has added is nearest to its top frames; empty: none is near
+
 	Allowed string `json:"allowed,omitempty"` // reason why it is allowed; empty: it is not
 }
 

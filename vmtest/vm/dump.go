@@ -3,8 +3,6 @@
 package vm
 
 import (
-	"bufio"
-	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -26,35 +24,14 @@ const answerLimit = 10 * time.Second
 // that prints nothing, because no CPU takes interrupts, it sends an NMI, at
 // which the kernel panics. It returns nothing: the console shows the result.
 func (s supervisor) dump(printed *atomic.Int64) {
-	m := bufio.NewReader(s.monitor)
 	before := printed.Load()
-	if s.command(m, `{"execute":"qmp_capabilities"}`) == nil &&
-		s.command(m, `{"execute":"chardev-send-break","arguments":{"id":"console"}}`) == nil {
+	if s.monitor.command(`{"execute":"chardev-send-break","arguments":{"id":"console"}}`) == nil {
 		if _, err := s.console.Write([]byte("t")); err == nil {
 			waitQuiet(printed, sysrqLimit)
 		}
 	}
-	if printed.Load() == before && s.command(m, `{"execute":"inject-nmi"}`) == nil {
+	if printed.Load() == before && s.monitor.command(`{"execute":"inject-nmi"}`) == nil {
 		waitQuiet(printed, nmiLimit)
-	}
-}
-
-// command sends a command to QEMU's monitor and waits for its result.
-func (s supervisor) command(m *bufio.Reader, text string) error {
-	if err := s.monitor.SetDeadline(time.Now().Add(answerLimit)); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(s.monitor, text); err != nil {
-		return err
-	}
-	for { // skip the greeting and events
-		line, err := m.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		if len(line) > 9 && line[:9] == `{"return"` {
-			return nil
-		}
 	}
 }
 

@@ -161,10 +161,10 @@ func proveKVM(ctx context.Context, g Guest, plan wire.Plan, dir string) (bool, e
 	enough, stop := context.WithCancel(ctx)
 	defer stop()
 	g.Accel = KVM
-	exit, err := Boot(enough, g, plan, proofLimits, dir, func(r wire.Record) {
+	exit, err := Boot(enough, g, plan, proofLimits, dir, Observer{Record: func(r wire.Record) {
 		if r.Type == wire.TypeHello {
 			stop()
 		}
-	})
+	}})
 	return exit.BootS > 0, errors.Join(err, ctx.Err())
 }

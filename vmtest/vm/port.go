@@ -78,10 +78,11 @@ func (u *uart) Write(p []byte) (int, error) { return u.in.Write(p) }
 
 // ports are all ports of a boot. The zero value has none.
 type ports struct {
-	console *uart  // the guest's ttyS0
-	records *uart  // the guest's ttyS1
-	monitor *port  // QEMU's monitor, with the protocol QMP
+	console *uart // the guest's ttyS0
+	records *uart // the guest's ttyS1
+	monitor *monitor
 	dir     string // where QEMU finds the pipes
+	gdb     string // where the user's gdb finds QEMU; "": it has no place
 
 	debugger *debugger // nil if the boot needs none
 }
@@ -99,7 +100,7 @@ func newPorts(opts *qemu.Options) (p ports, err error) {
 		return p, err
 	}
 	files := map[string]int{"console.out": opts.AddFile(p.console.theirOut), "records.out": opts.AddFile(p.records.theirOut)}
-	if p.monitor, err = newPort(opts, "monitor", "-mon", "chardev=monitor,mode=control"); err != nil {
+	if p.monitor, err = newMonitor(opts); err != nil {
 		return p, err
 	}
 	files["console.in"], files["records.in"] = opts.AddFile(p.console.theirInto), opts.AddFile(p.records.theirInto)
@@ -136,6 +137,7 @@ func (p *ports) close() {
 		}
 	}
 	if p.monitor != nil {
+		close(p.monitor.closed)
 		p.monitor.closeBoth()
 	}
 	if p.debugger != nil {

@@ -3,12 +3,9 @@
 package vm
 
 import (
-	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,9 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-
-	"golang.org/x/term"
 
 	"timens-vmtest/internal/wire"
 )
@@ -44,7 +38,20 @@ type Session struct {
 	Out  io.Writer
 	Err  io.Writer     // the command's standard error, and what the kernel says
 	Dir  string        // takes the console and QEMU's output
-	Boot time.Duration // from QEMU's start until the shell is there
+	Boot time.Duration // from QEMU's start until the shell is there, or until the first record
+
+	// Plan is what the guest runs before the shell begins, if it is debugged. Zero: it runs
+	// nothing.
+	Plan wire.Plan
+	// Step is how long the guest may take from one record of the plan to the next, beside the
+	// timeout of a test.
+	Step time.Duration
+	// Record is called with every record of the plan. Its lines are shown.
+	Record func(wire.Record) []string
+	// Stopped is called when a guest that is debugged has stopped. where says where, and ended
+	// that the test has ended with exit status 0. If Stopped returns false, there is no shell,
+	// and the guest ends. The exit code is then 0.
+	Stopped func(where string, ended bool) bool
 
 	// Welcome is called before the first prompt at a terminal.
 	Welcome func()
@@ -69,12 +76,11 @@ const resetGrace = 10 * time.Second
 // without a command whose In is a terminal gets a terminal in the guest, and
 // its code is always 0: the user has seen what failed.
 func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
-	opts, err := g.options("shell", "loglevel=4")
-	if err != nil {
+	if err := g.fits(); err != nil {
 		return 0, err
 	}
-	p, err := newPorts(opts)
-	defer p.close()
+	opts, c, err := g.conversation(s)
+	defer c.close()
 	if err != nil {
 		return 0, err
 	}
@@ -92,10 +98,10 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	c := &conversation{Session: s, ports: p, terminal: len(s.Args) == 0 && term.IsTerminal(int(s.In.Fd()))}
 	ended := make(chan error, 1)
 	go func() { ended <- qemu.Wait() }()
-	if err = p.handOver(); err == nil {
+	if err = c.handOver(); err == nil {
+		c.begin()
 		err = c.hold(ctx)
 	}
 	if c.terminal && c.partial { // the host's shell begins on a new line
@@ -114,6 +120,8 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 	kill()
 	werr = <-ended
 	switch {
+	case errors.Is(err, errDeclined):
+		return 0, nil
 	case err != nil:
 		return 0, err
 	case c.code == nil:
@@ -122,235 +130,6 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 		return 0, nil
 	}
 	return *c.code, nil
-}
-
-// conversation is a session with a guest that runs.
-type conversation struct {
-	Session
-	ports
-	terminal bool      // both sides have one
-	keyboard *keyboard // nil until the shell is ready
-
-	pending []byte // input that was not yet sent to the guest
-	ended   bool   // there is no more input; the guest is told after pending
-	asked   bool   // the guest has not yet taken the last input
-	partial bool   // the last output did not end a line
-	redrawn bool   // the guest was asked for its prompt, which has not come yet
-	shown   bool   // the kernel's lines are shown
-	reset   bool   // the guest resets, and the kernel's lines are no longer shown
-	code    *int   // exit code, when it is known
-}
-
-// hold serves the session until the guest has ended, the user has left it, or
-// ctx is done.
-func (c *conversation) hold(ctx context.Context) error {
-	done := make(chan struct{})
-	defer close(done)
-	frames, framesErr := make(chan wire.Frame), make(chan error, 1)
-	go func() { framesErr <- c.readFrames(frames, done) }()
-	kernel, kernelErr := make(chan []byte), make(chan error, 1)
-	go func() { kernelErr <- c.readConsole(kernel, done) }()
-	limit := time.NewTimer(c.Boot)
-	defer limit.Stop()
-	for framesErr != nil || kernelErr != nil {
-		var err error
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err = <-framesErr:
-			framesErr = nil
-		case err = <-kernelErr:
-			kernelErr = nil
-		case f := <-frames:
-			if err = c.frame(f); c.keyboard != nil {
-				limit.Stop()
-			}
-			if c.code != nil {
-				limit.Reset(resetGrace)
-			}
-		case line := <-kernel:
-			err = c.kernelSays(line)
-		case typed, ok := <-c.keys():
-			err = c.typed(typed, ok)
-		case <-c.resized():
-			err = c.send(c.size(wire.Frame{Type: wire.FrameSize}))
-		case <-c.escaped():
-			c.code = new(int)
-			return nil
-		case <-limit.C:
-			if c.code != nil {
-				return nil
-			}
-			return fmt.Errorf("the guest did not start a shell within %v; whole console: %s", c.Boot, c.consoleFile())
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readFrames reads the guest's frames until its end.
-func (c *conversation) readFrames(to chan<- wire.Frame, done <-chan struct{}) error {
-	lines := bufio.NewReader(c.records)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if err != nil { // the guest has ended, within a line perhaps
-			return nil
-		}
-		f, err := wire.ParseFrame(line)
-		if err != nil {
-			return err
-		}
-		select {
-		case to <- f:
-		case <-done:
-			return nil
-		}
-	}
-}
-
-// readConsole keeps the console in its file, and passes its lines on, until the
-// guest's end.
-func (c *conversation) readConsole(to chan<- []byte, done <-chan struct{}) error {
-	f, err := os.Create(c.consoleFile())
-	if err != nil {
-		return err
-	}
-	defer f.Close() // each Write was checked
-	lines := bufio.NewReader(c.console)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if _, werr := f.Write(line); werr != nil {
-			return werr
-		}
-		if err != nil { // the guest has ended
-			return nil
-		}
-		select {
-		case to <- line:
-		case <-done:
-			return nil
-		}
-	}
-}
-
-func (c *conversation) consoleFile() string { return filepath.Join(c.Dir, wire.ConsoleFile) }
-
-// frame does what a frame of the guest asks for.
-func (c *conversation) frame(f wire.Frame) error {
-	switch f.Type {
-	case wire.FrameReady:
-		return c.start()
-	case wire.FrameTaken:
-		c.asked = false
-		return c.feed()
-	case wire.FrameStdout:
-		return c.print(c.Out, f.Data)
-	case wire.FrameStderr:
-		return c.print(c.Err, f.Data)
-	case wire.FrameExit:
-		c.code = &f.Code
-		return nil
-	case wire.FrameTrouble:
-		return fmt.Errorf("the guest cannot start the shell: %s", f.Text)
-	}
-	return fmt.Errorf("the guest sent a frame of the unknown type %q", f.Type)
-}
-
-// start tells the guest what to run.
-func (c *conversation) start() (err error) {
-	f := wire.Frame{Type: wire.FrameStart, Args: c.Args}
-	if c.terminal {
-		c.Welcome()
-	}
-	if c.keyboard, err = newKeyboard(c.In, c.terminal); err != nil {
-		return err
-	}
-	if c.terminal {
-		f.Term = cmp.Or(os.Getenv("TERM"), "dumb")
-		f = c.size(f)
-	}
-	return c.send(f)
-}
-
-func (c *conversation) send(f wire.Frame) error {
-	line, err := f.Line()
-	if err == nil {
-		// An error means that QEMU has ended, which the loop notices next.
-		_, _ = c.records.Write(line)
-	}
-	return err
-}
-
-// print prints what the command or the guest's terminal prints.
-func (c *conversation) print(w io.Writer, text []byte) error {
-	c.partial, c.redrawn = !bytes.HasSuffix(text, []byte("\n")), false
-	_, err := w.Write(text)
-	return err
-}
-
-// kernelSays prints a line of the kernel on a line of its own, and asks the
-// guest to draw the prompt again below it. Lines from before the shell begins,
-// and from after it has ended, go only to the file.
-func (c *conversation) kernelSays(line []byte) error {
-	text := strings.Map(harmless, strings.TrimRight(string(line), "\r\n"))
-	switch {
-	case strings.HasSuffix(text, wire.ShellBegins):
-		c.shown = true
-		return nil
-	case strings.HasSuffix(text, wire.ShellEnds):
-		c.reset = true
-	}
-	if !c.shown || c.reset {
-		return nil
-	}
-	end := "\n"
-	if c.terminal {
-		end = "\r\n" // the terminal is in raw mode
-	}
-	if c.partial {
-		text = end + text
-	}
-	c.partial = false
-	if _, err := io.WriteString(c.Err, text+end); err != nil || !c.terminal || c.redrawn {
-		return err
-	}
-	c.redrawn = true
-	return c.send(wire.Frame{Type: wire.FrameRedraw})
-}
-
-// harmless replaces control characters, which could change the terminal.
-func harmless(r rune) rune {
-	if unicode.IsControl(r) && r != '\t' {
-		return '?'
-	}
-	return r
-}
-
-// typed takes input for the guest; ok is false at its end.
-func (c *conversation) typed(text []byte, ok bool) error {
-	c.pending = append(c.pending, text...)
-	c.ended = c.ended || !ok
-	return c.feed()
-}
-
-// feed sends input that waits, if the guest has taken all before.
-func (c *conversation) feed() error {
-	if c.asked {
-		return nil
-	}
-	if n := min(len(c.pending), wire.FrameDataLimit); n > 0 {
-		c.asked = true
-		part := c.pending[:n]
-		c.pending = c.pending[n:]
-		return c.send(wire.Frame{Type: wire.FrameInput, Data: part})
-	}
-	if c.ended {
-		c.asked = true // nothing follows
-		return c.send(wire.Frame{Type: wire.FrameEnd})
-	}
-	return nil
 }
 
 var panicRE = regexp.MustCompile(`(?m)Kernel panic - .*$`)

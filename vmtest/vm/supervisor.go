@@ -26,9 +26,10 @@ const maxLine = 1 << 20
 type supervisor struct {
 	plan    wire.Plan
 	limits  Limits
-	observe func(wire.Record) // is called with every record
-	stalled <-chan struct{}   // closed when no CPU can ever run again
-	preset  *preset           // set by the debugger, which is then one of the ports
+	observe Observer
+	stalled <-chan struct{} // closed when no CPU can ever run again
+	waiting func()          // is called when the user's gdb can come; nil: none comes
+	preset  *preset         // set by the debugger, which is then one of the ports
 	ports
 }
 
@@ -48,6 +49,10 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	}
 	if err := s.handOver(); err != nil {
 		return wire.Exit{}, err
+	}
+	go s.monitor.listen()
+	if s.waiting != nil {
+		go s.waiting()
 	}
 	w.readPorts(dir)
 	exited := make(chan error, 1)
@@ -79,25 +84,34 @@ type watch struct {
 	exit  wire.Exit // as far as it is known
 
 	lines       chan wire.Record
+	spoken      chan string  // lines of the console, if somebody looks
 	printed     atomic.Int64 // bytes of the console so far
 	consoleDone chan error
 	recordsDone chan error
 	presetDone  chan error
 
-	step       *time.Timer
+	step       *limit
 	stepReason string       // why the boot ends when step fires
 	overdue    *wire.Record // start record of a test that uinit must end if it takes too long
 }
 
 // readPorts starts copying the ports into files.
 func (w *watch) readPorts(dir string) {
-	w.lines = make(chan wire.Record)
+	w.lines, w.spoken = make(chan wire.Record), make(chan string)
 	w.consoleDone, w.recordsDone, w.presetDone = make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() {
-		w.consoleDone <- save(counted{w.console, &w.printed}, filepath.Join(dir, wire.ConsoleFile), nil)
+		var each func([]byte)
+		if w.observe.Console != nil {
+			each = func(line []byte) { w.spoken <- string(bytes.TrimRight(line, "\r")) }
+		}
+		w.consoleDone <- save(counted{w.console, &w.printed}, filepath.Join(dir, wire.ConsoleFile), each)
 	}()
 	go func() {
-		w.recordsDone <- save(w.records, filepath.Join(dir, wire.RecordsFile), w.lines)
+		w.recordsDone <- save(w.records, filepath.Join(dir, wire.RecordsFile), func(line []byte) {
+			if r, err := wire.ParseRecord(line); err == nil { // other lines are left to the judge
+				w.lines <- r
+			}
+		})
 		close(w.lines)
 	}()
 	if w.preset != nil {
@@ -107,10 +121,14 @@ func (w *watch) readPorts(dir string) {
 
 // follow returns when QEMU has ended and its ports are read to their ends.
 func (w *watch) follow(ctx context.Context, exited <-chan error) {
-	total := time.NewTimer(w.limits.Run)
+	total := newLimit(w.limits.Run)
 	defer total.Stop()
-	w.step = time.NewTimer(w.limits.Boot)
+	w.step = newLimit(w.limits.Boot)
 	defer w.step.Stop()
+	if w.waiting != nil { // the guest has not started
+		total.hold()
+		w.step.hold()
+	}
 	lines, interrupt := w.lines, ctx.Done()
 	for exited != nil || lines != nil || w.consoleDone != nil || w.recordsDone != nil {
 		select {
@@ -119,7 +137,13 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 				lines = nil
 				break
 			}
+			w.hear()
 			w.record(r)
+		case line := <-w.spoken:
+			w.observe.Console(line)
+		case yes := <-w.monitor.runs:
+			total.runs(yes)
+			w.step.runs(yes)
 		case <-w.step.C:
 			w.stepPassed()
 		case <-total.C:
@@ -148,6 +172,20 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 	}
 }
 
+// hear passes on what the kernel has printed so far. The kernel prints at once, while uinit
+// reads what a test prints from a pipe. So what is waiting here is older than the record
+// that has come.
+func (w *watch) hear() {
+	for {
+		select {
+		case line := <-w.spoken:
+			w.observe.Console(line)
+		default:
+			return
+		}
+	}
+}
+
 // record sets the limit of the step that the guest is now in.
 func (w *watch) record(r wire.Record) {
 	switch r.Type {
@@ -161,7 +199,7 @@ func (w *watch) record(r wire.Record) {
 		w.await(w.limits.Rest, wire.TestTimeout)
 		w.overdue = nil
 	}
-	w.observe(r)
+	w.observe.Record(r)
 }
 
 // await sets the time that the guest has for its next step. It does nothing for
@@ -223,9 +261,9 @@ func (s supervisor) timeout(id wire.TestID) time.Duration {
 	return 0
 }
 
-// save copies a port to a file until QEMU closes it, and sends the lines that
-// are records to lines. Other lines are left to the judge.
-func save(from io.Reader, path string, lines chan<- wire.Record) error {
+// save copies a port to a file until QEMU closes it, and passes each complete line, without
+// its newline, to each; nil: nobody wants them. A line that is longer than any record is cut.
+func save(from io.Reader, path string, each func([]byte)) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -237,7 +275,7 @@ func save(from io.Reader, path string, lines chan<- wire.Record) error {
 		if _, werr := f.Write(buf[:n]); werr != nil {
 			return errors.Join(werr, f.Close())
 		}
-		if lines != nil {
+		if each != nil {
 			partial = append(partial, buf[:n]...)
 			for {
 				line, rest, ok := bytes.Cut(partial, []byte("\n"))
@@ -245,9 +283,7 @@ func save(from io.Reader, path string, lines chan<- wire.Record) error {
 					break
 				}
 				partial = rest
-				if r, err := wire.ParseRecord(line); err == nil {
-					lines <- r
-				}
+				each(line)
 			}
 			if len(partial) > maxLine {
 				partial = nil // too long for a record; the judge sees it in the file

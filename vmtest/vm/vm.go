@@ -5,6 +5,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -44,6 +45,8 @@ type Guest struct {
 	QEMU      string        // what Version returned; recorded only
 	From      int           // index of the first test to run
 	Long      time.Duration // guest time of a long wait in the virtual lane
+	Change    Change        // what the user changes of it
+	GDB       GDB           // for Change.GDB
 
 	Key          string // the key in the archive; recorded for the judge
 	BuildID      string // the kernel's; recorded for the judge
@@ -140,36 +143,28 @@ func Version(ctx context.Context) (string, error) {
 	return line, nil
 }
 
-// Boot boots g, passes every record to watch, and returns when QEMU has ended.
+// Observer follows a boot while it runs. Its functions are called one after another.
+type Observer struct {
+	Record  func(wire.Record) // is called with every record
+	Console func(string)      // is called with every line of the console, without its end; nil: nobody looks
+}
+
+// Boot boots g, shows watch what happens, and returns when QEMU has ended.
 // The folder dir, which must exist, then has all the evidence. An error means
 // that the evidence is incomplete, not that the guest failed.
-func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch func(wire.Record)) (wire.Exit, error) {
-	bootID := rand.Text()
-	if g.Lane == wire.Virtual {
-		// The kernel seeds its random numbers with the command line. In
-		// the virtual lane, where all else repeats itself, they must
-		// repeat, too. The key still tells runs apart.
-		bootID = plan.ID
+func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, watch Observer) (wire.Exit, error) {
+	if err := g.fits(); err != nil {
+		return wire.Exit{}, err
 	}
-	opts, err := g.options(bootID, "ignore_loglevel") // u-root's init lowers the level
+	bootID := g.bootID(plan)
+	opts, err := g.options(bootID, planLogLevel)
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	p, err := newPorts(opts)
+	p, apic, err := g.ports(opts)
 	defer p.close()
 	if err != nil {
 		return wire.Exit{}, err
-	}
-	var apic *preset
-	if g.Lane == wire.Virtual && g.HZ > 0 {
-		if apic, err = apicPeriod(g.Kernel, g.HZ); err != nil {
-			return wire.Exit{}, err
-		}
-	}
-	if apic != nil {
-		if p.debugger, err = newDebugger(opts); err != nil {
-			return wire.Exit{}, err
-		}
 	}
 	log, err := newQEMULog(filepath.Join(dir, wire.QEMUFile))
 	if err != nil {
@@ -189,7 +184,15 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	if err != nil {
 		return wire.Exit{}, err
 	}
-	s := supervisor{plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic}
+	var waiting func()
+	if p.gdb != "" {
+		commands, err := g.writeGDB(dir, p.gdb, apic)
+		if err != nil {
+			return wire.Exit{}, err
+		}
+		apic, waiting = nil, func() { g.openGDB(p.monitor, commands) } // gdb sets the preset
+	}
+	s := supervisor{waiting: waiting, plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic}
 	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err
@@ -200,6 +203,41 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		}
 	}
 	return exit, wire.WriteJSON(filepath.Join(dir, wire.ExitFile), exit)
+}
+
+// planLogLevel is the kernel parameter of a guest that runs a plan. u-root's init lowers the
+// level, and the judge needs every message.
+const planLogLevel = "ignore_loglevel"
+
+// bootID returns a value for wire.BootParam.
+func (g Guest) bootID(plan wire.Plan) string {
+	if g.Lane == wire.Virtual {
+		// The kernel seeds its random numbers with the command line. In
+		// the virtual lane, where all else repeats itself, they must
+		// repeat, too. The key still tells runs apart.
+		return plan.ID
+	}
+	return rand.Text()
+}
+
+// ports makes the ports of g and adds them to QEMU. apic is what a debugger has to set while the
+// guest boots, or nil: ours, or gdb if the user has it. On an error, the ports that are open already are returned, too.
+func (g Guest) ports(opts *qemu.Options) (p ports, apic *preset, err error) {
+	if p, err = newPorts(opts); err != nil {
+		return p, nil, err
+	}
+	if g.Lane == wire.Virtual && g.HZ > 0 {
+		if apic, err = apicPeriod(g.Kernel, g.HZ); err != nil {
+			return p, nil, err
+		}
+	}
+	switch { // QEMU serves one debugger
+	case g.Change.GDB != "":
+		p.gdb = g.addGDB(opts, p.dir)
+	case apic != nil:
+		p.debugger, err = newDebugger(opts)
+	}
+	return p, apic, err
 }
 
 // options returns QEMU's command line without the ports. The machine is a pc
@@ -236,12 +274,16 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// instructions, which takes 30 ms under TCG.
 			"GODEBUG=cpu.sse42=off")
 	}
-	n, accel := cpus, g.Accel
+	if g.Change.GDB != "" {
+		kernelArgs = append(kernelArgs, "nokaslr") // else the addresses are not those of vmlinux
+	}
+	kernelArgs = append(kernelArgs, g.Change.Append...)
+	n, accel := cmp.Or(g.Change.CPUs, cpus), g.Accel
 	clock := []string{"-rtc", "clock=vm"} // hides steps of the host's clock
 	switch {
 	case virtual:
 		// QEMU can count instructions only with a single thread.
-		n, accel = 1, "tcg,thread=single"
+		n, accel = cmp.Or(g.Change.CPUs, 1), "tcg,thread=single"
 		shift := icountShift
 		if g.Checked {
 			shift = checkedShift
@@ -271,14 +313,17 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// QEMU's MP table lists one CPU for each socket, and
 			// without ACPI the kernel has no other source.
 			"-smp", fmt.Sprintf("%d,sockets=%d", n, n),
-			"-m", strconv.Itoa(memoryMB),
+			"-m", strconv.Itoa(g.memoryMB()),
 			"-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none",
 			// A guest that breaks out of QEMU cannot start a
 			// program, make a namespace or gain a privilege.
 			"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		),
-		qemu.ArbitraryArgs(clock...))
+		qemu.ArbitraryArgs(clock...),
+		qemu.ArbitraryArgs(g.Change.QEMUArgs...))
 }
+
+func (g Guest) memoryMB() int { return cmp.Or(g.Change.MemoryMB, memoryMB) }
 
 // ended returns how QEMU ended, from the error of Wait. The error unkept means
 // that not all of QEMU's output was stored.

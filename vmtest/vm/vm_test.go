@@ -68,7 +68,7 @@ func TestBootEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			qemuIs(t, tc.script+"\n")
 			dir := t.TempDir()
-			exit, err := Boot(t.Context(), Guest{Kernel: "k", Accel: TCG}, plan, tc.limits, dir, func(wire.Record) {})
+			exit, err := Boot(t.Context(), Guest{Kernel: "k", Accel: TCG}, plan, tc.limits, dir, Observer{Record: func(wire.Record) {}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestBootEnds(t *testing.T) {
 func TestBootInterrupted(t *testing.T) {
 	qdir := qemuIs(t, "echo $$ > $DIR/pid; echo '"+hello+"' "+records+"; "+hang+"\n")
 	ctx, cancel := context.WithCancel(t.Context())
-	exit, err := Boot(ctx, Guest{Kernel: "k", Accel: TCG}, plan, DefaultLimits, t.TempDir(), func(wire.Record) { cancel() })
+	exit, err := Boot(ctx, Guest{Kernel: "k", Accel: TCG}, plan, DefaultLimits, t.TempDir(), Observer{Record: func(wire.Record) { cancel() }})
 	if err != nil || exit.Reason != wire.Interrupted || exit.BootS == 0 {
 		t.Errorf("got %+v, %v, want an interruption after hello", exit, err)
 	}
@@ -108,7 +108,7 @@ func TestBootKeepsAllBytes(t *testing.T) {
 	qemuIs(t, `printf 'console\0 \377' >&3; printf 'no record\n`+hello+`\ncut' >&4; echo complaint >&2`+"\n")
 	dir := t.TempDir()
 	var seen []string
-	if _, err := Boot(t.Context(), Guest{Kernel: "k", Accel: TCG}, plan, DefaultLimits, dir, func(r wire.Record) { seen = append(seen, r.Type) }); err != nil {
+	if _, err := Boot(t.Context(), Guest{Kernel: "k", Accel: TCG}, plan, DefaultLimits, dir, Observer{Record: func(r wire.Record) { seen = append(seen, r.Type) }}); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
@@ -131,7 +131,7 @@ func TestBootCannotWrite(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, wire.RecordsFile), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	exit, err := Boot(t.Context(), Guest{Kernel: "k", Accel: TCG}, plan, DefaultLimits, dir, func(wire.Record) {})
+	exit, err := Boot(t.Context(), Guest{Kernel: "k", Accel: TCG}, plan, DefaultLimits, dir, Observer{Record: func(wire.Record) {}})
 	if err != nil || exit.Reason != wire.HostTrouble || exit.Text == "" {
 		t.Errorf("got %+v, %v, want host trouble with a text", exit, err)
 	}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package uinit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"timens-vmtest/internal/wire"
+)
+
+// loadDebug returns where the guest is to stop its plan; nil: nowhere.
+func loadDebug() (*wire.Debug, error) {
+	text, err := os.ReadFile(wire.DebugPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := new(wire.Debug)
+	if err := json.Unmarshal(text, d); err != nil {
+		return nil, fmt.Errorf("%s: %w", wire.DebugPath, err)
+	}
+	return d, protectShare()
+}
+
+// debug serves a shell before a test, or where the test fails. The shell has the folder and
+// the environment of the test.
+func (r runner) debug(t wire.Test, d wire.Debug) error {
+	dir, err := os.MkdirTemp("/tmp/t", t.Name+"-")
+	if err != nil {
+		return err
+	}
+	cmd := r.command(t, dir)
+	if !d.AtFail {
+		line := "cd " + dir + " && " + strings.Join(quoted(cmd.Args), " ")
+		line = strings.Replace(line, "-test.v=test2json", "-test.v", 1) // for a person
+		return serve(r.out, wire.Frame{Text: "before " + t.String()}, dir, append(cmd.Env, wire.CommandEnv+"="+line))
+	}
+	output, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := announce("start " + t.String()); err != nil {
+		return err
+	}
+	if err := r.out.write(wire.Record{Type: wire.TypeStart, TestID: &t.TestID}); err != nil {
+		return err
+	}
+	go copyOutput(r.out, t.TestID, output) // as long as the guest lives
+	where, err := stopAtFail(cmd, func() error { return startUnprotected(cmd) }, uintptr(d.Fail), time.Duration(t.TimeoutS*float64(time.Second))+r.patience)
+	if err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return serve(r.out, wire.Frame{Text: t.String() + " " + where, Ended: where == endedWell}, dir, cmd.Env)
+}
+
+// quoted returns the words of a command as one may type them. Only regular expressions of our
+// own tests need quotes.
+func quoted(words []string) []string {
+	var all []string
+	for _, w := range words {
+		if strings.ContainsAny(w, "^$") {
+			w = "'" + w + "'"
+		}
+		all = append(all, w)
+	}
+	return all
+}

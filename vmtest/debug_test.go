@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var bootDebug = flag.Bool("boot-debug", false, "boot kernels for the tests of vmtest debug and -gdb, by ../bin/vmtest")
+
+// guests runs bin/vmtest with guests.
+type guests struct {
+	root, results string
+	env           []string
+}
+
+func newGuests(t *testing.T) guests {
+	t.Helper()
+	if !*bootDebug {
+		t.Skip("it boots kernels; type \"make debug-test\"")
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := exec.LookPath("vmtest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Beside that vmtest is the fake QEMU.
+	path := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool { return dir == filepath.Dir(self) })
+	return guests{root, t.TempDir(), append(os.Environ(), "PATH="+strings.Join(path, ":"))}
+}
+
+func (g guests) command(t *testing.T, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), filepath.Join(g.root, "bin", "vmtest"), args...)
+	cmd.Dir, cmd.Env = g.root, g.env
+	return cmd
+}
+
+// run runs vmtest and demands its exit code and what it prints.
+func (g guests) run(t *testing.T, code int, want []string, args ...string) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := g.command(t, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if got := exitCode(t, cmd.Run()); got != code {
+		t.Fatalf("%q: exit code %d, want %d:\n%s", args, got, code, out.String())
+	}
+	for _, w := range want {
+		if !regexp.MustCompile(w).Match(out.Bytes()) {
+			t.Fatalf("%q: no %s in:\n%s", args, w, out.String())
+		}
+	}
+}
+
+// failing is a test that fails on the unpatched kernel.
+const failing = "timens-offset.TestOneClock"
+
+// A test that fails in a guest is debugged there: before it, and stopped where it fails, with its
+// threads and its files, in both lanes.
+func TestDebug(t *testing.T) {
+	g := newGuests(t)
+	latest := filepath.Join(g.results, "latest")
+	g.run(t, 0, nil, "run", "-series", "control", "-run", "^"+regexp.QuoteMeta(failing)+"$", "-results", g.results)
+	for _, lane := range []string{"real", "virtual"} {
+		g.run(t, 0, []string{`the guest has stopped: before ` + failing, `(?m)^--- FAIL: TestOneClock`},
+			"debug", latest, failing, "-lane", lane, "--", "sh", "-c", `eval "$VMTEST_COMMAND" || true`)
+		g.run(t, 0, []string{failing + ` has failed and is stopped there, process`, `_test.go:\d+: `, `Name:\s+timens-offset\.t\n(?s:.{0,40})State:\s+T \(stopped\)(?s:.{0,80})TracerPid:\s+0\n`},
+			"debug", latest, failing, "-lane", lane, "-at", "fail", "--", "sh", "-c", `cat /proc/[0-9]*/status || true`)
+	}
+	g.run(t, 0, []string{`not as expected in 0 of 2 guests`}, "debug", latest, failing, "-count", "2")
+	share := t.TempDir()
+	if err := os.WriteFile(filepath.Join(share, "file"), []byte("of the host\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g.run(t, 0, []string{`of the host`, `(?i)read-only file system`, `execve\("/bin/cat"`},
+		"debug", latest, failing, "-share", share, "-with", "strace", "--", "sh", "-c", `strace -e trace=execve cat /share/file; echo x >/share/file || true`)
+}
+
+var waits = regexp.MustCompile(`the guest waits for gdb; type in another terminal:  (.*)$`)
+
+// A scripted session of gdb stops the kernel in a function that the series changes, reads the
+// kernel's own structures, and lets the run go on to its verdict.
+func TestGDB(t *testing.T) {
+	g := newGuests(t)
+	for _, lane := range []string{"real", "virtual"} {
+		t.Run(lane, func(t *testing.T) {
+			cmd := g.command(t, "run", "-series", "timens-offset", "-run", "^"+regexp.QuoteMeta(failing)+"$", "-lane", lane, "-gdb", "-break-patch", "-results", g.results)
+			var out bytes.Buffer
+			pipe, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stdout = &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var said bytes.Buffer
+			session := ""
+			lines := bufio.NewScanner(io.TeeReader(pipe, &said))
+			for lines.Scan() {
+				m := waits.FindStringSubmatch(lines.Text())
+				if m == nil {
+					continue
+				}
+				gdb := exec.CommandContext(t.Context(), "sh", "-c", m[1]+` -batch -ex continue -ex backtrace -ex "lx-ps" -ex lx-version -ex delete -ex detach`)
+				gdb.Dir = g.root
+				text, err := gdb.CombinedOutput()
+				if session = string(text); err != nil {
+					t.Errorf("gdb: %v", err)
+				}
+			}
+			err = cmd.Wait()
+			for _, want := range []string{`Breakpoint \d+, \w+ \(`, `(?m)^#1 `, `init/1|swapper`, `Linux version 6`} {
+				if !regexp.MustCompile(want).MatchString(session) {
+					t.Errorf("gdb does not say %s:\n%s", want, session)
+				}
+			}
+			if code := exitCode(t, err); code != 0 || !regexp.MustCompile(`(?m)^verdict  pass, not standard: -gdb \(1 pass`).Match(out.Bytes()) {
+				t.Errorf("exit code %d, output:\n%s\n%s", code, out.String(), said.String())
+			}
+		})
+	}
+}
