@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/work"},
 	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kernel", "kernel/kbuild"},
 	"kernel/selftests":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/kbuild"},
+	"kernel/symbols":    {},
 	"kernel/kerneltest": {"internal/host", "internal/host/hosttest", "kernel", "kernel/patch", "kernel/series", "kernel/source"},
 
 	"initramfs":       {"internal/wire"},
