@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"vmtest/page/pagetest":     {"vmtest/page/look"},
 	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
 	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/page/look", "vmtest/several", "vmtest/verdict"},
+	"vmtest/order":             {"internal/wire"},
 	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/patch", "vmtest/verdict"},
 	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/kbuild", "kernel/series",
 		"kernel/selftests", "kernel/source", "tests/layout", "vmtest/coverage", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
@@ -72,7 +73,7 @@ var mayImport = map[string][]string{
 	"docs/docstest":        {},
 	"tests/internal/":      {"internal/wire", "tests/internal/"},
 	"tests/layout":         {"internal/wire", "tests/internal/"},
-	"tests/mutants":        {"internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kernel", "kernel/series", "kernel/source"},
+	"tests/mutants":        {"internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kernel", "kernel/patch", "kernel/series", "kernel/source", "vmtest/order"},
 	"tests/canary/redteam": {},
 }
 

@@ -103,7 +103,7 @@ func mutate(ctx context.Context, o options) error {
 	ran, err := r.runAll(ctx, patches, o.jobs)
 	results = append(results, ran...)
 	if o.update {
-		err = errors.Join(err, updateTables(tableFiles[o.base], listed, results))
+		err = errors.Join(err, updateTables(tableFiles[o.base], listed, results), updateBreaks(listed))
 	}
 	if err != nil {
 		return err
