@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/series"
@@ -58,6 +60,19 @@ func makePatches(ctx context.Context, h host.Host, spec source.Spec, all []mutan
 	}
 	say("of %d mutants, %d apply to linux-%s and %d have no counterpart there", len(all), len(patches), base.Version, len(apart))
 	return patches, apart, errors.Join(errs...)
+}
+
+// writePatches writes the patches of the mutants that a test must notice.
+func writePatches(dir string, all []patched) error {
+	for _, p := range all {
+		if p.equivalent != "" {
+			continue
+		}
+		if err := cache.WriteFile(filepath.Join(dir, p.String()+".patch"), p.patch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tree has the files of a series on a base that mutants edit.
