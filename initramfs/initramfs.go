@@ -9,26 +9,19 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/u-root/u-root/pkg/cpio"
-	"github.com/u-root/u-root/pkg/uflag"
 	"golang.org/x/sync/errgroup"
 
 	"timens-vmtest/internal/wire"
@@ -77,12 +70,6 @@ type FilesFunc func(context.Context, wire.Plan) (map[string]string, error)
 // FlagsFunc returns the flags of clone3() that the headers of the kernel define; see
 // wire.Plan.CloneFlags.
 type FlagsFunc func(context.Context) (uint64, error)
-
-// Archive is a built initramfs.
-type Archive struct {
-	CPIO []byte
-	Plan wire.Plan
-}
 
 // CompileError says that Go code of this project does not compile.
 type CompileError struct {
@@ -313,90 +300,4 @@ func (s Spec) wants(test declared, all []declared) bool {
 		return (s.Run == nil || s.Run.MatchString(t.String())) && (s.Without == nil || !s.Without(t.TestID))
 	}
 	return chosen(test) || slices.ContainsFunc(all, func(later declared) bool { return later.After == test.Name && chosen(later) })
-}
-
-// pack writes the archive. The plan's ID is the digest of everything else in
-// it that takes part in a run: an archive for debugging has the same ID.
-func (s Spec) pack(programs []program, plan wire.Plan) (Archive, error) {
-	var records []cpio.Record
-	for _, dir := range []string{"bin", "dev", "etc", "proc", "sys", "tests", "tmp"} {
-		records = append(records, cpio.Directory(dir, 0o755))
-	}
-	records = append(records, cpio.CharDev("dev/console", 0o600, 5, 1), cpio.Symlink("init", "bin/init"), cpio.Symlink("bin/uinit", "init"))
-	id := sha256.New()
-	given, err := s.hostFiles()
-	if err != nil {
-		return Archive{}, err
-	}
-	for _, p := range programs {
-		if !s.Shell && !p.neededBy(plan) || slices.ContainsFunc(given, func(r cpio.Record) bool { return r.Name == p.guest }) {
-			continue
-		}
-		text, err := os.ReadFile(p.host)
-		if err != nil {
-			return Archive{}, err
-		}
-		records = append(records, cpio.StaticRecord(text, cpio.Info{Name: p.guest, Mode: cpio.S_IFREG | 0o755}))
-		if p.forShell() { // they are not what the run had, and run nothing of the plan
-			continue
-		}
-		fmt.Fprintf(id, "%s %x\n", p.guest, sha256.Sum256(text))
-	}
-	records = append(records, given...)
-	if s.Shell {
-		records = append(records, pagerLink(),
-			cpio.StaticFile("etc/uinit.flags", uflag.ArgvToFile([]string{"-shell", "-design", s.Design, "-clone-flags", strconv.FormatUint(plan.CloneFlags, 10)}), 0o644))
-	} else {
-		records = append(records, cpio.Symlink(strings.TrimPrefix(wire.FirstTest, "/"), wire.TestBinary(plan.Tests[0].Package)))
-		if err := json.NewEncoder(id).Encode(plan); err != nil {
-			return Archive{}, err
-		}
-		plan.ID = hex.EncodeToString(id.Sum(nil)[:16])
-		text, err := json.MarshalIndent(plan, "", "  ")
-		if err != nil {
-			return Archive{}, err
-		}
-		records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.PlanPath, "/"), string(text)+"\n", 0o644))
-		if s.Debug != nil {
-			more, err := s.debugFiles()
-			if err != nil {
-				return Archive{}, err
-			}
-			records = append(records, more...)
-		}
-		if s.Key != "" {
-			records = append(records, cpio.StaticFile(strings.TrimPrefix(wire.KeyPath, "/"), s.Key, 0o600))
-		}
-	}
-	text, err := encode(records)
-	return Archive{text, plan}, err
-}
-
-// With returns the archive for a later guest, with files that earlier guests
-// left.
-func (a Archive) With(files wire.Carried) ([]byte, error) {
-	var records []cpio.Record
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		guest := strings.TrimPrefix(path.Join(wire.CarriedDir, name), "/")
-		records = append(records, cpio.StaticRecord(files[name], cpio.Info{Name: guest, Mode: cpio.S_IFREG | 0o644}))
-	}
-	trailer, err := encode(nil)
-	if err != nil {
-		return nil, err
-	}
-	more, err := encode(records)
-	return slices.Concat(bytes.TrimSuffix(a.CPIO, trailer), more), err
-}
-
-func encode(records []cpio.Record) ([]byte, error) {
-	cpio.MakeAllReproducible(records)
-	var b bytes.Buffer
-	w := cpio.Newc.Writer(&b)
-	if err := cpio.WriteRecordsAndDirs(w, records); err != nil {
-		return nil, err
-	}
-	if err := cpio.WriteTrailer(w); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
 }

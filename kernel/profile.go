@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"timens-vmtest/internal/cache"
@@ -30,6 +31,20 @@ func (t Tree) profilable() []string {
 	for _, file := range t.Touched() {
 		if t.over[file] != nil && patch.Profilable(file) {
 			sources = append(sources, file)
+		}
+	}
+	return sources
+}
+
+// counting returns the sources whose objects are to count.
+func (s Spec) counting() []string {
+	var sources []string
+	if s.Coverage {
+		sources = s.Tree.profilable()
+	}
+	for _, source := range s.Profile {
+		if s.Tree.Has(source) && !slices.Contains(sources, source) {
+			sources = append(sources, source)
 		}
 	}
 	return sources

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/kernel/source"
 	"timens-vmtest/kernel/work"
 )
 
@@ -25,6 +26,28 @@ func TestProfilable(t *testing.T) {
 	want := []string{"arch/x86/entry/vdso/vma.c", "kernel/fork.c"}
 	if got := (Tree{over: over}).profilable(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The sources of Profile count, apart from those that the tree lacks.
+func TestCounting(t *testing.T) {
+	tree := Tree{
+		Base: source.Base{Dir: hosttest.Folder(t, map[string]string{"kernel/signal.c": "", "kernel/exit.c": ""})},
+		over: overlay{"kernel/fork.c": &overlaid{}, "kernel/exit.c": nil},
+	}
+	profile := []string{"kernel/signal.c", "kernel/exit.c", "kernel/fork.c", "kernel/none.c"}
+	for what, tc := range map[string]struct {
+		spec Spec
+		want []string
+	}{
+		"neither":   {Spec{Tree: tree}, nil},
+		"changes":   {Spec{Tree: tree, Coverage: true}, []string{"kernel/fork.c"}},
+		"a profile": {Spec{Tree: tree, Profile: profile}, []string{"kernel/signal.c", "kernel/fork.c"}},
+		"both":      {Spec{Tree: tree, Coverage: true, Profile: profile}, []string{"kernel/fork.c", "kernel/signal.c"}},
+	} {
+		if got := tc.spec.counting(); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", what, got, tc.want)
+		}
 	}
 }
 

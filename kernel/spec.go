@@ -33,6 +33,9 @@ type Spec struct {
 	// Coverage has the sources that the series touches count how often each of
 	// their lines runs. Config must have CONFIG_GCOV_KERNEL then.
 	Coverage bool
+
+	// Profile are further sources that count. Those that the tree lacks are left out.
+	Profile []string
 }
 
 // recipe is raised when this package changes what it makes of equal inputs.
@@ -106,10 +109,7 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 	if err := kbuild.TooOld(s.Tree.Base.Version, toolchain, script); err != nil {
 		return nil, err
 	}
-	b := &build{Spec: s, toolchain: toolchain}
-	if s.Coverage {
-		b.profiled = s.Tree.profilable()
-	}
+	b := &build{Spec: s, toolchain: toolchain, profiled: s.counting()}
 	b.Folder = work.Folder{
 		Host: h, Dir: filepath.Join(h.Cache.Dir, "work", s.workKey()), Base: s.Tree.Base, Series: s.Tree.Series.Name, About: s.about(),
 		Makes: work.Objects{

@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/work"},
 	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kernel", "kernel/kbuild"},
 	"kernel/selftests":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/kbuild"},
+	"kernel/symbols":    {},
 	"kernel/kerneltest": {"internal/host", "internal/host/hosttest", "kernel", "kernel/patch", "kernel/series", "kernel/source"},
 
 	"initramfs":       {"internal/wire"},
@@ -56,9 +57,10 @@ var mayImport = map[string][]string{
 	"vmtest/page/pagetest":     {"vmtest/page/look"},
 	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
 	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/page/look", "vmtest/several", "vmtest/verdict"},
+	"vmtest/order":             {"internal/wire"},
 	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/patch", "vmtest/verdict"},
 	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/kbuild", "kernel/series",
-		"kernel/selftests", "kernel/source", "tests/layout", "vmtest/coverage", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
+		"kernel/selftests", "kernel/source", "kernel/symbols", "tests/layout", "vmtest/coverage", "vmtest/order", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/wire", "kconfig",
 		"kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/flags": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
@@ -71,7 +73,7 @@ var mayImport = map[string][]string{
 	"docs/docstest":        {},
 	"tests/internal/":      {"internal/wire", "tests/internal/"},
 	"tests/layout":         {"internal/wire", "tests/internal/"},
-	"tests/mutants":        {"internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kernel", "kernel/series", "kernel/source"},
+	"tests/mutants":        {"internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kernel", "kernel/patch", "kernel/series", "kernel/source", "vmtest/order"},
 	"tests/canary/redteam": {},
 }
 

@@ -67,6 +67,7 @@ func verbs() []verb {
 		{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, guestFlags, gdbFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
 		{"compare", "", "run the plan of a series without and with it, and class every test", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, resultsFlags, verboseFlags}, compareVerb},
 		{"presubmit", "[SERIES...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{suiteFlags, testFlags, bootFlags, presubmitFlags}, presubmitVerb},
+		{"map", "", "record which functions of the kernel each test reaches, so that run knows which tests to run first", registrars{kernelFlags}, mapVerb},
 		{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
 		{"initramfs", "", "build the initramfs only and list its tests", registrars{suiteFlags, testFlags, outFlag}, initramfsVerb},
 		{"nightly", "", "run a night: all series on all bases, commands and mutants; say what changed since the last, and what broke it", registrars{nightlyFlags, suiteFlags, testFlags, bootFlags}, nightlyVerb},

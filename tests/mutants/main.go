@@ -34,6 +34,7 @@ type options struct {
 	all    bool
 	jobs   int
 	update bool
+	out    string // folder for the patches
 }
 
 func main() {
@@ -50,6 +51,7 @@ func main() {
 	flag.BoolVar(&o.all, "all", false, "run all tests in both lanes for each mutant, and do not first run those that are likely to notice")
 	flag.IntVar(&o.jobs, "j", 2, "`NUMBER` of mutants at a time; kernels of one series are built one after the other, while others boot")
 	flag.BoolVar(&o.update, "update", false, "store in the table of the base which tests caught each mutant")
+	flag.StringVar(&o.out, "o", "", "only write the patch of each mutant that a test must notice to a file SERIES/NAME.patch in `DIR`")
 	flag.Parse()
 	var err error
 	if o.run, err = regexp.Compile(*run); err == nil {
@@ -96,6 +98,9 @@ func mutate(ctx context.Context, o options) error {
 	if err != nil || o.check {
 		return err
 	}
+	if o.out != "" {
+		return writePatches(o.out, patches)
+	}
 	r, err := newRunner(h, o)
 	if err != nil {
 		return err
@@ -103,7 +108,7 @@ func mutate(ctx context.Context, o options) error {
 	ran, err := r.runAll(ctx, patches, o.jobs)
 	results = append(results, ran...)
 	if o.update {
-		err = errors.Join(err, updateTables(tableFiles[o.base], listed, results))
+		err = errors.Join(err, updateTables(tableFiles[o.base], listed, results), updateBreaks(listed))
 	}
 	if err != nil {
 		return err

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/series"
@@ -61,6 +63,19 @@ func makePatches(ctx context.Context, h host.Host, spec source.Spec, all []mutan
 		return nil, nil, fmt.Errorf("no mutant is left to run: none of these %d has a counterpart on linux-%s", len(all), base.Version)
 	}
 	return patches, apart, errors.Join(errs...)
+}
+
+// writePatches writes the patches of the mutants that a test must notice.
+func writePatches(dir string, all []patched) error {
+	for _, p := range all {
+		if p.equivalent != "" {
+			continue
+		}
+		if err := cache.WriteFile(filepath.Join(dir, p.String()+".patch"), p.patch); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tree has the files of a series on a base that mutants edit.

@@ -211,7 +211,7 @@ func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string
 
 // vmtest runs "vmtest run", keeps what it prints, and reads its report.
 func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
-	cmd := exec.CommandContext(ctx, "bin/vmtest", append([]string{"run", "-results", dir}, flags...)...)
+	cmd := exec.CommandContext(ctx, "bin/vmtest", append([]string{"run", "-order", "source", "-results", dir}, flags...)...)
 	cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=") // a mutant that is caught is no news for GitHub
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.CombinedOutput()

@@ -126,7 +126,7 @@ func differ(a, b string) (inA, inB string) {
 func steadyRun(t *testing.T) history {
 	t.Helper()
 	results := t.TempDir()
-	cmd := exec.Command(filepath.Join("bin", "vmtest"), "run", "-lane", wire.Virtual, "-results", results)
+	cmd := exec.Command(filepath.Join("bin", "vmtest"), "run", "-lane", wire.Virtual, "-order", "source", "-results", results)
 	cmd.Args = append(cmd.Args, flag.Args()...)
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() != 1 {

@@ -74,10 +74,20 @@ func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes [
 	return attribute(changes, tests, image.Profiled, options(config)), nil
 }
 
-// read returns the lines that ran in each test of a record stream. It stops at a record
-// that cannot be parsed: the judge reports that.
+// read returns the lines that ran in each test of a record stream.
 func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
 	var tests []test
+	err := each(counts, records, func(id wire.TestID, gcda map[string][]byte) error {
+		lines, err := counts.Lines(ctx, gcda)
+		tests = append(tests, test{id.String(), lines})
+		return err
+	})
+	return tests, err
+}
+
+// each calls do for each test of a record stream that has ended, with the counters of each
+// profiled source. It stops at a record that cannot be parsed: the judge reports that.
+func each(counts *Counts, records []byte, do func(id wire.TestID, gcda map[string][]byte) error) error {
 	gcda := make(map[string][]byte)
 	for line := range bytes.Lines(records) {
 		r, err := wire.ParseRecord(bytes.TrimSuffix(line, []byte("\n")))
@@ -90,26 +100,24 @@ func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
 		case wire.TypeCounts:
 			source, err := counts.source(r.Path)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if gcda[source] != nil {
-				return nil, fmt.Errorf("%s: the counts of %s came twice", r.TestID, source)
+				return fmt.Errorf("%s: the counts of %s came twice", r.TestID, source)
 			}
 			if gcda[source], err = unzip(r.Data); err != nil {
-				return nil, fmt.Errorf("%s: %w", r.TestID, err)
+				return fmt.Errorf("%s: %w", r.TestID, err)
 			}
 		case wire.TypeEnd:
 			if has, want := slices.Sorted(maps.Keys(gcda)), counts.sources(); !slices.Equal(has, want) {
-				return nil, fmt.Errorf("%s: counts of %v came, want counts of %v", r.TestID, has, want)
+				return fmt.Errorf("%s: counts of %v came, want counts of %v", r.TestID, has, want)
 			}
-			lines, err := counts.Lines(ctx, gcda)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", r.TestID, err)
+			if err := do(*r.TestID, gcda); err != nil {
+				return fmt.Errorf("%s: %w", r.TestID, err)
 			}
-			tests = append(tests, test{r.TestID.String(), lines})
 		}
 	}
-	return tests, nil
+	return nil
 }
 
 // unzip decompresses gzip data.

@@ -3,6 +3,9 @@
 package coverage
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +17,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 )
 
@@ -93,6 +97,64 @@ func TestCounts(t *testing.T) {
 	}
 	if _, err := newCounts(image, sandbox.Box{}, t.TempDir()); err == nil || !strings.Contains(err.Error(), note+" is damaged") {
 		t.Errorf("damaged notes: got %v", err)
+	}
+}
+
+// Of the functions of a kernel, those that ran are reached.
+func TestReached(t *testing.T) {
+	image, gcda := counting(t)
+	var small bytes.Buffer
+	z := gzip.NewWriter(&small)
+	if _, err := z.Write(gcda); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	id := wire.TestID{Package: "p/386", Name: "TestA"}
+	stream := func(records ...wire.Record) string {
+		var text []byte
+		for i, r := range records {
+			r.Seq, r.TestID, r.Taint = i, &id, new(int64)
+			line, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = append(append(text, line...), '\n')
+		}
+		return hosttest.Folder(t, map[string]string{wire.RecordsFile: string(text)})
+	}
+	start, end := wire.Record{Type: wire.TypeStart}, wire.Record{Type: wire.TypeEnd, End: &wire.End{}}
+	counts := wire.Record{Type: wire.TypeCounts, Path: "out/kernel/check.gcda", Data: small.Bytes()}
+	reached := map[string][]string{"p.TestOther": {"f"}}
+	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string][]string{"p.TestOther": {"f"}, "p/386.TestA": {"main", "twice"}}; !reflect.DeepEqual(reached, want) {
+		t.Errorf("got %v, want %v", reached, want)
+	}
+	damaged := counts
+	damaged.Data = []byte("x")
+	for what, dir := range map[string]string{"no counts": stream(start, end), "counts that are damaged": stream(start, damaged, end), "no records": t.TempDir()} {
+		if err := Reached(t.Context(), sandbox.Box{}, image, dir, reached); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	notes := filepath.Join(filepath.Dir(image.Vmlinux), "gcov")
+	if err := cache.CopyFile(filepath.Join(notes, "kernel/check.gcno"), filepath.Join(notes, "kernel/other.gcno")); err != nil {
+		t.Fatal(err)
+	}
+	image.Profiled["kernel/other.c"] = image.Profiled["kernel/check.c"]
+	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached); err == nil {
+		t.Error("the counts of one source are missing, and there is no error")
+	}
+}
+
+func TestParseFunctions(t *testing.T) {
+	ran, all := parseFunctions([]byte("Function 'f'\nLines executed:0.01% of 9000\n\nFunction 'g.part.0'\nLines executed:100.00% of 1\n\n" +
+		"Function 'h'\nLines executed:0.00% of 7\n\nFunction 'empty'\nNo executable lines\n\nFunction 'f'\nLines executed:3.00% of 9\n\nFile 'x.c'\nLines executed:50.00% of 10\n"))
+	if !slices.Equal(ran, []string{"f", "g.part.0"}) || all != 4 {
+		t.Errorf("got %v of %d", ran, all)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -118,6 +119,9 @@ func (c *Command) Check(root string) error {
 	}
 	if c.Accel != "" && !slices.Contains([]string{vm.Auto, vm.KVM, vm.TCG}, c.Accel) {
 		return blame.Usagef("-accel %s is none of auto, kvm, tcg", c.Accel)
+	}
+	if known := []string{run.Likely, run.Reached, run.BySource}; c.order != "" && !slices.Contains(known, c.order) {
+		return blame.Usagef("-order %s is none of %s", c.order, strings.Join(known, ", "))
 	}
 	if c.Sandbox != "" && !slices.Contains([]string{"auto", "on", "off"}, c.Sandbox) {
 		return blame.Usagef("-sandbox %s is none of auto, on, off", c.Sandbox)

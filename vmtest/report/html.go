@@ -45,6 +45,7 @@ type (
 		Warning       string
 		Lanes         []htmlLane
 		Mended        []string
+		Order         []string
 		Findings      []htmlFinding
 		Outputs       []htmlOutput
 		Splats        []htmlSplat
@@ -104,7 +105,7 @@ func toHTML(dir string, r verdict.Result, divide int) htmlRun {
 	most := func(n int) int { return max(1, n/divide) }
 	p := htmlRun{
 		Verdict: markOf(r.Verdict), Title: title(r.Run), Counts: counts(r), Seconds: r.DurationS(), Coverage: r.Coverage,
-		Mended: mendedNames(r),
+		Mended: mendedNames(r), Order: orderLines(r),
 	}
 	if len(r.Run.Command) > 0 {
 		p.Command = shell.Quote(r.Run.Command...)

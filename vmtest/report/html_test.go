@@ -33,7 +33,7 @@ func htmlOf(t *testing.T, dir string, r verdict.Result) []byte {
 func TestHTML(t *testing.T) {
 	for name, want := range map[string]string{
 		"pass": "tests", "fail": "findings outputs splats tests", "lanes": "findings lateness tests", "build": "findings", "many": "findings outputs tests",
-		"traced": "findings splats tests", "stopped": "findings outputs tests", "covered": "coverage", "nothing": "findings",
+		"traced": "findings splats tests", "stopped": "findings outputs tests", "covered": "coverage", "nothing": "findings", "ordered": "findings tests",
 	} {
 		dir := t.TempDir()
 		page := htmlOf(t, dir, results[name])
@@ -48,8 +48,8 @@ func TestHTML(t *testing.T) {
 			t.Errorf("%s has the sections %v, want %s", name, got, want)
 		}
 	}
-	if len(results) != 9 {
-		t.Errorf("%d results, of which this test knows 9", len(results))
+	if len(results) != 10 {
+		t.Errorf("%d results, of which this test knows 10", len(results))
 	}
 }
 

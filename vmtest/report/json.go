@@ -35,6 +35,7 @@ type (
 		Findings      []verdict.Finding `json:"findings"`
 		Lanes         []jsonLane        `json:"lanes"`
 		Coverage      *jsonCoverage     `json:"coverage,omitempty"`
+		Order         *verdict.Order    `json:"order,omitempty"` // why some tests come first
 	}
 	jsonCoverage struct {
 		Executed  int                   `json:"executed"`
@@ -99,6 +100,7 @@ func toJSON(r verdict.Result) jsonRun {
 		Counts:    make(map[string]int),
 		Findings:  list(r.Findings),
 		Lanes:     []jsonLane{},
+		Order:     r.Run.Order,
 	}
 	if c := r.Coverage; c != nil {
 		j.Coverage = &jsonCoverage{c.Executed, c.Countable, c.Floor, list(c.Missing), c.Uncounted}

@@ -81,6 +81,18 @@ var results = map[string]verdict.Result{
 			}},
 		},
 	},
+	"ordered": {
+		Verdict: verdict.Failed, Run: ordered(),
+		Findings: []verdict.Finding{{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestC: fail, expected pass", Test: "p.TestC"}},
+		Lanes: []verdict.LaneResult{
+			{Lane: "real", Accel: "kvm", BootS: 0.5, DurationS: 2, Tests: []verdict.TestResult{
+				test("TestB", verdict.Fail, verdict.Fail), test("TestC", verdict.Missing, verdict.Pass), test("TestA", verdict.Missing, verdict.Pass),
+			}},
+			{Lane: "virtual", Accel: "tcg", BootS: 2.5, DurationS: 4, Tests: []verdict.TestResult{
+				test("TestB", verdict.Fail, verdict.Fail), test("TestC", verdict.Fail, verdict.Pass), test("TestA", verdict.Pass, verdict.Pass),
+			}},
+		},
+	},
 	"build": {
 		Verdict: verdict.Unbuilt, Run: verdict.Run{Series: "x", Base: "6.12.117"},
 		Findings: []verdict.Finding{{Verdict: verdict.Unbuilt, Text: "build: exit status 2\na.c:1:2: error: no\nwhole log: build.log"}},
@@ -90,6 +102,14 @@ var results = map[string]verdict.Result{
 	"stopped": stopped(),
 	"covered": {Verdict: verdict.Passed, Run: run, Coverage: &covered},
 	"nothing": {Findings: []verdict.Finding{{Verdict: verdict.Unjudged, Text: "there is no run.json"}}},
+}
+
+// ordered is a run whose tests are in the order of what has changed.
+func ordered() verdict.Run {
+	r := run
+	r.Order = &verdict.Order{Passed: "2026-01-02T03:04:05Z", Series: "control", First: 2,
+		Changed: []string{"clone_time_ns", "copy_namespaces", "create_new_namespaces", "do_timens_ktime_to_host", "free_time_ns", "timens_install"}}
+	return r
 }
 
 // Users and their tools read the golden files. Look at a diff before you commit it.

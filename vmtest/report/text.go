@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -41,6 +42,9 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 	fmt.Fprintln(w)
 	for _, l := range r.Lanes {
 		lane(w, l)
+	}
+	for _, line := range orderLines(r) {
+		fmt.Fprintf(w, "order    %s\n", look.Harmless(line))
 	}
 	mended(w, r)
 	findings(w, dir, r, show.findings)

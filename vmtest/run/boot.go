@@ -83,7 +83,7 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 	all, allCtx := errgroup.WithContext(ctx)
 	for _, name := range names {
 		l := lane{
-			runner: r, prepared: p, guest: g, plan: p.archive.Plan.In(name), dir: filepath.Join(r.dir, name), ended: ended, of: planned,
+			runner: r, prepared: p, guest: g, plan: p.archive.Plan.In(name), dir: filepath.Join(r.dir, name), ended: ended, of: planned, took: make(map[string]float64),
 			expect: expect, allow: allow,
 		}
 		if r.FailFast {
@@ -99,7 +99,11 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 		}
 		r.Report.Step("boot %d tests in QEMU, lane %s (%s%s); console: %s", len(l.plan.Tests), name, l.guest.Accel, why,
 			ShortPath(filepath.Join(l.dir, wire.ConsoleFile)))
-		all.Go(func() error { return l.boot(allCtx) })
+		all.Go(func() error {
+			err := l.boot(allCtx)
+			r.learnSeconds(name, l.took)
+			return err
+		})
 	}
 	if err := all.Wait(); !errors.Is(context.Cause(ctx), vm.ErrFailedFast) {
 		return err

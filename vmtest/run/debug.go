@@ -231,6 +231,9 @@ func (d *debugger) archive(ctx context.Context, was wire.Plan) error {
 	if err != nil {
 		return err
 	}
+	if ordered, err := d.stored.inOrder(archive); err == nil { // else the tests are others than those of the run
+		archive = ordered
+	}
 	d.files, d.plan = archive, archive.Plan.In(d.Lane)
 	if archive.Plan.ID == was.ID {
 		return nil

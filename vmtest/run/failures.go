@@ -4,6 +4,7 @@ package run
 
 import (
 	"strings"
+	"time"
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
@@ -18,6 +19,7 @@ func (l *lane) failures(r wire.Record) {
 	}
 	l.splats()
 	if verdict.Expects(l.expect, t) {
+		l.took[t.TestID.String()] = time.Since(l.began).Seconds()
 		return
 	}
 	text := t.Status.String()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/report"
@@ -30,14 +31,16 @@ type lane struct {
 	allow  []verdict.Allowance
 	stop   func() // ends all lanes at the first failure; nil: they continue
 
-	seen    verdict.Live  // of the boot that runs
-	console string        // path of its log
-	running int           // index into the plan; -1 between tests
-	done    bool          // the guest has run all its tests
-	live    report.Live   // output of the running test
-	left    wire.Carried  // files that tests left for a later guest
-	ended   *atomic.Int64 // how many tests have ended, in all lanes
-	of      int           // how many tests there are, in all lanes
+	seen    verdict.Live       // of the boot that runs
+	console string             // path of its log
+	running int                // index into the plan; -1 between tests
+	done    bool               // the guest has run all its tests
+	live    report.Live        // output of the running test
+	left    wire.Carried       // files that tests left for a later guest
+	began   time.Time          // when the running test began
+	took    map[string]float64 // how long tests took that were as expected, in seconds of the host, by package.Name
+	ended   *atomic.Int64      // how many tests have ended, in all lanes
+	of      int                // how many tests there are, in all lanes
 }
 
 // maxBoots is how often a lane boots at most. It boots again when a guest dies in a test.
@@ -128,6 +131,7 @@ func (l *lane) next(exit wire.Exit) int {
 func (l *lane) watch(r wire.Record) {
 	switch r.Type {
 	case wire.TypeStart:
+		l.began = time.Now()
 		l.running = slices.IndexFunc(l.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
 		l.Report.Count("tests", int(l.ended.Load()), l.of, l.guest.Lane+" "+r.TestID.String())
 	case wire.TypeOutput:

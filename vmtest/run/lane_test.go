@@ -66,7 +66,7 @@ func TestWatch(t *testing.T) {
 		l := lane{
 			runner: &runner{Host: host.Host{Report: &got}, Request: Request{Verbose: verbose}},
 			guest:  vm.Guest{Lane: wire.Real}, plan: wire.Plan{Tests: []wire.Test{{TestID: a}, {TestID: b}}},
-			running: -1, ended: new(atomic.Int64), of: 2,
+			running: -1, ended: new(atomic.Int64), of: 2, took: make(map[string]float64),
 		}
 		for _, r := range records {
 			l.watch(r)
@@ -112,7 +112,7 @@ func TestFailures(t *testing.T) {
 		l := lane{
 			runner: &runner{Host: host.Host{Report: &got}}, guest: vm.Guest{Lane: wire.Real}, plan: wire.Plan{Tests: []wire.Test{{TestID: a}, {TestID: b}}},
 			expect: verdict.On(expect, "7.0.0", false), allow: allow, stop: func() { stopped++ },
-			console: filepath.Join(t.TempDir(), "console.log"), running: -1, ended: new(atomic.Int64), of: 2,
+			console: filepath.Join(t.TempDir(), "console.log"), running: -1, ended: new(atomic.Int64), of: 2, took: make(map[string]float64),
 		}
 		for _, r := range passes(a) {
 			l.watch(r)

@@ -34,6 +34,7 @@ type prepared struct {
 	image   kernel.Image
 	archive initramfs.Archive
 	qemu    string // version line of QEMU
+	planID  string // of the plan in the order of the sources
 	key     string // the guest repeats it in its records; see wire.KeyPath
 }
 
@@ -64,6 +65,7 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 		spec := r.archiveSpec(s.Design, r.Config)
 		spec.Key, spec.Files, spec.Flags = p.key, r.selftests(tree), cloneFlags(tree)
 		p.archive, err = buildArchive(partsCtx, r.Host, spec)
+		p.planID = p.archive.Plan.ID
 		return err
 	})
 	parts.Go(func() error { return r.writeLocal(partsCtx, record.Tree) })
@@ -106,7 +108,7 @@ func (r Request) Tree(ctx context.Context, h host.Host) (kernel.Tree, error) {
 }
 
 func (r *runner) kernelSpec(t kernel.Tree) kernel.Spec {
-	return kernel.Spec{Tree: t, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, Log: filepath.Join(r.dir, "build.log"), Coverage: r.Coverage}
+	return kernel.Spec{Tree: t, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, Log: filepath.Join(r.dir, "build.log"), Coverage: r.Coverage, Profile: r.Profile}
 }
 
 // archiveSpec returns the spec of the archive for a design. The binaries of the guest are

@@ -12,7 +12,7 @@ import (
 
 // outcomeKey returns a key that covers everything that the outcome of a run depends on.
 func (r *runner) outcomeKey(p prepared) string {
-	parts := []string{"run 3", p.image.VmlinuxSHA256, p.image.ConfigSHA256, p.archive.Plan.ID, p.qemu,
+	parts := []string{"run 3", p.image.VmlinuxSHA256, p.image.ConfigSHA256, p.planID, p.qemu,
 		strings.Join(r.Lanes, " "), r.Accel, r.Long.String(), string(p.tree.Series.Expect), string(r.Allow)}
 	parts = append(parts, r.Guest.Flags()...)
 	if r.Coverage { // coverage depends on the lines of the patches, and its floor is judged

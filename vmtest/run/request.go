@@ -49,6 +49,8 @@ type Request struct {
 	Accel    string   // of the real lane: vm.Auto, vm.KVM or vm.TCG
 	Coverage bool     // measure which of the changed lines run; Config must have the options for it
 	Forget   bool     // delete the kernel from the cache after the run, if the run built it
+	Order    string   // BySource, Likely or Reached; empty: BySource, and later runs learn nothing of this one
+	Profile  []string // sources that count which of their functions run; Config must have the options for it
 	FailFast bool     // stop at the first test that is not as expected, and at the first splat
 	Verbose  bool     `json:"-"` // report what the kernel and each test print, and how the test's process ended
 	Command  []string `json:"-"` // what the user typed; the run records it

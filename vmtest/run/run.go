@@ -42,10 +42,11 @@ func Remembered(ctx context.Context, h host.Host, req Request, dir string) (verd
 type runner struct {
 	host.Host
 	Request
-	dir      string // where the evidence goes
-	remember bool   // a run that has passed need not be repeated
-	recalled bool   // dir has the evidence of such a run
-	key      string // under which the cache keeps the run
+	dir      string    // where the evidence goes
+	remember bool      // a run that has passed need not be repeated
+	recalled bool      // dir has the evidence of such a run
+	key      string    // under which the cache keeps the run
+	made     *prepared // what was made for the boot; nil before that
 }
 
 func (r *runner) judge(ctx context.Context) (verdict.Result, error) {
@@ -68,6 +69,7 @@ func (r *runner) judge(ctx context.Context) (verdict.Result, error) {
 	if err := report.Write(r.dir, result); err != nil {
 		return verdict.Result{}, err // a verdict is shown only if the reports were written
 	}
+	r.learn(result)
 	return result, r.keep(ctx, result)
 }
 
@@ -121,11 +123,13 @@ func (r *runner) gather(ctx context.Context) error {
 			return err
 		}
 	}
+	r.arrange(&p, &record)
+	r.made = &p
 	record.PrepareS = time.Since(began).Seconds()
 	if err := wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record); err != nil {
 		return err
 	}
-	if err := errors.Join(r.store(p.archive.Plan), r.storeAdded(ctx, p.tree)); err != nil {
+	if err := errors.Join(r.store(p.archive.Plan, record.Order != nil), r.storeAdded(ctx, p.tree)); err != nil {
 		return err
 	}
 	if err := r.boot(ctx, p, record.Lanes); err != nil || !r.Coverage {

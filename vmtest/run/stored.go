@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"timens-vmtest/initramfs"
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/shell"
@@ -29,6 +30,7 @@ type storedRequest struct {
 	Request Request
 	Series  storedSeries
 	Without []wire.TestID `json:",omitempty"` // the tests that Request.Without leaves out
+	Order   []wire.TestID `json:",omitempty"` // of the tests of the plan; nil: the order of their sources
 }
 
 // storedSeries has the members of a series that its patches do not say.
@@ -39,8 +41,9 @@ type storedSeries struct {
 	Foreign string `json:",omitempty"`
 }
 
-// store writes RequestFile. The plan is that of the run.
-func (r *runner) store(plan wire.Plan) error {
+// store writes RequestFile. The plan is that of the run; ordered says that it is not in the order
+// of the sources.
+func (r *runner) store(plan wire.Plan, ordered bool) error {
 	s := storedRequest{Request: r.Request, Series: storedSeries{r.Series.Name, r.Series.Variant, r.Series.InTree, r.Series.Foreign}}
 	if r.Base.Tree != "" {
 		var err error
@@ -51,6 +54,11 @@ func (r *runner) store(plan wire.Plan) error {
 	for _, id := range plan.Filtered {
 		if r.Without != nil && r.Without(id) {
 			s.Without = append(s.Without, id)
+		}
+	}
+	if ordered {
+		for _, t := range plan.Tests {
+			s.Order = append(s.Order, t.TestID)
 		}
 	}
 	return wire.WriteJSON(filepath.Join(r.dir, RequestFile), s)
@@ -79,6 +87,7 @@ type storedRun struct {
 	evidence verdict.Evidence
 	result   verdict.Result
 	request  Request
+	order    []wire.TestID // see storedRequest
 }
 
 // loadRun reads the folder of a run. If the folder has no guest that could boot again, the error
@@ -107,7 +116,7 @@ func loadRun(ctx context.Context, h host.Host, checkout Checkout, dir string) (s
 	if kept == nil {
 		return s, blame.Usagef("%s has no %s: an older vmtest left it; run it again: %s", dir, RequestFile, again)
 	}
-	s.request = kept.Request
+	s.request, s.order = kept.Request, kept.Order
 	s.request.Checkout = checkout
 	s.request.Series, err = loadSeries(ctx, h, dir, kept.Series)
 	if kept.Without != nil {
@@ -144,6 +153,20 @@ func (s storedRun) lane(name string) (verdict.LaneEvidence, bool) {
 		return verdict.LaneEvidence{}, false
 	}
 	return s.evidence.Lanes[i], true
+}
+
+// inOrder returns an archive with its tests in the order in which the run had them.
+func (s storedRun) inOrder(a initramfs.Archive) (initramfs.Archive, error) {
+	if s.order == nil {
+		return a, nil
+	}
+	var tests []wire.Test
+	for _, id := range s.order {
+		if i := slices.IndexFunc(a.Plan.Tests, func(t wire.Test) bool { return t.TestID == id }); i >= 0 {
+			tests = append(tests, a.Plan.Tests[i])
+		}
+	}
+	return a.InOrder(tests)
 }
 
 // carried returns the files that the tests of a lane have left for a later guest.

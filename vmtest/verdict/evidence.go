@@ -44,6 +44,15 @@ type Run struct {
 	Make          []string `json:"make,omitempty"`            // variables that the user added to make's command line
 	Coverage      bool     `json:"coverage,omitempty"`        // measure which changed lines run
 	NotStandard   []string `json:"not_standard,omitempty"`    // flags that make the guest another than the standard one; nil: there are none
+	Order         *Order   `json:"order,omitempty"`           // why tests come first; nil: they run in the order of their sources
+}
+
+// Order says why some tests of a run come first. It decides nothing: all tests run.
+type Order struct {
+	Passed  string   `json:"passed"`  // when the run began whose kernel this one is compared with; RFC 3339
+	Series  string   `json:"series"`  // of that run
+	Changed []string `json:"changed"` // functions and data that differ between the two kernels
+	First   int      `json:"first"`   // how many tests of the plan come first, because they are likely to notice
 }
 
 // expects returns what expectations mean for the kernel of the run.
