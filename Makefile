@@ -90,7 +90,7 @@ shell-test: deps build
 
 # Debugs tests in guests, by shells and by scripted sessions of gdb: see docs/debugging.md.
 debug-test: deps build
-	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB)$$' -args -boot-debug
+	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts)$$' -args -boot-debug
 
 #   make shell ARGS='-- uname -a'    one command
 shell kernel: deps build

@@ -88,7 +88,7 @@ func TestDebug(t *testing.T) {
 		"debug", latest, failing, "-share", share, "-with", "strace", "--", "sh", "-c", `strace -e trace=execve cat /share/file; echo x >/share/file || true`)
 }
 
-var waits = regexp.MustCompile(`the guest waits for gdb; type in another terminal:  (.*)$`)
+var waits = regexp.MustCompile(`(?m)the guest waits for gdb; type in another terminal:  (.*)$`)
 
 // A scripted session of gdb stops the kernel in a function that the series changes, reads the
 // kernel's own structures, and lets the run go on to its verdict.

@@ -175,10 +175,11 @@ func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (n
 			if s.broken {
 				result.Status, result.Note = Missing, "its records may be forged"
 			}
-			b.tests[t.TestID] = result
 			if s.running != nil && *s.running == t.TestID {
+				result.Telling = append(stuckTasks(e.Console, e.Decoded, e.Exit.DumpAt), result.Telling...)
 				next = from + i + 1
 			}
+			b.tests[t.TestID] = result
 		}
 	}
 	return next, true

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package verdict
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// What a dump of all tasks shows of one.
+const (
+	mostStuck       = 3 // tasks
+	mostStuckFrames = 4 // of one task
+)
+
+var (
+	// taskRE matches the line with which the kernel begins a task: its name and its state.
+	taskRE = regexp.MustCompile(`^task:(.*?) +state:(\S)`)
+	// stuckFrameRE matches a frame of its call trace: "? " if it may be a leftover on the stack,
+	// the function, and its source line if the log has been decoded.
+	stuckFrameRE = regexp.MustCompile(`^(?:RIP: [0-9a-f]+:| *)(\? )?([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \(([^()\s,]+:\d+))?`)
+	// waitingRE matches functions that every task waits in.
+	waitingRE = regexp.MustCompile(`^(?:__)?schedule(?:_|$)`)
+	// interruptRE matches functions by which an interrupt comes to a task that runs.
+	interruptRE = regexp.MustCompile(`^(?:asm_)?(?:sysvec_|common_interrupt|exc_nmi)|_nmi$`)
+)
+
+// stuckTasks returns a line for each task that ran or that nothing could wake, when a guest had
+// hung and dumped its tasks from byte at of its console log on: where in the kernel it was. decoded
+// is the same log with source lines. It is not used if it has another number of lines.
+func stuckTasks(console, decoded []byte, at int64) []string {
+	if at <= 0 || at > int64(len(console)) {
+		return nil
+	}
+	lines := messages(console)
+	if d := messages(decoded); len(d) == len(lines) {
+		lines = d
+	}
+	lines = lines[bytes.Count(console[:at], []byte("\n")):]
+	var all []string
+	for i, line := range lines {
+		m := taskRE.FindStringSubmatch(line)
+		if m == nil || m[2] != "R" && m[2] != "D" {
+			continue
+		}
+		frames, waits := stuckFrames(lines[i+1:])
+		if len(frames) == 0 || m[2] == "R" && waits { // it could run, but did not
+			continue
+		}
+		how := "runs in"
+		if m[2] == "D" {
+			how = "cannot be woken in"
+		}
+		all = append(all, "the task "+m[1]+" "+how+" "+strings.Join(frames, ", "))
+		if len(all) == mostStuck {
+			break
+		}
+	}
+	return all
+}
+
+// stuckFrames returns the innermost functions of the call trace at the beginning of the lines.
+// waits says that the task had given up its CPU.
+func stuckFrames(lines []string) (frames []string, waits bool) {
+	inInterrupt := false
+	for _, line := range lines {
+		switch {
+		case taskRE.MatchString(line), strings.Contains(line, "</TASK>"):
+			return frames, waits
+		case strings.Contains(line, "<IRQ>"), strings.Contains(line, "<NMI>"):
+			inInterrupt = true
+		case strings.Contains(line, "</IRQ>"), strings.Contains(line, "</NMI>"):
+			inInterrupt = false
+		}
+		m := stuckFrameRE.FindStringSubmatch(line)
+		switch {
+		case m == nil || inInterrupt || interruptRE.MatchString(m[2]):
+		case waitingRE.MatchString(m[2]):
+			waits = waits || len(frames) == 0
+		case len(frames) < mostStuckFrames:
+			frame := m[1] + m[2]
+			if m[3] != "" {
+				frame += " (" + m[3] + ")"
+			}
+			frames = append(frames, frame)
+		}
+	}
+	return frames, waits
+}
