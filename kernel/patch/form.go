@@ -28,12 +28,16 @@ func (p Patch) Formalities() []string {
 		for _, line := range f.TextFragments[0].Lines[:min(2, len(f.TextFragments[0].Lines))] {
 			top += line.Line
 		}
-		if !strings.Contains(top, "SPDX-License-Identifier: ") {
+		if !strings.Contains(top, "SPDX-License-Identifier: ") && !selftestConfig.MatchString(f.NewName) {
 			all = append(all, fmt.Sprintf("%s is new and does not begin with its SPDX-License-Identifier", f.NewName))
 		}
 	}
 	return all
 }
+
+// selftestConfig matches the file that lists which options a selftest needs. None of those of the
+// kernel has an SPDX line.
+var selftestConfig = regexp.MustCompile(`^tools/testing/selftests/.*/config$`)
 
 // maxSubject is the length of a subject without "[PATCH]": "no more than 70-75
 // characters" (submitting-patches.rst, "The canonical patch format").
