@@ -67,7 +67,11 @@ func (l *lane) boot(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.decode(ctx, l.image, sub); err != nil {
+		decodeCtx := ctx
+		if errors.Is(context.Cause(ctx), vm.ErrFailedFast) { // the splat that ended the run needs source lines, too
+			decodeCtx = context.WithoutCancel(ctx)
+		}
+		if err := l.decode(decodeCtx, l.image, sub); err != nil {
 			l.Report.Step("call traces have no source lines: %v", err)
 		}
 		next := l.next(exit)

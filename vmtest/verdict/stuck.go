@@ -11,7 +11,7 @@ import (
 // What a dump of all tasks shows of one.
 const (
 	mostStuck       = 3 // tasks
-	mostStuckFrames = 4 // of one task
+	mostStuckFrames = 6 // of one task
 )
 
 var (

@@ -52,7 +52,7 @@ const hungDump = `[    1.0] task:before          state:D stack:0     pid:9
 func TestStuckTasks(t *testing.T) {
 	at := int64(strings.Index(hungDump, "[   52.5] sysrq"))
 	decoded := strings.Replace(hungDump, "0x12d/0x2f0", "0x12d/0x2f0 (kernel/time/namespace.c:435, inlined at kernel/time/namespace.c:500)", 1)
-	runs := "the task timens.test runs in mutex_lock, ? proc_timens_set_offset, timens_offsets_write, vfs_write"
+	runs := "the task timens.test runs in mutex_lock, ? proc_timens_set_offset, timens_offsets_write, vfs_write, ksys_write"
 	waits := "the task a b cannot be woken in __mutex_lock"
 	named := strings.Replace(runs, "set_offset", "set_offset (kernel/time/namespace.c:435)", 1)
 	for name, c := range map[string]struct {
