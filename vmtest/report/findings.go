@@ -29,8 +29,9 @@ type finding struct {
 
 // findings prints the findings of a run: limit at most, or all if limit is 0.
 func findings(w io.Writer, dir string, r verdict.Result, limit int) {
-	all, said := merge(notRun(r)), make(map[string]bool)
-	for i, f := range all {
+	all := merge(notRun(r))
+	for i, next := range nexts(dir, all, r) {
+		f := all[i]
 		if limit > 0 && i == limit {
 			fmt.Fprintf(w, "  ... and %d more in %s\n", len(all)-i, filepath.Join(dir, TextFile))
 			return
@@ -39,11 +40,22 @@ func findings(w io.Writer, dir string, r verdict.Result, limit int) {
 		for _, line := range f.telling(r) {
 			fmt.Fprintf(w, "      %s\n", line)
 		}
-		if next := f.next(dir, r); next != "" && !said[next] {
-			said[next] = true
+		if next != "" {
 			fmt.Fprintf(w, "      next: %s\n", next)
 		}
 	}
+}
+
+// nexts returns for each finding what next returns, but no command twice.
+func nexts(dir string, all []finding, r verdict.Result) []string {
+	said := map[string]bool{"": true}
+	each := make([]string, len(all))
+	for i, f := range all {
+		if next := f.next(dir, r); !said[next] {
+			said[next], each[i] = true, next
+		}
+	}
+	return each
 }
 
 // next returns the command with which a user gets to the cause of a finding in the folder dir: a

@@ -72,6 +72,7 @@ type (
 		Who     string
 		Text    []string
 		Telling []string
+		Next    string // the command that leads to the cause; "" if there is none
 	}
 	htmlOutput struct {
 		Test, Lane, How string
@@ -83,6 +84,7 @@ type (
 		Text, During, Where, Often string
 		Lines                      []string
 		More                       int
+		Near                       string // the nearest line of the series; "" if none is near
 	}
 	htmlTest struct {
 		Name    string
@@ -120,8 +122,10 @@ func toHTML(dir string, r verdict.Result, divide int) htmlRun {
 			p.Plots = append(p.Plots, plot)
 		}
 	}
-	for _, f := range merge(notRun(r)) {
-		p.Findings = append(p.Findings, htmlFinding{blame(f.Finding), strings.Split(f.Text, "\n"), f.telling(r)})
+	all := merge(notRun(r))
+	for i, next := range nexts(dir, all, r) {
+		f := all[i]
+		p.Findings = append(p.Findings, htmlFinding{blame(f.Finding), strings.Split(f.Text, "\n"), f.telling(r), next})
 	}
 	p.Findings, p.MoreFindings = look.Head(p.Findings, most(maxHTMLRows))
 	p.Outputs, p.MoreOutputs = look.Head(outputsHTML(r, most(maxHTMLLines)), most(maxHTMLOutputs))
@@ -225,7 +229,7 @@ func splatsHTML(r verdict.Result, most int) []htmlSplat {
 	for _, kind := range kindsOf(r) {
 		first := kind[0]
 		shown, more := look.Head(slices.DeleteFunc(slices.Clone(first.More), unread.MatchString), most)
-		all = append(all, htmlSplat{first.Text, during(first.Test), first.where(""), times(len(kind)), shown, more})
+		all = append(all, htmlSplat{first.Text, during(first.Test), first.where(""), times(len(kind)), shown, more, first.Near})
 	}
 	return all
 }

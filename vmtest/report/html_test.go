@@ -33,7 +33,7 @@ func htmlOf(t *testing.T, dir string, r verdict.Result) []byte {
 func TestHTML(t *testing.T) {
 	for name, want := range map[string]string{
 		"pass": "tests", "fail": "findings outputs splats tests", "lanes": "findings lateness tests", "build": "findings", "many": "findings outputs tests",
-		"traced": "findings splats tests", "stopped": "findings outputs tests", "covered": "coverage", "nothing": "findings", "ordered": "findings tests",
+		"traced": "findings splats tests", "stopped": "findings outputs tests", "covered": "coverage", "nothing": "findings", "ordered": "findings tests", "changed": "tests",
 	} {
 		dir := t.TempDir()
 		page := htmlOf(t, dir, results[name])
@@ -48,8 +48,8 @@ func TestHTML(t *testing.T) {
 			t.Errorf("%s has the sections %v, want %s", name, got, want)
 		}
 	}
-	if len(results) != 10 {
-		t.Errorf("%d results, of which this test knows 10", len(results))
+	if len(results) != 11 {
+		t.Errorf("%d results, of which this test knows 11", len(results))
 	}
 }
 
@@ -61,7 +61,7 @@ func TestHTMLHostile(t *testing.T) {
 	lateness := 0.5
 	bad := verdict.TestResult{TestID: wire.TestID{Package: "p", Name: "TestA"}, Status: verdict.Fail, Expected: verdict.Pass, Note: hostile, Output: hostile + "\n" + hostile, Telling: []string{hostile}, LatenessS: &lateness}
 	r := judged(run, verdict.LaneResult{Lane: "real", Accel: "tcg", Tests: []verdict.TestResult{bad},
-		Splats: []verdict.Splat{{Text: "WARNING: " + hostile, Test: "p.TestA", More: []string{hostile}}}})
+		Splats: []verdict.Splat{{Text: "WARNING: " + hostile, Test: "p.TestA", More: []string{hostile}, Near: hostile}}})
 	r.Run.Series, r.Run.Base, r.Run.KernelWarning = hostile, hostile, []string{hostile}
 	r.Findings[0].Text += hostile
 	r.Coverage = &verdict.CoverageResult{Countable: 1, Missing: []verdict.MissingLine{{Path: hostile, N: 1, Text: hostile}}, Floor: verdict.Floor{Percent: 90, Reason: hostile}, Uncounted: map[string]int{hostile: 1}}

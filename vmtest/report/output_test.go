@@ -85,6 +85,7 @@ func traced() verdict.Result {
 			at(2, 99, "p.TestC", "kernel BUG at kernel/fork.c:1!"),
 		},
 	})
+	r.Lanes[0].Splats[0].Near = "validate_ns (kernel/nsproxy.c:399) is 2 lines from kernel/nsproxy.c:401, which 0001-a.patch adds: if (ns <= old)"
 	for _, s := range r.Lanes[0].Splats {
 		if s.Allowed == "" {
 			r.Findings = append(r.Findings, verdict.Finding{Verdict: verdict.Failed, Lane: "real", Text: "splat: " + s.Text})
