@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -65,6 +64,9 @@ func runPlan() error {
 	}
 	key, err := takeKey()
 	if err != nil {
+		return out.trouble(err)
+	}
+	if err := protectMounts(); err != nil {
 		return out.trouble(err)
 	}
 	config, err := runningConfig()
@@ -164,27 +166,4 @@ func loadPlan() (wire.Plan, error) {
 func takeKey() (string, error) {
 	key, err := os.ReadFile(wire.KeyPath)
 	return string(key), errors.Join(err, os.Remove(wire.KeyPath))
-}
-
-// checkMounts checks the mounts that tests need, because u-root's init only
-// logs a mount that failed.
-func checkMounts() error {
-	for _, m := range []struct {
-		dir   string
-		magic int64
-	}{
-		{"/proc", unix.PROC_SUPER_MAGIC},
-		{"/sys", unix.SYSFS_MAGIC},
-		{"/dev", unix.TMPFS_MAGIC}, // devtmpfs
-		{"/tmp", unix.TMPFS_MAGIC},
-	} {
-		var fs unix.Statfs_t
-		if err := unix.Statfs(m.dir, &fs); err != nil {
-			return fmt.Errorf("statfs %s: %w", m.dir, err)
-		}
-		if int64(fs.Type) != m.magic {
-			return fmt.Errorf("%s is not mounted: file system type %#x, want %#x", m.dir, fs.Type, m.magic)
-		}
-	}
-	return os.MkdirAll(filepath.Join("/tmp", "t"), 0o755)
 }

@@ -44,7 +44,7 @@ func (r runner) run(t wire.Test) error {
 	if err := out.write(wire.Record{Type: wire.TypeStart, TestID: &t.TestID}); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("/tmp/t", t.Name+"-")
+	dir, err := mountTmp(t)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (r runner) run(t wire.Test) error {
 		return err
 	}
 	end.Dropped = c.dropped
-	if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), os.RemoveAll(dir)); err != nil {
+	if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), unmountTmp()); err != nil {
 		return err
 	}
 	if err := r.counts.report(out, t.TestID); err != nil {
@@ -97,7 +97,7 @@ func (r runner) command(t wire.Test, dir string) *exec.Cmd {
 	if t.After != "" {
 		cmd.Env = append(cmd.Env, wire.LeftEnv+"="+filepath.Join(wire.CarriedDir, wire.CarriedName(t.Before(), "")))
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Unshareflags: unix.CLONE_NEWNS}
 	return cmd
 }
 
