@@ -83,7 +83,7 @@ func runPlan() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return out.trouble(err)
 	}
-	if err := killStrays(); err != nil { // a warm-up may still run
+	if err := killAll(); err != nil { // a warm-up may still run
 		return out.trouble(err)
 	}
 	if err := out.write(wire.Record{Type: wire.TypeHello, Hello: &hello}); err != nil {
