@@ -58,6 +58,7 @@ func runPlan() error {
 	if err := checkMounts(); err != nil {
 		return out.trouble(err)
 	}
+	soon := sysctlsSoon(sysctlDir)
 	plan, err := loadPlan()
 	if err != nil {
 		return out.trouble(err)
@@ -105,7 +106,11 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, key: key, counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
+	settings, err := soon()
+	if err != nil {
+		return out.trouble(err)
+	}
+	r := runner{out: out, key: key, counts: counts, sysctls: settings, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
 	if debug == nil { // else the host sends frames
 		r.overdue = out.overdue()
 	}

@@ -30,6 +30,7 @@ type runner struct {
 	patience time.Duration // beyond a test's timeout, in guest time
 	key      string        // the run's key
 	counts   gcov
+	sysctls  *sysctls
 	env      []string // tells a test where it runs
 }
 
@@ -83,6 +84,9 @@ func (r runner) run(t wire.Test) error {
 		return err
 	}
 	if err := r.counts.report(out, t.TestID); err != nil {
+		return err
+	}
+	if end.Sysctls, err = r.sysctls.restore(); err != nil {
 		return err
 	}
 	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
