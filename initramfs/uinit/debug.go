@@ -31,9 +31,9 @@ func loadDebug() (*wire.Debug, error) {
 }
 
 // debug serves a shell before a test, or where the test fails. The shell has the folder and
-// the environment of the test.
+// the environment of the test, and what the test has mounted.
 func (r runner) debug(t wire.Test, d wire.Debug) error {
-	dir, err := os.MkdirTemp("/tmp/t", t.Name+"-")
+	dir, err := mountTmp(t)
 	if err != nil {
 		return err
 	}
@@ -55,11 +55,20 @@ func (r runner) debug(t wire.Test, d wire.Debug) error {
 		return err
 	}
 	go copyOutput(r.out, t.TestID, output) // as long as the guest lives
-	where, err := stopAtFail(cmd, func() error { return startUnprotected(cmd) }, uintptr(d.Fail), time.Duration(t.TimeoutS*float64(time.Second))+r.patience)
+	var mounts *os.File
+	start := func() error {
+		if err := startUnprotected(cmd); err != nil {
+			return err
+		}
+		var err error
+		mounts, err = openMounts(cmd.Process.Pid)
+		return err
+	}
+	where, err := stopAtFail(cmd, start, uintptr(d.Fail), time.Duration(t.TimeoutS*float64(time.Second))+r.patience)
 	if err != nil {
 		return err
 	}
-	if err := w.Close(); err != nil {
+	if err := errors.Join(w.Close(), enterMounts(mounts)); err != nil {
 		return err
 	}
 	return serve(r.out, wire.Frame{Text: t.String() + " " + where, Ended: where == endedWell}, dir, cmd.Env)

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -59,12 +58,16 @@ func runPlan() error {
 	if err := checkMounts(); err != nil {
 		return out.trouble(err)
 	}
+	soon := sysctlsSoon(sysctlDir)
 	plan, err := loadPlan()
 	if err != nil {
 		return out.trouble(err)
 	}
 	key, err := takeKey()
 	if err != nil {
+		return out.trouble(err)
+	}
+	if err := protectMounts(); err != nil {
 		return out.trouble(err)
 	}
 	config, err := runningConfig()
@@ -81,7 +84,7 @@ func runPlan() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return out.trouble(err)
 	}
-	if err := killStrays(); err != nil { // a warm-up may still run
+	if err := killAll(); err != nil { // a warm-up may still run
 		return out.trouble(err)
 	}
 	if err := out.write(wire.Record{Type: wire.TypeHello, Hello: &hello}); err != nil {
@@ -103,7 +106,11 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, key: key, counts: counts, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
+	settings, err := soon()
+	if err != nil {
+		return out.trouble(err)
+	}
+	r := runner{out: out, key: key, counts: counts, sysctls: settings, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
 	if debug == nil { // else the host sends frames
 		r.overdue = out.overdue()
 	}
@@ -164,27 +171,4 @@ func loadPlan() (wire.Plan, error) {
 func takeKey() (string, error) {
 	key, err := os.ReadFile(wire.KeyPath)
 	return string(key), errors.Join(err, os.Remove(wire.KeyPath))
-}
-
-// checkMounts checks the mounts that tests need, because u-root's init only
-// logs a mount that failed.
-func checkMounts() error {
-	for _, m := range []struct {
-		dir   string
-		magic int64
-	}{
-		{"/proc", unix.PROC_SUPER_MAGIC},
-		{"/sys", unix.SYSFS_MAGIC},
-		{"/dev", unix.TMPFS_MAGIC}, // devtmpfs
-		{"/tmp", unix.TMPFS_MAGIC},
-	} {
-		var fs unix.Statfs_t
-		if err := unix.Statfs(m.dir, &fs); err != nil {
-			return fmt.Errorf("statfs %s: %w", m.dir, err)
-		}
-		if int64(fs.Type) != m.magic {
-			return fmt.Errorf("%s is not mounted: file system type %#x, want %#x", m.dir, fs.Type, m.magic)
-		}
-	}
-	return os.MkdirAll(filepath.Join("/tmp", "t"), 0o755)
 }

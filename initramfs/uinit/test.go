@@ -4,7 +4,6 @@ package uinit
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -31,10 +30,12 @@ type runner struct {
 	patience time.Duration // beyond a test's timeout, in guest time
 	key      string        // the run's key
 	counts   gcov
+	sysctls  *sysctls
 	env      []string // tells a test where it runs
 }
 
-// run runs one test in a process of its own and writes its records. An error
+// run runs one test in a process of its own and writes its records. What the
+// test has changed in the guest is undone before the record of its end. An error
 // means that uinit failed, not the test.
 func (r runner) run(t wire.Test) error {
 	out, seq := r.out, r.out.seq
@@ -44,7 +45,7 @@ func (r runner) run(t wire.Test) error {
 	if err := out.write(wire.Record{Type: wire.TypeStart, TestID: &t.TestID}); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("/tmp/t", t.Name+"-")
+	dir, err := mountTmp(t)
 	if err != nil {
 		return err
 	}
@@ -69,18 +70,23 @@ func (r runner) run(t wire.Test) error {
 
 	end := r.await(cmd, seq, time.Duration(t.TimeoutS*float64(time.Second))+r.patience)
 	end.DurationS = uptime() - began
-	if err := killStrays(); err != nil {
+	left, err := endStrays(graceOf(end), killAll)
+	if err != nil {
 		return err
 	}
+	end.LeftProcesses, end.LeftNames = left.count, left.names
 	c := <-copied // the copy ends, because every process that could write has ended
 	if err := errors.Join(c.err, output.Close()); err != nil {
 		return err
 	}
 	end.Dropped = c.dropped
-	if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), os.RemoveAll(dir)); err != nil {
+	if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), unmountTmp()); err != nil {
 		return err
 	}
 	if err := r.counts.report(out, t.TestID); err != nil {
+		return err
+	}
+	if end.Sysctls, err = r.sysctls.restore(); err != nil {
 		return err
 	}
 	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
@@ -97,8 +103,17 @@ func (r runner) command(t wire.Test, dir string) *exec.Cmd {
 	if t.After != "" {
 		cmd.Env = append(cmd.Env, wire.LeftEnv+"="+filepath.Join(wire.CarriedDir, wire.CarriedName(t.Before(), "")))
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Unshareflags: unix.CLONE_NEWNS}
 	return cmd
+}
+
+// graceOf returns how long the processes of a test may outlive it. A test that
+// was killed could not end its own.
+func graceOf(end wire.End) time.Duration {
+	if end.TimedOut || end.Signal != "" {
+		return 0
+	}
+	return strayGrace
 }
 
 // startUnprotected starts a test that the kernel may kill when memory runs out.
@@ -148,24 +163,6 @@ func (r runner) await(cmd *exec.Cmd, seq int, timeout time.Duration) wire.End {
 		end.Signal = unix.SignalName(ws.Signal())
 	}
 	return end
-}
-
-// killStrays kills and reaps every process except init and ourselves, so that
-// what a test left behind does not disturb the next one.
-func killStrays() error {
-	for {
-		if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
-			return fmt.Errorf("kill what the test left behind: %w", err)
-		}
-		var ws unix.WaitStatus
-		switch _, err := unix.Wait4(-1, &ws, 0, nil); err {
-		case nil, unix.EINTR:
-		case unix.ECHILD:
-			return nil
-		default:
-			return fmt.Errorf("reap what the test left behind: %w", err)
-		}
-	}
 }
 
 type copyResult struct {

@@ -276,6 +276,22 @@ type End struct {
 	TimedOut  bool    `json:"timed_out,omitempty"`
 	DurationS float64 `json:"duration_s"`              // guest seconds, CLOCK_MONOTONIC
 	Dropped   int64   `json:"dropped_bytes,omitempty"` // bytes that the guest dropped from the middle of the output; see OutputLimit
+
+	// What the test has done to the guest, and the guest has undone.
+	LeftProcesses int      `json:"left_processes,omitempty"` // number of processes that outlived the test, and that the guest killed
+	LeftNames     []string `json:"left_names,omitempty"`     // their names, each once; at most LeftNames
+	Sysctls       []Sysctl `json:"sysctls,omitempty"`        // settings of the kernel that the test did not put back
+}
+
+// LeftNames is how many names of processes End has at most.
+const LeftNames = 8
+
+// Sysctl is a setting of the kernel that a test has changed.
+type Sysctl struct {
+	Name   string `json:"name"` // path below /proc/sys
+	Before string `json:"before"`
+	After  string `json:"after"`           // when the test had ended
+	Stays  bool   `json:"stays,omitempty"` // the guest could not put the value back, so later tests ran with another one
 }
 
 // ParseRecord decodes one line of the stream, without its newline. It is an error if the
@@ -318,6 +334,9 @@ func ParseRecord(line []byte) (Record, error) {
 	case TypeEnd:
 		if r.TestID == nil || r.End == nil || r.Taint == nil {
 			return missing("test, exit or taint")
+		}
+		if slices.ContainsFunc(r.End.Sysctls, func(s Sysctl) bool { return s.Name == "" }) {
+			return missing("name of a sysctl")
 		}
 	case TypeDone:
 		if r.Count == nil || r.Key == "" || r.Taint == nil || r.RTC == nil {

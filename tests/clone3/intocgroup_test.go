@@ -24,18 +24,12 @@ type hierarchy struct{ root string }
 
 func mountHierarchy(t *testing.T) hierarchy {
 	t.Helper()
-	// Not below the test's folder: a test that is killed leaves it mounted,
-	// and the folder could not be removed.
-	root, err := os.MkdirTemp("/tmp", "cgroup-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := hierarchy{root}
+	h := hierarchy{t.TempDir()}
 	if err := unix.Mount("none", h.root, "cgroup2", 0, ""); err != nil {
 		t.Fatalf("mount cgroup2: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(unix.Unmount(h.root, 0), os.Remove(h.root)); err != nil {
+		if err := unix.Unmount(h.root, 0); err != nil {
 			t.Errorf("unmount cgroup2: %v", err)
 		}
 	})
@@ -43,19 +37,14 @@ func mountHierarchy(t *testing.T) hierarchy {
 }
 
 // limitProcesses turns on the controller pids in the root group, for pids.max
-// in groups below. u-root mounts the controller in a v1 hierarchy of its own,
-// which has to be unmounted first.
+// in groups below. u-root mounts the controller in a v1 hierarchy of its own.
+// uinit has unmounted it, but the kernel frees a hierarchy with a delay.
 func (h hierarchy) limitProcesses(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(h.root, "cgroup.subtree_control")
 	err := os.WriteFile(file, []byte("+pids"), 0)
-	if errors.Is(err, unix.ENOENT) {
-		if err := unix.Unmount("/sys/fs/cgroup/pids", 0); err != nil {
-			t.Fatalf("unmount the old hierarchy of pids: %v", err)
-		}
-	}
 	for end := time.Now().Add(timens.Patience); errors.Is(err, unix.ENOENT) && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // the kernel frees a hierarchy with a delay
+		time.Sleep(time.Millisecond)
 		err = os.WriteFile(file, []byte("+pids"), 0)
 	}
 	if err != nil {

@@ -120,6 +120,7 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 		if !result.AsExpected() {
 			f.addTest(result)
 		}
+		f.addHarm(result)
 	}
 	b.judgeCarried(from, &f)
 	if !slices.ContainsFunc(r.Tests, func(t TestResult) bool { return t.Status != Skip }) {
@@ -329,6 +330,7 @@ func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
 	if r.Status != Pass && r.Status != Skip {
 		r.Telling = telling(string(t.output))
 	}
+	r.Harm = harm(r.Status, t.end)
 	return r
 }
 
