@@ -33,6 +33,7 @@ type runner struct {
 	began time.Time
 	// The rows of the tables: of the base, and of the default base if that is another.
 	here, elsewhere map[string]string
+	made            *generation // of generated mutants; nil if the mutants are listed
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
@@ -69,21 +70,35 @@ var (
 // failure with a mutant would mean nothing.
 func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
-	_, err := r.answer(ctx, []string{series}, func() ([]string, error) {
-		dir := filepath.Join(r.results(), series, "baseline")
+	dir := filepath.Join(r.results(), series, "baseline")
+	o, err := r.answer(ctx, []string{series}, func() (o outcome, err error) {
 		rep, err := vmtest(ctx, dir, append([]string{"-base", r.base, "-series", series}, allTests...))
 		if err == nil && rep.Verdict != "pass" {
 			err = fmt.Errorf("without a mutant %s does not pass: %s; see %s", series, rep.headline(), dir)
 		}
-		return nil, err
+		if err == nil {
+			o.Set, err = setOptions(ctx, r.host, dir)
+		}
+		return o, err
 	})
+	if err == nil && r.made != nil {
+		err = r.made.verify(series, o.Set)
+	}
 	return err
+}
+
+// outcome is how the last run of a mutant ended.
+type outcome struct {
+	Caught   []string // as report.noticed returns it
+	Verdict  string
+	Headline string   // of the report
+	Set      []string // the options that are set in the kernel, for a run without a mutant
 }
 
 // answer returns what ask returns, or what it returned in an earlier run with the
 // same tests.
-func (r runner) answer(ctx context.Context, about []string, ask func() ([]string, error)) ([]string, error) {
-	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 2 %q %q %q", r.base, r.tests, about), ask)
+func (r runner) answer(ctx context.Context, about []string, ask func() (outcome, error)) (outcome, error) {
+	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 3 %q %q %q", r.base, r.tests, about), ask)
 }
 
 // runAll runs mutants, which are sorted by series, several at a time, and
@@ -126,28 +141,39 @@ func ran(results []result) []result {
 }
 
 // run runs the tests that are likely to notice a mutant, and all tests if none
-// of them does.
+// of them does. What is wrong with a listed mutant is not remembered, because it has to be
+// mended.
 func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all, r.first)}
-	caught, err := r.answer(ctx, about, func() (caught []string, err error) {
-		var rep report
+	o, err := r.answer(ctx, about, func() (o outcome, err error) {
 		for _, way := range r.ways(m) {
-			if rep, err = r.boot(ctx, m, patch, way); err != nil {
-				return nil, fmt.Errorf("has no verdict: %w", err)
+			rep, err := r.boot(ctx, m, patch, way)
+			if err != nil {
+				return outcome{}, fmt.Errorf("has no verdict: %w", err)
 			}
-			if caught = rep.noticed(); len(caught) > 0 || rep.Verdict == "build" {
+			o = outcome{Caught: rep.noticed(), Verdict: rep.Verdict, Headline: rep.headline()}
+			if len(o.Caught) > 0 || o.Verdict == "build" || m.generated && o.Verdict != "pass" {
 				break
 			}
 		}
-		return caught, m.judge(rep, caught)
+		if m.generated {
+			return o, nil
+		}
+		return o, m.judge(o)
 	})
-	return result{mutant: m, caught: caught, wrong: err}
+	if err != nil {
+		return result{mutant: m, wrong: err}
+	}
+	return m.result(o)
 }
 
 // ways returns the flags for the runs of a mutant. They are tried in this order
 // until a test notices. The last way runs all tests to their end.
 func (r runner) ways(m mutant) [][]string {
 	ways := [][]string{allTests}
+	if m.generated && r.first && !r.all {
+		return append([][]string{append([]string{"-order", "likely", "-fail-fast"}, someTests...)}, ways...)
+	}
 	if m.tests != "" {
 		ways = append(ways, append([]string{"-tests", m.tests}, allTests...))
 	}
@@ -175,21 +201,33 @@ func (r runner) ways(m mutant) [][]string {
 	return append(likely, ways...)
 }
 
+// result returns what the last run of a mutant shows. A generated mutant may be one that no
+// compiler takes. That its kernel dies before the first test is noticed, too.
+func (m mutant) result(o outcome) result {
+	if m.generated && o.Verdict == "build" {
+		return result{mutant: m, unbuilt: o.Headline}
+	}
+	if m.generated && o.Verdict != "pass" && len(o.Caught) == 0 {
+		o.Caught = []string{"the run: " + o.Headline}
+	}
+	return result{mutant: m, caught: o.Caught, wrong: m.judge(o)}
+}
+
 // judge returns what is wrong with a mutant, from its last run.
-func (m mutant) judge(rep report, caught []string) error {
+func (m mutant) judge(o outcome) error {
 	switch {
-	case rep.Verdict == "build":
-		return errors.New("does not build: " + rep.headline())
-	case len(caught) > 0 && m.equivalent != "":
-		return errors.New("is not equivalent: it is caught by " + shortened(caught, 3))
-	case len(caught) > 0:
+	case o.Verdict == "build":
+		return errors.New("does not build: " + o.Headline)
+	case len(o.Caught) > 0 && m.equivalent != "":
+		return errors.New("is not equivalent: it is caught by " + shortened(o.Caught, 3))
+	case len(o.Caught) > 0:
 		return nil
-	case rep.Verdict == "pass" && m.equivalent != "":
+	case o.Verdict == "pass" && m.equivalent != "":
 		return nil
-	case rep.Verdict == "pass":
+	case o.Verdict == "pass":
 		return errors.New("survives")
 	}
-	return errors.New("failed, but no test caught it: " + rep.headline())
+	return errors.New("failed, but no test caught it: " + o.Headline)
 }
 
 // boot runs tests on a mutant. The cache does not keep the mutant's kernel,
@@ -202,7 +240,7 @@ func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return report{}, err
 	}
-	file := filepath.Join(dir, m.name+".patch")
+	file := filepath.Join(dir, filepath.Base(m.name)+".patch")
 	if err := os.WriteFile(file, patch, 0o644); err != nil {
 		return report{}, err
 	}
