@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -207,27 +206,10 @@ func (g *generation) verify(series string, set []string) error {
 	return errors.Join(errs...)
 }
 
-// setOptions returns the options that are set in the kernel of a run.
-func setOptions(ctx context.Context, h host.Host, dir string) ([]string, error) {
-	file := filepath.Join(dir, "latest", "virtual", "boot.json")
-	text, err := os.ReadFile(file)
+// setOptions returns the options that are set in a .config.
+func setOptions(config string) ([]string, error) {
+	text, err := os.ReadFile(config)
 	if err != nil {
-		return nil, err
-	}
-	var boot struct {
-		BuildID string `json:"build_id"`
-	}
-	if err := json.Unmarshal(text, &boot); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	image, found, err := kernel.Find(ctx, h, boot.BuildID)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, fmt.Errorf("the cache has no kernel with the build ID %s, which %s names", boot.BuildID, file)
-	}
-	if text, err = os.ReadFile(image.Config); err != nil {
 		return nil, err
 	}
 	var set []string

@@ -33,12 +33,13 @@ type runner struct {
 	began time.Time
 	// The rows of the tables: of the base, and of the default base if that is another.
 	here, elsewhere map[string]string
-	made            *generation // of generated mutants; nil if the mutants are listed
+	made            *generation       // of generated mutants; nil if the mutants are listed
+	unmutated       map[string]string // the vmlinux of each series without a mutant, for generated ones
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
 	digest, err := digestOf("initramfs", "internal", "kconfig", "kernel", "tests", "vmtest")
-	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now()}
+	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now(), unmutated: make(map[string]string)}
 	if file, tabled := tableFiles[o.base]; err == nil && tabled {
 		r.here, err = readTables(file)
 	}
@@ -71,18 +72,15 @@ var (
 func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
 	dir := filepath.Join(r.results(), series, "baseline")
-	o, err := r.answer(ctx, []string{series}, func() (o outcome, err error) {
+	_, err := r.answer(ctx, []string{series}, func() (outcome, error) {
 		rep, err := vmtest(ctx, dir, append([]string{"-base", r.base, "-series", series}, allTests...))
 		if err == nil && rep.Verdict != "pass" {
 			err = fmt.Errorf("without a mutant %s does not pass: %s; see %s", series, rep.headline(), dir)
 		}
-		if err == nil {
-			o.Set, err = setOptions(ctx, r.host, dir)
-		}
-		return o, err
+		return outcome{}, err
 	})
 	if err == nil && r.made != nil {
-		err = r.made.verify(series, o.Set)
+		err = r.unmutatedKernel(ctx, series)
 	}
 	return err
 }
@@ -91,8 +89,7 @@ func (r runner) baseline(ctx context.Context, series string) error {
 type outcome struct {
 	Caught   []string // as report.noticed returns it
 	Verdict  string
-	Headline string   // of the report
-	Set      []string // the options that are set in the kernel, for a run without a mutant
+	Headline string // of the report
 }
 
 // answer returns what ask returns, or what it returned in an earlier run with the
@@ -146,6 +143,13 @@ func ran(results []result) []result {
 func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all, r.first)}
 	o, err := r.answer(ctx, about, func() (o outcome, err error) {
+		if m.generated {
+			before, decided, forget, failed := r.prejudge(ctx, m, patch)
+			defer func() { err = errors.Join(err, forget()) }()
+			if decided || failed != nil {
+				return before, failed
+			}
+		}
 		for _, way := range r.ways(m) {
 			rep, err := r.boot(ctx, m, patch, way)
 			if err != nil {
@@ -204,8 +208,12 @@ func (r runner) ways(m mutant) [][]string {
 // result returns what the last run of a mutant shows. A generated mutant may be one that no
 // compiler takes. That its kernel dies before the first test is noticed, too.
 func (m mutant) result(o outcome) result {
-	if m.generated && o.Verdict == "build" {
+	switch {
+	case m.generated && o.Verdict == unbuildable:
 		return result{mutant: m, unbuilt: o.Headline}
+	case m.generated && o.Verdict == sameCode:
+		m.equivalent = "the compiler makes the same code"
+		return result{mutant: m}
 	}
 	if m.generated && o.Verdict != "pass" && len(o.Caught) == 0 {
 		o.Caught = []string{"the run: " + o.Headline}
@@ -233,18 +241,24 @@ func (m mutant) judge(o outcome) error {
 // boot runs tests on a mutant. The cache does not keep the mutant's kernel,
 // because nothing else needs it.
 func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string) (report, error) {
-	dir := filepath.Join(r.results(), m.series, m.name)
-	if err := os.RemoveAll(dir); err != nil {
-		return report{}, err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return report{}, err
-	}
-	file := filepath.Join(dir, filepath.Base(m.name)+".patch")
-	if err := os.WriteFile(file, patch, 0o644); err != nil {
+	dir, file, err := r.writePatch(m, patch)
+	if err != nil {
 		return report{}, err
 	}
 	return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", m.series, "-patch", file, "-forget"}, flags...))
+}
+
+// writePatch makes the folder of a mutant anew, and writes its patch to a file there.
+func (r runner) writePatch(m mutant, patch []byte) (dir, file string, err error) {
+	dir = filepath.Join(r.results(), m.series, m.name)
+	if err := os.RemoveAll(dir); err != nil {
+		return "", "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", "", err
+	}
+	file = filepath.Join(dir, filepath.Base(m.name)+".patch")
+	return dir, file, os.WriteFile(file, patch, 0o644)
 }
 
 // vmtest runs "vmtest run", keeps what it prints, and reads its report.
