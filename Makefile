@@ -30,7 +30,7 @@ TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE ARGS
 TAKES_nightly   := SERIES BASE LANE RUN OUT ARGS
 TAKES_canary    := SERIES RUN UPDATE
-TAKES_mutants   := SERIES BASE RUN UPDATE ARGS
+TAKES_mutants   := SERIES BASE RUN UPDATE GENERATED SAMPLE SEED ARGS
 TAKES_series    := BASE ARGS
 
 TAKES_deps      := PACKAGES
@@ -47,7 +47,7 @@ CHOICES = $(FROM) $(TESTS) $(ARGS)
 
 # The packages whose tests run on the host. Other packages in tests/, such as
 # tests/timens and tests/clone3, run in the guest: the host only vets them.
-HOST_PACKAGES = ./internal/... ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants ./docs
+HOST_PACKAGES = ./internal/... ./kernel/... ./kconfig/... ./initramfs/... ./vmtest/... ./tests/internal/... ./tests/layout ./tests/canary/redteam ./tests/mutants/... ./docs
 
 # The race detector brings glibc, which registers an area for restartable sequences
 # (rseq) that the kernel writes to. The children of tests/internal/clone have no such
@@ -146,9 +146,11 @@ canary: deps build
 #   make mutants RUN=futex       only edits whose series/name matches; SERIES=name works, too
 #   make mutants BASE=7.3        those of another kernel
 #   make mutants UPDATE=yes      store which tests caught each edit
+#   make mutants GENERATED=yes   edits that a machine makes; SAMPLE=100 draws a hundred, and
+#                                SEED=n the same again
 mutants: deps build
 	@go build -o bin/mutants-run ./tests/mutants
-	@bin/mutants-run $(FROM) $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(ARGS)
+	@bin/mutants-run $(FROM) $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(if $(GENERATED),-generated) $(if $(SAMPLE),-sample '$(SAMPLE)') $(if $(SEED),-seed '$(SEED)') $(ARGS)
 
 # The folder of the nights stays: nobody can make a history anew.
 clean:

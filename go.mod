@@ -15,6 +15,7 @@ require (
 	github.com/peterh/liner v1.2.2
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/schollz/progressbar/v3 v3.19.1
+	github.com/smacker/go-tree-sitter v0.0.0-20240827094217-dd81d9e9be82
 	github.com/u-root/u-root v0.16.0
 	github.com/yuin/goldmark v1.8.7
 	golang.org/x/net v0.47.0

@@ -70,11 +70,12 @@ var mayImport = map[string][]string{
 	"vmtest/progress": {},
 	"vmtest/bench":    {},
 
-	"docs/docstest":        {},
-	"tests/internal/":      {"internal/wire", "tests/internal/"},
-	"tests/layout":         {"internal/wire", "tests/internal/"},
-	"tests/mutants":        {"internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kernel", "kernel/patch", "kernel/series", "kernel/source", "vmtest/order"},
-	"tests/canary/redteam": {},
+	"docs/docstest":          {},
+	"tests/internal/":        {"internal/wire", "tests/internal/"},
+	"tests/layout":           {"internal/wire", "tests/internal/"},
+	"tests/mutants":          {"internal/blame", "internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kernel", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "tests/mutants/generate", "vmtest/order"},
+	"tests/mutants/generate": {},
+	"tests/canary/redteam":   {},
 }
 
 // testsMayImport is what the tests of a package may import beside that. The packages
@@ -126,6 +127,7 @@ var importedBy = map[string][]string{
 	"github.com/rogpeppe/go-internal/lockedfile": {"internal/cache"},
 	"github.com/yuin/goldmark":                   {"docs"},
 	"github.com/aclements/go-moremath":           {"vmtest/history"},
+	"github.com/smacker/go-tree-sitter":          {"tests/mutants/generate"},
 	"github.com/BurntSushi/toml":                 {"vmtest"},
 	"golang.org/x/net/html":                      {"vmtest/page/pagetest"},
 	"golang.org/x/term":                          {"vmtest/progress", "vmtest/vm"},

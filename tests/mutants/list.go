@@ -21,6 +21,8 @@ type mutant struct {
 	seen   string // what a user would see
 	run    string // -run regular expression of the tests that are likely to notice
 	tests  string // -tests folders; "" means those of every run
+	// generated says that a machine made the mutant: no list has it, and run is empty.
+	generated bool
 	// equivalent is the reason why no test can notice; "" if one must.
 	equivalent string
 	// none has the releases on which the mutant has no counterpart, and why.

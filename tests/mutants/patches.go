@@ -97,27 +97,19 @@ func readTrees(ctx context.Context, h host.Host, base source.Base, all []mutant)
 	}
 	trees := make(map[string]tree)
 	for name, paths := range files {
-		s, err := series.Load(ctx, h.Sandbox, patchesFolder, name)
+		applied, misfit, err := apply(ctx, h, base, name)
 		if err != nil {
 			return nil, err
 		}
-		s, _, fits, err := kernel.Choose(ctx, h, base, s)
-		if err != nil {
-			return nil, err
-		}
-		if !fits && source.ReleaseOf(base.Version).String() != source.DefaultRelease {
-			trees[name] = tree{misfit: fmt.Sprintf("the series does not apply to linux-%s", base.Version)}
+		if misfit != "" {
+			trees[name] = tree{misfit: misfit}
 			continue
-		}
-		if s.Variant != "" {
-			say("%s: the patches for %s", name, s.Variant)
-		}
-		applied, err := kernel.Apply(ctx, h, base, s)
-		if err != nil {
-			return nil, err
 		}
 		texts := make(map[string]string)
 		for _, path := range paths {
+			if texts[path] != "" {
+				continue
+			}
 			text, err := applied.Read(path)
 			if err == nil {
 				texts[path] = string(text)
@@ -128,4 +120,25 @@ func readTrees(ctx context.Context, h host.Host, base source.Base, all []mutant)
 		trees[name] = tree{texts: texts}
 	}
 	return trees, nil
+}
+
+// apply applies a series to a base. misfit says why the series does not apply; a series must
+// apply to the default base.
+func apply(ctx context.Context, h host.Host, base source.Base, name string) (applied kernel.Tree, misfit string, err error) {
+	s, err := series.Load(ctx, h.Sandbox, patchesFolder, name)
+	if err != nil {
+		return kernel.Tree{}, "", err
+	}
+	s, _, fits, err := kernel.Choose(ctx, h, base, s)
+	if err != nil {
+		return kernel.Tree{}, "", err
+	}
+	if !fits && source.ReleaseOf(base.Version).String() != source.DefaultRelease {
+		return kernel.Tree{}, fmt.Sprintf("the series does not apply to linux-%s", base.Version), nil
+	}
+	if s.Variant != "" {
+		say("%s: the patches for %s", name, s.Variant)
+	}
+	applied, err = kernel.Apply(ctx, h, base, s)
+	return applied, "", err
 }

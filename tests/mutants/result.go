@@ -15,7 +15,9 @@ type result struct {
 	mutant
 	apart  string   // why it has no counterpart on this kernel; "" if it ran
 	caught []string // package.Test, in the plan's order
-	wrong  error    // what is wrong with the outcome, or nil
+	// unbuilt is why a generated mutant does not build; "" if it does.
+	unbuilt string
+	wrong   error // what is wrong with the outcome, or nil
 }
 
 // says returns the result in words that follow the mutant's name, with at most n
@@ -27,6 +29,9 @@ func (r result) says(n int) string {
 	}
 	if r.apart != "" {
 		return "has no counterpart: " + r.apart
+	}
+	if r.unbuilt != "" {
+		return "does not build: " + r.unbuilt
 	}
 	if r.equivalent != "" {
 		return "is equivalent: " + r.equivalent

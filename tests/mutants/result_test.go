@@ -61,11 +61,29 @@ func TestJudge(t *testing.T) {
 		{equivalent, "build", nil, "does not build"},
 	} {
 		got := ""
-		if err := c.m.judge(report{Verdict: c.verdict}, c.caught); err != nil {
+		if err := c.m.judge(outcome{Verdict: c.verdict, Caught: c.caught}); err != nil {
 			got = err.Error()
 		}
 		if !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("%s with %v of %+v is judged %q, want %q", c.verdict, c.caught, c.m, got, c.want)
+		}
+	}
+}
+
+// A generated mutant that does not build is counted apart, and one that does not boot is caught.
+func TestGeneratedResult(t *testing.T) {
+	m := mutant{series: "s", name: "f.c/f/negate/a", generated: true}
+	for _, c := range []struct {
+		o    outcome
+		want string
+	}{
+		{outcome{Verdict: "build", Headline: "f.c:1: error"}, "does not build: f.c:1: error"},
+		{outcome{Verdict: "fail", Headline: "panic"}, "caught by the run: panic"},
+		{outcome{Verdict: "fail", Caught: []string{"p.TestA"}}, "caught by p.TestA"},
+		{outcome{Verdict: "pass"}, "IS WRONG: it survives"},
+	} {
+		if got := m.result(c.o).says(3); got != c.want {
+			t.Errorf("%+v: got %q, want %q", c.o, got, c.want)
 		}
 	}
 }
@@ -89,12 +107,12 @@ func TestAnswersAreKept(t *testing.T) {
 		{r, "a", nil, "kept"},
 	} {
 		got := "kept"
-		caught, err := c.r.answer(t.Context(), []string{c.about}, func() ([]string, error) {
+		o, err := c.r.answer(t.Context(), []string{c.about}, func() (outcome, error) {
 			got = "asked"
-			return []string{"p.TestA"}, c.err
+			return outcome{Caught: []string{"p.TestA"}}, c.err
 		})
-		if got != c.want || err != c.err || !slices.Equal(caught, []string{"p.TestA"}) {
-			t.Errorf("of %s, with %s: %s, %v, %v; want %+v", c.about, c.r.tests, got, caught, err, c)
+		if got != c.want || err != c.err || !slices.Equal(o.Caught, []string{"p.TestA"}) {
+			t.Errorf("of %s, with %s: %s, %v, %v; want %+v", c.about, c.r.tests, got, o, err, c)
 		}
 	}
 }
@@ -123,6 +141,12 @@ func TestWays(t *testing.T) {
 		}
 		if strings.Join(got, "; ") != c.want {
 			t.Errorf("%s: got %q, want %q", name, strings.Join(got, "; "), c.want)
+		}
+	}
+	for _, r := range []runner{{first: true}, {first: true, all: true}} {
+		want := map[bool]int{false: 2, true: 1}[r.all]
+		if got := r.ways(mutant{series: "s", name: "f.c/f/negate/a", generated: true}); len(got) != want || !slices.Equal(got[want-1], allTests) {
+			t.Errorf("a generated mutant is run as %v, want %d ways of which the last runs all tests", got, want)
 		}
 	}
 	m.tests = "tests/p"

@@ -33,11 +33,13 @@ type runner struct {
 	began time.Time
 	// The rows of the tables: of the base, and of the default base if that is another.
 	here, elsewhere map[string]string
+	made            *generation       // of generated mutants; nil if the mutants are listed
+	unmutated       map[string]string // the vmlinux of each series without a mutant, for generated ones
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
 	digest, err := digestOf("initramfs", "internal", "kconfig", "kernel", "tests", "vmtest")
-	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now()}
+	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now(), unmutated: make(map[string]string)}
 	if file, tabled := tableFiles[o.base]; err == nil && tabled {
 		r.here, err = readTables(file)
 	}
@@ -69,21 +71,31 @@ var (
 // failure with a mutant would mean nothing.
 func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
-	_, err := r.answer(ctx, []string{series}, func() ([]string, error) {
-		dir := filepath.Join(r.results(), series, "baseline")
+	dir := filepath.Join(r.results(), series, "baseline")
+	_, err := r.answer(ctx, []string{series}, func() (outcome, error) {
 		rep, err := vmtest(ctx, dir, append([]string{"-base", r.base, "-series", series}, allTests...))
 		if err == nil && rep.Verdict != "pass" {
 			err = fmt.Errorf("without a mutant %s does not pass: %s; see %s", series, rep.headline(), dir)
 		}
-		return nil, err
+		return outcome{}, err
 	})
+	if err == nil && r.made != nil {
+		err = r.unmutatedKernel(ctx, series)
+	}
 	return err
+}
+
+// outcome is how the last run of a mutant ended.
+type outcome struct {
+	Caught   []string // as report.noticed returns it
+	Verdict  string
+	Headline string // of the report
 }
 
 // answer returns what ask returns, or what it returned in an earlier run with the
 // same tests.
-func (r runner) answer(ctx context.Context, about []string, ask func() ([]string, error)) ([]string, error) {
-	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 2 %q %q %q", r.base, r.tests, about), ask)
+func (r runner) answer(ctx context.Context, about []string, ask func() (outcome, error)) (outcome, error) {
+	return host.Answer(ctx, r.host, fmt.Sprintf("mutant 3 %q %q %q", r.base, r.tests, about), ask)
 }
 
 // runAll runs mutants, which are sorted by series, several at a time, and
@@ -126,28 +138,46 @@ func ran(results []result) []result {
 }
 
 // run runs the tests that are likely to notice a mutant, and all tests if none
-// of them does.
+// of them does. What is wrong with a listed mutant is not remembered, because it has to be
+// mended.
 func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all, r.first)}
-	caught, err := r.answer(ctx, about, func() (caught []string, err error) {
-		var rep report
-		for _, way := range r.ways(m) {
-			if rep, err = r.boot(ctx, m, patch, way); err != nil {
-				return nil, fmt.Errorf("has no verdict: %w", err)
+	o, err := r.answer(ctx, about, func() (o outcome, err error) {
+		if m.generated {
+			before, decided, forget, failed := r.prejudge(ctx, m, patch)
+			defer func() { err = errors.Join(err, forget()) }()
+			if decided || failed != nil {
+				return before, failed
 			}
-			if caught = rep.noticed(); len(caught) > 0 || rep.Verdict == "build" {
+		}
+		for _, way := range r.ways(m) {
+			rep, err := r.boot(ctx, m, patch, way)
+			if err != nil {
+				return outcome{}, fmt.Errorf("has no verdict: %w", err)
+			}
+			o = outcome{Caught: rep.noticed(), Verdict: rep.Verdict, Headline: rep.headline()}
+			if len(o.Caught) > 0 || o.Verdict == "build" || m.generated && o.Verdict != "pass" {
 				break
 			}
 		}
-		return caught, m.judge(rep, caught)
+		if m.generated {
+			return o, nil
+		}
+		return o, m.judge(o)
 	})
-	return result{mutant: m, caught: caught, wrong: err}
+	if err != nil {
+		return result{mutant: m, wrong: err}
+	}
+	return m.result(o)
 }
 
 // ways returns the flags for the runs of a mutant. They are tried in this order
 // until a test notices. The last way runs all tests to their end.
 func (r runner) ways(m mutant) [][]string {
 	ways := [][]string{allTests}
+	if m.generated && r.first && !r.all {
+		return append([][]string{append([]string{"-order", "likely", "-fail-fast"}, someTests...)}, ways...)
+	}
 	if m.tests != "" {
 		ways = append(ways, append([]string{"-tests", m.tests}, allTests...))
 	}
@@ -175,38 +205,60 @@ func (r runner) ways(m mutant) [][]string {
 	return append(likely, ways...)
 }
 
-// judge returns what is wrong with a mutant, from its last run.
-func (m mutant) judge(rep report, caught []string) error {
+// result returns what the last run of a mutant shows. A generated mutant may be one that no
+// compiler takes. That its kernel dies before the first test is noticed, too.
+func (m mutant) result(o outcome) result {
 	switch {
-	case rep.Verdict == "build":
-		return errors.New("does not build: " + rep.headline())
-	case len(caught) > 0 && m.equivalent != "":
-		return errors.New("is not equivalent: it is caught by " + shortened(caught, 3))
-	case len(caught) > 0:
+	case m.generated && o.Verdict == unbuildable:
+		return result{mutant: m, unbuilt: o.Headline}
+	case m.generated && o.Verdict == sameCode:
+		m.equivalent = "the compiler makes the same code"
+		return result{mutant: m}
+	}
+	if m.generated && o.Verdict != "pass" && len(o.Caught) == 0 {
+		o.Caught = []string{"the run: " + o.Headline}
+	}
+	return result{mutant: m, caught: o.Caught, wrong: m.judge(o)}
+}
+
+// judge returns what is wrong with a mutant, from its last run.
+func (m mutant) judge(o outcome) error {
+	switch {
+	case o.Verdict == "build":
+		return errors.New("does not build: " + o.Headline)
+	case len(o.Caught) > 0 && m.equivalent != "":
+		return errors.New("is not equivalent: it is caught by " + shortened(o.Caught, 3))
+	case len(o.Caught) > 0:
 		return nil
-	case rep.Verdict == "pass" && m.equivalent != "":
+	case o.Verdict == "pass" && m.equivalent != "":
 		return nil
-	case rep.Verdict == "pass":
+	case o.Verdict == "pass":
 		return errors.New("survives")
 	}
-	return errors.New("failed, but no test caught it: " + rep.headline())
+	return errors.New("failed, but no test caught it: " + o.Headline)
 }
 
 // boot runs tests on a mutant. The cache does not keep the mutant's kernel,
 // because nothing else needs it.
 func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string) (report, error) {
-	dir := filepath.Join(r.results(), m.series, m.name)
-	if err := os.RemoveAll(dir); err != nil {
-		return report{}, err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return report{}, err
-	}
-	file := filepath.Join(dir, m.name+".patch")
-	if err := os.WriteFile(file, patch, 0o644); err != nil {
+	dir, file, err := r.writePatch(m, patch)
+	if err != nil {
 		return report{}, err
 	}
 	return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", m.series, "-patch", file, "-forget"}, flags...))
+}
+
+// writePatch makes the folder of a mutant anew, and writes its patch to a file there.
+func (r runner) writePatch(m mutant, patch []byte) (dir, file string, err error) {
+	dir = filepath.Join(r.results(), m.series, m.name)
+	if err := os.RemoveAll(dir); err != nil {
+		return "", "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", "", err
+	}
+	file = filepath.Join(dir, filepath.Base(m.name)+".patch")
+	return dir, file, os.WriteFile(file, patch, 0o644)
 }
 
 // vmtest runs "vmtest run", keeps what it prints, and reads its report.

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/symbols"
+)
+
+// Verdicts of mutants whose kernel needs no boot: it cannot be built, or neither a function nor
+// data of it differs from the kernel without the mutant.
+const (
+	unbuildable = "build"
+	sameCode    = "same code"
+)
+
+// build builds the kernel of a series, with more patches on top, and returns the path of its
+// vmlinux. If it cannot be built, the path is empty and why says what the compiler did not take.
+func (r runner) build(ctx context.Context, series string, patches ...string) (vmlinux, why string, err error) {
+	args := []string{"kernel", "-base", r.base, "-series", series}
+	for _, p := range patches {
+		args = append(args, "-patch", p)
+	}
+	cmd := exec.CommandContext(ctx, "bin/vmtest", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err = cmd.Run()
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == blame.Kernel.ExitCode() {
+		return "", headlineOf(said.String()), nil
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said.String())
+	}
+	return strings.TrimSpace(out.String()), "", nil
+}
+
+// headlineOf returns the first line that says what is wrong, or else the last one.
+func headlineOf(said string) string {
+	lines := strings.Split(strings.TrimSpace(said), "\n")
+	if i := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "error:") }); i >= 0 {
+		return strings.TrimSpace(lines[i])
+	}
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+// prejudge builds the kernel of a mutant. If that shows that no boot is needed, decided is set.
+// forget removes the kernel.
+func (r runner) prejudge(ctx context.Context, m mutant, patch []byte) (o outcome, decided bool, forget func() error, err error) {
+	forget = func() error { return nil }
+	_, file, err := r.writePatch(m, patch)
+	if err != nil {
+		return outcome{}, false, forget, err
+	}
+	vmlinux, why, err := r.build(ctx, m.series, file)
+	if err != nil {
+		return outcome{}, false, forget, err
+	}
+	if vmlinux == "" {
+		return outcome{Verdict: unbuildable, Headline: why}, true, forget, nil
+	}
+	if vmlinux != r.unmutated[m.series] {
+		forget = kernel.Image{Vmlinux: vmlinux}.Forget
+	}
+	differ, err := symbols.Compare(r.unmutated[m.series], vmlinux)
+	if err != nil {
+		return outcome{}, false, forget, err
+	}
+	if differ.Nothing() {
+		return outcome{Verdict: sameCode}, true, forget, nil
+	}
+	return outcome{}, false, forget, nil
+}
+
+// unmutatedKernel builds the kernel of a series without a mutant, and compares its configuration
+// with what the generator takes for set.
+func (r runner) unmutatedKernel(ctx context.Context, series string) error {
+	vmlinux, why, err := r.build(ctx, series)
+	if err == nil && why != "" {
+		err = fmt.Errorf("the kernel of %s without a mutant does not build: %s", series, why)
+	}
+	if err != nil {
+		return err
+	}
+	r.unmutated[series] = vmlinux
+	set, err := setOptions(filepath.Join(filepath.Dir(vmlinux), "config"))
+	if err != nil {
+		return err
+	}
+	return r.made.verify(series, set)
+}
