@@ -88,9 +88,10 @@ build:
 shell-test: deps build
 	go test -count=1 -timeout 30m ./vmtest -run '^TestShell$$' -args -boot-shell
 
-# Debugs tests in guests, by shells and by scripted sessions of gdb: see docs/debugging.md.
+# Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
+debug-test: PACKAGES += crash python3-drgn
 debug-test: deps build
-	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts)$$' -args -boot-debug
+	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore)$$' -args -boot-debug
 
 #   make shell ARGS='-- uname -a'    one command
 shell kernel: deps build

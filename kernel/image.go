@@ -73,6 +73,12 @@ func (i Image) Checked() (bool, error) {
 	return value == "y", err
 }
 
+// Tiny reports whether the kernel has SLUB_TINY, an allocator whose structures crash does not know.
+func (i Image) Tiny() (bool, error) {
+	value, err := i.option("CONFIG_SLUB_TINY")
+	return value == "y", err
+}
+
 // option returns the value of an option of the configuration, or "" if it is not set.
 func (i Image) option(name string) (string, error) {
 	text, err := os.ReadFile(i.Config)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/vm"
 )
 
 // debugging are the flags of the verb debug.
@@ -18,6 +20,7 @@ type debugging struct {
 	at        string
 	count     int
 	untilFail bool
+	dump      bool
 	alone     bool
 	now       bool
 }
@@ -33,6 +36,7 @@ func (a *app) registerDebug(set *flag.FlagSet) {
 	set.StringVar(&a.debug.at, "at", atBefore, "`before|fail`: stop before the test, or run it and stop where it fails")
 	set.IntVar(&a.debug.count, "count", 0, "run the test in `N` fresh guests and print in how many it was not as expected; there is no shell")
 	set.BoolVar(&a.debug.untilFail, "until-fail", false, "run the test in fresh guests, 100 or -count of them at most, until it fails; with -at fail there is a shell then")
+	set.BoolVar(&a.debug.dump, "dump", false, "leave a vmcore where the guest stops, before its shell begins, in the format of -vmcore")
 	set.BoolVar(&a.debug.alone, "alone", false, "do not run the tests before it")
 	set.BoolVar(&a.debug.now, "now", false, "take the tests of the checkout as they are now, if they are others than those of the run")
 	a.RegisterSandbox(set)
@@ -57,6 +61,10 @@ func debugVerb(ctx context.Context, a *app, args []string) (int, error) {
 		Alone: a.debug.alone, Now: a.debug.now, Args: command, With: a.With(), Share: a.Share(),
 	}
 	d.GDB, d.BreakPatch = a.GDB()
+	d.Vmcore, d.Dump = a.Vmcore(), a.debug.dump
+	if d.Dump {
+		d.Vmcore = cmp.Or(d.Vmcore, vm.Kdump)
+	}
 	switch {
 	case a.debug.at != atBefore && a.debug.at != atFail:
 		return 0, blame.Usagef("-at %s is none of before, fail", a.debug.at)
@@ -64,6 +72,8 @@ func debugVerb(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, blame.Usagef("-count %d: give a number of guests", a.debug.count)
 	case d.Count > 0 && d.AtFail:
 		return 0, blame.Usagef("-count opens no shell; leave out -at fail, or take -until-fail -at fail")
+	case d.Dump && (d.Count > 0 || d.UntilFail && !d.AtFail):
+		return 0, blame.Usagef("-count and -until-fail do not stop a guest; leave out -dump, and take -vmcore for guests that die")
 	case (d.Count > 0 || d.UntilFail && !d.AtFail) && len(command) > 0:
 		return 0, blame.Usagef("-count and -until-fail open no shell for %q; leave the command out", strings.Join(command, " "))
 	}

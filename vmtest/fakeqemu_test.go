@@ -34,26 +34,34 @@ func fakeQEMU() {
 		fmt.Println("QEMU emulator version 7.2.0 (fake)")
 		return
 	}
+	monitor, err := newFakeMonitor(os.Args[1:])
+	if err != nil {
+		log.Fatal(err)
+	}
 	if shell, err := newFakeShell(os.Args[1:]); err != nil || shell != nil {
 		if err == nil {
+			shell.monitor = monitor
 			err = shell.play(os.Getenv("FAKE_GUEST"))
 		}
 		if err != nil {
 			log.Fatal(err)
 		}
-		return
+		monitor.reset()
 	}
 	g, err := newFakeGuest(os.Args[1:])
 	if err == nil {
+		g.monitor = monitor
 		err = g.play(os.Getenv("FAKE_GUEST"))
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
+	monitor.reset()
 }
 
 type fakeGuest struct {
 	console, records io.Writer
+	monitor          *fakeMonitor // nil if nobody asks it
 	plan             wire.Plan
 	key              string
 	carried          wire.Carried
@@ -274,7 +282,7 @@ func (g *fakeGuest) test(id wire.TestID, what string) error {
 		}
 	case "panic":
 		fmt.Fprintln(g.console, "[    1.100000] Kernel panic - not syncing: on purpose")
-		os.Exit(0)
+		g.monitor.reset()
 	case "killed":
 		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
 			return err

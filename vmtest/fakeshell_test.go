@@ -25,6 +25,7 @@ type fakeShell struct {
 	records io.ReadWriter
 	sh      []byte
 	debug   *wire.Debug // nil: it runs no plan
+	monitor *fakeMonitor
 }
 
 // newFakeShell returns nil if the archive is none for a shell.
@@ -159,7 +160,7 @@ func (g *fakeShell) kernel(dir string) {
 		if _, err := os.Stat(filepath.Join(dir, "panic")); err == nil {
 			fmt.Fprint(g.console, "[    2.100000] Kernel panic - not syncing: sysrq triggered crash\r\n")
 			os.RemoveAll(dir)
-			os.Exit(0)
+			g.monitor.reset()
 		}
 	}
 }

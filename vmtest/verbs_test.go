@@ -24,17 +24,17 @@ import (
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
 	"run": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "Order", "FailFast", "Verbose",
-		"Guest", "BreakPatch", "-sandbox", "-results", "-bisect"},
+		"Guest", "BreakPatch", "Vmcore", "-sandbox", "-results", "-bisect"},
 	"compare":      {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
 	"presubmit":    {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
 	"series check": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
 	"kernel":       {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"map":          {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
-	"shell":        {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Accel", "Guest", "BreakPatch", "With", "Share", "-sandbox"},
+	"shell":        {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Accel", "Guest", "BreakPatch", "Vmcore", "With", "Share", "-sandbox"},
 	"nightly": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
 		"-out", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
-	"debug":         {"Lanes", "Guest", "BreakPatch", "-at", "-count", "-until-fail", "-alone", "-now", "With", "Share", "-sandbox", "-cache-size"},
+	"debug":         {"Lanes", "Guest", "BreakPatch", "Vmcore", "-dump", "-at", "-count", "-until-fail", "-alone", "-now", "With", "Share", "-sandbox", "-cache-size"},
 	"history":       {"-out"},
 	"series new":    {"Base", "-cache-size"},
 	"series edit":   {"Base", "-cache-size"},
@@ -100,10 +100,11 @@ func triedFlags(t *testing.T) map[string]tried {
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-order", "source"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 		{"-out", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
-		{"-gdb"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
+		{"-gdb"}, {"-vmcore=elf"}, {"-dump"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
 		{"-smp", "4"}, {"-memory", "1G"}, {"-append", "quiet"}, {"-qemu-arg", "-S"}, {"-with", "true"}, {"-share", dir},
 	} {
-		all[args[0][1:]] = tried{itself: args}
+		name, _, _ := strings.Cut(args[0][1:], "=")
+		all[name] = tried{itself: args}
 	}
 	return all
 }
@@ -133,7 +134,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	req := reqs[0]
 	all := map[string]any{"-sandbox": fmt.Sprint(a.Sandbox, a.Bounds), "-results": a.Results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
 		"-cache-size": a.cacheSize, "-all": a.pruneAll,
-		"-at": a.debug.at, "-count": a.debug.count, "-until-fail": a.debug.untilFail, "-alone": a.debug.alone, "-now": a.debug.now,
+		"-at": a.debug.at, "-dump": a.debug.dump, "-count": a.debug.count, "-until-fail": a.debug.untilFail, "-alone": a.debug.alone, "-now": a.debug.now,
 		"-out": a.nights.dir, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {

@@ -18,6 +18,7 @@ const (
 	QEMUFile    = "qemu.log"      // what QEMU itself prints
 	ExitFile    = "exit.json"     // an Exit; the host writes it last
 	GDBFile     = "gdb.commands"  // commands for the user's gdb, if the guest waits for it; the host writes it before the boot
+	VmcoreFile  = "vmcore"        // the memory of a guest that died, if the user wants it; QEMU writes it
 	DecodedFile = "decoded.log"   // ConsoleFile with source lines added to addresses; the host writes it if there are any
 )
 

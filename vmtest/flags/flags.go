@@ -119,6 +119,8 @@ type Command struct {
 	with      List
 	share     string
 	patchStop bool            // -break-patch
+	keeps     bool            // the verb keeps what comes of it in Results
+	vmcore    string          // format, see run.Request
 	match     *regexp.Regexp  // of Run
 	set       map[string]bool // the names of the flags that were given
 	piped     string          // folder of the mailbox that came by standard input; "" if none did
@@ -204,6 +206,14 @@ func (c *Command) RegisterGDB(set *flag.FlagSet) {
 // GDB returns what -gdb says, for vm.Change, and whether gdb is to stop in what the series changes.
 func (c *Command) GDB() (where string, breakPatch bool) { return c.guest.GDB, c.patchStop }
 
+// RegisterVmcore registers -vmcore.
+func (c *Command) RegisterVmcore(set *flag.FlagSet) {
+	set.Var((*vmcoreFlag)(&c.vmcore), "vmcore", "keep the memory of the first guest of each lane that dies or hangs: -vmcore compressed for crash and drgn, -vmcore=elf for gdb and drgn")
+}
+
+// Vmcore returns the format that -vmcore says; "": none.
+func (c *Command) Vmcore() string { return c.vmcore }
+
 // RegisterGuestFiles registers the flags that give the guest files of the host.
 func (c *Command) RegisterGuestFiles(set *flag.FlagSet) {
 	set.Var(&c.with, "with", "`PROGRAM` of this machine, a name or a path, that the guest gets with its libraries; may be repeated")
@@ -224,6 +234,7 @@ func (c *Command) RegisterBoot(set *flag.FlagSet) {
 // RegisterResults registers -results and the flags of the lanes.
 func (c *Command) RegisterResults(set *flag.FlagSet) {
 	c.RegisterLane(set)
+	c.keeps = true
 	set.StringVar(&c.Results, "results", "", "`DIR` that takes one folder a run (default results/ of the checkout)")
 }
 

@@ -55,6 +55,41 @@ func (g *gdbFlag) Set(value string) error {
 	return nil
 }
 
+// vmcoreFlag is a flag that may have a value, the format of a vmcore.
+type vmcoreFlag string
+
+func (v *vmcoreFlag) String() string   { return string(*v) }
+func (v *vmcoreFlag) IsBoolFlag() bool { return true }
+
+func (v *vmcoreFlag) Set(value string) error {
+	switch value {
+	case "true":
+		value = vm.Kdump
+	case "false":
+		value = ""
+	case vm.Kdump, vm.ELF:
+	default:
+		return fmt.Errorf("want %s or %s", vm.Kdump, vm.ELF)
+	}
+	*v = vmcoreFlag(value)
+	return nil
+}
+
+// checkVmcore finds out whether the vmcores of all guests that may die fit into the folder that will have them.
+func (c *Command) checkVmcore() error {
+	if c.vmcore == "" {
+		return nil
+	}
+	dir := os.TempDir() // where a shell keeps what is left of it
+	if c.keeps {
+		dir = c.Results
+	}
+	if err := vm.CheckVmcore(dir, c.guest, max(1, len(Lanes[c.Lane]))); err != nil {
+		return blame.Usagef("-vmcore: %w", err)
+	}
+	return nil
+}
+
 // checkGDB checks the flags of the user's debugger.
 func (c *Command) checkGDB() error {
 	if c.guest.GDB == "" {
@@ -93,6 +128,9 @@ func (c *Command) checkGuest() error {
 		}
 	}
 	if err := c.checkGDB(); err != nil {
+		return err
+	}
+	if err := c.checkVmcore(); err != nil {
 		return err
 	}
 	if err := c.guest.Check(max(1, len(Lanes[c.Lane]))); err != nil {

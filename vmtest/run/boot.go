@@ -90,6 +90,9 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 			l.stop = func() { end(vm.ErrFailedFast) }
 		}
 		l.guest.Lane, l.guest.Accel = name, vm.TCG
+		if l.guest.Vmcore, err = r.vmcore(ctx, p.image, func() (kernel.Tree, error) { return p.tree, nil }); err != nil { // only now: the guest that proves KVM leaves none
+			return err
+		}
 		why := ""
 		if name == wire.Real {
 			l.guest.Accel, l.learn = choice.Accel, choice.Learn

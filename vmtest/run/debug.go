@@ -37,6 +37,8 @@ type Debugging struct {
 
 	GDB        string // see vm.Change
 	BreakPatch bool   // see Request
+	Vmcore     string // see Request
+	Dump       bool   // leave a vmcore where the guest stops; Vmcore has to be set
 
 	Args  []string // command for the shell; none: the shell itself
 	With  []string // see Request
@@ -167,6 +169,10 @@ func (d *debugger) prepare(ctx context.Context) error {
 		if d.guest.GDB, err = d.gdb(ctx, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
 			return err
 		}
+	}
+	d.Request.Vmcore = d.Debugging.Vmcore
+	if d.guest.Vmcore, err = d.vmcore(ctx, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
+		return err
 	}
 	d.guest.Lane, d.guest.Long, d.guest.Accel, d.guest.Key = d.Lane, d.Long, boot.Accel, rand.Text()
 	if d.guest.QEMU, err = vm.Version(ctx); err != nil {
@@ -312,7 +318,7 @@ func (d *debugger) shellOnce(ctx context.Context, pass bool) (code int, stopped 
 			remove()
 		}
 		if err == nil || ctx.Err() != nil {
-			_ = os.RemoveAll(dir) // nobody needs these files
+			discard(dir)
 		}
 	}()
 	if err != nil {
@@ -322,7 +328,7 @@ func (d *debugger) shellOnce(ctx context.Context, pass bool) (code int, stopped 
 	d.Report.Step("boot the guest of the run up to %s, lane %s (%s)", d.test, d.guest.Lane, d.guest.Accel)
 	code, err = vm.Shell(ctx, d.guest, vm.Session{
 		Args: d.Args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Dir: dir, Boot: limits.Boot,
-		Plan: d.plan, Step: limits.Test + limits.Rest, Record: d.recorded(),
+		Dump: d.Dump, Plan: d.plan, Step: limits.Test + limits.Rest, Record: d.recorded(),
 		Stopped: func(where string, ended bool) bool {
 			stopped = !ended || !pass
 			if stopped {

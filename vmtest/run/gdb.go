@@ -12,25 +12,16 @@ import (
 )
 
 // gdb returns what the user's gdb has to know of a kernel. tree returns the tree of the kernel.
-// Without the kernel's scripts gdb still works, so that a fault in making them is only reported.
 func (r *runner) gdb(ctx context.Context, image kernel.Image, tree func() (kernel.Tree, error)) (vm.GDB, error) {
 	g := vm.GDB{Symbols: image.Debug(), Say: func(commands string) {
 		r.Report.Step("the guest waits for gdb; type in another terminal:  %s", shell.Quote("gdb", "-x", ShortPath(commands)))
 	}}
+	var err error
+	if g.Scripts, err = r.gdbScripts(ctx, image, tree); err != nil || !r.BreakPatch {
+		return g, err
+	}
 	t, err := tree()
-	if err == nil {
-		g.Scripts, err = kernel.GDBScripts(ctx, r.Host, kernel.Spec{Tree: t, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, Coverage: r.Coverage}, image)
-	}
-	if ctx.Err() != nil {
-		return g, ctx.Err()
-	}
 	if err != nil {
-		r.Report.Step("gdb has none of the kernel's own scripts: %v", err)
-	}
-	if !r.BreakPatch {
-		return g, nil
-	}
-	if t, err = tree(); err != nil {
 		return g, err
 	}
 	g.Breaks, err = patched(ctx, t, image)
@@ -38,6 +29,19 @@ func (r *runner) gdb(ctx context.Context, image kernel.Image, tree func() (kerne
 		r.Report.Step("-break-patch: the series changes no function of this kernel")
 	}
 	return g, err
+}
+
+// gdbScripts returns the path of the kernel's own scripts for gdb, or "" if it has none. An error is
+// the end of ctx: gdb works without them.
+func (r *runner) gdbScripts(ctx context.Context, image kernel.Image, tree func() (kernel.Tree, error)) (path string, err error) {
+	t, err := tree()
+	if err == nil {
+		path, err = kernel.GDBScripts(ctx, r.Host, kernel.Spec{Tree: t, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, Coverage: r.Coverage}, image)
+	}
+	if err != nil && ctx.Err() == nil {
+		r.Report.Step("gdb has none of the kernel's own scripts: %v", err)
+	}
+	return path, ctx.Err()
 }
 
 // patched returns the functions of a kernel that the series of its tree changes.

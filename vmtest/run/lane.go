@@ -110,7 +110,11 @@ func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wir
 	if l.Verbose {
 		o.Console = l.kernelSays
 	}
-	return vm.Boot(ctx, g, l.plan, limits, sub, o)
+	exit, err := vm.Boot(ctx, g, l.plan, limits, sub, o)
+	if hasVmcore(sub) {
+		l.guest.Vmcore = vm.Vmcore{} // one of a lane is enough, and bounds the size
+	}
+	return exit, err
 }
 
 // next returns the index of the test with which another guest continues, or -1 if there is

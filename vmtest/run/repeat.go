@@ -112,6 +112,9 @@ func (t trial) run(ctx context.Context) (text string, good bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
+	if hasVmcore(t.dir) {
+		t.guest.Vmcore = vm.Vmcore{} // as in a run, one is enough
+	}
 	for _, s := range live.Splats(filepath.Join(t.dir, wire.ConsoleFile), t.allow) {
 		if s.Test == t.test.String() {
 			return "splat: " + s.Text, false, nil

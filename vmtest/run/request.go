@@ -57,6 +57,7 @@ type Request struct {
 
 	Guest      vm.Change // what the user changes of the guest; such a run is not standard
 	With       []string  `json:"-"` // of a shell: programs of the host, by name or path, that the guest gets
+	Vmcore     string    `json:"-"` // format of the vmcore that the first guest of a lane leaves that dies, vm.Kdump or vm.ELF; "": none does
 	BreakPatch bool      `json:"-"` // let the user's gdb stop in the functions that the series changes
 	Share      string    `json:"-"` // of a shell: folder of the host whose files the guest gets; "": none
 

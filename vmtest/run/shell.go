@@ -59,6 +59,9 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 			return 0, err
 		}
 	}
+	if g.Vmcore, err = r.vmcore(ctx, image, func() (kernel.Tree, error) { return tree, nil }); err != nil {
+		return 0, err
+	}
 	g.Lane, g.Long, g.Accel, g.QEMU = wire.Real, DefaultLong, r.Accel, qemu
 	if g.Accel == vm.Auto {
 		g.Accel = vm.Known(g, r.knowsKVM())
@@ -76,7 +79,7 @@ func (r *runner) converse(ctx context.Context, g vm.Guest, archive initramfs.Arc
 	g.Initramfs = filepath.Join(dir, "initramfs.cpio")
 	defer func() {
 		if err == nil || ctx.Err() != nil {
-			_ = os.RemoveAll(dir) // nobody needs these files
+			discard(dir)
 		}
 		_ = os.Remove(g.Initramfs)
 	}()

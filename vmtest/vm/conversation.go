@@ -36,6 +36,13 @@ type conversation struct {
 	presetDone chan error // what came of it
 	waiting    func()     // is called when the user's gdb can come; nil: none comes
 
+	vmcore   Vmcore
+	memoryMB int           // of the guest
+	dumped   chan struct{} // closed when the vmcore of a guest that has stopped is written
+	paused   bool          // the guest has reset, and QEMU has stopped it
+	hung     bool          // it is ended, because it did not go on
+	canDump  chan error    // what came of the question
+
 	pending []byte // input that was not yet sent to the guest
 	ended   bool   // there is no more input; the guest is told after pending
 	asked   bool   // the guest has not yet taken the last input
@@ -49,7 +56,7 @@ type conversation struct {
 // conversation returns the conversation of a guest that is not yet started, and QEMU's command
 // line for it. On an error, its ports that are open already have to be closed, too.
 func (g Guest) conversation(s Session) (*qemu.Options, *conversation, error) {
-	c := &conversation{Session: s, presetDone: make(chan error, 1)}
+	c := &conversation{Session: s, presetDone: make(chan error, 1), canDump: make(chan error, 1), vmcore: g.Vmcore, memoryMB: g.memoryMB(), dumped: make(chan struct{})}
 	c.terminal = len(s.Args) == 0 && term.IsTerminal(int(s.In.Fd()))
 	bootID, level := "shell", "loglevel=4"
 	if s.Plan.ID != "" { // as in the run that is debugged
@@ -76,6 +83,9 @@ func (c *conversation) begin() {
 	if c.preset != nil {
 		go func() { c.presetDone <- c.debugger.apply(*c.preset) }()
 	}
+	if c.vmcore.Format != "" {
+		go func() { c.canDump <- c.monitor.canDump(c.vmcore.Format) }()
+	}
 }
 
 // hold serves the session until the guest has ended, the user has left it, or
@@ -92,6 +102,7 @@ func (c *conversation) hold(ctx context.Context) error {
 	if c.waiting != nil { // the guest has not started
 		limit.hold()
 	}
+	reset, dumped := c.vmcore.reset(c.monitor), c.dumped
 	for framesErr != nil || kernelErr != nil {
 		var err error
 		select {
@@ -106,6 +117,13 @@ func (c *conversation) hold(ctx context.Context) error {
 				limit.runs(yes)
 			}
 		case err = <-c.presetDone:
+		case err = <-c.canDump:
+		case <-reset:
+			c.paused, reset = true, nil
+			err = errors.Join(c.console.finish(), c.records.finish())
+		case <-dumped:
+			dumped = nil
+			err = c.start()
 		case r := <-records:
 			if err = c.record(r); c.keyboard == nil {
 				limit.Reset(c.Step + c.timeout(r))
@@ -124,12 +142,13 @@ func (c *conversation) hold(ctx context.Context) error {
 		case <-c.resized():
 			err = c.send(c.size(wire.Frame{Type: wire.FrameSize}))
 		case <-c.escaped():
-			c.code = new(int)
+			c.code, c.hung = new(int), true
 			return nil
 		case <-limit.C:
 			if c.code != nil {
 				return nil
 			}
+			c.hung = true
 			return fmt.Errorf("the guest did not start a shell in its time; whole console: %s", c.consoleFile())
 		}
 		if err != nil {
@@ -201,6 +220,13 @@ func (c *conversation) frame(f wire.Frame) error {
 		if c.Stopped != nil && !c.Stopped(f.Text, f.Ended) {
 			c.code = new(int)
 			return errDeclined
+		}
+		if c.Dump {
+			go func() {
+				c.vmcore.leave(c.monitor, c.Dir, c.memoryMB)
+				close(c.dumped)
+			}()
+			return nil
 		}
 		return c.start()
 	case wire.FrameTaken:

@@ -43,10 +43,12 @@ top:
 `
 
 // tinyKernel builds it.
-func tinyKernel(t *testing.T) string {
+func tinyKernel(t *testing.T) string { return assemble(t, tiny) }
+
+func assemble(t *testing.T, text string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "tiny.S"), []byte(tiny), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "tiny.S"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("gcc", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x100000", "-Wl,--build-id=none", "-o", "vmlinux", "tiny.S")

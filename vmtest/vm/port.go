@@ -5,9 +5,11 @@ package vm
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hugelgupf/vmtest/qemu"
 	"golang.org/x/sys/unix"
@@ -73,7 +75,30 @@ func newUART() (*uart, error) {
 	})
 }
 
-func (u *uart) Read(p []byte) (int, error)  { return u.out.Read(p) }
+// Read reads what the guest has written. After finish it reads what is left, and then returns io.EOF.
+func (u *uart) Read(p []byte) (n int, err error) {
+	n, err = u.out.Read(p)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	raw, err := u.out.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var rerr error
+	err = raw.Control(func(fd uintptr) { n, rerr = unix.Read(int(fd), p) })
+	switch {
+	case err != nil:
+		return 0, err
+	case n == 0 || errors.Is(rerr, unix.EAGAIN):
+		return 0, io.EOF
+	}
+	return max(n, 0), rerr
+}
+
+// finish says that the guest writes nothing any more. QEMU itself may go on.
+func (u *uart) finish() error { return u.out.SetReadDeadline(time.Unix(1, 0)) }
+
 func (u *uart) Write(p []byte) (int, error) { return u.in.Write(p) }
 
 // ports are all ports of a boot. The zero value has none.

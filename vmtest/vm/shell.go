@@ -52,6 +52,9 @@ type Session struct {
 	// that the test has ended with exit status 0. If Stopped returns false, there is no shell,
 	// and the guest ends. The exit code is then 0.
 	Stopped func(where string, ended bool) bool
+	// Dump leaves a vmcore of a guest that is debugged when it has stopped, before its shell begins. The
+	// guest has a format of its Vmcore then.
+	Dump bool
 
 	// Welcome is called before the first prompt at a terminal.
 	Welcome func()
@@ -109,8 +112,9 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 		err = errors.Join(err, werr)
 	}
 	c.restore()
+	c.leave()
 	var werr error
-	if err == nil && c.code == nil { // QEMU ends by itself, and its status tells why
+	if err == nil && c.code == nil && !c.paused { // QEMU ends by itself, and its status tells why
 		select {
 		case werr = <-ended:
 			return 0, c.unexpected(werr, log.Name())
@@ -118,7 +122,9 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 		}
 	}
 	kill()
-	werr = <-ended
+	if werr = <-ended; c.paused {
+		werr = nil // the guest has reset; that we killed QEMU says nothing
+	}
 	switch {
 	case errors.Is(err, errDeclined):
 		return 0, nil
@@ -130,6 +136,14 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 		return 0, nil
 	}
 	return *c.code, nil
+}
+
+// leave leaves the memory of a guest that has died before its shell did, or that hangs.
+func (c *conversation) leave() {
+	if c.vmcore.Format != "" && (c.hung || c.paused && c.code == nil) {
+		go c.monitor.alone()
+		c.vmcore.leave(c.monitor, c.Dir, c.memoryMB)
+	}
 }
 
 var panicRE = regexp.MustCompile(`(?m)Kernel panic - .*$`)

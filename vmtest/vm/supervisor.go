@@ -31,6 +31,10 @@ type supervisor struct {
 	waiting func()          // is called when the user's gdb can come; nil: none comes
 	preset  *preset         // set by the debugger, which is then one of the ports
 	ports
+
+	vmcore   Vmcore
+	memoryMB int    // of the guest
+	key      string // of the run, see Guest
 }
 
 // run starts QEMU, and returns when it has ended and all its output is on disk.
@@ -42,7 +46,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	// QEMU is killed when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	w := &watch{supervisor: s, kill: kill, began: time.Now(), exit: wire.Exit{Reason: wire.EndedItself}, stepReason: wire.BootTimeout}
+	w := &watch{supervisor: s, dir: dir, kill: kill, began: time.Now(), exit: wire.Exit{Reason: wire.EndedItself}, stepReason: wire.BootTimeout}
 	vm, err := opts.Start(qctx)
 	if err != nil {
 		return wire.Exit{}, err
@@ -79,6 +83,7 @@ func interruption(ctx context.Context) string {
 // watch is a running boot.
 type watch struct {
 	supervisor
+	dir   string
 	kill  func()
 	began time.Time
 	exit  wire.Exit // as far as it is known
@@ -89,6 +94,11 @@ type watch struct {
 	consoleDone chan error
 	recordsDone chan error
 	presetDone  chan error
+	canDump     chan error
+
+	done   bool // the guest has run all its tests
+	paused bool // it has reset, and QEMU has stopped it
+	asked  bool // QEMU was asked to end
 
 	step       *limit
 	stepReason string       // why the boot ends when step fires
@@ -98,7 +108,7 @@ type watch struct {
 // readPorts starts copying the ports into files.
 func (w *watch) readPorts(dir string) {
 	w.lines, w.spoken = make(chan wire.Record), make(chan string)
-	w.consoleDone, w.recordsDone, w.presetDone = make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	w.consoleDone, w.recordsDone, w.presetDone, w.canDump = make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() {
 		var each func([]byte)
 		if w.observe.Console != nil {
@@ -117,6 +127,9 @@ func (w *watch) readPorts(dir string) {
 	if w.preset != nil {
 		go func() { w.presetDone <- w.debugger.apply(*w.preset) }()
 	}
+	if w.vmcore.Format != "" {
+		go func() { w.canDump <- w.monitor.canDump(w.vmcore.Format) }()
+	}
 }
 
 // follow returns when QEMU has ended and its ports are read to their ends.
@@ -129,7 +142,7 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 		total.hold()
 		w.step.hold()
 	}
-	lines, interrupt := w.lines, ctx.Done()
+	lines, interrupt, reset := w.lines, ctx.Done(), w.vmcore.reset(w.monitor)
 	for exited != nil || lines != nil || w.consoleDone != nil || w.recordsDone != nil {
 		select {
 		case r, ok := <-lines:
@@ -155,7 +168,12 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 			w.stop(interruption(ctx), "")
 			w.kill() // at once, even during a task dump
 			interrupt = nil
+		case <-reset:
+			w.paused, reset = true, nil
+			w.trouble(errors.Join(w.console.finish(), w.records.finish()))
 		case err := <-w.presetDone:
+			w.trouble(err)
+		case err := <-w.canDump:
 			w.trouble(err)
 		case err := <-w.consoleDone:
 			w.consoleDone = nil
@@ -169,7 +187,27 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 			w.trouble(unkept)
 			exited = nil
 		}
+		if w.paused && lines == nil && w.consoleDone == nil && w.recordsDone == nil {
+			w.leave()
+		}
 	}
+}
+
+// leave ends QEMU after the guest has reset and all that it wrote is read. A guest that has not run
+// all its tests has died, and leaves its memory. A boot that the host ends is ended by stop.
+func (w *watch) leave() {
+	if w.asked || w.exit.Reason != wire.EndedItself {
+		return
+	}
+	w.asked = true
+	go func() {
+		if !w.done {
+			w.vmcore.leave(w.monitor, w.dir, w.memoryMB)
+		}
+		if err := w.monitor.command(`{"execute":"quit"}`); err != nil && !gone(err) {
+			w.kill()
+		}
+	}()
 }
 
 // hear passes on what the kernel has printed so far. The kernel prints at once, while uinit
@@ -198,6 +236,7 @@ func (w *watch) record(r wire.Record) {
 	case wire.TypeEnd, wire.TypeDone, wire.TypeTrouble:
 		w.await(w.limits.Rest, wire.TestTimeout)
 		w.overdue = nil
+		w.done = w.done || r.Type == wire.TypeDone && r.Key == w.key
 	}
 	w.observe.Record(r)
 }
@@ -232,7 +271,7 @@ func (w *watch) trouble(err error) {
 }
 
 // stop ends the boot. Only the first reason counts. A guest that hangs dumps
-// its tasks before QEMU is killed; the dump is read meanwhile.
+// its tasks, and leaves its memory, before QEMU is killed; the dump of its tasks is read meanwhile.
 func (w *watch) stop(reason, text string) {
 	if w.exit.Reason != wire.EndedItself {
 		return
@@ -243,6 +282,9 @@ func (w *watch) stop(reason, text string) {
 		w.exit.DumpAt = w.printed.Load()
 		go func() {
 			w.dump(&w.printed)
+			if w.vmcore.Format != "" {
+				w.vmcore.leave(w.monitor, w.dir, w.memoryMB)
+			}
 			w.kill()
 		}()
 	default:

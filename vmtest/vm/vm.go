@@ -47,6 +47,7 @@ type Guest struct {
 	Long      time.Duration // guest time of a long wait in the virtual lane
 	Change    Change        // what the user changes of it
 	GDB       GDB           // for Change.GDB
+	Vmcore    Vmcore        // what the guest leaves if it dies; the guest cannot tell
 
 	Key          string // the key in the archive; recorded for the judge
 	BuildID      string // the kernel's; recorded for the judge
@@ -192,7 +193,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		}
 		apic, waiting = nil, func() { g.openGDB(p.monitor, commands) } // gdb sets the preset
 	}
-	s := supervisor{waiting: waiting, plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic}
+	s := supervisor{waiting: waiting, plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic, vmcore: g.Vmcore, memoryMB: g.memoryMB(), key: g.Key}
 	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err
@@ -246,7 +247,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 	virtual := g.Lane == wire.Virtual
 	kernelArgs := []string{
 		"console=ttyS0", logLevel,
-		"panic=-1", "reboot=t", // with -no-reboot both end QEMU
+		"panic=-1", "reboot=t", // with Vmcore.action both end QEMU, or stop the guest
 		"unknown_nmi_panic", // the last resort of dump
 		wire.BootParam + "=" + bootID,
 		fmt.Sprintf("%s=%d", wire.FromParam, g.From),
@@ -314,11 +315,12 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// without ACPI the kernel has no other source.
 			"-smp", fmt.Sprintf("%d,sockets=%d", n, n),
 			"-m", strconv.Itoa(g.memoryMB()),
-			"-nodefaults", "-no-user-config", "-no-reboot", "-monitor", "none",
+			"-nodefaults", "-no-user-config", "-monitor", "none",
 			// A guest that breaks out of QEMU cannot start a
 			// program, make a namespace or gain a privilege.
 			"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		),
+		qemu.ArbitraryArgs(g.Vmcore.action()...),
 		qemu.ArbitraryArgs(clock...),
 		qemu.ArbitraryArgs(g.Change.QEMUArgs...))
 }
