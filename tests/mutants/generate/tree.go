@@ -2,8 +2,6 @@
 
 package generate
 
-import "slices"
-
 // node is a node of the syntax tree of a file.
 type node struct {
 	kind       string // as the grammar names it, such as if_statement; of a token its text
@@ -43,15 +41,4 @@ func (n *node) all() []*node {
 		list = append(list, k.all()...)
 	}
 	return list
-}
-
-// above returns the nearest ancestor of one of the kinds, or the node itself if it is of one.
-// It is nil if there is none.
-func (n *node) above(kinds ...string) *node {
-	for ; n != nil; n = n.parent {
-		if slices.Contains(kinds, n.kind) {
-			return n
-		}
-	}
-	return nil
 }
