@@ -25,7 +25,7 @@ func TestMakeRefusesVariables(t *testing.T) {
 		"nightly BASE=7.3 ARGS=-budget=4h": "bin/vmtest nightly -out 'nights'  -base '7.3'   -budget=4h\n",
 		"series":                           "bin/vmtest series list  \n",
 		"series BASE=7.3":                  "bin/vmtest series list -base '7.3' \n",
-		"mutants BASE=7.3 RUN=x":           "bin/mutants-run  -base '7.3' -run 'x'  \n",
+		"mutants BASE=7.3 RUN=x":           "bin/mutants-run  -base '7.3' -run 'x'     \n",
 		"nightly OUT=/x":                   "bin/vmtest nightly -out '/x'     \n",
 		"steady N=4":                       "-steady 4 ",
 		"vmtest SERIE=control":             `"make vmtest" does not read SERIE; it reads ARGS BASE LANE RUN SERIES.`,
