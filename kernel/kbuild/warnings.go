@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Warning is a warning of a compiler, of sparse or of kernel-doc about a file.
@@ -28,12 +29,19 @@ func (w Warning) unplaced() Warning {
 // sparse prints "error" also for a fault after which it continues.
 var lintRE = regexp.MustCompile(`(?m)^(?:\S*/src/)?(\S+?):(\d+(?::\d+)?): ((?:warning|error): .*)$`)
 
+// docRE matches what kernel-doc prints since it is a program in Python. The one in Perl, which Linux
+// 6.12 has, prints its warnings as a compiler does.
+var docRE = regexp.MustCompile(`(?m)^(Warning|Error): (?:\S*/src/)?(\S+?):(\d+):? (.*)$`)
+
 // Warnings returns the warnings in an output of make or kernel-doc, sorted by file and
 // text. Warnings with the same file and text keep their order.
 func Warnings(output string) []Warning {
 	var all []Warning
 	for _, m := range lintRE.FindAllStringSubmatch(output, -1) {
 		all = append(all, Warning{File: m[1], At: m[2], Text: m[3]})
+	}
+	for _, m := range docRE.FindAllStringSubmatch(output, -1) {
+		all = append(all, Warning{File: m[2], At: m[3], Text: strings.ToLower(m[1]) + ": " + m[4]})
 	}
 	slices.SortStableFunc(all, func(a, b Warning) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Text, b.Text))

@@ -49,7 +49,7 @@ func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]kbuild.Warnin
 			}
 		}
 	}
-	key := "kernel-doc 3 " + cache.Digest(string(text), fmt.Sprintf("%q %q", before, after))
+	key := "kernel-doc 4 " + cache.Digest(string(text), fmt.Sprintf("%q %q", before, after))
 	return host.Answer(ctx, h, key, func() ([]kbuild.Warning, error) {
 		var found [2][]kbuild.Warning
 		for i, files := range []map[string][]byte{before, after} {
