@@ -78,9 +78,9 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, end := context.WithCancelCause(ctx)
+	failed, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	all, allCtx := errgroup.WithContext(ctx)
+	all, guests := errgroup.WithContext(failed)
 	for _, name := range names {
 		l := lane{
 			runner: r, prepared: p, guest: g, plan: p.archive.Plan.In(name), dir: filepath.Join(r.dir, name), ended: ended, of: planned, took: make(map[string]float64),
@@ -103,12 +103,12 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 		r.Report.Step("boot %d tests in QEMU, lane %s (%s%s); console: %s", len(l.plan.Tests), name, l.guest.Accel, why,
 			ShortPath(filepath.Join(l.dir, wire.ConsoleFile)))
 		all.Go(func() error {
-			err := l.boot(allCtx)
+			err := l.boot(ctx, guests)
 			r.learnSeconds(name, l.took)
 			return err
 		})
 	}
-	if err := all.Wait(); !errors.Is(context.Cause(ctx), vm.ErrFailedFast) {
+	if err := all.Wait(); !errors.Is(context.Cause(failed), vm.ErrFailedFast) {
 		return err
 	}
 	return nil // the folders of the lanes have what the judge needs

@@ -47,8 +47,9 @@ type lane struct {
 const maxBoots = 20
 
 // boot boots the lane. A guest that dies in a test costs only that test: the next boot
-// continues with the next test. Tests for a later guest get a boot of their own.
-func (l *lane) boot(ctx context.Context) error {
+// continues with the next test. Tests for a later guest get a boot of their own. guests ends
+// with -fail-fast; the splat that ends it still gets its source lines.
+func (l *lane) boot(ctx, guests context.Context) error {
 	limits := limitsOf(l.guest.Lane, l.Timeout)
 	l.left = make(wire.Carried)
 	for n := 1; ; n++ {
@@ -58,7 +59,7 @@ func (l *lane) boot(ctx context.Context) error {
 		}
 		l.running, l.done = -1, false
 		l.seen, l.console = verdict.Live{}, filepath.Join(sub, wire.ConsoleFile)
-		exit, err := l.bootGuest(ctx, limits, sub)
+		exit, err := l.bootGuest(guests, limits, sub)
 		l.splats()
 		l.show(l.live.Rest()) // the output of a test in which the guest died
 		if l.learn != nil {
@@ -67,11 +68,7 @@ func (l *lane) boot(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		decodeCtx := ctx
-		if errors.Is(context.Cause(ctx), vm.ErrFailedFast) { // the splat that ended the run needs source lines, too
-			decodeCtx = context.WithoutCancel(ctx)
-		}
-		if err := l.decode(decodeCtx, l.image, sub); err != nil {
+		if err := l.decode(ctx, l.image, sub); err != nil {
 			l.Report.Step("call traces have no source lines: %v", err)
 		}
 		next := l.next(exit)

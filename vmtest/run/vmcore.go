@@ -16,6 +16,7 @@ import (
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/debuginfo"
+	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -107,10 +108,7 @@ func crashVersion() (version int, ok bool) {
 }
 
 // hasVmcore reports whether a guest has left its memory in a folder.
-func hasVmcore(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, wire.VmcoreFile))
-	return err == nil
-}
+func hasVmcore(dir string) bool { return verdict.Exists(filepath.Join(dir, wire.VmcoreFile)) }
 
 // discard removes the folder of a session that nobody needs, but not a vmcore.
 func discard(dir string) {
