@@ -199,7 +199,7 @@ func (c *Command) RegisterGuest(set *flag.FlagSet) {
 
 // RegisterGDB registers the flags of the user's debugger.
 func (c *Command) RegisterGDB(set *flag.FlagSet) {
-	set.Var((*gdbFlag)(&c.guest.GDB), "gdb", "let the guest wait for gdb, and print what to type: -gdb for a UNIX socket, -gdb=PORT for a port of this machine; the run is not standard")
+	set.Var(optional{value: &c.guest.GDB, alone: vm.AnySocket}, "gdb", "let the guest wait for gdb, and print what to type: -gdb for a UNIX socket, -gdb=PORT for a port of this machine; the run is not standard")
 	set.BoolVar(&c.patchStop, "break-patch", false, "let gdb stop the guest in the functions that the series changes; needs -gdb")
 }
 
@@ -208,7 +208,7 @@ func (c *Command) GDB() (where string, breakPatch bool) { return c.guest.GDB, c.
 
 // RegisterVmcore registers -vmcore.
 func (c *Command) RegisterVmcore(set *flag.FlagSet) {
-	set.Var((*vmcoreFlag)(&c.vmcore), "vmcore", "keep the memory of the first guest of each lane that dies or hangs: -vmcore compressed for crash and drgn, -vmcore=elf for gdb and drgn")
+	set.Var(optional{&c.vmcore, vm.Kdump, []string{vm.Kdump, vm.ELF}}, "vmcore", "keep the memory of the first guest of each lane that dies or hangs: -vmcore compressed for crash and drgn, -vmcore=elf for gdb and drgn")
 }
 
 // Vmcore returns the format that -vmcore says; "": none.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,40 +39,32 @@ func (m *memory) Set(value string) error {
 	return err
 }
 
-// gdbFlag is a flag that may have a value, the number of a port.
-type gdbFlag string
-
-func (g *gdbFlag) String() string   { return string(*g) }
-func (g *gdbFlag) IsBoolFlag() bool { return true }
-
-func (g *gdbFlag) Set(value string) error {
-	switch value {
-	case "true":
-		value = vm.AnySocket
-	case "false":
-		value = ""
-	}
-	*g = gdbFlag(value)
-	return nil
+// optional is a string flag that may stand without a value.
+type optional struct {
+	value *string
+	alone string   // what it means without a value
+	known []string // the values that it may have; nil: any
 }
 
-// vmcoreFlag is a flag that may have a value, the format of a vmcore.
-type vmcoreFlag string
-
-func (v *vmcoreFlag) String() string   { return string(*v) }
-func (v *vmcoreFlag) IsBoolFlag() bool { return true }
-
-func (v *vmcoreFlag) Set(value string) error {
-	switch value {
-	case "true":
-		value = vm.Kdump
-	case "false":
-		value = ""
-	case vm.Kdump, vm.ELF:
-	default:
-		return fmt.Errorf("want %s or %s", vm.Kdump, vm.ELF)
+func (o optional) String() string {
+	if o.value == nil { // package flag asks the zero value
+		return ""
 	}
-	*v = vmcoreFlag(value)
+	return *o.value
+}
+
+func (o optional) IsBoolFlag() bool { return true }
+
+func (o optional) Set(value string) error {
+	switch {
+	case value == "true":
+		value = o.alone
+	case value == "false":
+		value = ""
+	case o.known != nil && !slices.Contains(o.known, value):
+		return fmt.Errorf("want %s", strings.Join(o.known, " or "))
+	}
+	*o.value = value
 	return nil
 }
 
