@@ -24,7 +24,7 @@ func TooOld(release, toolchain string, script []byte) error {
 		{"ld.lld", "llvm", "-make LLVM=-VERSION"},
 	} {
 		have, need := versionOf(tool.name, toolchain), minimum(tool.called, script)
-		if have != "" && need != "" && older(have, need) {
+		if have != "" && need != "" && Older(have, need) {
 			return fmt.Errorf("linux-%s cannot be built by %s %s: it needs %s or later; install a newer %s, and choose it by \"%s\"", release, tool.name, have, need, packageOf(tool.name), tool.instead)
 		}
 	}
@@ -63,8 +63,9 @@ func minimum(tool string, script []byte) string {
 	return ""
 }
 
-// older reports whether version a is older than b.
-func older(a, b string) bool {
+// Older reports whether version a is older than b. Both are numbers with dots between them; "" is
+// older than any.
+func Older(a, b string) bool {
 	parts := func(version string) (all []int) {
 		for part := range strings.SplitSeq(version, ".") {
 			n, _ := strconv.Atoi(part) // digits

@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 
 	"timens-vmtest/internal/shell"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/debuginfo"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
 )
@@ -76,33 +76,25 @@ func (r *runner) sayVmcore(path, vmlinux string, tool []string) {
 	switch version, ok := crashVersion(); {
 	case !ok:
 		r.Report.Step("crash does not run here; type \"sudo apt-get install crash\"")
-	case version < leastCrash:
-		r.Report.Step("the crash on PATH is older than 8.0.6, which Debian 13 has: it reads the log, and not the tasks of Linux 6.12")
+	case kbuild.Older(version, leastCrash):
+		r.Report.Step("the crash on PATH is older than " + leastCrash + ", which Debian 13 has: it reads the log, and not the tasks of Linux 6.12")
 	}
 }
 
-// leastCrash is the version of crash that reads the tasks of Linux 6.12, 8.0.6.
-const leastCrash = 8_00_06
+// leastCrash is the version of crash that reads the tasks of Linux 6.12.
+const leastCrash = "8.0.6"
 
-var crashRE = regexp.MustCompile(`(?m)^crash (\d+)\.(\d+)\.(\d+)`)
+var crashRE = regexp.MustCompile(`(?m)^crash (\d+\.\d+\.\d+)`)
 
-// crashVersion returns the version of the crash on PATH, with two digits for each of its parts but
-// the first; ok is false if there is none.
-func crashVersion() (version int, ok bool) {
+// crashVersion returns the version of the crash on PATH; "" if it says none, and ok is false if there
+// is no crash.
+func crashVersion() (version string, ok bool) {
 	out, err := exec.Command("crash", "--version").Output()
 	if err != nil {
-		return 0, false
+		return "", false
 	}
-	m := crashRE.FindSubmatch(out)
-	if m == nil {
-		return 0, true
-	}
-	for _, part := range m[1:] {
-		n, err := strconv.Atoi(string(part))
-		if err != nil {
-			return 0, true
-		}
-		version = 100*version + n
+	if m := crashRE.FindSubmatch(out); m != nil {
+		version = string(m[1])
 	}
 	return version, true
 }
