@@ -23,10 +23,8 @@ type values map[string]string
 
 func parseValues(dotconfig []byte) values {
 	v := make(values)
-	for line := range strings.Lines(string(dotconfig)) {
-		if m := setRE.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil {
-			v[strings.TrimPrefix(m[1], "CONFIG_")] = m[2]
-		}
+	for name, value := range Values(dotconfig) {
+		v[strings.TrimPrefix(name, "CONFIG_")] = value
 	}
 	return v
 }

@@ -253,7 +253,7 @@ func (c Config) For(defined map[string]bool) (meant, others Config) {
 // It returns a *LostError with those that differ, or nil. A request that is meant for
 // other trees differs if the .config has the option.
 func (c Config) Verify(dotconfig []byte, defined map[string]bool) error {
-	got := valuesOf(dotconfig)
+	got := Values(dotconfig)
 	var lost []Lost
 	meant, others := c.For(defined)
 	for _, o := range meant.Options {
@@ -272,8 +272,9 @@ func (c Config) Verify(dotconfig []byte, defined map[string]bool) error {
 	return nil
 }
 
-// valuesOf returns the options that a .config sets.
-func valuesOf(dotconfig []byte) map[string]string {
+// Values returns the options that a .config sets, with the CONFIG_ prefix, and their values as they
+// are written there.
+func Values(dotconfig []byte) map[string]string {
 	got := make(map[string]string)
 	for line := range strings.Lines(string(dotconfig)) {
 		if m := setRE.FindStringSubmatch(strings.TrimRight(line, "\r\n")); m != nil {

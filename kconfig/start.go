@@ -31,7 +31,7 @@ func (c Config) Full() Config {
 // On returns the requests, but for those that are for tinyconfig alone, on top of a Start. A
 // Start that sets no option is an error.
 func (c Config) On(s Start) (Config, error) {
-	if len(valuesOf(s.Text)) == 0 {
+	if len(Values(s.Text)) == 0 {
 		return c, fmt.Errorf("%s sets no option: it has no line CONFIG_NAME=value", s.File)
 	}
 	on := c.Full()
@@ -50,7 +50,7 @@ func (c Config) Replaced(dotconfig []byte) []Lost {
 	for _, o := range c.Options {
 		requested[o.Name] = true
 	}
-	got := valuesOf(dotconfig)
+	got := Values(dotconfig)
 	var all []Lost
 	for i, line := range strings.Split(string(c.Start.Text), "\n") {
 		m := setRE.FindStringSubmatch(strings.TrimRight(line, " \t\r"))

@@ -17,6 +17,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/kbuild"
 )
 
@@ -82,12 +83,7 @@ func (i Image) Tiny() (bool, error) {
 // option returns the value of an option of the configuration, or "" if it is not set.
 func (i Image) option(name string) (string, error) {
 	text, err := os.ReadFile(i.Config)
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, name+"="); ok {
-			return strings.TrimSpace(value), nil
-		}
-	}
-	return "", err
+	return kconfig.Values(text)[name], err
 }
 
 // Forget deletes the image and all its files from the cache.

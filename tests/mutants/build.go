@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/symbols"
 )
@@ -94,9 +95,9 @@ func (r runner) unmutatedKernel(ctx context.Context, series string) error {
 		return err
 	}
 	r.unmutated[series] = vmlinux
-	set, err := setOptions(filepath.Join(filepath.Dir(vmlinux), "config"))
+	dotconfig, err := os.ReadFile(filepath.Join(filepath.Dir(vmlinux), "config"))
 	if err != nil {
 		return err
 	}
-	return r.made.verify(series, set)
+	return r.made.verify(series, kconfig.Values(dotconfig))
 }

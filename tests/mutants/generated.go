@@ -194,29 +194,14 @@ func draw(all []mutant, n int, seed uint64) []mutant {
 
 // verify compares what the list says of the configuration with what is set in the kernel of a
 // series.
-func (g *generation) verify(series string, set []string) error {
+func (g *generation) verify(series string, set map[string]string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(g.asked[series])) {
-		is := slices.Contains(set, name)
+		is := set[name] != ""
 		if strings.HasPrefix(name, "CONFIG_") && is != g.asked[series][name] {
 			does := map[bool]string{true: "sets", false: "does not set"}
 			errs = append(errs, fmt.Errorf("the kernel of %s %s %s, and %s says that it %s it; mend its lines \"define\"", series, does[is], name, functionsFile, does[!is]))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// setOptions returns the options that are set in a .config.
-func setOptions(config string) ([]string, error) {
-	text, err := os.ReadFile(config)
-	if err != nil {
-		return nil, err
-	}
-	var set []string
-	for line := range strings.Lines(string(text)) {
-		if name, _, is := strings.Cut(line, "="); is && strings.HasPrefix(name, "CONFIG_") {
-			set = append(set, name)
-		}
-	}
-	return set, nil
 }

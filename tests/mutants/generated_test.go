@@ -119,7 +119,7 @@ func TestGenerated(t *testing.T) {
 	if err := g.updateCounts(page, "7.3"); err == nil || !strings.Contains(err.Error(), "lacks \"<!-- make mutants BASE=7.3") {
 		t.Errorf("the page has no table of 7.3: %v", err)
 	}
-	if err := g.verify("control", []string{"CONFIG_A", "CONFIG_B"}); err != nil {
+	if err := g.verify("control", map[string]string{"CONFIG_A": "y", "CONFIG_B": "y"}); err != nil {
 		t.Errorf("the list agrees with the configuration: %v", err)
 	}
 	if err := g.verify("control", nil); err == nil || !strings.Contains(err.Error(), "the kernel of control does not set CONFIG_A") {
