@@ -28,9 +28,10 @@ const mostFrames = 12
 const farthest = 200
 
 var (
-	// frameRE matches a frame of a call trace with its source lines: the function, and the lines
-	// from the innermost that was inlined to that of the function itself.
-	frameRE  = regexp.MustCompile(`^(?:RIP: [0-9a-f]+:| *)([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+ \(([^()]+:\d+[^()]*)\)`)
+	// frameRE matches a frame of a call trace: "? " if it may be a leftover on the stack, the
+	// function, and, if the log has been decoded, the source lines from the innermost that was inlined to
+	// that of the function itself.
+	frameRE  = regexp.MustCompile(`^(?:RIP: [0-9a-f]+:| *)(\? )?([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \(([^()]+:\d+[^()]*)\))?`)
 	sourceRE = regexp.MustCompile(`([^\s,]+):(\d+)`)
 )
 
@@ -40,19 +41,19 @@ func nearestAdded(splat []string, added []Added) string {
 	frames := 0
 	for _, line := range splat {
 		m := frameRE.FindStringSubmatch(line)
-		if m == nil {
+		if m == nil || m[1] != "" || m[3] == "" {
 			continue
 		}
 		if frames++; frames > mostFrames {
 			break
 		}
-		for _, place := range sourceRE.FindAllStringSubmatch(m[2], -1) {
+		for _, place := range sourceRE.FindAllStringSubmatch(m[3], -1) {
 			n, err := strconv.Atoi(place[2])
 			if err != nil {
 				continue
 			}
 			if a, distance := nearestTo(place[1], n, added); distance <= farthest {
-				return fmt.Sprintf("%s (%s:%d) is %s %s:%d, which %s adds: %s", m[1], place[1], n, away(distance), a.Path, a.N, a.by(), short(strings.TrimSpace(a.Text)))
+				return fmt.Sprintf("%s (%s:%d) is %s %s:%d, which %s adds: %s", m[2], place[1], n, away(distance), a.Path, a.N, a.by(), short(strings.TrimSpace(a.Text)))
 			}
 		}
 	}

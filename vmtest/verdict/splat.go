@@ -101,11 +101,7 @@ var announcement = regexp.MustCompile(`^vmtest: (?:start (\S+)|end of the tests)
 // It is quoted instead if it has the same number of lines.
 func scan(console, decoded []byte, allow []Allowance) (splats []Splat, banners int, lost bool) {
 	test := ""
-	lines := messages(console)
-	quoted := messages(decoded)
-	if len(quoted) != len(lines) {
-		quoted = lines
-	}
+	lines, quoted := logLines(console, decoded)
 	quietUntil := 0
 	for i, line := range lines {
 		if m := announcement.FindStringSubmatch(line); m != nil {
@@ -153,6 +149,16 @@ func extent(lines []string) (belong, tell int) {
 		}
 	}
 	return belong, tell
+}
+
+// logLines returns the lines of a console log, and those lines as they are quoted: from decoded,
+// the same log with source lines, if it has as many.
+func logLines(console, decoded []byte) (lines, quoted []string) {
+	lines, quoted = messages(console), messages(decoded)
+	if len(quoted) != len(lines) {
+		quoted = lines
+	}
+	return lines, quoted
 }
 
 // messages returns the lines of a console log without the prefix that printk adds.

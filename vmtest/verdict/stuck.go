@@ -17,9 +17,6 @@ const (
 var (
 	// taskRE matches the line with which the kernel begins a task: its name and its state.
 	taskRE = regexp.MustCompile(`^task:(.*?) +state:(\S)`)
-	// stuckFrameRE matches a frame of its call trace: "? " if it may be a leftover on the stack,
-	// the function, and its source line if the log has been decoded.
-	stuckFrameRE = regexp.MustCompile(`^(?:RIP: [0-9a-f]+:| *)(\? )?([\w.]+)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \(([^()\s,]+:\d+))?`)
 	// waitingRE matches functions that every task waits in.
 	waitingRE = regexp.MustCompile(`^(?:__)?schedule(?:_|$)`)
 	// interruptRE matches functions by which an interrupt comes to a task that runs.
@@ -33,10 +30,7 @@ func stuckTasks(console, decoded []byte, at int64) []string {
 	if at <= 0 || at > int64(len(console)) {
 		return nil
 	}
-	lines := messages(console)
-	if d := messages(decoded); len(d) == len(lines) {
-		lines = d
-	}
+	_, lines := logLines(console, decoded)
 	lines = lines[bytes.Count(console[:at], []byte("\n")):]
 	var all []string
 	for i, line := range lines {
@@ -73,15 +67,15 @@ func stuckFrames(lines []string) (frames []string, waits bool) {
 		case strings.Contains(line, "</IRQ>"), strings.Contains(line, "</NMI>"):
 			inInterrupt = false
 		}
-		m := stuckFrameRE.FindStringSubmatch(line)
+		m := frameRE.FindStringSubmatch(line)
 		switch {
 		case m == nil || inInterrupt || interruptRE.MatchString(m[2]):
 		case waitingRE.MatchString(m[2]):
 			waits = waits || len(frames) == 0
 		case len(frames) < mostStuckFrames:
 			frame := m[1] + m[2]
-			if m[3] != "" {
-				frame += " (" + m[3] + ")"
+			if place := sourceRE.FindString(m[3]); place != "" {
+				frame += " (" + place + ")"
 			}
 			frames = append(frames, frame)
 		}
