@@ -3,10 +3,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"flag"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,13 +31,19 @@ func newGuests(t *testing.T) guests {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return guests{root, t.TempDir(), realEnv(t)}
+}
+
+// realEnv returns the environment of this process without the fake QEMU of the scripts, which is
+// beside their vmtest.
+func realEnv(t *testing.T) []string {
+	t.Helper()
 	self, err := exec.LookPath("vmtest")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Beside that vmtest is the fake QEMU.
 	path := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool { return dir == filepath.Dir(self) })
-	return guests{root, t.TempDir(), append(os.Environ(), "PATH="+strings.Join(path, ":"))}
+	return append(os.Environ(), "PATH="+strings.Join(path, ":"))
 }
 
 func (g guests) command(t *testing.T, args ...string) *exec.Cmd {
@@ -97,38 +101,22 @@ func TestGDB(t *testing.T) {
 	for _, lane := range []string{"real", "virtual"} {
 		t.Run(lane, func(t *testing.T) {
 			cmd := g.command(t, "run", "-series", "timens-offset", "-run", "^"+regexp.QuoteMeta(failing)+"$", "-lane", lane, "-gdb", "-break-patch", "-results", g.results)
-			var out bytes.Buffer
-			pipe, err := cmd.StderrPipe()
+			var out said
+			line, ended := out.gdb(t, cmd)
+			gdb := exec.CommandContext(t.Context(), "sh", "-c", line+` -batch -ex continue -ex backtrace -ex "lx-ps" -ex lx-version -ex delete -ex detach`)
+			gdb.Dir = g.root
+			session, err := gdb.CombinedOutput()
 			if err != nil {
-				t.Fatal(err)
+				t.Errorf("gdb: %v", err)
 			}
-			cmd.Stdout = &out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			var said bytes.Buffer
-			session := ""
-			lines := bufio.NewScanner(io.TeeReader(pipe, &said))
-			for lines.Scan() {
-				m := waits.FindStringSubmatch(lines.Text())
-				if m == nil {
-					continue
-				}
-				gdb := exec.CommandContext(t.Context(), "sh", "-c", m[1]+` -batch -ex continue -ex backtrace -ex "lx-ps" -ex lx-version -ex delete -ex detach`)
-				gdb.Dir = g.root
-				text, err := gdb.CombinedOutput()
-				if session = string(text); err != nil {
-					t.Errorf("gdb: %v", err)
-				}
-			}
-			err = cmd.Wait()
+			<-ended
 			for _, want := range []string{`Breakpoint \d+, \w+ \(`, `(?m)^#1 `, `init/1|swapper`, `Linux version 6`} {
-				if !regexp.MustCompile(want).MatchString(session) {
+				if !regexp.MustCompile(want).Match(session) {
 					t.Errorf("gdb does not say %s:\n%s", want, session)
 				}
 			}
-			if code := exitCode(t, err); code != 0 || !regexp.MustCompile(`(?m)^verdict  pass, not standard: -gdb \(1 pass`).Match(out.Bytes()) {
-				t.Errorf("exit code %d, output:\n%s\n%s", code, out.String(), said.String())
+			if code := cmd.ProcessState.ExitCode(); code != 0 || !regexp.MustCompile(`(?m)^verdict  pass, not standard: -gdb \(1 pass`).MatchString(out.String()) {
+				t.Errorf("exit code %d, output:\n%s", code, &out)
 			}
 		})
 	}

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,10 +47,8 @@ func newShellHost(t *testing.T) shellHost {
 		t.Fatal(err)
 	}
 	if *bootShell {
-		// Beside that vmtest is the fake QEMU.
-		path := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool { return dir == filepath.Dir(self) })
 		return shellHost{
-			vmtest: []string{filepath.Join(root, "bin", "vmtest"), "shell"}, dir: root, env: append(os.Environ(), "PATH="+strings.Join(path, ":")),
+			vmtest: []string{filepath.Join(root, "bin", "vmtest"), "shell"}, dir: root, env: realEnv(t),
 			panics: inGuest + "echo c > /proc/sysrq-trigger", warns: inGuest + "echo '<3>WARNING: on purpose' > /dev/kmsg",
 			size: "stty", sizes: "rows:%d cols:%d",
 		}

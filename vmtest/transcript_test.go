@@ -136,6 +136,22 @@ func (s *said) wait(t *testing.T, pattern *regexp.Regexp, ended <-chan struct{})
 	}
 }
 
+// gdb starts vmtest, which prints into s, and waits until its guest waits for gdb. It returns the
+// command to type. ended is closed when vmtest has ended; what it has printed says how it went.
+func (s *said) gdb(t *testing.T, vmtest *exec.Cmd) (line string, ended <-chan struct{}) {
+	t.Helper()
+	vmtest.Stdout, vmtest.Stderr = s, s
+	if err := vmtest.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		_ = vmtest.Wait()
+		close(done)
+	}()
+	return s.wait(t, waits, done)[1], done
+}
+
 // play types a transcript. The folder results/ is another one.
 func (g guests) play(t *testing.T, script transcript) {
 	t.Helper()
@@ -148,9 +164,9 @@ func (g guests) play(t *testing.T, script transcript) {
 		shell := exec.CommandContext(t.Context(), "sh", "-c", line)
 		shell.Dir, shell.Env = g.root, g.env
 		var out said
-		shell.Stdout, shell.Stderr = &out, &out
 		t.Logf("$ %s", s.command)
 		if !strings.Contains(line, " -gdb") {
+			shell.Stdout, shell.Stderr = &out, &out
 			if err := shell.Run(); err != nil && shell.ProcessState == nil {
 				t.Fatal(err)
 			}
@@ -164,15 +180,7 @@ func (g guests) play(t *testing.T, script transcript) {
 		for n < len(script.steps) && script.steps[n].gdb {
 			n++
 		}
-		if err := shell.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() {
-			_ = shell.Wait() // what it has printed says how it went
-			close(ended)
-		}()
-		typed := waits.FindStringSubmatch(out.wait(t, waits, ended)[0])[1]
+		typed, ended := out.gdb(t, shell)
 		g.debugger(t, typed, script.steps[i+1:n])
 		<-ended
 		hold(t, out.String(), s)
