@@ -64,12 +64,20 @@ func (c confinement) makeEtc() error {
 	return nil
 }
 
+// shims is the name of the folder in which version managers, such as pyenv and asdf, have a program
+// for each that they manage. It runs others of the user's home, which is not shown: where the folder
+// is missing, the system's own program runs instead.
+const shims = "shims"
+
 // strangePaths returns the folders on PATH that are in none of systemFolders and are
-// not private.
+// neither private nor shims of the user's home.
 func strangePaths() []string {
 	var strange []string
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		if !filepath.IsAbs(dir) || slices.ContainsFunc(systemFolders, func(s string) bool { return below(dir, s) }) {
+			continue
+		}
+		if home := os.Getenv("HOME"); home != "" && below(filepath.Clean(dir), home) && filepath.Base(dir) == shims {
 			continue
 		}
 		real, err := filepath.EvalSymlinks(dir) // an error: there is no such folder

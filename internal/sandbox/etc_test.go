@@ -55,19 +55,22 @@ func TestNobody(t *testing.T) {
 }
 
 // A folder on PATH is shown, but not one that holds the user's files or the machine's
-// settings.
+// settings. Nor are the shims of a version manager shown: what they run is in the user's home.
 func TestStrangePaths(t *testing.T) {
 	home := t.TempDir()
 	tools, link := filepath.Join(home, "bin"), filepath.Join(t.TempDir(), "link")
-	if err := os.Mkdir(tools, 0o755); err != nil {
-		t.Fatal(err)
+	manager, own := filepath.Join(home, ".pyenv", shims), filepath.Join(t.TempDir(), shims)
+	for _, dir := range []string{tools, manager, own} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Symlink(home, link); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("HOME", home)
-	t.Setenv("PATH", strings.Join([]string{tools, home, filepath.Dir(home), link, "/", "/etc/", "/etc/alternatives", "/tmp", "/var/tmp/", "/usr/bin", "/nowhere", "relative", ""}, ":"))
-	if got := strangePaths(); !slices.Equal(got, []string{tools}) {
-		t.Errorf("shown are %q, want only %s", got, tools)
+	t.Setenv("PATH", strings.Join([]string{tools, manager, own, home, filepath.Dir(home), link, "/", "/etc/", "/etc/alternatives", "/tmp", "/var/tmp/", "/usr/bin", "/nowhere", "relative", ""}, ":"))
+	if got := strangePaths(); !slices.Equal(got, []string{tools, own}) {
+		t.Errorf("shown are %q, want only %q", got, []string{tools, own})
 	}
 }

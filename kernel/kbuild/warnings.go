@@ -30,7 +30,7 @@ func (w Warning) unplaced() Warning {
 var lintRE = regexp.MustCompile(`(?m)^(?:\S*/src/)?(\S+?):(\d+(?::\d+)?): ((?:warning|error): .*)$`)
 
 // docRE matches what kernel-doc prints since it is a program in Python. The one in Perl, which Linux
-// 6.12 has, prints its warnings as a compiler does.
+// 6.12 has, prints its warnings as a compiler does. The new one prints each several times.
 var docRE = regexp.MustCompile(`(?m)^(Warning|Error): (?:\S*/src/)?(\S+?):(\d+):? (.*)$`)
 
 // Warnings returns the warnings in an output of make or kernel-doc, sorted by file and
@@ -41,7 +41,9 @@ func Warnings(output string) []Warning {
 		all = append(all, Warning{File: m[1], At: m[2], Text: m[3]})
 	}
 	for _, m := range docRE.FindAllStringSubmatch(output, -1) {
-		all = append(all, Warning{File: m[2], At: m[3], Text: strings.ToLower(m[1]) + ": " + m[4]})
+		if w := (Warning{File: m[2], At: m[3], Text: strings.ToLower(m[1]) + ": " + m[4]}); !slices.Contains(all, w) {
+			all = append(all, w)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Warning) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Text, b.Text))

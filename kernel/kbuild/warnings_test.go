@@ -25,9 +25,9 @@ func TestNewWarnings(t *testing.T) {
 	}
 }
 
-// kernel-doc in Python does not print its warnings as a compiler does.
+// kernel-doc in Python does not print its warnings as a compiler does, and prints each twice.
 func TestWarningsOfKernelDoc(t *testing.T) {
-	got := Warnings("Warning: kernel/fork.c:7 function parameter 'b' not described in 'f'\nError: /c/1/src/kernel/fork.c:9 no such kind\nWarning: unknown\n")
+	got := Warnings("Warning: kernel/fork.c:7 function parameter 'b' not described in 'f'\nWarning: kernel/fork.c:7 function parameter 'b' not described in 'f'\nError: /c/1/src/kernel/fork.c:9 no such kind\nWarning: unknown\n")
 	if want := "[kernel/fork.c:9: error: no such kind kernel/fork.c:7: warning: function parameter 'b' not described in 'f']"; fmt.Sprint(got) != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -49,7 +49,7 @@ func kernelDoc(ctx context.Context, h host.Host, t kernel.Tree) ([]kbuild.Warnin
 			}
 		}
 	}
-	key := "kernel-doc 4 " + cache.Digest(string(text), fmt.Sprintf("%q %q", before, after))
+	key := "kernel-doc 5 " + cache.Digest(string(text), fmt.Sprintf("%q %q", before, after))
 	return host.Answer(ctx, h, key, func() ([]kbuild.Warning, error) {
 		var found [2][]kbuild.Warning
 		for i, files := range []map[string][]byte{before, after} {
@@ -78,44 +78,10 @@ func runKernelDoc(ctx context.Context, box sandbox.Box, script string, files map
 	if len(args) == 1 {
 		return nil, nil
 	}
-	place := sandbox.Place{Dir: dir, Readable: []string{filepath.Dir(filepath.Dir(script))}, Writable: []string{dir}}
-	command, err := commandOf(ctx, box, place, script)
-	if err != nil {
-		return nil, err
-	}
-	out, err := box.Output(ctx, place, command[0], append(command[1:], args...)...)
+	out, err := box.Output(ctx, sandbox.Place{Dir: dir, Readable: []string{filepath.Dir(filepath.Dir(script))}, Writable: []string{dir}}, script, args...)
 	found := kbuild.Warnings(string(out))
 	if err != nil && len(found) == 0 {
 		return nil, fmt.Errorf("%s %s: %w\n%s", script, strings.Join(args, " "), err, sandbox.Tail(out, 20))
 	}
 	return found, nil
-}
-
-// python is the interpreter of kernel-doc. Linux 6.12 has one in Perl.
-const python = "python3"
-
-// commandOf returns the command that runs a script of the kernel. If that is Python, it runs by the
-// first python3 on PATH that works in the sandbox. The shims of pyenv do not: they run programs of
-// the user's home, which is not shown there.
-func commandOf(ctx context.Context, box sandbox.Box, place sandbox.Place, script string) ([]string, error) {
-	text, err := cache.ReadRegular(script)
-	if err != nil {
-		return nil, err
-	}
-	if first, _, _ := strings.Cut(string(text), "\n"); !strings.Contains(first, python) {
-		return []string{script}, nil
-	}
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		file := filepath.Join(dir, python)
-		if _, err := os.Stat(file); err != nil {
-			continue
-		}
-		if _, err := box.Output(ctx, place, file, "--version"); err == nil {
-			return []string{file, script}, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-	}
-	return nil, fmt.Errorf("%s needs python3, and no python3 on PATH works in the sandbox; type:  sudo apt-get install python3", filepath.Base(script))
 }
