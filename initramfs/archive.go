@@ -134,6 +134,17 @@ func (a Archive) InOrder(tests []wire.Test) (Archive, error) {
 	return a.with(plan, a.Plan.ID)
 }
 
+// Traced returns the archive for guests that record t. Its plan is the same, and must not be
+// put in another order any more.
+func (a Archive) Traced(t wire.Trace) (Archive, error) {
+	text, err := json.MarshalIndent(t, "", "  ")
+	if err != nil {
+		return Archive{}, err
+	}
+	a.CPIO, err = a.add([]cpio.Record{cpio.StaticFile(strings.TrimPrefix(wire.TracePath, "/"), string(text)+"\n", 0o644)})
+	return a, err
+}
+
 // With returns the archive for a later guest, with files that earlier guests
 // left.
 func (a Archive) With(files wire.Carried) ([]byte, error) {
@@ -142,6 +153,11 @@ func (a Archive) With(files wire.Carried) ([]byte, error) {
 		guest := strings.TrimPrefix(path.Join(wire.CarriedDir, name), "/")
 		records = append(records, cpio.StaticRecord(files[name], cpio.Info{Name: guest, Mode: cpio.S_IFREG | 0o644}))
 	}
+	return a.add(records)
+}
+
+// add returns the archive with more files at its end.
+func (a Archive) add(records []cpio.Record) ([]byte, error) {
 	trailer, err := encode(nil)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,28 @@ func fileOf(t *testing.T, a Archive, path string) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// What is to be recorded is one more file. The plan stays as it is.
+func TestTraced(t *testing.T) {
+	s := spec(t, `^timens\.TestTimerfdAbsolute$`)
+	s.Key = "secret"
+	a, err := Build(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := wire.Trace{Events: []string{"timer:*"}, Functions: []string{"copy_*"}, Patched: []string{"clone3"}}
+	b, err := a.Traced(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got wire.Trace
+	if err := json.Unmarshal(fileOf(t, b, wire.TracePath), &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if b.Plan.ID != a.Plan.ID || !bytes.Equal(fileOf(t, b, wire.PlanPath), fileOf(t, a, wire.PlanPath)) || !bytes.Equal(fileOf(t, b, wire.KeyPath), fileOf(t, a, wire.KeyPath)) {
+		t.Error("the plan or the key differs")
+	}
 }
 
 // Another order changes the plan, its ID and the link to the first test, and nothing else.

@@ -21,6 +21,7 @@ type debugging struct {
 	count     int
 	untilFail bool
 	dump      bool
+	replay    bool
 	alone     bool
 	now       bool
 }
@@ -37,6 +38,7 @@ func (a *app) registerDebug(set *flag.FlagSet) {
 	set.IntVar(&a.debug.count, "count", 0, "run the test in `N` fresh guests and print in how many it was not as expected; there is no shell")
 	set.BoolVar(&a.debug.untilFail, "until-fail", false, "run the test in fresh guests, 100 or -count of them at most, until it fails; with -at fail there is a shell then")
 	set.BoolVar(&a.debug.dump, "dump", false, "leave a vmcore where the guest stops, before its shell begins, in the format of -vmcore")
+	set.BoolVar(&a.debug.replay, "replay", false, "run the guest of a run with -record again, to the same instruction, and compare what it prints; with -gdb, gdb can go back, too; there is no shell")
 	set.BoolVar(&a.debug.alone, "alone", false, "do not run the tests before it")
 	set.BoolVar(&a.debug.now, "now", false, "take the tests of the checkout as they are now, if they are others than those of the run")
 	a.RegisterSandbox(set)
@@ -58,7 +60,7 @@ func debugVerb(ctx context.Context, a *app, args []string) (int, error) {
 	}
 	d := run.Debugging{
 		Dir: args[0], Test: strings.Join(args[1:], ""), Lane: a.Lane, AtFail: a.debug.at == atFail, Count: a.debug.count, UntilFail: a.debug.untilFail,
-		Alone: a.debug.alone, Now: a.debug.now, Args: command, With: a.With(), Share: a.Share(),
+		Alone: a.debug.alone, Now: a.debug.now, Args: command, With: a.With(), Share: a.Share(), Replay: a.debug.replay,
 	}
 	d.GDB, d.BreakPatch = a.GDB()
 	d.Vmcore, d.Dump = a.Vmcore(), a.debug.dump
@@ -74,6 +76,8 @@ func debugVerb(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, blame.Usagef("-count opens no shell; leave out -at fail, or take -until-fail -at fail")
 	case d.Dump && (d.Count > 0 || d.UntilFail && !d.AtFail):
 		return 0, blame.Usagef("-count and -until-fail do not stop a guest; leave out -dump, and take -vmcore for guests that die")
+	case d.Replay && (d.Count > 0 || d.UntilFail || d.AtFail || d.Dump || d.Alone || d.Now || d.Vmcore != "" || len(command) > 0 || d.With != nil || d.Share != ""):
+		return 0, blame.Usagef("-replay runs what was recorded, and opens no shell; it goes with -lane, -gdb and -break-patch alone")
 	case (d.Count > 0 || d.UntilFail && !d.AtFail) && len(command) > 0:
 		return 0, blame.Usagef("-count and -until-fail open no shell for %q; leave the command out", strings.Join(command, " "))
 	}

@@ -47,6 +47,7 @@ var (
 	guestFileFlags   = (*app).RegisterGuestFiles
 	gdbFlags         = (*app).RegisterGDB
 	vmcoreFlags      = (*app).RegisterVmcore
+	traceFlags       = (*app).RegisterTrace
 	debugFlags       = (*app).registerDebug
 	runFlags         = (*app).registerRun
 	trailersFlag     = (*app).RegisterTrailers
@@ -65,7 +66,7 @@ type registrars = []func(*app, *flag.FlagSet)
 // verbs are all there are. Help and completion are made of this table.
 func verbs() []verb {
 	return []verb{
-		{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
+		{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
 		{"compare", "", "run the plan of a series without and with it, and class every test", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, resultsFlags, verboseFlags}, compareVerb},
 		{"presubmit", "[SERIES...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{suiteFlags, testFlags, bootFlags, presubmitFlags}, presubmitVerb},
 		{"map", "", "record which functions of the kernel each test reaches, so that run knows which tests to run first", registrars{kernelFlags}, mapVerb},
@@ -74,7 +75,7 @@ func verbs() []verb {
 		{"nightly", "", "run a night: all series on all bases, commands and mutants; say what changed since the last, and what broke it", registrars{nightlyFlags, suiteFlags, testFlags, bootFlags}, nightlyVerb},
 		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
-		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, guestFileFlags}, shellVerb},
+		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, guestFileFlags}, shellVerb},
 		{"debug", "RESULTS [TEST] [-- COMMAND ARG...]", "boot the guest of a stored run up to a test, and open a shell before it or where it fails", registrars{debugFlags, gdbFlags, vmcoreFlags, guestFileFlags}, debugVerb},
 		{"series list", "", "list the series that there are, and with -base which variants apply", registrars{baseFlags}, seriesListVerb},
 		{"series show", "SERIES", "list a series' patches and what they change; of a mailbox, also what is left out", registrars{trailersFlag, baseFlags}, seriesShowVerb},

@@ -39,6 +39,9 @@ func (r runner) debug(t wire.Test, d wire.Debug) error {
 	}
 	cmd := r.command(t, dir)
 	if !d.AtFail {
+		if err := r.ring.start(); err != nil {
+			return err
+		}
 		line := "cd " + dir + " && " + strings.Join(quoted(cmd.Args), " ")
 		line = strings.Replace(line, "-test.v=test2json", "-test.v", 1) // for a person
 		return serve(r.out, wire.Frame{Text: "before " + t.String()}, dir, append(cmd.Env, wire.CommandEnv+"="+line))
@@ -57,6 +60,9 @@ func (r runner) debug(t wire.Test, d wire.Debug) error {
 	go copyOutput(r.out, t.TestID, output) // as long as the guest lives
 	var mounts *os.File
 	start := func() error {
+		if err := r.ring.start(); err != nil {
+			return err
+		}
 		if err := startUnprotected(cmd); err != nil {
 			return err
 		}

@@ -54,17 +54,22 @@ func (g gcov) report(out *records, id wire.TestID) error {
 		if err != nil {
 			return err
 		}
-		var small bytes.Buffer // compressed: most counts are zero, and the UART is slow
-		z := gzip.NewWriter(&small)
-		if _, err := z.Write(text); err != nil {
+		small, err := compress(text) // most counts are zero
+		if err != nil {
 			return err
 		}
-		if err := z.Close(); err != nil {
-			return err
-		}
-		if err := out.write(wire.Record{Type: wire.TypeCounts, TestID: &id, Path: name, Data: small.Bytes()}); err != nil {
+		if err := out.write(wire.Record{Type: wire.TypeCounts, TestID: &id, Path: name, Data: small}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// compress makes a text small, because the UART is slow.
+func compress(text []byte) ([]byte, error) {
+	var small bytes.Buffer
+	z := gzip.NewWriter(&small)
+	_, err := z.Write(text)
+	err = errors.Join(err, z.Close())
+	return small.Bytes(), err
 }

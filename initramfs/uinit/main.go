@@ -102,6 +102,10 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
+	trace, err := newRing()
+	if err != nil {
+		return out.trouble(err)
+	}
 	debug, err := loadDebug()
 	if err != nil {
 		return out.trouble(err)
@@ -110,7 +114,7 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, key: key, counts: counts, sysctls: settings, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
+	r := runner{out: out, key: key, counts: counts, ring: trace, sysctls: settings, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
 	if debug == nil { // else the host sends frames
 		r.overdue = out.overdue()
 	}

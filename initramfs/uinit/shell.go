@@ -33,6 +33,13 @@ func runShell(design, cloneFlags string) error {
 	if err := protectShare(); err != nil {
 		return err
 	}
+	trace, err := newRing()
+	if err == nil {
+		err = trace.start()
+	}
+	if err != nil {
+		return err
+	}
 	env := []string{"HOME=/tmp", "TMPDIR=/tmp", "PATH=/bin", "GOTRACEBACK=all", wire.DesignEnv + "=" + design, wire.CloneFlagsEnv + "=" + cloneFlags}
 	for name, param := range map[string]string{wire.LaneEnv: wire.LaneParam, wire.LongEnv: wire.LongParam} {
 		value, err := bootParam(param)

@@ -30,6 +30,7 @@ type runner struct {
 	patience time.Duration // beyond a test's timeout, in guest time
 	key      string        // the run's key
 	counts   gcov
+	ring     ring
 	sysctls  *sysctls
 	env      []string // tells a test where it runs
 }
@@ -58,6 +59,9 @@ func (r runner) run(t wire.Test) error {
 	if err := r.counts.reset(); err != nil {
 		return err
 	}
+	if err := r.ring.start(); err != nil {
+		return err
+	}
 	began := uptime()
 	if err := startUnprotected(cmd); err != nil {
 		return errors.Join(err, w.Close(), output.Close())
@@ -70,6 +74,9 @@ func (r runner) run(t wire.Test) error {
 
 	end := r.await(cmd, seq, time.Duration(t.TimeoutS*float64(time.Second))+r.patience)
 	end.DurationS = uptime() - began
+	if err := r.ring.stop(); err != nil {
+		return err
+	}
 	left, err := endStrays(graceOf(end), killAll)
 	if err != nil {
 		return err
@@ -83,7 +90,7 @@ func (r runner) run(t wire.Test) error {
 	if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), unmountTmp()); err != nil {
 		return err
 	}
-	if err := r.counts.report(out, t.TestID); err != nil {
+	if err := errors.Join(r.counts.report(out, t.TestID), r.ring.report(out, t.TestID, end)); err != nil {
 		return err
 	}
 	if end.Sysctls, err = r.sysctls.restore(); err != nil {

@@ -11,15 +11,17 @@ import (
 // The names of the files of evidence in the folder of a boot. One party writes each
 // file. The host writes the inputs before it uses them.
 const (
-	PlanFile    = "plan.json"     // the Plan; the host writes it before the boot
-	BootFile    = "boot.json"     // a Boot; the host writes it before the boot
-	ConsoleFile = "console.log"   // all bytes of the first UART; QEMU writes it
-	RecordsFile = "records.jsonl" // all bytes of the second UART; QEMU writes it
-	QEMUFile    = "qemu.log"      // what QEMU itself prints
-	ExitFile    = "exit.json"     // an Exit; the host writes it last
-	GDBFile     = "gdb.commands"  // commands for the user's gdb, if the guest waits for it; the host writes it before the boot
-	VmcoreFile  = "vmcore"        // the memory of a guest that died, if the user wants it; QEMU writes it
-	DecodedFile = "decoded.log"   // ConsoleFile with source lines added to addresses; the host writes it if there are any
+	PlanFile      = "plan.json"      // the Plan; the host writes it before the boot
+	BootFile      = "boot.json"      // a Boot; the host writes it before the boot
+	ConsoleFile   = "console.log"    // all bytes of the first UART; QEMU writes it
+	RecordsFile   = "records.jsonl"  // all bytes of the second UART; QEMU writes it
+	QEMUFile      = "qemu.log"       // what QEMU itself prints
+	ExitFile      = "exit.json"      // an Exit; the host writes it last
+	GDBFile       = "gdb.commands"   // commands for the user's gdb, if the guest waits for it; the host writes it before the boot
+	VmcoreFile    = "vmcore"         // the memory of a guest that died, if the user wants it; QEMU writes it
+	ReplayFile    = "replay.log"     // all that the guest got from outside, if the user wants to replay it; QEMU writes it
+	InitramfsFile = "initramfs.cpio" // the archive; the host keeps it only beside a ReplayFile
+	DecodedFile   = "decoded.log"    // ConsoleFile with source lines added to addresses; the host writes it if there are any
 )
 
 // BootDir returns the folder of a lane's n-th boot, counted from 1, relative to the

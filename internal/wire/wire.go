@@ -214,15 +214,17 @@ func (p Plan) In(lane string) Plan {
 func (t Test) Before() TestID { return TestID{t.Package, t.After} }
 
 // The types of records. A stream begins with hello. For every planned test it has start,
-// any number of output, left and counts, in this order, and end. It ends with done. Only
-// a kernel with CONFIG_GCOV_KERNEL has counts, at least one for each test. Trouble may
-// come at any point, and means that the guest could not do its part.
+// any number of output, left and counts, in this order, at most one trace, and end. It ends
+// with done. Only a kernel with CONFIG_GCOV_KERNEL has counts, at least one for each test.
+// Only a guest with the file TracePath has traces, of the tests that end with another exit
+// status than 0. Trouble may come at any point, and means that the guest could not do its part.
 const (
 	TypeHello   = "hello"
 	TypeStart   = "start"
 	TypeOutput  = "output"
 	TypeLeft    = "left"
 	TypeCounts  = "counts"
+	TypeTrace   = "trace"
 	TypeEnd     = "end"
 	TypeDone    = "done"
 	TypeTrouble = "trouble"
@@ -234,9 +236,9 @@ type Record struct {
 	Type string `json:"type"`
 
 	*Hello         // type hello
-	*TestID        // types start, output, left, counts, end
+	*TestID        // types start, output, left, counts, trace, end
 	*End           // type end
-	Data    []byte `json:"data,omitempty"`  // in base64; type output: bytes that the test printed; type left: contents of the file; type counts: contents of gcov's file, compressed by gzip
+	Data    []byte `json:"data,omitempty"`  // in base64; type output: bytes that the test printed; type left: contents of the file; type counts: contents of gcov's file, compressed by gzip; type trace: text of ftrace, compressed by gzip
 	Path    string `json:"path,omitempty"`  // type left: name of a file that the test has left; type counts: path of gcov's file below GcovDir; the file counts what ran during the test
 	Count   *int   `json:"count,omitempty"` // type done: number of tests that have ended
 	Key     string `json:"key,omitempty"`   // types left, done: contents of the file KeyPath
@@ -330,6 +332,10 @@ func ParseRecord(line []byte) (Record, error) {
 	case TypeCounts:
 		if r.TestID == nil || r.Path == "" || len(r.Data) == 0 {
 			return missing("test, path or data")
+		}
+	case TypeTrace:
+		if r.TestID == nil || len(r.Data) == 0 {
+			return missing("test or data")
 		}
 	case TypeEnd:
 		if r.TestID == nil || r.End == nil || r.Taint == nil {

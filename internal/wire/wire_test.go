@@ -118,7 +118,7 @@ func FuzzParseRecord(f *testing.F) {
 		switch r.Type { // the judge dereferences these
 		case TypeHello:
 			_ = r.Hello.PlanID
-		case TypeStart, TypeOutput, TypeLeft, TypeCounts:
+		case TypeStart, TypeOutput, TypeLeft, TypeCounts, TypeTrace:
 			_ = r.TestID.Name
 		case TypeEnd:
 			_, _ = r.TestID.Name, r.End.Exit

@@ -118,9 +118,11 @@ type Command struct {
 	memory    memory
 	with      List
 	share     string
-	patchStop bool            // -break-patch
-	keeps     bool            // the verb keeps what comes of it in Results
-	vmcore    string          // format, see run.Request
+	patchStop bool   // -break-patch
+	keeps     bool   // the verb keeps what comes of it in Results
+	vmcore    string // format, see run.Request
+	trace     List   // see run.Request
+	record    bool
 	match     *regexp.Regexp  // of Run
 	set       map[string]bool // the names of the flags that were given
 	piped     string          // folder of the mailbox that came by standard input; "" if none did
@@ -211,6 +213,11 @@ func (c *Command) RegisterVmcore(set *flag.FlagSet) {
 	set.Var(optional{&c.vmcore, vm.Kdump, []string{vm.Kdump, vm.ELF}}, "vmcore", "keep the memory of the first guest of each lane that dies or hangs: -vmcore compressed for crash and drgn, -vmcore=elf for gdb and drgn")
 }
 
+// RegisterTrace registers -trace.
+func (c *Command) RegisterTrace(set *flag.FlagSet) {
+	set.Var(&c.trace, "trace", "record `patch|FUNCTION|EVENT` with ftrace while each test runs, and keep what was recorded of those that are not as expected: the calls of what the series changes, of functions such as copy_time_ns or timens_*, or events such as timer:hrtimer_start; repeat it or use commas; the kernel is one with ftrace")
+}
+
 // Vmcore returns the format that -vmcore says; "": none.
 func (c *Command) Vmcore() string { return c.vmcore }
 
@@ -243,6 +250,7 @@ func (c *Command) RegisterRun(set *flag.FlagSet) {
 	set.BoolVar(&c.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
 	set.BoolVar(&c.failFast, "fail-fast", false, "stop at the first test that is not as expected, or at the first splat; what did not run is no pass")
 	set.StringVar(&c.order, "order", run.Likely, "`likely|reached|source`: run first the tests that are likely to notice what differs from the last kernel that passed; or those that reach it, whatever breaks of the kernel have shown; or keep the order of the sources")
+	set.BoolVar(&c.record, "record", false, "have QEMU record the guests, so that \"vmtest debug -replay\" runs them again to the same instruction; needs -lane virtual")
 	set.BoolVar(&c.forget, "forget", false, "do not keep a kernel that this run had to build: nobody will want it again")
 }
 

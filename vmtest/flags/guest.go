@@ -16,6 +16,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/nearest"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -106,6 +107,19 @@ func (c *Command) checkGDB() error {
 	return nil
 }
 
+// traceRE matches a function, a pattern for several, and an event of ftrace.
+var traceRE = regexp.MustCompile(`^[A-Za-z_*?][A-Za-z0-9_.*?]*(:[A-Za-z0-9_*?]*)?$`)
+
+// checkTrace checks what is to be recorded. Whether the kernel has it shows when it is built.
+func (c *Command) checkTrace() error {
+	for _, word := range c.trace {
+		if !traceRE.MatchString(word) {
+			return blame.Usagef("-trace %s is none of patch, a function such as copy_time_ns, and an event such as timer:hrtimer_start", word)
+		}
+	}
+	return nil
+}
+
 // mostCPUs is how many CPUs QEMU can give its machine "pc" at most.
 const mostCPUs = 255
 
@@ -122,6 +136,15 @@ func (c *Command) checkGuest() error {
 	}
 	if err := c.checkGDB(); err != nil {
 		return err
+	}
+	if err := c.checkTrace(); err != nil {
+		return err
+	}
+	switch {
+	case c.record && c.Lane != wire.Virtual:
+		return blame.Usagef("-record: only the lane virtual goes the same way again; pass -lane %s", wire.Virtual)
+	case c.record && c.guest.GDB != "":
+		return blame.Usagef("-record does not go with -gdb: a recording has nothing of a debugger; record first, and pass -gdb to \"vmtest debug -replay\"")
 	}
 	if err := c.checkVmcore(); err != nil {
 		return err

@@ -176,6 +176,9 @@ func (c *Command) Request() (run.Request, error) {
 	if c.coverage {
 		more = append(more, "coverage")
 	}
+	if c.trace != nil {
+		more = append(more, "trace")
+	}
 	config, err := c.Checkout.Config(more...)
 	if err != nil {
 		return run.Request{}, err
@@ -193,7 +196,7 @@ func (c *Command) Request() (run.Request, error) {
 		Checkout: c.Checkout, Base: c.Source, Config: config, Make: kbuild.MakeVars(c.MakeVars), Prebuilt: c.prebuilt, Allow: allow, Design: c.Design,
 		Tests: c.Tests, Match: c.match, Timeout: c.Timeout, Long: c.Long,
 		Lanes: Lanes[c.Lane], Accel: c.Accel, Coverage: c.coverage, Forget: c.forget, Order: c.order, FailFast: c.failFast, Verbose: c.verbose,
-		Command: os.Args, Guest: c.guest, With: c.with, Share: c.share, BreakPatch: c.patchStop, Vmcore: c.vmcore,
+		Command: os.Args, Guest: c.guest, With: c.with, Share: c.share, BreakPatch: c.patchStop, Vmcore: c.vmcore, Trace: c.trace, Record: c.record,
 	}, err
 }
 

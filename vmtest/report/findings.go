@@ -40,6 +40,9 @@ func findings(w io.Writer, dir string, r verdict.Result, limit int) {
 		for _, line := range f.telling(r) {
 			fmt.Fprintf(w, "      %s\n", line)
 		}
+		for _, path := range f.traces(r) {
+			fmt.Fprintf(w, "      trace: %s\n", filepath.Join(dir, path))
+		}
 		if next != "" {
 			fmt.Fprintf(w, "      next: %s\n", next)
 		}
@@ -101,6 +104,18 @@ func (f finding) telling(r verdict.Result) []string {
 				line = f.lanes[i] + ": " + line
 			}
 			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// traces returns the paths of the files with what was recorded of the test of a finding, one for
+// each lane.
+func (f finding) traces(r verdict.Result) []string {
+	var all []string
+	for _, l := range r.Lanes {
+		if path := tracePath(l, find(l, f.Test)); path != "" && slices.Contains(f.lanes, l.Lane) {
+			all = append(all, path)
 		}
 	}
 	return all

@@ -78,7 +78,8 @@ type (
 		Test, Lane, How string
 		Mark            htmlMark
 		Lines           []string
-		Link            string
+		Link            string // URL of all that it printed; empty: it printed nothing
+		Trace           string // URL of what ftrace recorded; empty: nothing
 	}
 	htmlSplat struct {
 		Text, During, Where, Often string
@@ -210,7 +211,7 @@ func outputsHTML(r verdict.Result, most int) []htmlOutput {
 			if t.AsExpected() || t.Output == "" && t.Telling == nil {
 				continue
 			}
-			one := htmlOutput{Test: t.TestID.String(), Lane: l.Lane, Mark: markOfTest(t), How: "expected " + t.Expected.String(), Lines: t.Telling, Link: urlOf(outputPath(l, t))}
+			one := htmlOutput{Test: t.TestID.String(), Lane: l.Lane, Mark: markOfTest(t), How: "expected " + t.Expected.String(), Lines: t.Telling, Link: urlOf(outputPath(l, t)), Trace: urlOf(tracePath(l, t))}
 			if t.Note != "" {
 				one.How += "; " + t.Note
 			}

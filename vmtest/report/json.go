@@ -65,6 +65,7 @@ type (
 		Telling   []string       `json:"telling,omitempty"`
 		Output    string         `json:"output,omitempty"`      // only of a test that was not as expected; a long output lacks its middle
 		File      string         `json:"output_file,omitempty"` // file in the run's folder that has the whole output
+		Trace     string         `json:"trace_file,omitempty"`  // file in the run's folder that has what ftrace recorded
 	}
 	jsonRuns struct {
 		Schema  int             `json:"schema"`
@@ -125,7 +126,7 @@ func toJSON(r verdict.Result) jsonRun {
 func toJSONTest(l verdict.LaneResult, t verdict.TestResult) jsonTest {
 	j := jsonTest{
 		Package: t.Package, Name: t.Name, Status: t.Status, Expected: t.Expected, Mended: t.Mended, DurationS: t.DurationS, LatenessS: t.LatenessS,
-		Note: t.Note, Telling: t.Telling, File: outputPath(l, t),
+		Note: t.Note, Telling: t.Telling, File: outputPath(l, t), Trace: tracePath(l, t),
 	}
 	if !t.AsExpected() {
 		j.Output = bounded(t.Output, j.File)

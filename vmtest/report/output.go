@@ -3,6 +3,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,10 +15,13 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// OutputDir is the folder in a lane's folder that has the output of each test.
-const OutputDir = "output"
+// Folders in a lane's folder.
+const (
+	OutputDir = "output" // has the output of each test
+	TraceDir  = "trace"  // has what ftrace recorded of each test that was not as expected
+)
 
-// OutputFile returns the name of a test's file in OutputDir. A package may have a slash in
+// OutputFile returns the name of a test's file in OutputDir and in TraceDir. A package may have a slash in
 // its name, such as "timens/386". The slash becomes an "@", which no package has in its
 // name.
 func OutputFile(id wire.TestID) string {
@@ -33,22 +37,26 @@ func outputPath(l verdict.LaneResult, t verdict.TestResult) string {
 	return filepath.Join(l.Lane, OutputDir, OutputFile(t.TestID))
 }
 
-// writeOutputs writes the output of each test to its own file.
+// tracePath returns the path of a test's file in TraceDir in the run's folder, or "" if nothing
+// was recorded.
+func tracePath(l verdict.LaneResult, t verdict.TestResult) string {
+	if t.Trace == "" {
+		return ""
+	}
+	return filepath.Join(l.Lane, TraceDir, OutputFile(t.TestID))
+}
+
+// writeOutputs writes the output and the trace of each test to files of their own.
 func writeOutputs(dir string, r verdict.Result) error {
+	if err := removeOutputs(dir, r); err != nil {
+		return err
+	}
 	for _, l := range r.Lanes {
-		sub := filepath.Join(dir, l.Lane, OutputDir)
-		if err := os.RemoveAll(sub); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(sub, 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, l.Lane, OutputDir), 0o755); err != nil {
 			return err
 		}
 		for _, t := range l.Tests {
-			path := outputPath(l, t)
-			if path == "" {
-				continue
-			}
-			if err := os.WriteFile(filepath.Join(dir, path), []byte(look.Harmless(t.Output)), 0o644); err != nil {
+			if err := errors.Join(writeText(dir, outputPath(l, t), t.Output), writeText(dir, tracePath(l, t), t.Trace)); err != nil {
 				return err
 			}
 		}
@@ -56,11 +64,27 @@ func writeOutputs(dir string, r verdict.Result) error {
 	return nil
 }
 
-// removeOutputs removes the files that writeOutputs wrote.
-func removeOutputs(dir string, r verdict.Result) {
-	for _, l := range r.Lanes {
-		_ = os.RemoveAll(filepath.Join(dir, l.Lane, OutputDir)) // the folder may not exist
+// writeText writes a text to a file of the run's folder. It does nothing if path is empty.
+func writeText(dir, path, text string) error {
+	if path == "" {
+		return nil
 	}
+	path = filepath.Join(dir, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(look.Harmless(text)), 0o644)
+}
+
+// removeOutputs removes the files that writeOutputs wrote.
+func removeOutputs(dir string, r verdict.Result) error {
+	var errs []error
+	for _, l := range r.Lanes {
+		for _, name := range []string{OutputDir, TraceDir} {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, l.Lane, name)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Limits for the output of one test in a report for programs. A file has the whole output.

@@ -146,6 +146,35 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+// What ftrace recorded of a test has its own file, which every report names.
+func TestTraceFiles(t *testing.T) {
+	one, two := broken("timens/386", "TestA", "a_test.go:1: x"), broken("timens", "TestB", "a_test.go:2: y")
+	one.Trace, two.Output = "copy_time_ns();\x1b[2J\n", ""
+	dir := t.TempDir()
+	if err := Write(dir, judged(run, verdict.LaneResult{Lane: "real", Tests: []verdict.TestResult{one, two}}, verdict.LaneResult{Lane: "virtual", Tests: []verdict.TestResult{two}})); err != nil {
+		t.Fatal(err)
+	}
+	const file = "real/trace/timens@386.TestA.txt"
+	if got, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(got) != "copy_time_ns();[2J\n" {
+		t.Errorf("%s: got %q, %v", file, got, err)
+	}
+	for name, want := range map[string]string{
+		TextFile: "      trace: " + filepath.Join(dir, file) + "\n", JSONFile: `"trace_file": "` + file + `"`, HTMLFile: `<a href="real/trace/timens@386.TestA.txt">what ftrace recorded</a>`,
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if n := strings.Count(string(text), want); err != nil || n != 1 {
+			t.Errorf("%s names the file %d times, %v; want once %s", name, n, err, want)
+		}
+	}
+	two.Trace = ""
+	if err := Write(dir, judged(run, verdict.LaneResult{Lane: "real", Tests: []verdict.TestResult{two}})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "real", TraceDir)); !os.IsNotExist(err) {
+		t.Errorf("a run without a trace has the folder: %v", err)
+	}
+}
+
 // Reports for programs have a limited length, and say which file has the rest.
 func TestReportsAreBounded(t *testing.T) {
 	long := broken("p", "TestA", "a_test.go:1: x")

@@ -36,7 +36,7 @@ func Write(dir string, r verdict.Result) error {
 		for _, name := range slices.Concat(files, coverageFiles) {
 			_ = os.Remove(filepath.Join(dir, name)) // the file may not exist
 		}
-		removeOutputs(dir, r)
+		_ = removeOutputs(dir, r) // err says what is wrong
 	}
 	return err
 }

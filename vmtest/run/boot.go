@@ -50,7 +50,11 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 			return err
 		}
 	}
-	g.Initramfs, g.Lane, g.Long, g.QEMU, g.Key = filepath.Join(r.dir, "initramfs.cpio"), wire.Real, r.Long, p.qemu, p.key
+	if p.archive, err = r.traced(ctx, p.archive, p.image, func() (kernel.Tree, error) { return p.tree, nil }); err != nil {
+		return err
+	}
+	g.Traced = len(r.Trace) > 0
+	g.Initramfs, g.Lane, g.Long, g.QEMU, g.Key = filepath.Join(r.dir, wire.InitramfsFile), wire.Real, r.Long, p.qemu, p.key
 	// The archive is the largest file by far, and can be built again; only the key in
 	// it differs. An archive that cannot be removed only takes space.
 	defer os.Remove(g.Initramfs)

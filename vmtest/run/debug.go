@@ -38,6 +38,7 @@ type Debugging struct {
 	GDB        string // see vm.Change
 	BreakPatch bool   // see Request
 	Vmcore     string // see Request
+	Replay     bool   // run the recorded guest again, to the same instruction; there is no shell
 	Dump       bool   // leave a vmcore where the guest stops; Vmcore has to be set
 
 	Args  []string // command for the shell; none: the shell itself
@@ -71,6 +72,9 @@ func Debug(ctx context.Context, h host.Host, checkout Checkout, d Debugging) (in
 	g := &debugger{runner: runner{Host: h, Request: stored.request}, Debugging: d, stored: stored}
 	if err := g.choose(); err != nil {
 		return 0, err
+	}
+	if d.Replay {
+		return g.replay(ctx)
 	}
 	if err := g.prepare(ctx); err != nil {
 		return 0, err
@@ -192,6 +196,10 @@ func (d *debugger) prepare(ctx context.Context) error {
 	if err := d.archive(ctx, *lane.Boots[0].Plan); err != nil {
 		return err
 	}
+	if d.files, err = d.traced(ctx, d.files, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
+		return err
+	}
+	d.guest.Traced = len(d.Trace) > 0
 	d.place(lane)
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 func (r *runner) gdb(ctx context.Context, image kernel.Image, tree func() (kernel.Tree, error)) (vm.GDB, error) {
 	g := vm.GDB{Symbols: image.Debug(), Say: func(commands string) {
 		r.Report.Step("the guest waits for gdb; type in another terminal:  %s", shell.Quote("gdb", "-x", ShortPath(commands)))
-	}}
+	}, Warn: func(err error) { r.Report.Step("gdb can go forward only: %v", err) }}
 	var err error
 	if g.Scripts, err = r.gdbScripts(ctx, image, tree); err != nil || !r.BreakPatch {
 		return g, err

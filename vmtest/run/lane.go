@@ -97,11 +97,22 @@ func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wir
 		if err != nil {
 			return wire.Exit{}, err
 		}
-		g.Initramfs, g.Carried = filepath.Join(sub, "initramfs.cpio"), l.left.Digest()
-		defer os.Remove(g.Initramfs)
+		g.Initramfs, g.Carried = filepath.Join(sub, wire.InitramfsFile), l.left.Digest()
+		if !l.Record {
+			defer os.Remove(g.Initramfs)
+		}
 		if err := os.WriteFile(g.Initramfs, text, 0o644); err != nil {
 			return wire.Exit{}, err
 		}
+	} else if l.Record {
+		kept := filepath.Join(sub, wire.InitramfsFile)
+		if err := os.Link(g.Initramfs, kept); err != nil {
+			return wire.Exit{}, err
+		}
+		g.Initramfs = kept
+	}
+	if l.Record {
+		g.Recording.File = filepath.Join(sub, wire.ReplayFile)
 	}
 	o := vm.Observer{Record: l.watch}
 	if l.Verbose {

@@ -55,9 +55,11 @@ type Request struct {
 	Verbose  bool     `json:"-"` // report what the kernel and each test print, and how the test's process ended
 	Command  []string `json:"-"` // what the user typed; the run records it
 
+	Trace      []string  `json:",omitempty"` // what ftrace records while each test runs, see TracePatch; Config must have the options for it; nil: nothing
 	Guest      vm.Change // what the user changes of the guest; such a run is not standard
 	With       []string  `json:"-"` // of a shell: programs of the host, by name or path, that the guest gets
 	Vmcore     string    `json:"-"` // format of the vmcore that the first guest of a lane leaves that dies, vm.Kdump or vm.ELF; "": none does
+	Record     bool      `json:"-"` // have QEMU record the guests of the virtual lane, for Debugging.Replay
 	BreakPatch bool      `json:"-"` // let the user's gdb stop in the functions that the series changes
 	Share      string    `json:"-"` // of a shell: folder of the host whose files the guest gets; "": none
 

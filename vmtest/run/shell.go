@@ -62,6 +62,10 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 	if g.Vmcore, err = r.vmcore(ctx, image, func() (kernel.Tree, error) { return tree, nil }); err != nil {
 		return 0, err
 	}
+	if archive, err = r.traced(ctx, archive, image, func() (kernel.Tree, error) { return tree, nil }); err != nil {
+		return 0, err
+	}
+	g.Traced = len(r.Trace) > 0
 	g.Lane, g.Long, g.Accel, g.QEMU = wire.Real, DefaultLong, r.Accel, qemu
 	if g.Accel == vm.Auto {
 		g.Accel = vm.Known(g, r.knowsKVM())

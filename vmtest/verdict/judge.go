@@ -116,6 +116,9 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 		if result.Telling == nil && result.Status != Pass && result.Status != Skip {
 			result.Telling = splatIn(t.TestID, r.Splats)
 		}
+		if result.AsExpected() {
+			result.Trace = ""
+		}
 		r.Tests = append(r.Tests, result)
 		if !result.AsExpected() {
 			f.addTest(result)
@@ -331,6 +334,7 @@ func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
 		r.Telling = telling(string(t.output))
 	}
 	r.Harm = harm(r.Status, t.end)
+	r.Trace = t.recorded()
 	return r
 }
 

@@ -110,6 +110,7 @@ type TestResult struct {
 	Note      string   // how it ended, if the status alone does not tell
 	Output    string   // what it printed
 	Telling   []string `json:",omitempty"` // one or two lines of the test or of the kernel that say why it did not pass
+	Trace     string   `json:"-"`          // what ftrace recorded while it ran, if it was not as expected and the run had -trace
 	Harm      []string `json:",omitempty"` // what it has done to the guest and not undone itself, in words that follow its name
 }
 

@@ -41,6 +41,7 @@ type taint struct {
 type testRecords struct {
 	started bool
 	output  []byte
+	trace   []byte // compressed
 	end     *wire.End
 }
 
@@ -164,6 +165,12 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 		return s.left.Add(r)
 	case wire.TypeCounts:
 		return nil // the host evaluates the counts; see Coverage
+	case wire.TypeTrace:
+		if t.trace != nil {
+			return fmt.Errorf("a second %s of %s", r.Type, r.TestID)
+		}
+		t.trace = r.Data
+		return nil
 	}
 	t.end, s.running = r.End, nil
 	s.taints = append(s.taints, taint{*r.Taint, "during " + r.TestID.String()})

@@ -22,16 +22,25 @@ const answerLimit = 10 * time.Second
 
 // dump makes a hanging kernel print what all its tasks do. It tries SysRq-T. If
 // that prints nothing, because no CPU takes interrupts, it sends an NMI, at
-// which the kernel panics. It returns nothing: the console shows the result.
+// which the kernel panics. A kernel that traces also prints its ring, by SysRq-Z or when it
+// panics. It returns nothing: the console shows the result.
 func (s supervisor) dump(printed *atomic.Int64) {
 	before := printed.Load()
-	if s.monitor.command(`{"execute":"chardev-send-break","arguments":{"id":"console"}}`) == nil {
-		if _, err := s.console.Write([]byte("t")); err == nil {
-			waitQuiet(printed, sysrqLimit)
-		}
+	s.sysrq("t", printed)
+	if s.traced && printed.Load() > before {
+		s.sysrq("z", printed)
 	}
 	if printed.Load() == before && s.monitor.command(`{"execute":"inject-nmi"}`) == nil {
 		waitQuiet(printed, nmiLimit)
+	}
+}
+
+// sysrq sends a key of the kernel's magic SysRq, and waits for what the kernel prints.
+func (s supervisor) sysrq(key string, printed *atomic.Int64) {
+	if s.monitor.command(`{"execute":"chardev-send-break","arguments":{"id":"console"}}`) == nil {
+		if _, err := s.console.Write([]byte(key)); err == nil {
+			waitQuiet(printed, sysrqLimit)
+		}
 	}
 }
 

@@ -24,6 +24,8 @@ type GDB struct {
 	Scripts string   // path of the kernel's vmlinux-gdb.py; "": there is none
 	Breaks  []string // functions in which the guest is to stop
 
+	// Warn is called if gdb cannot go back.
+	Warn func(error)
 	// Say is called with the file of gdb's commands, when QEMU waits for gdb.
 	Say func(commands string)
 }
@@ -91,7 +93,13 @@ func gdbWord(s string) string {
 
 // openGDB says how to start gdb, when QEMU waits for it.
 func (g Guest) openGDB(m *monitor, commands string) {
-	if err := m.listening(); err == nil { // else QEMU has ended, which others notice
-		g.GDB.Say(commands)
+	if err := m.listening(); err != nil { // QEMU has ended, which others notice
+		return
 	}
+	if g.Recording.Disk != "" {
+		if err := m.snapshot(); err != nil {
+			g.GDB.Warn(err)
+		}
+	}
+	g.GDB.Say(commands)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hugelgupf/vmtest/qemu"
@@ -50,6 +51,9 @@ func (p *port) closeBoth() {
 type uart struct {
 	out, in             *os.File // read what the guest writes; write what it reads
 	theirOut, theirInto *os.File // QEMU's ends
+
+	mu           sync.Mutex
+	got, handled int64 // bytes that were read, and those of them that are done with
 }
 
 // pipeSize is more than a guest writes while the host does not read.
@@ -77,23 +81,59 @@ func newUART() (*uart, error) {
 
 // Read reads what the guest has written. After finish it reads what is left, and then returns io.EOF.
 func (u *uart) Read(p []byte) (n int, err error) {
-	n, err = u.out.Read(p)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, err
-	}
+	u.mu.Lock()
+	u.handled = u.got
+	u.mu.Unlock()
 	raw, err := u.out.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
-	var rerr error
-	err = raw.Control(func(fd uintptr) { n, rerr = unix.Read(int(fd), p) })
-	switch {
-	case err != nil:
+	if err := raw.Read(func(fd uintptr) bool {
+		n, err = u.take(fd, p)
+		return err != unix.EAGAIN
+	}); errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := raw.Control(func(fd uintptr) { n, err = u.take(fd, p) }); err != nil {
+			return 0, err
+		}
+	} else if err != nil {
 		return 0, err
-	case n == 0 || errors.Is(rerr, unix.EAGAIN):
-		return 0, io.EOF
 	}
-	return max(n, 0), rerr
+	switch {
+	case n == 0 && err == nil, err == unix.EAGAIN:
+		return 0, io.EOF
+	case err != nil:
+		return 0, os.NewSyscallError("read", err)
+	}
+	return n, nil
+}
+
+// take reads what is in the pipe, and counts it.
+func (u *uart) take(fd uintptr, p []byte) (n int, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for {
+		if n, err = unix.Read(int(fd), p); err != unix.EINTR {
+			n = max(n, 0)
+			u.got += int64(n)
+			return n, err
+		}
+	}
+}
+
+// idle reports whether all that the guest has written so far was read, and is done with: whoever
+// reads has asked for more.
+func (u *uart) idle() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	raw, err := u.out.SyscallConn()
+	if err != nil {
+		return true // nobody can read any more
+	}
+	waiting := 0
+	if err := raw.Control(func(fd uintptr) { waiting, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
+		return true
+	}
+	return waiting == 0 && u.handled == u.got
 }
 
 // finish says that the guest writes nothing any more. QEMU itself may go on.

@@ -35,6 +35,8 @@ type supervisor struct {
 	vmcore   Vmcore
 	memoryMB int    // of the guest
 	key      string // of the run, see Guest
+	traced   bool   // see Guest
+	recorded bool   // QEMU writes a log
 }
 
 // run starts QEMU, and returns when it has ended and all its output is on disk.
@@ -166,7 +168,9 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 			w.stalled = nil
 		case <-interrupt:
 			w.stop(interruption(ctx), "")
-			w.kill() // at once, even during a task dump
+			if !w.recorded || interruption(ctx) != wire.FailedFast {
+				w.kill() // at once, even during a task dump
+			}
 			interrupt = nil
 		case <-reset:
 			w.paused, reset = true, nil
@@ -210,16 +214,22 @@ func (w *watch) leave() {
 	}()
 }
 
+// hearLimit is how long hear waits for lines that are on their way. The guest may print without
+// end.
+const hearLimit = time.Second
+
 // hear passes on what the kernel has printed so far. The kernel prints at once, while uinit
 // reads what a test prints from a pipe. So what is waiting here is older than the record
 // that has come.
 func (w *watch) hear() {
-	for {
+	if w.observe.Console == nil {
+		return
+	}
+	for end := time.Now().Add(hearLimit); !w.console.idle() && time.Now().Before(end); {
 		select {
 		case line := <-w.spoken:
 			w.observe.Console(line)
-		default:
-			return
+		case <-time.After(time.Millisecond): // the lines are not cut yet
 		}
 	}
 }
@@ -285,11 +295,22 @@ func (w *watch) stop(reason, text string) {
 			if w.vmcore.Format != "" {
 				w.vmcore.leave(w.monitor, w.dir, w.memoryMB)
 			}
-			w.kill()
+			w.end()
 		}()
 	default:
-		w.kill()
+		go w.end()
 	}
+}
+
+// quitGrace is how long QEMU may take to write the end of its log.
+const quitGrace = 10 * time.Second
+
+// end ends QEMU. If it records, it is asked first: the end of its log is still in its memory.
+func (w *watch) end() {
+	if w.recorded && w.monitor.command(`{"execute":"quit"}`) == nil {
+		time.Sleep(quitGrace)
+	}
+	w.kill()
 }
 
 // timeout returns a test's timeout in the plan, or 0 for a test that is not

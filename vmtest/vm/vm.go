@@ -48,6 +48,8 @@ type Guest struct {
 	Change    Change        // what the user changes of it
 	GDB       GDB           // for Change.GDB
 	Vmcore    Vmcore        // what the guest leaves if it dies; the guest cannot tell
+	Recording Recording     // of the virtual lane
+	Traced    bool          // the kernel has ftrace, and prints its ring when the guest dies or hangs
 
 	Key          string // the key in the archive; recorded for the judge
 	BuildID      string // the kernel's; recorded for the judge
@@ -193,7 +195,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		}
 		apic, waiting = nil, func() { g.openGDB(p.monitor, commands) } // gdb sets the preset
 	}
-	s := supervisor{waiting: waiting, plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic, vmcore: g.Vmcore, memoryMB: g.memoryMB(), key: g.Key}
+	s := supervisor{waiting: waiting, plan: plan, limits: lim, observe: watch, stalled: log.stalled, ports: p, preset: apic, vmcore: g.Vmcore, memoryMB: g.memoryMB(), key: g.Key, traced: g.Traced, recorded: g.Recording.of()}
 	exit, err := s.run(ctx, opts, dir)
 	if err != nil {
 		return wire.Exit{}, err
@@ -227,7 +229,7 @@ func (g Guest) ports(opts *qemu.Options) (p ports, apic *preset, err error) {
 	if p, err = newPorts(opts); err != nil {
 		return p, nil, err
 	}
-	if g.Lane == wire.Virtual && g.HZ > 0 {
+	if g.Lane == wire.Virtual && g.HZ > 0 && !g.Recording.of() { // a log has nothing of a debugger
 		if apic, err = apicPeriod(g.Kernel, g.HZ); err != nil {
 			return p, nil, err
 		}
@@ -275,8 +277,11 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			// instructions, which takes 30 ms under TCG.
 			"GODEBUG=cpu.sse42=off")
 	}
-	if g.Change.GDB != "" {
+	if g.Change.GDB != "" || g.Recording.of() { // gdb may come when the guest is replayed, which must be the same guest
 		kernelArgs = append(kernelArgs, "nokaslr") // else the addresses are not those of vmlinux
+	}
+	if g.Traced {
+		kernelArgs = append(kernelArgs, "ftrace_dump_on_oops")
 	}
 	kernelArgs = append(kernelArgs, g.Change.Append...)
 	n, accel := cmp.Or(g.Change.CPUs, cpus), g.Accel
@@ -289,7 +294,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		if g.Checked {
 			shift = checkedShift
 		}
-		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off", shift), "-rtc", "clock=vm,base=2026-01-01T00:00:00",
+		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off%s", shift, g.Recording.icount()), "-rtc", "clock=vm,base=2026-01-01T00:00:00",
 			"-seed", "1"} // of RDRAND; without it each run differs
 	case accel == TCG:
 		accel = "tcg,thread=multi"
@@ -321,6 +326,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 			"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 		),
 		qemu.ArbitraryArgs(g.Vmcore.action()...),
+		qemu.ArbitraryArgs(g.Recording.machine()...),
 		qemu.ArbitraryArgs(clock...),
 		qemu.ArbitraryArgs(g.Change.QEMUArgs...))
 }

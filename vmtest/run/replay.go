@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package run
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/shell"
+	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
+	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/vm"
+)
+
+// replayLimits do not end a guest that is replayed: it ends where its log ends, or when the user
+// interrupts it.
+var replayLimits = vm.Limits{Boot: 24 * time.Hour, Test: 24 * time.Hour, Rest: 24 * time.Hour, Run: 24 * time.Hour}
+
+// recordedBoot is a boot that QEMU has recorded.
+type recordedBoot struct {
+	verdict.BootEvidence
+	dir string // has the log, the archive and the evidence
+}
+
+// replay runs the boot that has run the test again, to the same instruction, and compares what the
+// guest prints. With GDB it waits for gdb, which can go forward and back.
+func (d *debugger) replay(ctx context.Context) (int, error) {
+	was, err := d.recording()
+	if err != nil {
+		return 0, err
+	}
+	image, err := d.image(ctx, was.Boot.BuildID)
+	if err != nil {
+		return 0, err
+	}
+	d.describe(image)
+	dir, err := os.MkdirTemp("", "vmtest-replay-")
+	if err != nil {
+		return 0, err
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			_ = os.RemoveAll(dir) // files that stay only take space
+		}
+	}()
+	change := d.Request.Guest
+	change.GDB = d.GDB
+	g, err := guestOf(image, change)
+	if err != nil {
+		return 0, err
+	}
+	g.Lane, g.Long, g.Accel, g.QEMU, g.From, g.Traced = d.Lane, d.Long, was.Boot.Accel, was.Boot.QEMU, was.Boot.From, len(d.Trace) > 0
+	g.Key, g.Carried, g.Initramfs = was.Boot.Key, was.Boot.Carried, filepath.Join(was.dir, wire.InitramfsFile)
+	g.Recording = vm.Recording{File: filepath.Join(was.dir, wire.ReplayFile), Replay: true}
+	if d.GDB != "" {
+		if g.Recording.Disk, err = snapshotDisk(ctx, dir); err != nil {
+			return 0, err
+		}
+		d.Request.BreakPatch = d.BreakPatch
+		if g.GDB, err = d.gdb(ctx, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
+			return 0, err
+		}
+	}
+	d.Report.Step("replay the boot that has run %s, lane %s", d.test, d.Lane)
+	exit, err := vm.Boot(ctx, g, *was.Plan, replayLimits, dir, vm.Observer{Record: d.counted(was)})
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case err != nil:
+		return 0, err
+	case d.GDB != "": // whoever went back has seen lines twice
+		return 0, nil
+	}
+	keep, err = d.compareReplay(was, exit, dir)
+	return 0, err
+}
+
+// recording finds the boot that has run the test.
+func (d *debugger) recording() (recordedBoot, error) {
+	lane, _ := d.stored.lane(d.Lane) // choose has found it
+	d.plan = *lane.Boots[0].Plan
+	d.place(lane)
+	n := slices.IndexFunc(lane.Boots, func(b verdict.BootEvidence) bool { return b.Boot != nil && b.Boot.From == d.guest.From })
+	was := recordedBoot{lane.Boots[n], filepath.Join(d.Dir, d.Lane, wire.BootDir(n+1))}
+	for _, name := range []string{wire.ReplayFile, wire.InitramfsFile} {
+		if !verdict.Exists(filepath.Join(was.dir, name)) {
+			return was, blame.Usagef("%s has no %s, so there is nothing to replay; record the run: %s", ShortPath(was.dir), name, shell.Quote(append(slices.Clone(d.stored.evidence.Run.Command), "-lane", wire.Virtual, "-record")...))
+		}
+	}
+	if was.Exit == nil {
+		return was, fmt.Errorf("%s has no %s: the run was cut off, and so is its recording", ShortPath(was.dir), wire.ExitFile)
+	}
+	return was, nil
+}
+
+// snapshotDisk makes an empty image in a folder.
+func snapshotDisk(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, "snapshots.qcow2")
+	out, err := exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", path, "1M").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("qemu-img, which gdb needs to go back: %w: %s; type \"sudo apt-get install qemu-utils\"", err, bytes.TrimSpace(out))
+	}
+	return path, nil
+}
+
+// counted returns a function that reports which test runs.
+func (d *debugger) counted(was recordedBoot) func(wire.Record) {
+	done, tests := 0, len(was.Plan.Part(was.Boot.From))
+	return func(r wire.Record) {
+		if r.Type == wire.TypeStart {
+			d.Report.Count("tests", done, tests, d.Lane+" "+r.TestID.String())
+			done++
+		}
+	}
+}
+
+// compareReplay reports whether the guest has printed the same as when it was recorded. keep says
+// that the user may want to look at the folder dir.
+func (d *debugger) compareReplay(was recordedBoot, exit wire.Exit, dir string) (keep bool, err error) {
+	console, err := os.ReadFile(filepath.Join(dir, wire.ConsoleFile))
+	if err != nil {
+		return false, err
+	}
+	want := was.Console
+	if at := was.Exit.DumpAt; at > 0 && at < int64(len(want)) {
+		want = want[:at] // the log does not have what the host did to a guest that hung
+		console = console[:min(len(console), len(want))]
+	}
+	if !bytes.Equal(console, want) {
+		same := 0
+		for same < min(len(console), len(want)) && console[same] == want[same] {
+			same++
+		}
+		return true, fmt.Errorf("the replay has not gone the same way (it ended by %s): the consoles differ from byte %d on; compare them: %s", exit.Reason, same,
+			shell.Quote("diff", ShortPath(filepath.Join(was.dir, wire.ConsoleFile)), filepath.Join(dir, wire.ConsoleFile)))
+	}
+	fmt.Printf("%s, lane %s: the guest has gone the same way, %d bytes of its console are equal (%.1f s)\n", d.test, d.Lane, len(want), exit.DurationS)
+	return false, nil
+}
