@@ -89,9 +89,9 @@ shell-test: deps build
 	go test -count=1 -timeout 30m ./vmtest -run '^TestShell$$' -args -boot-shell
 
 # Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
-debug-test: PACKAGES += crash python3-drgn
+debug-test: PACKAGES += crash python3-drgn qemu-utils
 debug-test: deps build
-	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore|TestTrace|TestTraceOfShell)$$' -args -boot-debug
+	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore|TestTrace|TestTraceOfShell|TestReplay)$$' -args -boot-debug
 
 #   make shell ARGS='-- uname -a'    one command
 shell kernel: deps build

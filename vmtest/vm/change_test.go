@@ -52,6 +52,54 @@ func TestChangeCounts(t *testing.T) {
 	}
 }
 
+// A guest that is recorded and its replay are the same machine, with or without gdb. Names of files
+// may have commas.
+func TestRecordingOptions(t *testing.T) {
+	for name, r := range map[string]Recording{"record": {File: "a,b"}, "replay": {File: "a,b", Replay: true}, "gdb": {File: "a,b", Replay: true, Disk: "c,d"}} {
+		g := Guest{Kernel: "k", Accel: TCG, Lane: wire.Virtual, HZ: 250, Recording: r}
+		opts, err := g.options("b", "ignore_loglevel")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args, err := opts.Cmdline()
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := strings.Join(args, " ")
+		mode, disk := "replay", ""
+		if name == "record" {
+			mode = "record"
+		}
+		if name == "gdb" {
+			disk = " -drive if=none,id=snapshots,format=qcow2,file=c,,d "
+		}
+		for _, part := range []string{",sleep=off,rr=" + mode + ",rrfile=a,,b ", " nokaslr", " -global apic.vapic=off ", disk} {
+			if !strings.Contains(line, part) {
+				t.Errorf("%s: no %q in %s", name, part, line)
+			}
+		}
+		if disk == "" && strings.Contains(line, "-drive") {
+			t.Errorf("%s: a disk in %s", name, line)
+		}
+		opts, err = g.options("b", "ignore_loglevel")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, apic, err := g.ports(opts)
+		if p.close(); err != nil || apic != nil {
+			t.Errorf("%s: a debugger would set %v, %v", name, apic, err)
+		}
+	}
+	g := Guest{Kernel: "k", Accel: TCG, Lane: wire.Virtual}
+	opts, err := g.options("b", "ignore_loglevel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if args, err := opts.Cmdline(); err != nil || strings.Contains(strings.Join(args, " "), "rr=") || slices.Contains(args, "apic.vapic=off") {
+		t.Errorf("the standard guest is recorded: %q, %v", args, err)
+	}
+}
+
 func TestChangeCheck(t *testing.T) {
 	for want, c := range map[string]Change{
 		"":                          {MemoryMB: leastMemoryMB},
