@@ -21,7 +21,8 @@ import (
 // Command returns a command that runs in dir, outside of the sandbox. It has a process
 // group of its own, and the whole group is ended when ctx ends. Of the caller's
 // environment it gets only PATH, HOME and the folder for temporary files, and env is
-// added: MAKEFLAGS, ARCH, KCFLAGS or GIT_DIR of the caller would change what is built.
+// added: MAKEFLAGS, ARCH, KCFLAGS or GIT_DIR of the caller would change what is built. Python
+// leaves no compiled modules beside those of the kernel, whose source in the cache must stay as it is.
 func Command(ctx context.Context, dir string, env []string, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -30,6 +31,7 @@ func Command(ctx context.Context, dir string, env []string, name string, args ..
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + os.Getenv("HOME"),
 		"TMPDIR=" + os.TempDir(),
+		"PYTHONDONTWRITEBYTECODE=1",
 	}, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

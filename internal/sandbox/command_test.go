@@ -3,6 +3,8 @@
 package sandbox
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -18,5 +20,21 @@ func TestTail(t *testing.T) {
 		if got := Tail([]byte(text), 2); got != want {
 			t.Errorf("%.20q: got %d bytes, want %d: %.2000q", text, len(got), len(want), got)
 		}
+	}
+}
+
+// A program in Python, as the kernel has some, changes nothing in the folder that it is in.
+func TestPythonLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"module.py": "", "main.py": "import module\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Run(Command(t.Context(), dir, nil, "python3", "main.py")); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("the folder has %v, %v; want the two files", entries, err)
 	}
 }
