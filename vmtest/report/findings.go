@@ -77,9 +77,21 @@ func (f finding) next(dir string, r verdict.Result) string {
 		}
 		return shell.Quote(append(words, "debug", dir, f.Test)...)
 	case f.During != "":
-		return shell.Quote(append(words, "debug", dir, f.During, "-gdb")...)
+		words = append(words, "debug", dir, f.During)
+		if !f.isHarm(r) {
+			words = append(words, "-gdb")
+		}
+		return shell.Quote(words...)
 	}
 	return ""
+}
+
+// isHarm reports whether a finding is about what a test has done to the guest. Then neither the
+// kernel nor the guest is to blame.
+func (f finding) isHarm(r verdict.Result) bool {
+	return slices.ContainsFunc(r.Lanes, func(l verdict.LaneResult) bool {
+		return slices.ContainsFunc(find(l, f.During).Harm, func(harm string) bool { return f.Text == f.During+" "+harm })
+	})
 }
 
 // telling returns the lines that say why the test of a finding did not pass. If lanes

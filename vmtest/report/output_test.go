@@ -247,3 +247,21 @@ func TestExcerpt(t *testing.T) {
 		}
 	}
 }
+
+// What leads to the cause is gdb where the kernel is to blame, and a shell where a test has harmed
+// the guest.
+func TestNextOfHarm(t *testing.T) {
+	id := wire.TestID{Package: "p", Name: "TestA"}
+	r := verdict.Result{Run: verdict.Run{Command: []string{"bin/vmtest"}}, Lanes: []verdict.LaneResult{{Lane: "real", Tests: []verdict.TestResult{
+		{TestID: id, Status: verdict.Pass, Expected: verdict.Pass, Harm: []string{"left a process running"}},
+	}}}}
+	for text, want := range map[string]string{
+		"p.TestA left a process running": "bin/vmtest debug d p.TestA",
+		"the guest hung in p.TestA":      "bin/vmtest debug d p.TestA -gdb",
+	} {
+		f := finding{verdict.Finding{Verdict: verdict.Failed, Lane: "real", Text: text, During: id.String()}, []string{"real"}}
+		if got := f.next("d", r); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
