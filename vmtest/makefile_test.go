@@ -44,3 +44,47 @@ func TestMakeRefusesVariables(t *testing.T) {
 		}
 	}
 }
+
+// "make test" tests every package that the host can test once, and those that start goroutines with
+// the race detector.
+func TestMakeTestsAll(t *testing.T) {
+	out, err := exec.Command("make", "-s", "-n", "-C", "..", "test").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested := make(map[string]string) // what the package is tested with
+	for line := range strings.Lines(string(out)) {
+		if !strings.Contains(line, "go test ") || strings.Contains(line, " -run ") { // those run a part again
+			continue
+		}
+		for _, word := range strings.Fields(line) {
+			if pkg, ok := strings.CutPrefix(word, "./"); ok {
+				if tested[pkg] != "" {
+					t.Errorf("%s is tested twice", pkg)
+				}
+				tested[pkg] = line
+			}
+		}
+	}
+	list := exec.Command("go", "list", "-f", `{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}`, "./...")
+	list.Dir = ".."
+	all, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inGuest := func(pkg string) bool {
+		name, ok := strings.CutPrefix(pkg, "tests/")
+		return ok && !strings.Contains(name, "/") && name != "mutants" && name != "layout"
+	}
+	for pkg := range strings.FieldsSeq(string(all)) {
+		pkg = strings.TrimPrefix(pkg, "timens-vmtest/")
+		if tested[pkg] == "" && !inGuest(pkg) {
+			t.Errorf("%s is not tested", pkg)
+		}
+	}
+	for pkg, race := range map[string]bool{"vmtest/vm": true, "internal/sandbox": true, "vmtest/verdict": false} {
+		if strings.Contains(tested[pkg], " -race ") != race {
+			t.Errorf("%s is tested by %q", pkg, tested[pkg])
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (r Recording) machine() []string {
 	if r.Disk == "" {
 		return args
 	}
-	return append(args, "-drive", "if=none,id=snapshots,format=qcow2,file=" + strings.ReplaceAll(r.Disk, ",", ",,"))
+	return append(args, "-drive", "if=none,id=snapshots,format=qcow2,file="+strings.ReplaceAll(r.Disk, ",", ",,"))
 }
 
 // snapshotLimit is how long QEMU may take to write the state of the guest to the image.
