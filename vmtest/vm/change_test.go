@@ -100,6 +100,29 @@ func TestRecordingOptions(t *testing.T) {
 	}
 }
 
+// The CPUs of a guest that is traced share a thread, and its kernel prints its ring when it dies.
+func TestTracedOptions(t *testing.T) {
+	for traced, want := range map[bool][]string{false: {"tcg,thread=multi"}, true: {"tcg,thread=single", " ftrace_dump_on_oops"}} {
+		opts, err := Guest{Kernel: "k", Accel: TCG, Lane: wire.Real, Traced: traced}.options("b", "ignore_loglevel")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args, err := opts.Cmdline()
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := strings.Join(args, " ")
+		for _, part := range want {
+			if !strings.Contains(line, part) {
+				t.Errorf("traced %v: no %q in %s", traced, part, line)
+			}
+		}
+		if !traced && strings.Contains(line, "ftrace") {
+			t.Errorf("the standard guest has ftrace: %s", line)
+		}
+	}
+}
+
 func TestChangeCheck(t *testing.T) {
 	for want, c := range map[string]Change{
 		"":                          {MemoryMB: leastMemoryMB},

@@ -296,6 +296,11 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		}
 		clock = []string{"-icount", fmt.Sprintf("shift=%d,sleep=off%s", shift, g.Recording.icount()), "-rtc", "clock=vm,base=2026-01-01T00:00:00",
 			"-seed", "1"} // of RDRAND; without it each run differs
+	case accel == TCG && g.Traced:
+		// To trace functions, the kernel puts a breakpoint on each for
+		// a moment. With a thread for each CPU, a CPU may meet a
+		// breakpoint that is gone, and the kernel dies ("int3").
+		accel = "tcg,thread=single"
 	case accel == TCG:
 		accel = "tcg,thread=multi"
 	}
