@@ -78,8 +78,9 @@ type (
 		Test, Lane, How string
 		Mark            htmlMark
 		Lines           []string
-		Link            string // URL of all that it printed; empty: it printed nothing
-		Trace           string // URL of what ftrace recorded; empty: nothing
+		Link            string   // URL of all that it printed; empty: it printed nothing
+		Trace           string   // URL of what ftrace recorded; empty: nothing
+		Traced          []string // its last lines
 	}
 	htmlSplat struct {
 		Text, During, Where, Often string
@@ -217,6 +218,10 @@ func outputsHTML(r verdict.Result, most int) []htmlOutput {
 			}
 			if t.Output != "" {
 				one.Lines = middleOut(t.Output, outputPath(l, t), most)
+			}
+			if t.Trace != "" {
+				lines := strings.Split(strings.TrimRight(look.Harmless(t.Trace), "\n"), "\n")
+				one.Traced = lines[max(0, len(lines)-most):]
 			}
 			all = append(all, one)
 		}

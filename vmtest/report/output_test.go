@@ -159,7 +159,7 @@ func TestTraceFiles(t *testing.T) {
 		t.Errorf("%s: got %q, %v", file, got, err)
 	}
 	for name, want := range map[string]string{
-		TextFile: "      trace: " + filepath.Join(dir, file) + "\n", JSONFile: `"trace_file": "` + file + `"`, HTMLFile: `<a href="real/trace/timens@386.TestA.txt">what ftrace recorded</a>`,
+		TextFile: "      trace: " + filepath.Join(dir, file) + "\n", JSONFile: `"trace_file": "` + file + `"`, HTMLFile: "\">copy_time_ns();[2J\n</pre>\n<p><a href=\"real/trace/timens@386.TestA.txt\">all of the trace</a>",
 	} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if n := strings.Count(string(text), want); err != nil || n != 1 {
