@@ -66,7 +66,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test debug-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test debug-test client-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -94,6 +94,11 @@ build:
 # Tests the shell in a guest with the kernel of the default series.
 shell-test: deps build
 	go test -count=1 -timeout 30m ./vmtest -run '^TestShell$$' -args -boot-shell
+
+# Runs the programs in tests/clients on the kernels of their designs, and on an unpatched one: see docs/clients.md.
+client-test: PACKAGES += strace
+client-test: deps build
+	go test -count=1 -v -timeout 2h ./vmtest -run '^TestClients' -args -boot-clients
 
 # Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
 debug-test: PACKAGES += crash python3-drgn qemu-utils
