@@ -40,6 +40,7 @@ var triedAdvice = map[string]string{
 	`vmtest/vm/vm.go make deps`:               "it installs packages",
 	`vmtest/flags/guest.go make deps`:         "it installs packages",
 	`vmtest/run/vmcore.go sudo apt-get`:       "it installs a package",
+	`vmtest/run/replay.go sudo apt-get`:       "it installs a package",
 	`vmtest/vm/vm.go sudo apt-get`:            "it installs a package",
 	`vmtest/vm/kvm.go sudo usermod`:           "it changes the user's groups",
 	`kernel/source/debian.go sudo apt-get`:    "it asks the archive of Debian",
