@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"vmtest/several": {"internal/wire", "vmtest/verdict"},
 	"vmtest/history": {"vmtest/page/look", "vmtest/verdict"},
 	"vmtest/culprit": {"internal/host", "internal/sandbox", "vmtest/history"},
+	"vmtest/cells":   {"internal/cache"},
 	"vmtest/nightly": {"internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/shell", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/source",
 		"vmtest/culprit", "vmtest/history", "vmtest/page", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/page":              {"internal/shell", "internal/wire", "vmtest/history", "vmtest/page/look"},
