@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"vmtest/history": {"vmtest/page/look", "vmtest/verdict"},
 	"vmtest/culprit": {"internal/host", "internal/sandbox", "vmtest/history"},
 	"vmtest/cells":   {"internal/cache"},
+	"vmtest/slurm":   {"internal/blame", "internal/cache", "internal/shell", "vmtest/cells"},
 	"vmtest/nightly": {"internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/shell", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/source",
 		"vmtest/cells", "vmtest/culprit", "vmtest/history", "vmtest/page", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/page":              {"internal/shell", "internal/wire", "vmtest/history", "vmtest/page/look"},
@@ -67,7 +68,7 @@ var mayImport = map[string][]string{
 	"vmtest/flags": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
 		"vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/series", "kernel/source", "kernel/thread",
-		"vmtest/cells", "vmtest/check", "vmtest/flags", "vmtest/history", "vmtest/nightly", "vmtest/progress", "vmtest/report", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},
+		"vmtest/cells", "vmtest/check", "vmtest/flags", "vmtest/history", "vmtest/nightly", "vmtest/progress", "vmtest/report", "vmtest/run", "vmtest/several", "vmtest/slurm", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/progress": {},
 	"vmtest/bench":    {},
 

@@ -60,6 +60,7 @@ var (
 	endFlags         = (*app).registerEnd
 	jobsFlag         = (*app).registerJobs
 	nightFlag        = (*app).registerNight
+	slurmFlags       = (*app).registerSlurm
 	historyFlags     = (*app).registerNights
 	cacheFlags       = (*app).registerCacheSize
 	pruneFlags       = (*app).registerPrune
@@ -80,6 +81,7 @@ func verbs() []verb {
 		{"cells", "", "print the cells of a night, a line of JSON each, for whatever runs them; with -out DIR the night begins", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, planFlags, endFlags}, cellsVerb},
 		{"cell", "CELL", "run one cell into the folder of a night, where its folder appears complete or not at all", registrars{nightFlag, matrixFlags, suiteFlags, testFlags, bootFlags}, cellVerb},
 		{"merge", "DIR", "judge the cells in the folder of a night, wherever they ran; with -out DIR end the night", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, endFlags}, mergeVerb},
+		{"slurm", "[-- SBATCH OPTION...]", "submit the cells that \"vmtest cells -out DIR\" prints to a Slurm cluster, and a job that merges them", registrars{slurmFlags}, slurmVerb},
 		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, guestFileFlags}, shellVerb},
@@ -109,6 +111,7 @@ type app struct {
 	steps     flags.List
 	out       string
 	nights    nights
+	submit    submission
 	debug     debugging
 	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
 	pruneAll  bool
