@@ -82,7 +82,7 @@ test: deps build
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 	$(TOOL) staticcheck ./...
-	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
+	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml docs/nightly/cells.yml
 	$(NO_RSEQ) go test -vet=off -p 3 -race -skip '^(TestScripts|TestShell)$$' $(CONCURRENT)
 	go test -vet=off -p 3 $(filter-out $(CONCURRENT),$(HOST_PACKAGES))
 	go test -vet=off -race -run '^TestScripts$$/^guests$$' ./vmtest
