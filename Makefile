@@ -66,7 +66,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test debug-test client-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test debug-test client-test slurm-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -82,7 +82,7 @@ test: deps build
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 	$(TOOL) staticcheck ./...
-	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml
+	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml docs/nightly/cells.yml
 	$(NO_RSEQ) go test -vet=off -p 3 -race -skip '^(TestScripts|TestShell)$$' $(CONCURRENT)
 	go test -vet=off -p 3 $(filter-out $(CONCURRENT),$(HOST_PACKAGES))
 	go test -vet=off -race -run '^TestScripts$$/^guests$$' ./vmtest
@@ -104,6 +104,11 @@ client-test: deps build
 debug-test: PACKAGES += crash python3-drgn qemu-utils
 debug-test: deps build
 	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore|TestTrace|TestTraceOfShell|TestReplay)$$' -args -boot-debug
+
+# Runs nights on a Slurm of one node, which it starts and ends: see docs/scale.md.
+slurm-test: PACKAGES += slurm-wlm
+slurm-test: deps
+	go test -count=1 -v -timeout 30m ./vmtest -run '^TestSlurm$$' -args -boot-slurm
 
 #   make shell ARGS='-- uname -a'    one command
 shell kernel: deps build

@@ -35,12 +35,14 @@ func commands(t *testing.T, program string) []command {
 	var all []command
 	for _, name := range slices.Sorted(maps.Keys(pages)) {
 		for _, line := range pages[name].code {
-			m := commandRE.FindStringSubmatch(line)
-			if m == nil || m[1] != program {
-				continue
+			for part := range strings.SplitSeq(line, " | ") {
+				m := commandRE.FindStringSubmatch(strings.TrimSpace(part))
+				if m == nil || m[1] != program {
+					continue
+				}
+				typed, _, _ := strings.Cut(m[2], " #")
+				all = append(all, command{name, line, strings.Fields(typed)})
 			}
-			typed, _, _ := strings.Cut(m[2], " #")
-			all = append(all, command{name, line, strings.Fields(typed)})
 		}
 	}
 	if len(all) < 10 {

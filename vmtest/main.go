@@ -55,7 +55,12 @@ var (
 	presubmitFlags   = (*app).registerPresubmit
 	resultsFlags     = (*app).RegisterResults
 	verboseFlags     = (*app).RegisterVerbose
-	nightlyFlags     = (*app).registerNightly
+	matrixFlags      = (*app).registerMatrix
+	planFlags        = (*app).registerPlan
+	endFlags         = (*app).registerEnd
+	jobsFlag         = (*app).registerJobs
+	nightFlag        = (*app).registerNight
+	slurmFlags       = (*app).registerSlurm
 	historyFlags     = (*app).registerNights
 	cacheFlags       = (*app).registerCacheSize
 	pruneFlags       = (*app).registerPrune
@@ -72,7 +77,11 @@ func verbs() []verb {
 		{"map", "", "record which functions of the kernel each test reaches, so that run knows which tests to run first", registrars{kernelFlags}, mapVerb},
 		{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
 		{"initramfs", "", "build the initramfs only and list its tests", registrars{suiteFlags, testFlags, outFlag}, initramfsVerb},
-		{"nightly", "", "run a night: all series on all bases, commands and mutants; say what changed since the last, and what broke it", registrars{nightlyFlags, suiteFlags, testFlags, bootFlags}, nightlyVerb},
+		{"nightly", "", "run a night: all series on all bases, commands and mutants; say what changed since the last, and what broke it", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, planFlags, endFlags, jobsFlag}, nightlyVerb},
+		{"cells", "", "print the cells of a night, a line of JSON each, for whatever runs them; with -out DIR the night begins", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, planFlags, endFlags}, cellsVerb},
+		{"cell", "CELL", "run one cell into the folder of a night, where its folder appears complete or not at all", registrars{nightFlag, matrixFlags, suiteFlags, testFlags, bootFlags}, cellVerb},
+		{"merge", "DIR", "judge the cells in the folder of a night, wherever they ran; with -out DIR end the night", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, endFlags}, mergeVerb},
+		{"slurm", "[-- SBATCH OPTION...]", "submit the cells that \"vmtest cells -out DIR\" prints to a Slurm cluster, and a job that merges them", registrars{slurmFlags}, slurmVerb},
 		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, guestFileFlags}, shellVerb},
@@ -102,6 +111,7 @@ type app struct {
 	steps     flags.List
 	out       string
 	nights    nights
+	submit    submission
 	debug     debugging
 	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
 	pruneAll  bool
@@ -289,7 +299,7 @@ func (v verb) needsProject() bool {
 
 // reports says that the verb runs tests, and that others want to know what it has found.
 func (v verb) reports() bool {
-	return slices.Contains([]string{"run", "compare", "presubmit", "series check", "nightly"}, v.name)
+	return slices.Contains([]string{"run", "compare", "presubmit", "series check", "nightly", "cell", "merge"}, v.name)
 }
 
 // usage lists the verbs, or those that begin with a word.

@@ -28,6 +28,8 @@ func TestMakeRefusesVariables(t *testing.T) {
 		"mutants BASE=7.3 RUN=x":           "bin/mutants-run  -base '7.3' -run 'x'     \n",
 		"nightly OUT=/x":                   "bin/vmtest nightly -out '/x'     \n",
 		"steady N=4":                       "-steady 4 ",
+		"slurm-test":                       " slurm-wlm\n",
+		"slurm-test RUN=x":                 `"make slurm-test" does not read RUN; it reads no variable.`,
 		"vmtest SERIE=control":             `"make vmtest" does not read SERIE; it reads ARGS BASE LANE RUN SERIES.`,
 		"N=4":                              `"make vmtest" does not read N; `,
 		"shell RUN=x":                      `"make shell" does not read RUN; it reads ARGS BASE SERIES.`,

@@ -9,16 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/nearest"
-	"timens-vmtest/internal/sandbox"
-	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/kbuild"
-	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/history"
@@ -27,15 +23,17 @@ import (
 	"timens-vmtest/vmtest/run"
 )
 
-// nights are the flags of the verbs nightly and history.
+// nights are the flags of the nightly job, of its parts and of the verb history.
 type nights struct {
-	dir    string // of the history
-	cells  string // regular expression
-	budget time.Duration
-	search time.Duration
-	tries  int
-	keep   int
-	notify string
+	dir      string // of the history; of the verb cell, of the night
+	commands string // path of the file that lists the cells that run commands
+	cells    string // regular expression
+	budget   time.Duration
+	search   time.Duration
+	tries    int
+	keep     int
+	notify   string
+	jobs     string
 }
 
 // defaultConfig is the name of the configuration without more fragments.
@@ -51,8 +49,8 @@ func (a *app) registerNights(set *flag.FlagSet) {
 	set.StringVar(&a.nights.dir, "out", "", "`DIR` of the history; it must be given")
 }
 
-func (a *app) registerNightly(set *flag.FlagSet) {
-	a.registerNights(set)
+// registerMatrix registers the flags that say which cells there are, and what they are made of.
+func (a *app) registerMatrix(set *flag.FlagSet) {
 	set.Var(&a.Series, "series", "`NAME|FOLDER|FILE.mbox` to test; repeat it or use commas for several (default all in kernel/patches; with -tree none)")
 	set.Var(&a.Bases, "base", "`NAMES` of the kernels that are the bases (default "+strings.Join(nightlyBases, ",")+"): "+source.Names)
 	set.StringVar(&a.Source.Tree, "tree", "", "test the git tree in `DIR`, as it stands each night, instead of -base; it is never written to")
@@ -60,14 +58,28 @@ func (a *app) registerNightly(set *flag.FlagSet) {
 	a.RegisterMake(set)
 	set.StringVar(&a.Lane, "lane", flags.Both, "`real|virtual|both`: each lane is a cell of its own")
 	set.DurationVar(&a.Long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
+	set.StringVar(&a.nights.commands, "commands", "", "`FILE` that lists the cells that run commands (default vmtest/nightly/cells of the checkout)")
 	a.RegisterSandbox(set)
 	a.registerCacheSize(set)
+}
+
+// registerPlan registers the flags that choose from all cells those of one night.
+func (a *app) registerPlan(set *flag.FlagSet) {
 	set.StringVar(&a.nights.cells, "cells", "", "run only the cells whose name matches `REGEXP`, such as ^6.12/control/")
 	set.DurationVar(&a.nights.budget, "budget", 0, "`TIME` that all cells may take together; those for which it has no room are left out, and the night says which (default: no limit)")
+}
+
+// registerEnd registers the flags of what comes behind the cells of a night.
+func (a *app) registerEnd(set *flag.FlagSet) {
 	set.DurationVar(&a.nights.search, "search", time.Hour, "`TIME` that the search for what broke a test may take behind the cells; it goes on the next night. 0: do not search")
 	set.IntVar(&a.nights.tries, "tries", 5, "run a test that newly fails `N` times again on this kernel, and on the last one on which it did not fail")
 	set.IntVar(&a.nights.keep, "keep", 100, "keep the JSON of the last `N` nights; the history itself keeps all")
 	set.StringVar(&a.nights.notify, "notify", "", "`COMMAND` for the shell, which gets the mail of a night with news on its standard input, such as \"sendmail you@example.org\"")
+}
+
+// registerJobs registers -jobs.
+func (a *app) registerJobs(set *flag.FlagSet) {
+	set.StringVar(&a.nights.jobs, "jobs", "auto", "run `N|auto` cells at the same time, as far as there is memory; auto is one for every two cores")
 }
 
 // checkNights refuses values of the flags that make no night.
@@ -93,32 +105,58 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err := a.checkNights(); err != nil {
 		return 0, err
 	}
-	out, err := filepath.Abs(a.nights.dir)
+	jobs, err := a.jobs()
 	if err != nil {
 		return 0, err
 	}
-	a.Host.Results = out
-	cells, err := a.cells(ctx)
+	job, err := a.job(ctx, jobs > 1)
 	if err != nil {
 		return 0, err
 	}
-	job := nightly.Job{
-		Out: out, Cells: cells, Report: a.progress, Now: time.Now,
-		Runner: nightly.Machine{Host: a.Host, Root: a.Checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kbuild.MakeVars(a.MakeVars)},
-		Budget: a.nights.budget, Search: a.nights.search, Tries: a.nights.tries, Keep: a.nights.keep, Notify: a.nights.notify,
-		Project: a.Checkout.Root, Command: os.Args,
-	}
+	job.Jobs = jobs
 	v, err := job.Night(ctx)
 	if err != nil {
 		return 0, err
 	}
+	return v.ExitCode(), a.showNight(job.Out)
+}
+
+// job returns the nightly job that the flags say. beside says that cells run at the same time.
+func (a *app) job(ctx context.Context, beside bool) (job nightly.Job, err error) {
+	if a.nights.dir != "" {
+		if job.Out, err = filepath.Abs(a.nights.dir); err != nil {
+			return job, err
+		}
+		a.Host.Results = job.Out
+	}
+	if job.Cells, err = a.cells(ctx); err != nil {
+		return job, err
+	}
+	if err := a.setKeys(ctx, job.Cells); err != nil {
+		return job, err
+	}
+	job.Runner, job.Report, job.Now, job.Free = a.machine(beside), a.progress, time.Now, freeMemory
+	n := a.nights
+	job.Budget, job.Search, job.Tries, job.Keep, job.Notify = n.budget, n.search, n.tries, n.keep, n.notify
+	job.Project, job.Command = a.Checkout.Root, os.Args
+	job.Program, job.CellFlags, job.MergeFlags = a.program(), a.matrixFlags(), a.endFlags()
+	return job, nil
+}
+
+// machine is what runs cells.
+func (a *app) machine(beside bool) nightly.Machine {
+	return nightly.Machine{Host: a.Host, Root: a.Checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kbuild.MakeVars(a.MakeVars), Beside: beside}
+}
+
+// showNight prints what the last night of a history says.
+func (a *app) showNight(out string) error {
 	a.progress.Clear()
 	h, err := history.Load(out)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	a.printNight(h)
-	return v.ExitCode(), nil
+	return nil
 }
 
 // printNight prints what the last night says. GitHub is told the news as well, with all that the
@@ -137,186 +175,6 @@ func (a *app) printNight(h history.History) {
 		}
 		a.github.tell(report.Annotation{Level: level, Title: "vmtest: " + l.Title, Text: l.Text})
 	}
-}
-
-// cells returns all cells that the flags and the checked-in list name.
-func (a *app) cells(ctx context.Context) ([]nightly.Cell, error) {
-	if tree := a.Source.Tree; tree != "" {
-		if _, err := sandbox.GitLine(ctx, tree, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
-			return nil, blame.Usagef("-tree %s is no git tree with commits: a night names what changed by its commits", tree)
-		}
-	}
-	names, err := a.nightlySeries()
-	if err != nil {
-		return nil, err
-	}
-	bases, configs := []string(a.Bases), []string(a.Configs)
-	if a.Source.Tree != "" {
-		bases = []string{""}
-	} else if len(bases) == 0 {
-		bases = nightlyBases
-	}
-	if len(configs) == 0 {
-		configs = nightlyConfigs
-	}
-	all := nightly.Matrix(bases, names, configs, flags.Lanes[a.Lane])
-	for i, c := range all {
-		if c.Base == "" {
-			c.Base = filepath.Base(a.Source.Tree)
-		}
-		all[i].Name = strings.Join([]string{c.Base, stem(c.Series), stem(c.Config), c.Lane}, "/")
-	}
-	presubmits, err := a.presubmitCells(ctx, names, bases)
-	if err != nil {
-		return nil, err
-	}
-	commands, err := nightly.ReadCommands(filepath.Join(a.Checkout.Root, "vmtest", "nightly", "cells"))
-	if err != nil {
-		return nil, err
-	}
-	all = slices.Concat(all, presubmits, commands)
-	match := regexp.MustCompile(a.nights.cells) // checkNights compiled it
-	awake := 0
-	for i, c := range all {
-		if all[i].Asleep = !match.MatchString(c.Name); !all[i].Asleep {
-			awake++
-		}
-	}
-	if awake == 0 {
-		return nil, blame.Usagef("-cells %s matches none of %d cells, the first of which is %s", a.nights.cells, len(all), all[0].Name)
-	}
-	return all, nil
-}
-
-// stem is a name, or the last part of a path without its ending.
-func stem(path string) string {
-	base := filepath.Base(path)
-	return strings.TrimSuffix(base, filepath.Ext(base))
-}
-
-// treeSeries is the name of the series of a tree alone.
-const treeSeries = "tree"
-
-// nightlySeries returns the series of the night.
-func (a *app) nightlySeries() ([]string, error) {
-	switch {
-	case a.Has("series"):
-		return a.Series, nil
-	case a.Source.Tree != "":
-		return []string{treeSeries}, nil
-	}
-	return series.Names(a.Checkout.Patches())
-}
-
-// presubmitCells returns a cell for each base and each series with patches, which runs in the
-// nights in which the series has changed.
-func (a *app) presubmitCells(ctx context.Context, names, bases []string) ([]nightly.Cell, error) {
-	if a.Source.Tree != "" {
-		return nil, nil
-	}
-	var all []nightly.Cell
-	for _, name := range names {
-		patches, err := a.allPatches(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		if len(patches) == 0 {
-			continue
-		}
-		for _, base := range bases {
-			c := nightly.Cell{Name: strings.Join([]string{"presubmit", base, stem(name)}, "/"), Changed: true, Patches: patches,
-				Command: []string{"bin/vmtest", "presubmit", "-keep-going", "-base", base, "-sandbox", a.Sandbox, "-accel", a.Accel, "-results", nightly.FolderWord}}
-			for _, v := range a.MakeVars {
-				c.Command = append(c.Command, "-make", v)
-			}
-			c.Command = append(c.Command, name)
-			all = append(all, c)
-		}
-	}
-	return all, nil
-}
-
-// allPatches returns the digests of the patches of a series, of all its variants: which of them
-// a base takes is only known when the base is there.
-func (a *app) allPatches(ctx context.Context, name string) ([]history.Digest, error) {
-	s, err := series.Load(ctx, a.Host.Sandbox, a.Checkout.Patches(), name)
-	if err != nil {
-		return nil, err
-	}
-	var all []history.Digest
-	for _, p := range s.Patches {
-		all = append(all, nightly.DigestOf(p.Name, p.Text))
-	}
-	for _, v := range s.Variants {
-		if v.Folder == s.Folder {
-			continue
-		}
-		variant, err := v.Load(ctx, a.Host.Sandbox)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range variant.Patches {
-			all = append(all, nightly.DigestOf(filepath.Join(v.Release, p.Name), p.Text))
-		}
-	}
-	return all, nil
-}
-
-// cellRequest returns the request of a cell as it is tonight.
-func (a *app) cellRequest(ctx context.Context, c nightly.Cell) (run.Request, error) {
-	one := *a
-	one.Lane, one.Series, one.Bases, one.Configs = c.Lane, flags.List{c.Series}, flags.List{c.Base}, flags.Paths{c.Config}
-	if a.Source.Tree != "" {
-		one.Bases = nil
-	}
-	if c.Series == treeSeries && a.Source.Tree != "" {
-		one.Series = nil
-	}
-	if c.Config == defaultConfig {
-		one.Configs = nil
-	}
-	if err := one.CheckBases(); err != nil {
-		return run.Request{}, err
-	}
-	return one.OneRequest(ctx)
-}
-
-// cellFlags returns the flags of "vmtest run" that make the request of a cell.
-func (a *app) cellFlags(c nightly.Cell) []string {
-	var all []string
-	if a.Source.Tree != "" {
-		all = append(all, "-tree", a.Source.Tree)
-	} else {
-		all = append(all, "-base", c.Base)
-	}
-	if c.Series != treeSeries {
-		all = append(all, "-series", c.Series)
-	}
-	if c.Config != defaultConfig {
-		all = append(all, "-config", c.Config)
-	}
-	all = append(all, "-lane", c.Lane, "-sandbox", a.Sandbox)
-	if a.Limits != "" {
-		all = append(all, "-sandbox-limits", a.Limits)
-	}
-	if c.Lane == wire.Virtual {
-		all = append(all, "-long", a.Long.String())
-	} else {
-		all = append(all, "-accel", a.Accel)
-	}
-	for _, v := range a.MakeVars {
-		all = append(all, "-make", v)
-	}
-	for _, t := range a.Tests {
-		all = append(all, "-tests", t)
-	}
-	if a.Design != "" {
-		all = append(all, "-design", a.Design)
-	}
-	if a.Run != "" {
-		all = append(all, "-run", a.Run)
-	}
-	return append(all, "-timeout", a.Timeout.String())
 }
 
 // historyVerb prints the nights of a test.

@@ -33,7 +33,13 @@ var reads = map[string][]string{
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
 	"shell":        {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Accel", "Guest", "BreakPatch", "Vmcore", "Trace", "With", "Share", "-sandbox"},
 	"nightly": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
-		"-out", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
+		"-out", "-commands", "-cells", "-budget", "-search", "-tries", "-keep", "-notify", "-jobs"},
+	"cells": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+		"-out", "-commands", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
+	"cell": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-out", "-commands"},
+	"merge": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+		"-out", "-commands", "-search", "-tries", "-keep", "-notify"},
+	"slurm":         {"-n", "-throttle"},
 	"debug":         {"Lanes", "Guest", "BreakPatch", "Vmcore", "-dump", "-replay", "-at", "-count", "-until-fail", "-alone", "-now", "With", "Share", "-sandbox", "-cache-size"},
 	"history":       {"-out"},
 	"series new":    {"Base", "-cache-size"},
@@ -100,7 +106,7 @@ func triedFlags(t *testing.T) map[string]tried {
 		{"-build", built}, {"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"}, {"-config-base", configBase}, {"-make", "W=1"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-order", "source"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
-		{"-out", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
+		{"-out", dir}, {"-commands", patch}, {"-jobs", "3"}, {"-throttle", "5"}, {"-n"}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
 		{"-gdb"}, {"-vmcore=elf"}, {"-trace", "patch"}, {"-dump"}, {"-replay"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
 		{"-smp", "4"}, {"-memory", "1G"}, {"-append", "quiet"}, {"-qemu-arg", "-S"}, {"-with", "true"}, {"-share", dir},
 	} {
@@ -136,7 +142,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	all := map[string]any{"-sandbox": fmt.Sprint(a.Sandbox, a.Bounds), "-results": a.Results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
 		"-cache-size": a.cacheSize, "-all": a.pruneAll,
 		"-at": a.debug.at, "-dump": a.debug.dump, "-replay": a.debug.replay, "-count": a.debug.count, "-until-fail": a.debug.untilFail, "-alone": a.debug.alone, "-now": a.debug.now,
-		"-out": a.nights.dir, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
+		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.nights.jobs, "-throttle": a.submit.throttle, "-n": a.submit.only, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {
@@ -150,6 +156,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 func TestEveryFlagCounts(t *testing.T) {
 	known, seen := triedFlags(t), make(map[string]bool)
 	for _, v := range verbs() {
+		asks := make(map[string]map[string]any) // most flags are compared with no flag at all
 		v.flagSet(new(app)).VisitAll(func(f *flag.Flag) {
 			try, ok := known[f.Name]
 			if !ok {
@@ -157,7 +164,12 @@ func TestEveryFlagCounts(t *testing.T) {
 				return
 			}
 			seen[f.Name] = true
-			without := asked(t, v, try.series, try.with)
+			key := fmt.Sprint(try.series, try.with)
+			without, ok := asks[key]
+			if !ok {
+				without = asked(t, v, try.series, try.with)
+				asks[key] = without
+			}
 			with := asked(t, v, try.series, slices.Concat(try.with, try.itself))
 			for _, name := range reads[v.name] {
 				if !reflect.DeepEqual(without[name], with[name]) {
@@ -177,6 +189,64 @@ func TestEveryFlagCounts(t *testing.T) {
 			if _, ok := reflect.TypeFor[run.Request]().FieldByName(m); !ok && known[m[1:]].itself == nil {
 				t.Errorf("%s reads %s, which there is not", name, m)
 			}
+		}
+	}
+}
+
+// A cell that runs elsewhere is made by the flags that the list was made by: each flag comes back,
+// and so do those of what comes behind the cells.
+func TestCellFlags(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := triedFlags(t)
+	v := verbNamed(t, "merge") // it has all flags of cell, too
+	v.flagSet(new(app)).VisitAll(func(f *flag.Flag) {
+		if f.Name == "out" {
+			return
+		}
+		a := &app{progress: progress.New()}
+		a.Checkout.Root = root
+		args := slices.Concat(known[f.Name].with, known[f.Name].itself)
+		if _, err := a.parse(v, args); err != nil {
+			t.Fatalf("%q: %v", args, err)
+		}
+		again := slices.Concat(a.matrixFlags(), a.endFlags())
+		want, got := asked(t, v, "", args), asked(t, v, "", again)
+		for _, member := range reads[v.name] {
+			if !reflect.DeepEqual(want[member], got[member]) {
+				t.Errorf("%q becomes %q: of %s it makes %v, want %v", args, again, member, got[member], want[member])
+			}
+		}
+		if len(again) == 0 {
+			t.Errorf("%q becomes nothing", args)
+		}
+	})
+}
+
+// A path is one that holds in the folder of the checkout. A name stays a name.
+func TestPlaces(t *testing.T) {
+	root := hosttest.Folder(t, map[string]string{"a.patch": "", "mine/series": "", "my/kconfig/x.config": "", "outside.patch": ""})
+	a := &app{}
+	a.Checkout.Root = filepath.Join(root, "my")
+	t.Chdir(root)
+	for _, tc := range []struct {
+		of         func(string) string
+		path, want string
+	}{
+		{a.place, "my/kconfig", "./kconfig"}, // "kconfig" would be a name
+		{a.place, "my/kconfig/x.config", "kconfig/x.config"},
+		{a.place, "mine", filepath.Join(root, "mine")},
+		{a.placeSeries, "timens-offset", "timens-offset"},
+		{a.placeSeries, "timens-offset/7.3", "timens-offset/7.3"},
+		{a.placeSeries, "./mine", filepath.Join(root, "mine")},
+		{a.placeSeries, "outside.patch", filepath.Join(root, "outside.patch")},
+		{a.placeConfig, "debug", "debug"},
+		{a.placeConfig, "my/kconfig/x.config", "kconfig/x.config"},
+	} {
+		if got := tc.of(tc.path); got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.path, got, tc.want)
 		}
 	}
 }

@@ -12,12 +12,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"timens-vmtest/internal/reasons"
+	"timens-vmtest/vmtest/cells"
 	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 )
@@ -34,6 +36,9 @@ type Cell struct {
 	Of      int      // 0: it runs every night
 	Changed bool     // the command runs only if Patches differ from those of its last verdict
 	Patches []history.Digest
+
+	Keys  map[string]string // see cells.Line
+	Needs cells.Needs
 }
 
 // Matrix returns the cells for every base, series, configuration and lane.
@@ -57,6 +62,10 @@ type Runner interface {
 	// the evidence in the empty folder dir, and returns what became of the cell. The name,
 	// the folder and the costs are the caller's to set.
 	Run(ctx context.Context, c Cell, a culprit.Attempt, dir string) (history.Cell, error)
+
+	// Judge returns what became of a cell that Run has run in the folder dir, on this machine
+	// or on another, from the evidence alone. The inputs are the caller's to set, too.
+	Judge(dir string) (history.Cell, error)
 }
 
 // DigestOf returns the digest of a file.
@@ -144,7 +153,7 @@ func cost(h history.History, name string) float64 {
 // out come first, so that no budget leaves out the same cells for ever. The others are sorted
 // by their costs, the longest first. Those for which the budget has no room are left out from
 // the end. No budget is zero.
-func plan(h history.History, cells []Cell, budget time.Duration, began time.Time) (history.Plan, error) {
+func plan(h history.History, all []Cell, budget time.Duration, began time.Time) (history.Plan, error) {
 	p := history.Plan{Began: began.Format(time.RFC3339)}
 	waited := make(map[string]bool)
 	if len(h.Nights) > 0 {
@@ -153,9 +162,12 @@ func plan(h history.History, cells []Cell, budget time.Duration, began time.Time
 		}
 	}
 	costs, seen := make(map[string]float64), make(map[string]bool)
-	for _, c := range cells {
+	for _, c := range all {
 		if seen[c.Name] {
 			return p, fmt.Errorf("there are two cells %s", c.Name)
+		}
+		if err := cells.CheckID(c.Name); err != nil {
+			return p, err
 		}
 		seen[c.Name] = true
 		if c.rests(h, began) {
@@ -164,6 +176,11 @@ func plan(h history.History, cells []Cell, budget time.Duration, began time.Time
 		}
 		costs[c.Name] = cost(h, c.Name)
 		p.Cells = append(p.Cells, c.Name)
+	}
+	for _, c := range all {
+		if folder := taken(c.Name, seen); folder != "" {
+			return p, fmt.Errorf("the cell %s cannot lie in %s, which is the folder of something else; give it another name", c.Name, folder)
+		}
 	}
 	slices.SortStableFunc(p.Cells, func(a, b string) int {
 		if waited[a] != waited[b] {
@@ -182,4 +199,19 @@ func plan(h history.History, cells []Cell, budget time.Duration, began time.Time
 		}
 	}
 	return p, nil
+}
+
+// taken returns the folder in which a cell would lie and which is that of another cell, or of
+// something else that a night leaves; "" if there is none.
+func taken(name string, others map[string]bool) string {
+	first, _, _ := strings.Cut(name, "/")
+	if first == searchDir || first == SlurmDir {
+		return first
+	}
+	for above := filepath.Dir(name); above != "."; above = filepath.Dir(above) {
+		if others[above] {
+			return above
+		}
+	}
+	return ""
 }

@@ -33,7 +33,8 @@ const (
 // goesOn is how long a night that was cut off can go on. A later one is another night.
 const goesOn = 20 * time.Hour
 
-// Job is the nightly job. Out, Cells, Runner, Report and Now have to be set.
+// Job is the nightly job. Out, Cells, Runner, Report and Now have to be set, and for cells that
+// run elsewhere Program, CellFlags and MergeFlags.
 type Job struct {
 	Out     string // the folder of the history, of all evidence and of the page
 	Cells   []Cell
@@ -47,35 +48,48 @@ type Job struct {
 	Notify  string        // a command for the shell that gets the mail on its standard input; empty: none
 	Project string        // the checkout of this project
 	Command []string      // what the user typed
+
+	Jobs int        // how many cells run at the same time on this machine; zero: one
+	Free func() int // MB of memory that this machine has for cells; nil: enough
+
+	Program    string   // what runs a cell elsewhere, in the checkout of this project
+	CellFlags  []string // the flags that make these cells
+	MergeFlags []string // the flags of what comes behind the cells
 }
 
 // night is a night under way.
 type night struct {
 	Job
 	*history.Log
-	name  string
-	began time.Time
+	name    string
+	began   time.Time
+	foreign bool // a cell is there that the list does not name
 }
 
 // Night runs one night, or goes on with one that was cut off. It returns the verdict of all
 // its cells. A planned cell that did not run makes it Unjudged. An error means that the
 // history could not be written; what it has is kept.
 func (j Job) Night(ctx context.Context) (verdict.Verdict, error) {
-	unlock, err := lock(j.Out)
+	n, done, err := j.open()
 	if err != nil {
 		return verdict.Unjudged, err
 	}
-	defer unlock()
-	log, err := history.Open(j.Out)
-	if err != nil {
-		return verdict.Unjudged, err
-	}
-	defer log.Close() // every line is on the disk
-	n := &night{Job: j, Log: log}
+	defer done()
 	if err := n.begin(); err != nil {
 		return verdict.Unjudged, err
 	}
-	why, full, err := n.cells(ctx)
+	why, full, err := n.work(ctx)
+	if err == nil && ctx.Err() == nil && !full {
+		var absent []string
+		if absent, _, err = n.collect(); len(absent) > 0 && why == "" {
+			why = fmt.Sprintf("%s did not run", plural(len(absent), "cell"))
+		}
+	}
+	return n.finish(ctx, why, full, err)
+}
+
+// finish ends a night whose cells have run. err is what went wrong before.
+func (n *night) finish(ctx context.Context, why string, full bool, err error) (verdict.Verdict, error) {
 	if err == nil && ctx.Err() == nil && !full {
 		err = n.search(ctx)
 	}
@@ -86,6 +100,23 @@ func (j Job) Night(ctx context.Context) (verdict.Verdict, error) {
 		return verdict.Unjudged, fmt.Errorf("interrupted; the same command goes on with the night %s within %v of its begin", n.name, goesOn)
 	}
 	return n.verdict(), err
+}
+
+// open takes the lock of the folder and opens its history. The caller calls done.
+func (j Job) open() (n *night, done func(), err error) {
+	unlock, err := lock(j.Out)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := history.Open(j.Out)
+	if err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return &night{Job: j, Log: log}, func() {
+		log.Close() // every line is on the disk
+		unlock()
+	}, nil
 }
 
 // lock makes sure that only one process works in a folder. The kernel gives the lock back
@@ -119,8 +150,11 @@ func (n *night) begin() error {
 		began, err := time.Parse(time.RFC3339, last.Plan.Began)
 		if err == nil && now.Sub(began) < goesOn {
 			n.name, n.began = last.Name, began
-			n.Report.Step("night %s goes on: %d of %d cells have run", n.name, len(last.Cells), len(last.Plan.Cells))
-			return n.mended()
+			if err := errors.Join(n.mended(), n.list()); err != nil {
+				return err
+			}
+			n.Report.Step("night %s goes on: %d of %d cells have run", n.name, n.known(), len(last.Plan.Cells))
+			return nil
 		}
 		missing := len(last.Plan.Cells) - len(last.Cells)
 		why := fmt.Sprintf("it was cut off, and %d cells did not run", missing)
@@ -144,7 +178,7 @@ func (n *night) begin() error {
 	for _, missed := range n.Missed(n.name) {
 		n.Report.Step("no night began on %s", missed)
 	}
-	return n.mended()
+	return errors.Join(n.mended(), n.list())
 }
 
 // newName returns a name that no night has.
@@ -179,69 +213,9 @@ func (n *night) tonight() history.Night {
 	return night
 }
 
-// cells runs all cells that have no result. It returns why it ended before all had run, and
-// whether that was because the disk is full.
-func (n *night) cells(ctx context.Context) (why string, full bool, err error) {
-	p := n.tonight().Plan
-	for i, name := range p.Cells {
-		if _, done := n.tonight().Cell(name); done {
-			continue
-		}
-		if over := n.Now().Sub(n.began); n.Budget > 0 && over > n.Budget {
-			return fmt.Sprintf("the budget of %v is over, and %d cells did not run", n.Budget, len(p.Cells)-len(n.tonight().Cells)), false, nil
-		}
-		at := slices.IndexFunc(n.Job.Cells, func(c Cell) bool { return c.Name == name })
-		if at < 0 {
-			if err := n.note("%s did not run: the night goes on with flags or files that do not name it", name); err != nil {
-				return "", false, err
-			}
-			continue
-		}
-		n.Report.Step("cell %d of %d: %s", i+1, len(p.Cells), name)
-		c, err := n.cell(ctx, n.Job.Cells[at])
-		if ctx.Err() != nil {
-			return "", false, nil // it runs again when the night goes on
-		}
-		full = errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-		if full {
-			// Its evidence is of no use, and the history needs room.
-			err = errors.Join(err, os.RemoveAll(n.folder(name)))
-		}
-		if err != nil {
-			n.Report.Step("%s did not run: %v", name, err)
-			c.Stage, c.Verdict, c.Trouble = history.StageNone, verdict.Unjudged.String(), oneLine(err.Error())
-		}
-		if err := n.Append(history.Line{Night: n.name, Cell: &c}); err != nil {
-			return "", false, err
-		}
-		if full {
-			return fmt.Sprintf("the disk is full, and %d cells did not run; make room in the -out folder, or pass a smaller -keep", len(p.Cells)-len(n.tonight().Cells)+1), true, nil
-		}
-	}
-	return "", false, nil
-}
-
-// folder returns the path of the folder with the evidence of a cell.
-func (n *night) folder(cell string) string { return filepath.Join(n.Out, nightsDir, n.name, cell) }
-
-// cell runs one cell.
-func (n *night) cell(ctx context.Context, c Cell) (history.Cell, error) {
-	began := n.Now()
-	dir := n.folder(c.Name)
-	got, err := n.run(ctx, c, culprit.Attempt{}, dir)
-	got.Name, got.CostS = c.Name, n.Now().Sub(began).Seconds()
-	if got.Began == "" {
-		got.Began = began.Format(time.RFC3339)
-	}
-	if c.Command != nil {
-		got.Inputs.Patches = c.Patches
-	}
-	var relErr error
-	got.Folder, relErr = filepath.Rel(n.Out, dir)
-	if err == nil {
-		err = errors.Join(relErr, n.keepInputs(got.Inputs, dir))
-	}
-	return got, err
+// folder is the folder of the night.
+func (n *night) folder() Folder {
+	return Folder{Dir: filepath.Join(n.Out, nightsDir, n.name), Runner: n.Runner, Now: n.Now}
 }
 
 // search looks for what broke all that fails and has no finding that is done. What the budget
@@ -374,15 +348,18 @@ func benchmarks(night history.Night) ([]byte, error) {
 func (n *night) verdict() verdict.Verdict {
 	night := n.tonight()
 	v := verdict.Passed
+	if n.foreign {
+		v = verdict.Unjudged
+	}
 	for _, name := range slices.Concat(night.Plan.Cells, night.Plan.LeftOut) {
 		c, _ := night.Cell(name)
-		v = v.Worse(verdictOf(c))
+		v = v.Worse(VerdictOf(c))
 	}
 	return v
 }
 
-// verdictOf is the verdict of a cell, which is Unjudged if it is not there.
-func verdictOf(c history.Cell) verdict.Verdict {
+// VerdictOf is the verdict of a cell, which is Unjudged if it is not there.
+func VerdictOf(c history.Cell) verdict.Verdict {
 	for v := verdict.Unjudged; v <= verdict.Unbuilt; v++ {
 		if v.String() == c.Verdict {
 			return v

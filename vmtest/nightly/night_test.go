@@ -19,8 +19,8 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
-// ran are the names of the cells of a night that have a result.
-func ran(t *testing.T, out, night string) []string {
+// results are the names of the cells of a night that have a result.
+func results(t *testing.T, out, night string) []string {
 	t.Helper()
 	h, err := history.Load(out)
 	if err != nil {
@@ -57,14 +57,14 @@ func TestGoesOn(t *testing.T) {
 	if err == nil || v != verdict.Unjudged || !strings.Contains(err.Error(), "the same command goes on with the night "+firstNight) {
 		t.Errorf("interrupted: %v, %v", v, err)
 	}
-	if got := ran(t, out, firstNight); len(got) != 1 {
+	if got := results(t, out, firstNight); len(got) != 1 {
 		t.Errorf("before it went on, %v had run", got)
 	}
 	w.clock.now = w.clock.now.Add(10 * time.Hour)
 	if v, err := j.Night(t.Context()); v != verdict.Passed || err != nil {
 		t.Errorf("went on: %v, %v", v, err)
 	}
-	if got := ran(t, out, firstNight); len(got) != 3 || len(tried) != 4 || tried[1] != tried[2] {
+	if got := results(t, out, firstNight); len(got) != 3 || len(tried) != 4 || tried[1] != tried[2] {
 		t.Errorf("%v have run, after %v", got, tried)
 	}
 	if h, err := history.Load(out); err != nil || len(h.Nights) != 1 || h.Nights[0].End == nil {
@@ -121,14 +121,14 @@ func TestTwoAtOnce(t *testing.T) {
 	if second == nil || !strings.Contains(second.Error(), "another night is under way in "+out) {
 		t.Errorf("the second: %v", second)
 	}
-	if got := ran(t, out, firstNight); len(got) != 3 {
+	if got := results(t, out, firstNight); len(got) != 3 {
 		t.Errorf("%v have run", got)
 	}
 	w.fault = nil
 	if v, err := j.Night(t.Context()); v != verdict.Passed || err != nil {
 		t.Errorf("a second one of that day: %v, %v", v, err)
 	}
-	ran(t, out, firstNight+".2")
+	results(t, out, firstNight+".2")
 }
 
 // What a night comes to is the worst of all that was planned. What did not run is never green.
@@ -239,7 +239,7 @@ func TestAsleep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := ran(t, out, "2026-09-02"); len(got) != 1 {
+	if got := results(t, out, "2026-09-02"); len(got) != 1 {
 		t.Errorf("there ran %v", got)
 	}
 	for _, n := range h.Nights {
@@ -312,7 +312,7 @@ func TestPrune(t *testing.T) {
 		slices.Sort(all)
 		return strings.Join(all, " ")
 	}
-	const whole, stripped = "0001-a.patch 0002-b.patch 0003-c.patch console.log requested.config run.json", "run.json"
+	const whole, stripped = "0001-a.patch 0002-b.patch 0003-c.patch cell.json console.log requested.config run.json", "cell.json run.json"
 	for day := range 50 {
 		w.clock.now = first.AddDate(0, 0, day)
 		delete(w.patches, "0002-b.patch")
@@ -339,12 +339,12 @@ func TestPrune(t *testing.T) {
 	}
 	for day, want := range map[int]string{
 		6:  "",
-		7:  "kB of old evidence were removed: all but JSON and failures of 1 night",
-		29: "kB of old evidence were removed: all but JSON and failures of 1 night, 1 input that no night needs",
-		40: "kB of old evidence were removed: 8 nights altogether, all but JSON and failures of 1 night",
+		7:  "of old evidence were removed: all but JSON and failures of 1 night",
+		29: "of old evidence were removed: all but JSON and failures of 1 night, 1 input that no night needs",
+		40: "of old evidence were removed: 8 nights altogether, all but JSON and failures of 1 night",
 	} {
 		got := h.Nights[day].End.Pruned
-		if size, said, _ := strings.Cut(got, " "); said != want || strings.HasPrefix(size, "0.0") {
+		if size, said, _ := strings.Cut(got, "B "); said != want || strings.HasPrefix(size, "0.0") {
 			t.Errorf("on day %d it said %q, want %q", day, got, want)
 		}
 	}

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"timens-vmtest/vmtest/cells"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/report"
 )
@@ -132,7 +134,7 @@ func (n *night) open(night string, c history.Cell) bool {
 	return false
 }
 
-// strip removes all files of a night but its JSON, its mail and its figures, except in the folders that are
+// strip removes all files of a night but its JSON, its list, its mail and its figures, except in the folders that are
 // needed. It returns how many bytes that freed.
 func (n *night) strip(dir string, needed []string) (freed int64, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -147,7 +149,7 @@ func (n *night) strip(dir string, needed []string) (freed int64, err error) {
 			}
 			return nil
 		}
-		if strings.HasSuffix(path, ".json") || d.Name() == MailFile || d.Name() == report.BenchFile {
+		if strings.HasSuffix(path, ".json") || slices.Contains([]string{MailFile, report.BenchFile, cells.File}, d.Name()) {
 			return nil
 		}
 		info, err := d.Info()

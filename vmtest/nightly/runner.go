@@ -7,13 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
@@ -37,6 +34,7 @@ type Machine struct {
 	Request func(context.Context, Cell) (run.Request, error) // the request of a cell as it is tonight
 	Make    kbuild.MakeVars                                  // of all kernels
 	Flags   func(Cell) []string                              // the flags of "vmtest run" for a cell
+	Beside  bool                                             // other cells run at the same time, so that the CPU time of one is not known
 }
 
 // ownProgram is the first word of a command that is this program.
@@ -45,21 +43,19 @@ const ownProgram = "bin/vmtest"
 // FolderWord is the word of a command that stands for the folder of the cell's evidence.
 const FolderWord = "{}"
 
-// outputFile has what a command printed, in the folder of its cell.
-const outputFile = "output.txt"
-
-// commandGrace is how long a command that was interrupted has to end its own children, such as
-// guests and builds.
-const commandGrace = 30 * time.Second
-
 // roomNeeded is how many bytes have to be free for a run to be able to leave its evidence.
 const roomNeeded = 50 << 20
 
 // Run runs a cell with what the attempt puts in the place of tonight's inputs.
 func (m Machine) Run(ctx context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
 	before := cpu()
+	if m.Beside {
+		m.Host.Report = prefixed{m.Host.Report, cell.Name}
+	}
 	c, err := m.run(ctx, cell, a, dir)
-	c.CPUS = cpu() - before
+	if !m.Beside {
+		c.CPUS = cpu() - before
+	}
 	if err != nil || c.Stage != history.StageNone {
 		return c, err
 	}
@@ -71,6 +67,19 @@ func (m Machine) Run(ctx context.Context, cell Cell, a culprit.Attempt, dir stri
 	}
 	return c, nil
 }
+
+// prefixed is a Reporter that says which cell it is that reports. Of several cells that count, no
+// line could show all.
+type prefixed struct {
+	host.Reporter
+	cell string
+}
+
+func (p prefixed) Step(format string, args ...any) {
+	p.Reporter.Step("%s: %s", p.cell, fmt.Sprintf(format, args...))
+}
+
+func (p prefixed) Count(string, int, int, string) {}
 
 // cpu returns the CPU seconds of all children that have ended.
 func cpu() float64 {
@@ -202,84 +211,17 @@ func (m Machine) older(ctx context.Context, cell Cell, a culprit.Attempt, dir st
 	return m.read(ctx, a.Project, latest)
 }
 
-// command runs a command in a checkout of this project. Its exit code is the verdict.
-func (m Machine) command(ctx context.Context, root string, words []string, dir string) (history.Cell, error) {
-	c := history.Cell{Stage: history.StageTests, Verdict: verdict.Unjudged.String(), Command: words}
-	words = slices.Clone(words)
-	for i, w := range words {
-		words[i] = strings.ReplaceAll(w, FolderWord, dir)
-	}
-	if words[0] == ownProgram {
-		words[0] = filepath.Join(root, ownProgram)
-	}
-	output := filepath.Join(dir, outputFile)
-	err := execute(ctx, root, words, output)
-	if ctx.Err() != nil {
-		return c, ctx.Err()
-	}
-	exit, ended := errors.AsType[*exec.ExitError](err)
-	if err != nil && !ended {
+// read judges the folder of a run, and returns what the history keeps of it.
+func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, error) {
+	c, err := evidence(dir)
+	if err != nil {
 		return c, err
-	}
-	code := 0
-	if ended {
-		code = exit.ExitCode()
-	}
-	c.Verdict = verdictOfExit(words[0], code).String()
-	if code != 0 {
-		c.Trouble = lastLine(output)
-		c.Faults = []string{c.Trouble}
-	}
-	if c.Verdict == verdict.Unbuilt.String() {
-		c.Stage = history.StageBuild
 	}
 	return c, m.inputs(ctx, root, dir, &c)
 }
 
-// execute runs a command, whose output goes to a file. When ctx ends, the command is asked to
-// end.
-func execute(ctx context.Context, dir string, words []string, output string) error {
-	out, err := os.Create(output)
-	if err != nil {
-		return err
-	}
-	defer out.Close() // what counts is how the command ends
-	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
-	// Variables of the make that runs the night are not those of a make in it.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=") })
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = commandGrace
-	return cmd.Run()
-}
-
-// verdictOfExit is the verdict of a command. Make ends with 2 whatever the exit code of its
-// command was.
-func verdictOfExit(program string, code int) verdict.Verdict {
-	for _, v := range []verdict.Verdict{verdict.Passed, verdict.Failed, verdict.Unbuilt} {
-		if v.ExitCode() == code {
-			return v
-		}
-	}
-	if filepath.Base(program) == "make" && code == 2 {
-		return verdict.Failed
-	}
-	return verdict.Unjudged
-}
-
-// lastLine returns the last line of a file that is not empty.
-func lastLine(path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
-}
-
-// read judges the folder of a run, and returns what the history keeps of it.
-func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, error) {
+// evidence judges the folder of a run, and returns what the folder says of it.
+func evidence(dir string) (history.Cell, error) {
 	e, err := verdict.Load(dir)
 	if err != nil {
 		return history.Cell{}, err
@@ -306,7 +248,7 @@ func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, erro
 			c.Inputs.Tests = p.ID
 		}
 	}
-	return c, m.inputs(ctx, root, dir, &c)
+	return c, nil
 }
 
 // inputs adds what the folder of a run, this machine and the checkout say of the inputs.

@@ -103,6 +103,11 @@ func TestCommands(t *testing.T) {
 		if c.Inputs.QEMU == "" || c.Inputs.Toolchain == "" {
 			t.Errorf("%s: the inputs are %+v", name, c.Inputs)
 		}
+		again, err := m.Judge(dir) // the folder alone says the same, but for what only this machine knows
+		again.Inputs, again.CPUS = c.Inputs, c.CPUS
+		if err != nil || !same(again, c) {
+			t.Errorf("%s: judged again: %v, got %+v, want %+v", name, err, again, c)
+		}
 	}
 	if v := verdictOfExit("/usr/bin/make", 2); v != verdict.Failed {
 		t.Errorf("make that ends with 2 is %v", v)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 )
@@ -92,14 +94,29 @@ func (w *world) Run(_ context.Context, cell Cell, a culprit.Attempt, dir string)
 	c := history.Cell{Stage: history.StageTests, Verdict: "pass", Release: "6.12.0", Command: []string{"vmtest", "run", "-series", "s"}}
 	in, patches := w.inputs(a, dir)
 	c.Inputs = in
-	if cell.Command != nil {
-		return c, nil
+	if cell.Command == nil {
+		w.test(&c, cell, a, patches)
 	}
+	return c, wire.WriteJSON(filepath.Join(dir, "run.json"), c)
+}
+
+// Judge is that of a Runner. The evidence is what the run came to.
+func (w *world) Judge(dir string) (c history.Cell, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	return c, err
+}
+
+// test says what becomes of the tests of a cell.
+func (w *world) test(c *history.Cell, cell Cell, a culprit.Attempt, patches string) {
+	in := c.Inputs
 	if strings.Contains(patches, "needs:") {
 		_, needed, _ := strings.Cut(patches, "needs:")
 		if name, _, _ := strings.Cut(needed, "\n"); !strings.Contains(patches, "is:"+name) {
 			c.Stage, c.Verdict, c.Trouble = history.StageBuild, "build", "it does not apply"
-			return c, nil
+			return
 		}
 	}
 	kernel, tests := w.tree.at(w.t, in.Commit, a.Tree), w.project.at(w.t, in.Project, a.Project)
@@ -121,7 +138,6 @@ func (w *world) Run(_ context.Context, cell Cell, a culprit.Attempt, dir string)
 	}
 	factor := max(1, w.slower[cell.Name])
 	c.Figures = map[string]float64{history.DurationS: 40 * factor * (1 + 0.015*w.random.NormFloat64()), history.BootS: 3 * (1 + 0.015*w.random.NormFloat64())}
-	return c, nil
 }
 
 // inputs are those of an attempt, and the text of its patches. The folder has what a real run
@@ -180,7 +196,6 @@ func (w *world) inputs(a culprit.Attempt, dir string) (history.Inputs, string) {
 	}
 	write(ConfigFile, w.config)
 	write("console.log", strings.Repeat("x", 1000))
-	write("run.json", "{}\n")
 	return in, all
 }
 
