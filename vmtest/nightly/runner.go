@@ -302,7 +302,7 @@ func (m Machine) read(ctx context.Context, root, dir string) (history.Cell, erro
 		}
 	}
 	for _, l := range e.Lanes {
-		if p := l.Boots[0].Plan; p != nil {
+		if p := l.Planned(); p != nil {
 			c.Inputs.Tests = p.ID
 		}
 	}
