@@ -145,6 +145,19 @@ func (a Archive) Traced(t wire.Trace) (Archive, error) {
 	return a, err
 }
 
+// InShards returns the archive with a plan whose lanes are split like this over several
+// guests. It is an error if a test is in no shard of its lane or in two. a is not changed.
+func (a Archive) InShards(shards map[string]wire.Shards) (Archive, error) {
+	plan := a.Plan
+	plan.Shards = shards
+	for lane := range shards {
+		if err := plan.CheckShards(lane); err != nil {
+			return Archive{}, err
+		}
+	}
+	return a.with(plan, a.Plan.ID)
+}
+
 // With returns the archive for a later guest, with files that earlier guests
 // left.
 func (a Archive) With(files wire.Carried) ([]byte, error) {

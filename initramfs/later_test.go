@@ -110,6 +110,20 @@ func TestAny(t *testing.T) {}
 	}
 }
 
+// A test says that no other guest of the lane real may run beside it.
+func TestPlanQuiet(t *testing.T) {
+	p, err := moduleOf(t, "//vmtest:quiet real\nfunc TestA(t *testing.T) {}\n\nfunc TestB(t *testing.T) {}\n").Plan()
+	if err != nil || p.Tests[0].Quiet != wire.Real || p.Tests[1].Quiet != "" {
+		t.Errorf("planned %+v, %v; want the first quiet in the lane real", p.Tests, err)
+	}
+	for _, lane := range []string{"virtual", "reel"} {
+		p, err := moduleOf(t, "//vmtest:quiet "+lane+"\nfunc TestA(t *testing.T) {}\n").Plan()
+		if want := "p.TestA needs a quiet host in the lane \"" + lane + "\"; only the lane real can be disturbed"; err == nil || err.Error() != want {
+			t.Errorf("quiet %s: planned %+v, %v; want %s", lane, p.Tests, err, want)
+		}
+	}
+}
+
 func TestPlanRefusesAfter(t *testing.T) {
 	for name, text := range map[string]string{
 		"nobody":  "//vmtest:after TestNone\nfunc TestFinds(t *testing.T) {}\n",

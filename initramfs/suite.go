@@ -4,6 +4,7 @@ package initramfs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/build"
@@ -79,7 +80,7 @@ func (t suite) tests(module string) ([]declared, error) {
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name != "TestMain" && testRE.MatchString(f.Name.Name) {
 				all = append(all, declared{
-					Test:   wire.Test{TestID: wire.TestID{Package: t.name(), Name: f.Name.Name}, After: directive(f.Doc, "after")},
+					Test:   wire.Test{TestID: wire.TestID{Package: t.name(), Name: f.Name.Name}, After: directive(f.Doc, "after"), Quiet: directive(f.Doc, "quiet")},
 					config: directive(f.Doc, "config"),
 				})
 			}
@@ -88,7 +89,7 @@ func (t suite) tests(module string) ([]declared, error) {
 	if all == nil {
 		return nil, fmt.Errorf("%w: %s has no test", ErrEmptyPlan, t.folder)
 	}
-	return all, t.checkAfter(all)
+	return all, errors.Join(t.checkAfter(all), checkQuiet(all))
 }
 
 // declared is a test found in the sources.
@@ -102,8 +103,9 @@ const directives = "//vmtest:"
 
 // directive returns the value of a line "//vmtest:NAME value" in a test's
 // comment. "after" names the test of the same package that leaves files for
-// this one, which runs in a later guest. "config" is a line of the kernel's
-// .config that the test needs.
+// this one, which runs in a later guest. "quiet" names the lane in which no other
+// guest of the lane may run beside the test. "config" is a line of the kernel's .config that
+// the test needs.
 func directive(doc *ast.CommentGroup, name string) string {
 	if doc == nil {
 		return ""
@@ -122,6 +124,17 @@ func (t suite) checkAfter(all []declared) error {
 	for _, later := range all {
 		if later.After != "" && !slices.ContainsFunc(all, func(first declared) bool { return first.TestID == later.Before() && first.After == "" }) {
 			return fmt.Errorf("%s needs files of %s, which is no test of %s that the first guest runs", later, later.After, t.folder)
+		}
+	}
+	return nil
+}
+
+// checkQuiet checks that each test that needs a quiet host names the lane real. In the lane
+// virtual a busy host makes no test late.
+func checkQuiet(all []declared) error {
+	for _, t := range all {
+		if t.Quiet != "" && t.Quiet != wire.Real {
+			return fmt.Errorf("%s needs a quiet host in the lane %q; only the lane %s can be disturbed", t, t.Quiet, wire.Real)
 		}
 	}
 	return nil

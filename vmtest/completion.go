@@ -140,8 +140,8 @@ func knownValues(f *flag.Flag) []string {
 	}
 	choice, _ := flag.UnquoteUsage(f)
 	for _, sep := range []string{"|", ","} {
-		if strings.Contains(choice, sep) {
-			return strings.Split(choice, sep)
+		if strings.Contains(choice, sep) { // capitals stand for what the user knows, such as a number
+			return slices.DeleteFunc(strings.Split(choice, sep), func(w string) bool { return w != strings.ToLower(w) })
 		}
 	}
 	return nil

@@ -121,6 +121,12 @@ func newFakeGuest(args []string) (*fakeGuest, error) {
 			g.hello.Lane = lane
 			g.plan = g.plan.In(lane)
 		}
+		if shard, ok := strings.CutPrefix(word, wire.ShardParam+"="); ok {
+			if g.hello.Shard, err = strconv.Atoi(shard); err != nil {
+				return nil, err
+			}
+			g.plan = g.plan.Shard(g.hello.Lane, g.hello.Shard) // the lane comes before it
+		}
 		if from, ok := strings.CutPrefix(word, wire.FromParam+"="); ok {
 			if g.hello.From, err = strconv.Atoi(from); err != nil {
 				return nil, err
@@ -193,10 +199,10 @@ func (g *fakeGuest) write(r wire.Record) error {
 }
 
 // play plays a guest whose first test does what the guest is named for: in both
-// lanes, or as "fail@virtual" has it.
+// lanes, or as "fail@virtual" or, of a shard, "fail@virtual/2" has it.
 func (g *fakeGuest) play(what string) error {
 	what, lane, one := strings.Cut(what, "@")
-	if one && lane != g.hello.Lane {
+	if one && lane != g.hello.Lane && lane != wire.Label(g.hello.Lane, g.hello.Shard) {
 		what = "green"
 	}
 	later := g.hello.From >= g.plan.Later()

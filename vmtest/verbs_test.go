@@ -23,11 +23,11 @@ import (
 // reads says what each verb reads: members of its Request, and flags that say how the
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
-	"run": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Coverage", "Forget", "Order", "FailFast", "Verbose",
+	"run": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Coverage", "Forget", "Order", "FailFast", "Verbose",
 		"Guest", "BreakPatch", "Vmcore", "Trace", "Record", "-sandbox", "-results", "-bisect"},
-	"compare":      {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "Verbose", "-sandbox", "-results"},
-	"presubmit":    {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going"},
-	"series check": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"compare":      {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Verbose", "-sandbox", "-results"},
+	"presubmit":    {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going"},
+	"series check": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
 	"kernel":       {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"map":          {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
@@ -104,7 +104,7 @@ func triedFlags(t *testing.T) map[string]tried {
 	built := hosttest.Folder(t, map[string]string{"vmlinux": "", ".config": "", "include/config/kernel.release": "", "Kconfig": ""})
 	for _, args := range [][]string{
 		{"-build", built}, {"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"}, {"-config-base", configBase}, {"-make", "W=1"},
-		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"},
+		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"}, {"-shards", "2"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-order", "source"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 		{"-out", dir}, {"-commands", patch}, {"-jobs", "3"}, {"-throttle", "5"}, {"-n"}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
 		{"-gdb"}, {"-vmcore=elf"}, {"-trace", "patch"}, {"-dump"}, {"-replay"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
@@ -313,6 +313,7 @@ func TestBashCompletion(t *testing.T) {
 		"vmtest run -la":                      "-lane",
 		"vmtest run -lane ":                   "real virtual both",
 		"vmtest run -lane real -accel k":      "kvm",
+		"vmtest run -shards ":                 "auto",
 		"vmtest run -lane = r":                "real",
 		"vmtest run -lane =":                  "real virtual both",
 		"vmtest series check -steps form,app": "form,applies",

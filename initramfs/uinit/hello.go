@@ -20,7 +20,7 @@ import (
 )
 
 // introduce returns what the judge compares with the kernel that was built. It
-// removes from the plan the tests that this lane does not run.
+// removes from the plan the tests that this lane or this shard does not run.
 func introduce(p *wire.Plan, config []byte) (wire.Hello, error) {
 	h := wire.Hello{Schema: wire.Schema, PlanID: p.ID}
 	var uname unix.Utsname
@@ -46,7 +46,10 @@ func introduce(p *wire.Plan, config []byte) (wire.Hello, error) {
 	if h.Lane, err = bootParam(wire.LaneParam); err != nil {
 		return wire.Hello{}, err
 	}
-	*p = p.In(h.Lane)
+	if h.Shard, err = shardParam(); err != nil {
+		return wire.Hello{}, err
+	}
+	*p = p.In(h.Lane).Shard(h.Lane, h.Shard)
 	from, err := bootParam(wire.FromParam)
 	if err != nil {
 		return wire.Hello{}, err
@@ -64,6 +67,9 @@ func introduce(p *wire.Plan, config []byte) (wire.Hello, error) {
 	return h, err
 }
 
+// errNoParam says that the kernel was given no such parameter.
+var errNoParam = errors.New("/proc/cmdline has no such parameter")
+
 func bootParam(name string) (string, error) {
 	text, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
@@ -74,7 +80,23 @@ func bootParam(name string) (string, error) {
 			return value, nil
 		}
 	}
-	return "", fmt.Errorf("/proc/cmdline has no %s", name)
+	return "", fmt.Errorf("%w: %s", errNoParam, name)
+}
+
+// shardParam returns the number of this guest's shard, or 0 if its lane is not split.
+func shardParam() (int, error) {
+	text, err := bootParam(wire.ShardParam)
+	if errors.Is(err, errNoParam) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s=%s is no number of a shard", wire.ShardParam, text)
+	}
+	return n, nil
 }
 
 // settledClocksource waits until the kernel uses the TSC, which the vDSO can

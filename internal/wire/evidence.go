@@ -11,7 +11,7 @@ import (
 // The names of the files of evidence in the folder of a boot. One party writes each
 // file. The host writes the inputs before it uses them.
 const (
-	PlanFile      = "plan.json"      // the Plan; the host writes it before the boot
+	PlanFile      = "plan.json"      // the Plan; the host writes it before the boot, and also to the folder of a lane that is split
 	BootFile      = "boot.json"      // a Boot; the host writes it before the boot
 	ConsoleFile   = "console.log"    // all bytes of the first UART; QEMU writes it
 	RecordsFile   = "records.jsonl"  // all bytes of the second UART; QEMU writes it
@@ -24,9 +24,9 @@ const (
 	DecodedFile   = "decoded.log"    // ConsoleFile with source lines added to addresses; the host writes it if there are any
 )
 
-// BootDir returns the folder of a lane's n-th boot, counted from 1, relative to the
-// folder of the lane. The folder of the first boot is the lane's folder itself, because
-// most lanes boot only once.
+// BootDir returns the folder of the n-th boot of a lane or of a shard, counted from 1,
+// relative to the folder of the lane or of the shard. The folder of the first boot is that
+// folder itself, because most guests boot only once.
 func BootDir(n int) string {
 	if n == 1 {
 		return "."
@@ -38,7 +38,8 @@ func BootDir(n int) string {
 // it.
 type Boot struct {
 	Lane         string   `json:"lane"`
-	Accel        string   `json:"accel"` // "kvm" or "tcg"
+	Shard        int      `json:"shard,omitempty"` // from 1; 0 if the lane is not split
+	Accel        string   `json:"accel"`           // "kvm" or "tcg"
 	BootID       string   `json:"boot_id"`
 	Key          string   `json:"key"`  // contents of the guest's file KeyPath
 	From         int      `json:"from"` // index of the first test of the plan to run

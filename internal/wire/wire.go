@@ -164,6 +164,9 @@ type Plan struct {
 	// guest come last. An empty list is an error everywhere.
 	Tests []Test `json:"tests"`
 
+	// Shards has each lane that is split over several guests. A lane that is not split is absent.
+	Shards map[string]Shards `json:"shards,omitempty"`
+
 	// Filtered are tests that exist and do not run, because -run left them out or
 	// because they are for another configuration of the kernel. An expectation may
 	// name them: it does not count as an expectation that matches nothing.
@@ -191,10 +194,14 @@ type Test struct {
 	// After names a test of the same package that leaves files for this test. This
 	// test runs in a later guest, which boots when the other tests have run.
 	After string `json:"after,omitempty"`
+
+	// Quiet names a lane. In that lane no other guest of the lane runs beside this test,
+	// because the test fails if it gets too little of the host. Empty: other guests may run.
+	Quiet string `json:"quiet,omitempty"`
 }
 
-// In returns the plan with only the tests that a lane runs. It moves the other tests to
-// Filtered, so that an expectation may name them. p is not changed.
+// In returns the plan with only the tests and the shards of a lane. It moves the other tests
+// to Filtered, so that an expectation may name them. p is not changed.
 func (p Plan) In(lane string) Plan {
 	var tests []Test
 	filtered := slices.Clone(p.Filtered)
@@ -206,6 +213,11 @@ func (p Plan) In(lane string) Plan {
 		}
 	}
 	p.Tests, p.Filtered = tests, filtered
+	if own, ok := p.Shards[lane]; ok {
+		p.Shards = map[string]Shards{lane: own}
+	} else {
+		p.Shards = nil
+	}
 	return p
 }
 
@@ -260,12 +272,13 @@ type Record struct {
 type Hello struct {
 	Schema       int    `json:"schema"`
 	PlanID       string `json:"plan_id"`
-	BootID       string `json:"boot_id"`  // value of BootParam
-	From         int    `json:"from"`     // value of FromParam
-	Lane         string `json:"lane"`     // value of LaneParam
-	Release      string `json:"release"`  // uname -r
-	Version      string `json:"version"`  // uname -v
-	BuildID      string `json:"build_id"` // of the running kernel, from /sys/kernel/notes
+	BootID       string `json:"boot_id"`         // value of BootParam
+	From         int    `json:"from"`            // value of FromParam
+	Lane         string `json:"lane"`            // value of LaneParam
+	Shard        int    `json:"shard,omitempty"` // value of ShardParam; 0: there is none
+	Release      string `json:"release"`         // uname -r
+	Version      string `json:"version"`         // uname -v
+	BuildID      string `json:"build_id"`        // of the running kernel, from /sys/kernel/notes
 	Clocksource  string `json:"clocksource"`
 	ConfigSHA256 string `json:"config_sha256"`     // of /proc/config.gz, unpacked
 	Carried      string `json:"carried,omitempty"` // digest of the files in CarriedDir

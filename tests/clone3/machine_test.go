@@ -27,6 +27,8 @@ type checkpoints struct {
 
 // A process that waits for timers can be checkpointed, in the initial and in other
 // time namespaces. TestOffsetsRestoreOnLaterMachine restores these processes.
+//
+//vmtest:quiet real
 func TestCheckpointForLaterMachine(t *testing.T) {
 	timens.Need(t)
 	relay.Need(t)
@@ -66,6 +68,7 @@ func outlast(t *testing.T) {
 // deadlines, and relative timers keep the time that they had left.
 //
 //vmtest:after TestCheckpointForLaterMachine
+//vmtest:quiet real
 func TestOffsetsRestoreOnLaterMachine(t *testing.T) {
 	kernel := design.Need(t)
 	relay.Need(t)

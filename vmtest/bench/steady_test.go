@@ -38,12 +38,18 @@ func TestSteady(t *testing.T) {
 	defer neighbour(t)()
 	for n := range *steadyRuns {
 		got := steadyRun(t)
-		furthest, err := want.compare(got)
-		if err != nil {
-			t.Errorf("run %d: %v", n+1, err)
+		if len(got) != len(want) {
+			t.Errorf("run %d: it had %d guests side by side, want %d", n+1, len(got), len(want))
 			continue
 		}
-		t.Logf("run %d: %s, %d events as in the run without a neighbour; the intervals between them differ by at most %.9f s of guest time", n+1, got.verdict, len(got.events), furthest)
+		for i := range want {
+			furthest, err := want[i].compare(got[i])
+			if err != nil {
+				t.Errorf("run %d: %s: %v", n+1, got[i].guest, err)
+				continue
+			}
+			t.Logf("run %d: %s: %s, %d events as in the run without a neighbour; the intervals between them differ by at most %.9f s of guest time", n+1, got[i].guest, got[i].verdict, len(got[i].events), furthest)
+		}
 	}
 }
 
@@ -67,8 +73,9 @@ func neighbour(t *testing.T) (stop func()) {
 	}
 }
 
-// history holds the verdict and the events of a run.
+// history holds the verdict of a run, and the events of one of its guests.
 type history struct {
+	guest   string // folder of its records
 	verdict string
 	events  []event
 }
@@ -82,6 +89,9 @@ type event struct {
 // compare compares the intervals between events of h with those of other, and returns the
 // largest difference in seconds. The error says how the histories differ.
 func (h history) compare(other history) (furthest float64, err error) {
+	if h.guest != other.guest {
+		return 0, fmt.Errorf("the guest is %s, was %s", other.guest, h.guest)
+	}
 	if h.verdict != other.verdict {
 		return 0, fmt.Errorf("the verdict is %s, was %s", other.verdict, h.verdict)
 	}
@@ -122,8 +132,9 @@ func differ(a, b string) (inA, inB string) {
 	return "", ""
 }
 
-// steadyRun runs the tests in the virtual lane and returns the history of the run.
-func steadyRun(t *testing.T) history {
+// steadyRun runs the tests in the virtual lane and returns a history for each of the guests that
+// ran side by side. With -shards there are several.
+func steadyRun(t *testing.T) []history {
 	t.Helper()
 	results := t.TempDir()
 	cmd := exec.Command(filepath.Join("bin", "vmtest"), "run", "-lane", wire.Virtual, "-order", "source", "-results", results)
@@ -140,15 +151,34 @@ func steadyRun(t *testing.T) history {
 	if err := json.Unmarshal(text, &report); err != nil {
 		t.Fatal(err)
 	}
-	records, err := filepath.Glob(filepath.Join(results, "latest", "*", wire.RecordsFile))
-	if err != nil || len(records) != 1 {
-		t.Fatalf("got %v, %v, want the records of one lane", records, err)
+	lane := filepath.Join(results, "latest", wire.Virtual)
+	var all []history
+	for _, pattern := range []string{".", "shard*"} {
+		found, err := filepath.Glob(filepath.Join(lane, pattern, wire.RecordsFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range found {
+			guest, err := filepath.Rel(lane, filepath.Dir(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, historyOf(t, path, history{guest: guest, verdict: report.Verdict}))
+		}
 	}
-	text, err = os.ReadFile(records[0])
+	if len(all) == 0 {
+		t.Fatalf("%s has no records", lane)
+	}
+	return all
+}
+
+// historyOf adds the events of a file of records to a history.
+func historyOf(t *testing.T, path string, h history) history {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := history{verdict: report.Verdict}
 	for line := range bytes.Lines(text) {
 		r, err := wire.ParseRecord(bytes.TrimSpace(line))
 		if err != nil {
@@ -187,7 +217,7 @@ func (h *history) add(r wire.Record) {
 
 func TestHistoryCompare(t *testing.T) {
 	green := func() history {
-		return history{"pass", []event{{"start p.TestA", 1}, {"output\n=== RUN TestA/x\n--- PASS: TestA/x\n", 1.1}, {"end p.TestA", 2}}}
+		return history{"shard1", "pass", []event{{"start p.TestA", 1}, {"output\n=== RUN TestA/x\n--- PASS: TestA/x\n", 1.1}, {"end p.TestA", 2}}}
 	}
 	for name, tc := range map[string]struct {
 		change func(*history)
@@ -200,6 +230,7 @@ func TestHistoryCompare(t *testing.T) {
 		"more is printed":   {func(h *history) { h.events[1].what += "zzz\n" }, `event 1 has "5 lines", had "4 lines"`},
 		"an event too late": {func(h *history) { h.events[1].at += 0.12; h.events[2].at += 0.12 }, "event 1,"},
 		"an event is gone":  {func(h *history) { h.events = h.events[:2] }, "there are 2 events, were 3"},
+		"other guest":       {func(h *history) { h.guest = "shard2" }, "the guest is shard2, was shard1"},
 		"other verdict":     {func(h *history) { h.verdict = "fail" }, "the verdict is fail, was pass"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -116,6 +116,7 @@ type Command struct {
 	trailers  bool
 	guest     vm.Change
 	memory    memory
+	shards    shards
 	with      List
 	share     string
 	patchStop bool   // -break-patch
@@ -258,6 +259,7 @@ func (c *Command) RegisterRun(set *flag.FlagSet) {
 func (c *Command) RegisterLane(set *flag.FlagSet) {
 	set.StringVar(&c.Lane, "lane", Both, "`real|virtual|both`: guest time is host time, or instructions executed, or one of each side by side")
 	set.DurationVar(&c.Long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
+	set.Var(&c.shards, "shards", "split the tests of each lane over guests that run side by side: `N|auto`; auto takes as many as this machine has CPUs and memory for (default 1)")
 }
 
 // RegisterVerbose registers -v.

@@ -134,6 +134,9 @@ func (c *Command) checkGuest() error {
 			return blame.Usagef("-append %q has a line break, and the kernel's command line is one line; pass -append twice", text)
 		}
 	}
+	if err := c.checkShards(); err != nil {
+		return err
+	}
 	if err := c.checkGDB(); err != nil {
 		return err
 	}
@@ -149,7 +152,7 @@ func (c *Command) checkGuest() error {
 	if err := c.checkVmcore(); err != nil {
 		return err
 	}
-	if err := c.guest.Check(max(1, len(Lanes[c.Lane]))); err != nil {
+	if err := c.guest.Check(c.guestsBeside()); err != nil {
 		return &blame.UsageError{Err: err}
 	}
 	if c.share == "" {

@@ -195,7 +195,7 @@ func (c *Command) Request() (run.Request, error) {
 	return run.Request{
 		Checkout: c.Checkout, Base: c.Source, Config: config, Make: kbuild.MakeVars(c.MakeVars), Prebuilt: c.prebuilt, Allow: allow, Design: c.Design,
 		Tests: c.Tests, Match: c.match, Timeout: c.Timeout, Long: c.Long,
-		Lanes: Lanes[c.Lane], Accel: c.Accel, Coverage: c.coverage, Forget: c.forget, Order: c.order, FailFast: c.failFast, Verbose: c.verbose,
+		Lanes: Lanes[c.Lane], Shards: int(c.shards), Accel: c.Accel, Coverage: c.coverage, Forget: c.forget, Order: c.order, FailFast: c.failFast, Verbose: c.verbose,
 		Command: os.Args, Guest: c.guest, With: c.with, Share: c.share, BreakPatch: c.patchStop, Vmcore: c.vmcore, Trace: c.trace, Record: c.record,
 	}, err
 }

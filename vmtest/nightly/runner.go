@@ -244,7 +244,7 @@ func evidence(dir string) (history.Cell, error) {
 		}
 	}
 	for _, l := range e.Lanes {
-		if p := l.Boots[0].Plan; p != nil {
+		if p := l.Planned(); p != nil {
 			c.Inputs.Tests = p.ID
 		}
 	}

@@ -64,9 +64,14 @@ type (
 	htmlLane struct {
 		Name, Accel     string
 		BootS, Duration float64
-		Boots           int
+		Shards, Boots   int
+		MoreBoots       bool // than guests that run side by side
 		Splats, Allowed int
-		Console         string // URL; empty: there is none
+		Consoles        []htmlConsole
+	}
+	htmlConsole struct {
+		Name string // words for the link
+		URL  string
 	}
 	htmlFinding struct {
 		Who     string
@@ -163,7 +168,7 @@ func markOfTest(t verdict.TestResult) htmlMark {
 }
 
 func laneHTML(dir string, l verdict.LaneResult) htmlLane {
-	h := htmlLane{Name: l.Lane, Accel: l.Accel, BootS: l.BootS, Duration: l.DurationS, Boots: l.Boots}
+	h := htmlLane{Name: l.Lane, Accel: l.Accel, BootS: l.BootS, Duration: l.DurationS, Shards: l.Shards, Boots: l.Boots, MoreBoots: l.Boots > max(1, l.Shards)}
 	for _, s := range l.Splats {
 		if s.Allowed != "" {
 			h.Allowed++
@@ -171,8 +176,14 @@ func laneHTML(dir string, l verdict.LaneResult) htmlLane {
 			h.Splats++
 		}
 	}
-	if log := path.Join(l.Lane, wire.ConsoleFile); verdict.Exists(filepath.Join(dir, log)) {
-		h.Console = urlOf(log)
+	for n := min(1, l.Shards); n <= l.Shards; n++ {
+		log, name := path.Join(l.Lane, wire.ShardDir(n), wire.ConsoleFile), "console"
+		if n > 0 {
+			name = fmt.Sprintf("console of shard %d", n)
+		}
+		if verdict.Exists(filepath.Join(dir, log)) {
+			h.Consoles = append(h.Consoles, htmlConsole{name, urlOf(log)})
+		}
 	}
 	return h
 }
@@ -256,6 +267,9 @@ func testsHTML(r verdict.Result) []htmlTest {
 			one := htmlResult{}
 			if t, ok := at[l.Lane][id]; ok {
 				one = htmlResult{markOfTest(t), strings.TrimPrefix(cell(l, id), t.Status.String()+" "), urlOf(outputPath(l, t))}
+				if t.Shard > 0 {
+					one.Text += fmt.Sprintf(", shard %d", t.Shard)
+				}
 			}
 			row.Results = append(row.Results, one)
 		}

@@ -34,6 +34,7 @@ func TestHTML(t *testing.T) {
 	for name, want := range map[string]string{
 		"pass": "tests", "fail": "findings outputs splats tests", "lanes": "findings lateness tests", "build": "findings", "many": "findings outputs tests",
 		"traced": "findings splats tests", "stopped": "findings outputs tests", "covered": "coverage", "nothing": "findings", "ordered": "findings tests", "changed": "tests",
+		"split": "findings splats tests",
 	} {
 		dir := t.TempDir()
 		page := htmlOf(t, dir, results[name])
@@ -48,8 +49,28 @@ func TestHTML(t *testing.T) {
 			t.Errorf("%s has the sections %v, want %s", name, got, want)
 		}
 	}
-	if len(results) != 11 {
-		t.Errorf("%d results, of which this test knows 11", len(results))
+	if len(results) != 12 {
+		t.Errorf("%d results, of which this test knows 12", len(results))
+	}
+}
+
+// A page has a link to the console of each shard that has one.
+func TestHTMLShards(t *testing.T) {
+	dir := t.TempDir()
+	for _, n := range []int{1, 2} {
+		sub := filepath.Join(dir, "real", wire.ShardDir(n))
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(sub, wire.ConsoleFile), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := string(htmlOf(t, dir, results["split"]))
+	for _, want := range []string{`2 shards, 3 boots`, `<a href="real/shard1/console.log">console of shard 1</a>`, `<a href="real/shard2/console.log">console of shard 2</a>`, `shard 2`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %s", want)
+		}
 	}
 }
 

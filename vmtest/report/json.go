@@ -47,6 +47,7 @@ type (
 	jsonLane struct {
 		Lane      string          `json:"lane"`
 		Accel     string          `json:"accel"`
+		Shards    int             `json:"shards,omitempty"` // over how many guests the tests are split
 		Boots     int             `json:"boots"`
 		BootS     float64         `json:"boot_s"`
 		DurationS float64         `json:"duration_s"`
@@ -56,6 +57,7 @@ type (
 	jsonTest struct {
 		Package   string         `json:"package"`
 		Name      string         `json:"name"`
+		Shard     int            `json:"shard,omitempty"` // the shard of the lane that runs it, from 1
 		Status    verdict.Status `json:"status"`
 		Expected  verdict.Status `json:"expected"`
 		Mended    bool           `json:"mended,omitempty"` // older kernels are known to fail it
@@ -112,7 +114,7 @@ func toJSON(r verdict.Result) jsonRun {
 	}
 	for _, l := range r.Lanes {
 		lane := jsonLane{
-			Lane: l.Lane, Accel: l.Accel, Boots: l.Boots, BootS: l.BootS, DurationS: l.DurationS,
+			Lane: l.Lane, Accel: l.Accel, Shards: l.Shards, Boots: l.Boots, BootS: l.BootS, DurationS: l.DurationS,
 			Splats: list(l.Splats), Tests: []jsonTest{},
 		}
 		for _, t := range l.Tests {
@@ -125,7 +127,7 @@ func toJSON(r verdict.Result) jsonRun {
 
 func toJSONTest(l verdict.LaneResult, t verdict.TestResult) jsonTest {
 	j := jsonTest{
-		Package: t.Package, Name: t.Name, Status: t.Status, Expected: t.Expected, Mended: t.Mended, DurationS: t.DurationS, LatenessS: t.LatenessS,
+		Package: t.Package, Name: t.Name, Shard: t.Shard, Status: t.Status, Expected: t.Expected, Mended: t.Mended, DurationS: t.DurationS, LatenessS: t.LatenessS,
 		Note: t.Note, Telling: t.Telling, File: outputPath(l, t), Trace: tracePath(l, t),
 	}
 	if !t.AsExpected() {

@@ -139,7 +139,7 @@ func failedOutput(w io.Writer, dir string, r verdict.Result) {
 			}
 			file := filepath.Join(dir, outputPath(l, t))
 			if _, err := os.Stat(file); err != nil { // no report was written for this stored run
-				file = filepath.Join(dir, l.Lane, wire.RecordsFile)
+				file = filepath.Join(dir, l.Lane, wire.ShardDir(t.Shard), wire.RecordsFile)
 			}
 			if files == nil {
 				one = t

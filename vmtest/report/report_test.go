@@ -81,6 +81,18 @@ var results = map[string]verdict.Result{
 			}},
 		},
 	},
+	"split": {
+		Verdict: verdict.Failed, Run: run,
+		Findings: []verdict.Finding{
+			{Verdict: verdict.Failed, Lane: "real, shard 2", Text: "splat during p.TestB: WARNING: CPU: 0 at x (shard2/console.log:7)", During: "p.TestB"},
+			{Verdict: verdict.Failed, Lane: "real", Text: "p.TestB: fail, expected pass", Test: "p.TestB"},
+		},
+		Lanes: []verdict.LaneResult{{
+			Lane: "real", Accel: "tcg", Shards: 2, Boots: 3, BootS: 1.5, DurationS: 9,
+			Splats: []verdict.Splat{{Shard: 2, Boot: 1, Line: 7, Text: "WARNING: CPU: 0 at x", Test: "p.TestB"}},
+			Tests:  []verdict.TestResult{inShard(1, test("TestA", verdict.Pass, verdict.Pass)), inShard(2, test("TestB", verdict.Fail, verdict.Pass))},
+		}},
+	},
 	"ordered": {
 		Verdict: verdict.Failed, Run: ordered(),
 		Findings: []verdict.Finding{{Verdict: verdict.Failed, Lane: "virtual", Text: "p.TestC: fail, expected pass", Test: "p.TestC"}},
@@ -102,6 +114,12 @@ var results = map[string]verdict.Result{
 	"stopped": stopped(),
 	"covered": {Verdict: verdict.Passed, Run: run, Coverage: &covered},
 	"nothing": {Findings: []verdict.Finding{{Verdict: verdict.Unjudged, Text: "there is no run.json"}}},
+}
+
+// inShard is a test that a shard of its lane has run.
+func inShard(n int, t verdict.TestResult) verdict.TestResult {
+	t.Shard = n
+	return t
 }
 
 // ordered is a run whose tests are in the order of what has changed.

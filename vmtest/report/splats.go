@@ -31,7 +31,7 @@ type splat struct {
 
 // where returns the splat's place in the folder dir.
 func (s splat) where(dir string) string {
-	return fmt.Sprintf("%s:%d", filepath.Join(dir, s.lane, wire.BootDir(s.Boot), wire.ConsoleFile), s.Line)
+	return fmt.Sprintf("%s:%d", filepath.Join(dir, s.lane, wire.ShardDir(s.Shard), wire.BootDir(s.Boot), wire.ConsoleFile), s.Line)
 }
 
 // kind returns a splat's headline without the parts that differ each time.

@@ -140,7 +140,10 @@ func lane(w io.Writer, l verdict.LaneResult) {
 	if allowed > 0 {
 		fmt.Fprintf(w, " and %d allowed", allowed)
 	}
-	if l.Boots > 1 {
+	if l.Shards > 0 {
+		fmt.Fprintf(w, ", %d shards", l.Shards)
+	}
+	if l.Boots > max(1, l.Shards) {
 		fmt.Fprintf(w, ", %d boots", l.Boots)
 	}
 	fmt.Fprintln(w)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,7 +15,6 @@ import (
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/debuginfo"
-	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
 )
 
@@ -69,48 +67,21 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 			return err
 		}
 	}
-	planned, ended := 0, new(atomic.Int64)
-	for _, name := range names {
-		planned += len(p.archive.Plan.In(name).Tests)
-	}
-	expect, err := verdict.ParseExpect(p.tree.Series.Expect)
-	if err != nil {
-		return err
-	}
-	expect = verdict.On(expect, p.tree.Base.Version, r.Base.Tree != "")
-	allow, err := verdict.ParseAllow(r.Allow)
-	if err != nil {
-		return err
-	}
 	failed, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	lanes, err := r.lanes(ctx, p, g, choice, names)
+	if err != nil {
+		return err
+	}
 	all, guests := errgroup.WithContext(failed)
-	for _, name := range names {
-		l := lane{
-			runner: r, prepared: p, guest: g, plan: p.archive.Plan.In(name), dir: filepath.Join(r.dir, name), ended: ended, of: planned, took: make(map[string]float64),
-			expect: expect, allow: allow,
-		}
+	for _, l := range lanes {
 		if r.FailFast {
 			l.stop = func() { end(vm.ErrFailedFast) }
 		}
-		l.guest.Lane, l.guest.Accel = name, vm.TCG
-		if l.guest.Vmcore, err = r.vmcore(ctx, p.image, func() (kernel.Tree, error) { return p.tree, nil }); err != nil { // only now: the guest that proves KVM leaves none
+		if err := l.announce(choice); err != nil {
 			return err
 		}
-		why := ""
-		if name == wire.Real {
-			l.guest.Accel, l.learn = choice.Accel, choice.Learn
-			if why, err = choice.Said(r.knowsKVM()); err != nil {
-				return err
-			}
-		}
-		r.Report.Step("boot %d tests in QEMU, lane %s (%s%s); console: %s", len(l.plan.Tests), name, l.guest.Accel, why,
-			ShortPath(filepath.Join(l.dir, wire.ConsoleFile)))
-		all.Go(func() error {
-			err := l.boot(ctx, guests)
-			r.learnSeconds(name, l.took)
-			return err
-		})
+		all.Go(func() error { return l.run(ctx, guests) })
 	}
 	if err := all.Wait(); !errors.Is(context.Cause(failed), vm.ErrFailedFast) {
 		return err

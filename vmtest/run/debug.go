@@ -106,7 +106,7 @@ func (d *debugger) choose() error {
 	var all []wire.TestID
 	for _, l := range d.stored.evidence.Lanes {
 		if l, ok := d.stored.lane(l.Lane); ok && (d.Lane == "" || d.Lane == l.Lane) {
-			for _, t := range l.Boots[0].Plan.Tests {
+			for _, t := range l.Planned().Tests {
 				if !slices.Contains(all, t.TestID) {
 					all = append(all, t.TestID)
 				}
@@ -147,7 +147,7 @@ func (d *debugger) chooseLane() {
 		}
 	}
 	for _, l := range d.stored.evidence.Lanes {
-		if l, ok := d.stored.lane(l.Lane); ok && slices.ContainsFunc(l.Boots[0].Plan.Tests, func(t wire.Test) bool { return t.TestID == d.test }) {
+		if l, ok := d.stored.lane(l.Lane); ok && slices.ContainsFunc(l.Planned().Tests, func(t wire.Test) bool { return t.TestID == d.test }) {
 			d.Lane = l.Lane
 			return
 		}
@@ -157,7 +157,7 @@ func (d *debugger) chooseLane() {
 // prepare makes the kernel and the archive of the run, and proves that they are the same.
 func (d *debugger) prepare(ctx context.Context) error {
 	lane, _ := d.stored.lane(d.Lane) // choose has found it
-	boot := lane.Boots[0].Boot
+	boot := firstBoot(lane)
 	image, err := d.image(ctx, boot.BuildID)
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (d *debugger) prepare(ctx context.Context) error {
 		d.Report.Step("the run had KVM, which is not known to work here; the guest is emulated")
 		d.guest.Accel = vm.TCG
 	}
-	if err := d.archive(ctx, *lane.Boots[0].Plan); err != nil {
+	if err := d.archive(ctx, *lane.Planned()); err != nil {
 		return err
 	}
 	if d.files, err = d.traced(ctx, d.files, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
@@ -245,10 +245,11 @@ func (d *debugger) archive(ctx context.Context, was wire.Plan) error {
 	if err != nil {
 		return err
 	}
-	if ordered, err := d.stored.inOrder(archive); err == nil { // else the tests are others than those of the run
-		archive = ordered
+	if arranged, err := d.stored.arranged(archive); err == nil { // else the tests are others than those of the run
+		archive = arranged
 	}
-	d.files, d.plan = archive, archive.Plan.In(d.Lane)
+	d.guest.Shard = archive.Plan.ShardOf(d.Lane, d.test)
+	d.files, d.plan = archive, archive.Plan.In(d.Lane).Shard(d.Lane, d.guest.Shard)
 	if archive.Plan.ID == was.ID {
 		return nil
 	}
@@ -264,16 +265,17 @@ func (d *debugger) archive(ctx context.Context, was wire.Plan) error {
 
 // place sets with which test the guest begins: with that of the boot that ran the test.
 func (d *debugger) place(lane verdict.LaneEvidence) {
+	boots := lane.BootsOf(d.guest.Shard)
 	at := slices.IndexFunc(d.plan.Tests, func(t wire.Test) bool { return t.TestID == d.test })
 	later := d.plan.Later()
-	for _, b := range lane.Boots {
+	for _, b := range boots {
 		if b.Boot != nil && b.Boot.From <= at && (at < later || b.Boot.From >= later) {
 			d.guest.From = b.Boot.From
 		}
 	}
 	if at >= later {
 		d.guest.From = max(d.guest.From, later)
-		d.left = carried(lane)
+		d.left = carried(boots)
 		d.guest.Carried = d.left.Digest()
 	}
 	if d.Alone {

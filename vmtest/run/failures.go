@@ -29,7 +29,7 @@ func (l *lane) failures(r wire.Record) {
 	if t.Note != "" {
 		text += " (" + t.Note + ")"
 	}
-	l.Report.Step("%s", strings.Join(append([]string{l.guest.Lane + " " + t.TestID.String() + ": " + text}, t.Telling...), "\n    "))
+	l.Report.Step("%s", strings.Join(append([]string{l.label() + " " + t.TestID.String() + ": " + text}, t.Telling...), "\n    "))
 	l.failed()
 }
 
@@ -40,7 +40,7 @@ func (l *lane) splats() {
 		if s.Test != "" {
 			during = "during " + s.Test
 		}
-		l.Report.Step("%s splat %s: %s", l.guest.Lane, during, s.Text)
+		l.Report.Step("%s splat %s: %s", l.label(), during, s.Text)
 		l.failed()
 	}
 }

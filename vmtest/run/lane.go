@@ -18,7 +18,7 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// lane is one lane of a run that is being booted.
+// lane is a lane of a run that is being booted, or one shard of it.
 type lane struct {
 	*runner
 	prepared
@@ -46,7 +46,10 @@ type lane struct {
 // maxBoots is how often a lane boots at most. It boots again when a guest dies in a test.
 const maxBoots = 20
 
-// boot boots the lane. A guest that dies in a test costs only that test: the next boot
+// label names the guest in what is shown: "real", or "real/2" if the lane is split.
+func (l *lane) label() string { return wire.Label(l.guest.Lane, l.guest.Shard) }
+
+// boot boots the lane or the shard. A guest that dies in a test costs only that test: the next boot
 // continues with the next test. Tests for a later guest get a boot of their own. guests ends
 // with -fail-fast; the splat that ends it still gets its source lines.
 func (l *lane) boot(ctx, guests context.Context) error {
@@ -76,13 +79,13 @@ func (l *lane) boot(ctx, guests context.Context) error {
 			return nil
 		}
 		if l.done {
-			l.Report.Step("lane %s: boot %d is the later guest; it runs %d tests from %s on", l.guest.Lane, n+1, len(l.plan.Part(next)), l.plan.Tests[next].TestID)
+			l.Report.Step("lane %s: boot %d is the later guest; it runs %d tests from %s on", l.label(), n+1, len(l.plan.Part(next)), l.plan.Tests[next].TestID)
 		} else {
 			l.failed()
 			if l.stop != nil {
 				return nil
 			}
-			l.Report.Step("lane %s: the guest died in %s; boot %d continues with %s", l.guest.Lane, l.plan.Tests[l.running].TestID, n+1, l.plan.Tests[next].TestID)
+			l.Report.Step("lane %s: the guest died in %s; boot %d continues with %s", l.label(), l.plan.Tests[l.running].TestID, n+1, l.plan.Tests[next].TestID)
 		}
 		l.guest.From = next
 	}
@@ -119,7 +122,7 @@ func (l *lane) bootGuest(ctx context.Context, limits vm.Limits, sub string) (wir
 		o.Console = l.kernelSays
 	}
 	exit, err := vm.Boot(ctx, g, l.plan, limits, sub, o)
-	if hasVmcore(sub) {
+	if l.guest.Vmcore.One.Left() {
 		l.guest.Vmcore = vm.Vmcore{} // one of a lane is enough, and bounds the size
 	}
 	return exit, err
@@ -149,7 +152,7 @@ func (l *lane) watch(r wire.Record) {
 	case wire.TypeStart:
 		l.began = time.Now()
 		l.running = slices.IndexFunc(l.plan.Tests, func(t wire.Test) bool { return t.TestID == *r.TestID })
-		l.Report.Count("tests", int(l.ended.Load()), l.of, l.guest.Lane+" "+r.TestID.String())
+		l.Report.Count("tests", int(l.ended.Load()), l.of, l.label()+" "+r.TestID.String())
 	case wire.TypeOutput:
 		if l.Verbose {
 			l.show(l.live.Add(r.Data))
@@ -161,7 +164,7 @@ func (l *lane) watch(r wire.Record) {
 	case wire.TypeEnd:
 		l.show(l.live.Rest())
 		if l.Verbose {
-			l.Report.Step("%s %s ended, %s, after %.2f s", l.guest.Lane, r.TestID, how(*r.End), r.End.DurationS)
+			l.Report.Step("%s %s ended, %s, after %.2f s", l.label(), r.TestID, how(*r.End), r.End.DurationS)
 		}
 		l.running = -1
 		l.ended.Add(1)
@@ -178,14 +181,14 @@ func (l *lane) show(lines []string) {
 		test = l.plan.Tests[l.running].String()
 	}
 	for _, line := range lines {
-		l.Report.Step("%s %s | %s", l.guest.Lane, test, line)
+		l.Report.Step("%s %s | %s", l.label(), test, line)
 	}
 }
 
 // kernelSays reports a line that the kernel printed.
 func (l *lane) kernelSays(line string) {
 	for _, text := range report.Shown(line) {
-		l.Report.Step("%s kernel | %s", l.guest.Lane, text)
+		l.Report.Step("%s kernel | %s", l.label(), text)
 	}
 }
 

@@ -53,11 +53,7 @@ func Map(ctx context.Context, h host.Host, req Request, dir string) (order.Map, 
 		return order.Map{}, "", result, err
 	}
 	reached := make(map[string][]string)
-	for n := 1; ; n++ {
-		boot := filepath.Join(dir, wire.Virtual, wire.BootDir(n))
-		if !verdict.Exists(filepath.Join(boot, wire.RecordsFile)) {
-			break
-		}
+	for _, boot := range bootsIn(filepath.Join(dir, wire.Virtual)) {
 		h.Report.Step("read which functions the tests reach")
 		if err := coverage.Reached(ctx, h.Sandbox, r.made.image, boot, reached); err != nil {
 			return order.Map{}, "", result, err

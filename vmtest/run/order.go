@@ -197,8 +197,9 @@ func (r *runner) seconds(lane string) (map[string]float64, error) {
 }
 
 // learnSeconds keeps how long the tests of a lane took. A test whose time has neither
-// doubled nor halved keeps its old one, so that equal runs have equal orders.
-func (r *runner) learnSeconds(lane string, took map[string]float64) {
+// doubled nor halved keeps its old one, so that equal runs have equal orders. split says that
+// other guests of the lane took from the CPUs meanwhile: then a test keeps whatever is known.
+func (r *runner) learnSeconds(lane string, took map[string]float64, split bool) {
 	if r.Order == "" || len(took) == 0 {
 		return
 	}
@@ -207,7 +208,7 @@ func (r *runner) learnSeconds(lane string, took map[string]float64) {
 		kept = make(map[string]float64) // it is damaged
 	}
 	for test, s := range took {
-		if old := kept[test]; old <= 0 || math.Abs(math.Log2(s/old)) >= 1 {
+		if old := kept[test]; old <= 0 || !split && math.Abs(math.Log2(s/old)) >= 1 {
 			kept[test] = s
 		}
 	}

@@ -168,10 +168,11 @@ func TestLearnSeconds(t *testing.T) {
 	h := hosttest.New(t)
 	r := &runner{Host: h, Request: Request{Order: Likely}}
 	for _, took := range []map[string]float64{{"a": 1, "b": 1, "c": 1}, {"a": 1.9, "b": 2.1, "d": 0.1}, {"c": 0.3}} {
-		r.learnSeconds(wire.Real, took)
+		r.learnSeconds(wire.Real, took, false)
 	}
+	r.learnSeconds(wire.Real, map[string]float64{"a": 9, "e": 2}, true) // beside other guests
 	got, err := r.seconds(wire.Real)
-	if want := map[string]float64{"a": 1, "b": 2.1, "c": 0.3, "d": 0.1}; err != nil || !maps.Equal(got, want) {
+	if want := map[string]float64{"a": 1, "b": 2.1, "c": 0.3, "d": 0.1, "e": 2}; err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	if other, err := r.seconds(wire.Virtual); err != nil || len(other) != 0 {
@@ -183,7 +184,7 @@ func TestLearnSeconds(t *testing.T) {
 	if got, err := r.seconds(wire.Real); err == nil {
 		t.Errorf("a damaged file is read as %v", got)
 	}
-	r.learnSeconds(wire.Real, map[string]float64{"a": 3})
+	r.learnSeconds(wire.Real, map[string]float64{"a": 3}, false)
 	if got, err := r.seconds(wire.Real); err != nil || got["a"] != 3 {
 		t.Errorf("behind a damaged file: got %v, %v", got, err)
 	}

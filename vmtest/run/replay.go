@@ -58,7 +58,7 @@ func (d *debugger) replay(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	g.Lane, g.Long, g.Accel, g.QEMU, g.From, g.Traced = d.Lane, d.Long, was.Boot.Accel, was.Boot.QEMU, was.Boot.From, len(d.Trace) > 0
+	g.Lane, g.Long, g.Accel, g.QEMU, g.Shard, g.From, g.Traced = d.Lane, d.Long, was.Boot.Accel, was.Boot.QEMU, was.Boot.Shard, was.Boot.From, len(d.Trace) > 0
 	g.Key, g.Carried, g.Initramfs = was.Boot.Key, was.Boot.Carried, filepath.Join(was.dir, wire.InitramfsFile)
 	g.Recording = vm.Recording{File: filepath.Join(was.dir, wire.ReplayFile), Replay: true}
 	if d.GDB != "" {
@@ -87,10 +87,16 @@ func (d *debugger) replay(ctx context.Context) (int, error) {
 // recording finds the boot that has run the test.
 func (d *debugger) recording() (recordedBoot, error) {
 	lane, _ := d.stored.lane(d.Lane) // choose has found it
-	d.plan = *lane.Boots[0].Plan
+	d.guest.Shard = lane.Planned().ShardOf(d.Lane, d.test)
+	d.plan = lane.Planned().Shard(d.Lane, d.guest.Shard)
 	d.place(lane)
-	n := slices.IndexFunc(lane.Boots, func(b verdict.BootEvidence) bool { return b.Boot != nil && b.Boot.From == d.guest.From })
-	was := recordedBoot{lane.Boots[n], filepath.Join(d.Dir, d.Lane, wire.BootDir(n+1))}
+	boots := lane.BootsOf(d.guest.Shard)
+	n := slices.IndexFunc(boots, func(b verdict.BootEvidence) bool { return b.Boot != nil && b.Boot.From == d.guest.From })
+	dir := filepath.Join(d.Dir, d.Lane, wire.ShardDir(d.guest.Shard))
+	if n < 0 {
+		return recordedBoot{}, blame.Usagef("%s has no guest that has run %s, so there is nothing to replay", ShortPath(dir), d.test)
+	}
+	was := recordedBoot{boots[n], filepath.Join(dir, wire.BootDir(n+1))}
 	for _, name := range []string{wire.ReplayFile, wire.InitramfsFile} {
 		if !verdict.Exists(filepath.Join(was.dir, name)) {
 			return was, blame.Usagef("%s has no %s, so there is nothing to replay; record the run: %s", ShortPath(was.dir), name, shell.Quote(append(slices.Clone(d.stored.evidence.Run.Command), "-lane", wire.Virtual, "-record")...))

@@ -51,6 +51,7 @@ type Request struct {
 	Forget   bool     // delete the kernel from the cache after the run, if the run built it
 	Order    string   // BySource, Likely or Reached; empty: BySource, and later runs learn nothing of this one
 	Profile  []string // sources that count which of their functions run; Config must have the options for it
+	Shards   int      `json:",omitempty"` // over how many guests that run side by side each lane is split; 0 and 1: one; or AutoShards
 	FailFast bool     // stop at the first test that is not as expected, and at the first splat
 	Verbose  bool     `json:"-"` // report what the kernel and each test print, and how the test's process ended
 	Command  []string `json:"-"` // what the user typed; the run records it

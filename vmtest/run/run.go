@@ -124,6 +124,9 @@ func (r *runner) gather(ctx context.Context) error {
 		}
 	}
 	r.arrange(&p, &record)
+	if err := r.shard(&p, record.Lanes); err != nil {
+		return err
+	}
 	r.made = &p
 	record.PrepareS = time.Since(began).Seconds()
 	if err := wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record); err != nil {

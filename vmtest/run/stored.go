@@ -31,6 +31,8 @@ type storedRequest struct {
 	Series  storedSeries
 	Without []wire.TestID `json:",omitempty"` // the tests that Request.Without leaves out
 	Order   []wire.TestID `json:",omitempty"` // of the tests of the plan; nil: the order of their sources
+
+	Shards map[string]wire.Shards `json:",omitempty"` // of the plan
 }
 
 // storedSeries has the members of a series that its patches do not say.
@@ -44,7 +46,7 @@ type storedSeries struct {
 // store writes RequestFile. The plan is that of the run; ordered says that it is not in the order
 // of the sources.
 func (r *runner) store(plan wire.Plan, ordered bool) error {
-	s := storedRequest{Request: r.Request, Series: storedSeries{r.Series.Name, r.Series.Variant, r.Series.InTree, r.Series.Foreign}}
+	s := storedRequest{Request: r.Request, Series: storedSeries{r.Series.Name, r.Series.Variant, r.Series.InTree, r.Series.Foreign}, Shards: plan.Shards}
 	if r.Base.Tree != "" {
 		var err error
 		if s.Request.Base.Tree, err = filepath.Abs(r.Base.Tree); err != nil {
@@ -88,6 +90,7 @@ type storedRun struct {
 	result   verdict.Result
 	request  Request
 	order    []wire.TestID // see storedRequest
+	shards   map[string]wire.Shards
 }
 
 // loadRun reads the folder of a run. If the folder has no guest that could boot again, the error
@@ -106,7 +109,7 @@ func loadRun(ctx context.Context, h host.Host, checkout Checkout, dir string) (s
 	}
 	s.result = verdict.Judge(s.evidence)
 	again := shell.Quote(s.evidence.Run.Command...)
-	if !slices.ContainsFunc(s.evidence.Lanes, func(l verdict.LaneEvidence) bool { return l.Boots[0].Boot != nil && l.Boots[0].Plan != nil }) {
+	if !slices.ContainsFunc(s.evidence.Lanes, func(l verdict.LaneEvidence) bool { return firstBoot(l) != nil }) {
 		return s, blame.Usagef("the run in %s ended before a guest was booted, so there is none to debug; mend what its report says, and run it again: %s", dir, again)
 	}
 	var kept *storedRequest
@@ -116,7 +119,7 @@ func loadRun(ctx context.Context, h host.Host, checkout Checkout, dir string) (s
 	if kept == nil {
 		return s, blame.Usagef("%s has no %s: an older vmtest left it; run it again: %s", dir, RequestFile, again)
 	}
-	s.request, s.order = kept.Request, kept.Order
+	s.request, s.order, s.shards = kept.Request, kept.Order, kept.Shards
 	s.request.Checkout = checkout
 	s.request.Series, err = loadSeries(ctx, h, dir, kept.Series)
 	if kept.Without != nil {
@@ -144,15 +147,37 @@ func loadSeries(ctx context.Context, h host.Host, dir string, kept storedSeries)
 	return s, err
 }
 
-// lane returns the evidence of a lane.
+// lane returns the evidence of a lane that has booted a guest.
 func (s storedRun) lane(name string) (verdict.LaneEvidence, bool) {
-	i := slices.IndexFunc(s.evidence.Lanes, func(l verdict.LaneEvidence) bool {
-		return l.Lane == name && l.Boots[0].Boot != nil && l.Boots[0].Plan != nil
-	})
+	i := slices.IndexFunc(s.evidence.Lanes, func(l verdict.LaneEvidence) bool { return l.Lane == name && firstBoot(l) != nil })
 	if i < 0 {
 		return verdict.LaneEvidence{}, false
 	}
 	return s.evidence.Lanes[i], true
+}
+
+// firstBoot returns the first boot of a lane, or that of the first shard that has one. It returns
+// nil if no guest was booted.
+func firstBoot(l verdict.LaneEvidence) *wire.Boot {
+	if l.Planned() == nil {
+		return nil
+	}
+	for n := min(1, len(l.Shards)); n <= len(l.Planned().Shards[l.Lane]); n++ {
+		if boots := l.BootsOf(n); len(boots) > 0 && boots[0].Boot != nil {
+			return boots[0].Boot
+		}
+	}
+	return nil
+}
+
+// arranged returns an archive with its tests in the order and in the shards in which the run
+// had them.
+func (s storedRun) arranged(a initramfs.Archive) (initramfs.Archive, error) {
+	a, err := s.inOrder(a)
+	if err != nil || s.shards == nil {
+		return a, err
+	}
+	return a.InShards(s.shards)
 }
 
 // inOrder returns an archive with its tests in the order in which the run had them.
@@ -169,10 +194,10 @@ func (s storedRun) inOrder(a initramfs.Archive) (initramfs.Archive, error) {
 	return a.InOrder(tests)
 }
 
-// carried returns the files that the tests of a lane have left for a later guest.
-func carried(l verdict.LaneEvidence) wire.Carried {
+// carried returns the files that the tests of a guest have left for a later one.
+func carried(boots []verdict.BootEvidence) wire.Carried {
 	left := make(wire.Carried)
-	for _, b := range l.Boots {
+	for _, b := range boots {
 		for line := range bytes.Lines(b.Records) {
 			r, err := wire.ParseRecord(bytes.TrimSpace(line))
 			if err == nil && r.Type == wire.TypeLeft && b.Boot != nil && r.Key == b.Boot.Key {

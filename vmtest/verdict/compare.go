@@ -133,7 +133,9 @@ func Compare(base, series Evidence) Comparison {
 func (c *Comparison) compareFindings(f *findings) {
 	var shared *Finding
 	for _, found := range c.Series.Findings {
-		same := func(of Finding) bool { return of.Lane == found.Lane && placeless(of.Text) == placeless(found.Text) }
+		same := func(of Finding) bool {
+			return placeless(of.Lane) == placeless(found.Lane) && placeless(of.Text) == placeless(found.Text)
+		}
 		if !slices.ContainsFunc(c.Base.Findings, same) {
 			f.add(found.Verdict, "with the series: %s", found.Text)
 			return
@@ -147,10 +149,15 @@ func (c *Comparison) compareFindings(f *findings) {
 	}
 }
 
-var placeRE = regexp.MustCompile(`\b(CPU: |PID: |console\.log:)\d+`)
+var (
+	placeRE = regexp.MustCompile(`\b(CPU: |PID: |console\.log:)\d+`)
+	shardRE = regexp.MustCompile(`\bshard\d+/|, shard \d+\b`) // two runs may split a lane in two ways
+)
 
-// placeless returns a finding's text without the numbers that differ between boots.
-func placeless(text string) string { return placeRE.ReplaceAllString(text, "${1}N") }
+// placeless returns a finding's text, or its lane, without the numbers that differ between boots.
+func placeless(text string) string {
+	return placeRE.ReplaceAllString(shardRE.ReplaceAllString(text, ""), "${1}N")
+}
 
 func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 	a, b := c.Base.Lanes[i], c.Series.Lanes[i]
@@ -185,8 +192,10 @@ func (c *Comparison) compareLane(base, series Evidence, i int, f *findings) {
 
 // planOf returns the plan of a lane, or an empty plan if the lane was never booted.
 func planOf(e Evidence, lane int) wire.Plan {
-	if lane < len(e.Lanes) && len(e.Lanes[lane].Boots) > 0 && e.Lanes[lane].Boots[0].Plan != nil {
-		return *e.Lanes[lane].Boots[0].Plan
+	if lane < len(e.Lanes) {
+		if p := e.Lanes[lane].Planned(); p != nil {
+			return *p
+		}
 	}
 	return wire.Plan{}
 }

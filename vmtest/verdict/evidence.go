@@ -99,11 +99,14 @@ type Evidence struct {
 	Lanes    []LaneEvidence // one for each of Run.Lanes
 }
 
-// LaneEvidence is the contents of a lane's folder. It has more than one boot if a guest
-// died in a test, or if tests needed a later guest.
+// LaneEvidence is the contents of a lane's folder. A lane has more than one boot if a guest
+// died in a test, or if tests needed a later guest. A lane that is split over several guests
+// has a plan and shards, and should have no boots of its own.
 type LaneEvidence struct {
-	Lane  string
-	Boots []BootEvidence
+	Lane   string
+	Boots  []BootEvidence
+	Plan   *wire.Plan      // of a lane that is split; nil: it is not, or the file is missing
+	Shards []ShardEvidence // those that have a folder
 }
 
 // BootEvidence is the contents of a boot's folder.
@@ -139,17 +142,9 @@ func Load(dir string) (Evidence, error) {
 		if !filepath.IsLocal(lane) {
 			return Evidence{}, fmt.Errorf("%s: lane %q is outside of the folder", dir, lane)
 		}
-		l := LaneEvidence{Lane: lane}
-		for n := 1; ; n++ {
-			sub := filepath.Join(dir, lane, wire.BootDir(n))
-			if _, err := os.Stat(sub); n > 1 && errors.Is(err, fs.ErrNotExist) {
-				break
-			}
-			b, err := loadBoot(sub)
-			if err != nil {
-				return Evidence{}, err
-			}
-			l.Boots = append(l.Boots, b)
+		l, err := loadLane(filepath.Join(dir, lane), lane)
+		if err != nil {
+			return Evidence{}, err
 		}
 		e.Lanes = append(e.Lanes, l)
 	}

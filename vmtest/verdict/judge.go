@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -38,6 +36,7 @@ func Judge(e Evidence) Result {
 		f.add(Unjudged, "no lane was to be run")
 	}
 	if f.all == nil {
+		judgeSame(e.Lanes, &f)
 		for _, l := range e.Lanes {
 			lane, found := judgeLane(l, expect, allow)
 			if e.Added != nil {
@@ -73,16 +72,17 @@ func rank(v, headline Verdict) int {
 	return 1
 }
 
-// judgeLane judges one lane. The lane has one boot, or several that continue the same plan
-// one after another.
+// judgeLane judges one lane. The lane has one guest, or several that each run a part of its
+// plan. A guest has one boot, or several that continue its tests one after another.
 func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneResult, []Finding) {
-	r := LaneResult{Lane: e.Lane, Boots: len(e.Boots)}
+	r := LaneResult{Lane: e.Lane, Boots: len(e.boots())}
 	f := findings{lane: e.Lane}
-	if len(e.Boots) == 0 || e.Boots[0].Plan == nil {
+	if e.Planned() == nil {
 		f.add(Unjudged, "it was never booted")
 		return r, f.all
 	}
-	plan := *e.Boots[0].Plan
+	plan := *e.Planned()
+	r.Shards = len(plan.Shards[e.Lane])
 	switch {
 	case plan.Schema != wire.Schema:
 		f.add(Unjudged, "the plan has schema %d, this judge knows %d", plan.Schema, wire.Schema)
@@ -92,22 +92,14 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 	if f.all != nil {
 		return r, f.all
 	}
-	b := boots{plan: plan, allow: allow, tests: make(map[wire.TestID]TestResult), left: make(wire.Carried)}
-	from := 0
-	for n, one := range e.Boots {
-		if n > 0 {
-			f.lane = fmt.Sprintf("%s, boot %d", e.Lane, n+1)
-		}
-		next, complete := b.judge(one, n+1, from, &r, &f)
-		if !complete {
-			return r, f.all
-		}
-		from = next
+	tests, carried, ok := judgeGuests(e, plan, allow, &r, &f)
+	if !ok {
+		return r, f.all
 	}
 	f.lane = e.Lane
 	for _, t := range plan.Tests {
-		result := b.tests[t.TestID] // missing, if no boot started it
-		result.TestID = t.TestID
+		result := tests[t.TestID] // missing, if no boot started it
+		result.TestID, result.Shard = t.TestID, plan.ShardOf(e.Lane, t.TestID)
 		if x := expectationOf(expect, t.TestID); x.Open && result.Status == Pass {
 			result.Expected, result.Mended = Pass, true
 		} else {
@@ -125,7 +117,7 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 		}
 		f.addHarm(result)
 	}
-	b.judgeCarried(from, &f)
+	carried()
 	if !slices.ContainsFunc(r.Tests, func(t TestResult) bool { return t.Status != Skip }) {
 		f.add(Failed, "every test was skipped")
 	}
@@ -135,69 +127,15 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 	return r, f.all
 }
 
-// boots collects what the boots of one lane have shown so far.
-type boots struct {
-	plan  wire.Plan
-	allow []Allowance
-	tests map[wire.TestID]TestResult // the tests that were started
-	left  wire.Carried               // the files that they left for a later guest
-}
-
-// judge judges one boot, which must begin with test number from. next is the test with
-// which another boot must begin, or -1 if no test is left. complete is false if the folder
-// lacks what the judge needs to continue.
-func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (next int, complete bool) {
-	switch {
-	case e.Boot == nil || e.Plan == nil:
-		f.add(Unjudged, "it was never booted")
-		return 0, false
-	case e.Exit == nil:
-		f.add(Unjudged, "there is no %s: the run was cut off", wire.ExitFile)
-		return 0, false
-	case e.Plan.ID != b.plan.ID || e.Boot.From != from:
-		f.add(Unjudged, "it continues with test %d of plan %s, not with %d of %s", e.Boot.From, e.Plan.ID, from, b.plan.ID)
-		return 0, false
-	}
-	if n == 1 {
-		r.Accel, r.BootS = e.Boot.Accel, e.Exit.BootS
-	}
-	r.DurationS += e.Exit.DurationS
-	b.judgeGiven(*e.Boot, f)
-	s := readStream(e.Records, b.plan, *e.Boot, f)
-	tolerated := judgeConsole(e, n, s, b.allow, r, f)
-	judgeEnd(*e.Exit, n, lastLine(e.QEMULog), s, f)
-	judgeTaint(s, tolerated, f)
-	judgeClock(s, e.Boot.Lane, f)
-	maps.Copy(b.left, s.left)
-	next = -1
-	if later := b.plan.Later(); s.done && from < later {
-		next = later
-	}
-	for i, t := range b.plan.Tests[from:] {
-		if records := s.tests[t.TestID]; records != nil && records.started {
-			result := judgeTest(t.Name, records, *e.Exit)
-			if s.broken {
-				result.Status, result.Note = Missing, "its records may be forged"
-			}
-			if s.running != nil && *s.running == t.TestID {
-				result.Telling = append(stuckTasks(e.Console, e.Decoded, e.Exit.DumpAt), result.Telling...)
-				next = from + i + 1
-			}
-			b.tests[t.TestID] = result
-		}
-	}
-	return next, true
-}
-
 // taintWarn is TAINT_WARN, which every WARNING sets.
 const taintWarn = 1 << 9
 
 // judgeConsole looks for complaints of the kernel. It returns the taint that allowed splats
 // cause.
-func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneResult, f *findings) (tolerated int64) {
+func judgeConsole(e BootEvidence, at place, s stream, allow []Allowance, r *LaneResult, f *findings) (tolerated int64) {
 	splats, banners, lost := scan(e.Console, e.Decoded, allow)
 	for _, x := range splats {
-		x.Boot = n
+		x.Shard, x.Boot = at.shard, at.boot
 		r.Splats = append(r.Splats, x)
 		if x.Allowed != "" {
 			if strings.HasPrefix(x.Text, "WARNING: ") {
@@ -209,7 +147,7 @@ func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneRes
 		if x.Test != "" {
 			during = "during " + x.Test
 		}
-		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, consoleOf(n), x.Line)
+		f.add(Failed, "splat %s: %s (%s:%d)", during, x.Text, at.console(), x.Line)
 		f.all[len(f.all)-1].During = x.Test
 	}
 	if lost {
@@ -217,15 +155,12 @@ func judgeConsole(e BootEvidence, n int, s stream, allow []Allowance, r *LaneRes
 	}
 	switch {
 	case banners > 1:
-		f.add(Failed, "the kernel rebooted unexpectedly: its banner is %d times in %s", banners, consoleOf(n))
+		f.add(Failed, "the kernel rebooted unexpectedly: its banner is %d times in %s", banners, at.console())
 	case banners == 0 && s.hello != nil:
-		f.add(Unjudged, "the guest reported, but %s lacks the kernel's banner", consoleOf(n))
+		f.add(Unjudged, "the guest reported, but %s lacks the kernel's banner", at.console())
 	}
 	return tolerated
 }
-
-// consoleOf returns the path of the console log of boot n, relative to its lane's folder.
-func consoleOf(n int) string { return filepath.Join(wire.BootDir(n), wire.ConsoleFile) }
 
 // lastLine returns the last line of text that is not blank.
 func lastLine(text []byte) string {
@@ -233,8 +168,9 @@ func lastLine(text []byte) string {
 	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
-// judgeEnd judges how boot n ended. said is the last line that QEMU printed.
-func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
+// judgeEnd judges how a boot ended. console is the path of its log, and said the last line
+// that QEMU printed.
+func judgeEnd(x wire.Exit, console, said string, s stream, f *findings) {
 	if said == "" {
 		said = "nothing"
 	}
@@ -248,7 +184,7 @@ func judgeEnd(x wire.Exit, n int, said string, s stream, f *findings) {
 		where = "between two tests"
 	}
 	if x.DumpAt > 0 {
-		where += fmt.Sprintf("; its tasks are dumped in %s from byte %d on", consoleOf(n), x.DumpAt)
+		where += fmt.Sprintf("; its tasks are dumped in %s from byte %d on", console, x.DumpAt)
 	}
 	if s.running != nil {
 		defer f.during(len(f.all), s.running.String())

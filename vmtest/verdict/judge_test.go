@@ -95,7 +95,7 @@ func virtualUntil(kernel float64, qemu int64) func(*Evidence) {
 		done.UptimeS, done.RTC, done.RTCWithinS = kernel, ptr(qemu), 0.006
 		b := &e.Lanes[0].Boots[0]
 		b.Records = bytes.Replace(s.bytes(), []byte(`"lane":"real"`), []byte(`"lane":"virtual"`), 1)
-		b.Boot.Lane = wire.Virtual
+		b.Boot.Lane, e.Lanes[0].Lane = wire.Virtual, wire.Virtual
 	}
 }
 

@@ -92,9 +92,10 @@ type Finding struct {
 type LaneResult struct {
 	Lane      string
 	Accel     string
-	Boots     int     // more than one: a guest died in a test, or tests needed a later guest
+	Shards    int     `json:",omitempty"` // over how many guests its tests are split; 0: they are not split
+	Boots     int     // more than one for each shard: a guest died in a test, or tests needed a later guest
 	BootS     float64 // host seconds until the first boot's hello; 0 without one
-	DurationS float64 // host seconds of all boots
+	DurationS float64 // host seconds of all boots; of those that run side by side, of the longest
 	Splats    []Splat
 	Tests     []TestResult // in the plan's order
 }
@@ -102,6 +103,7 @@ type LaneResult struct {
 // TestResult is a judged test.
 type TestResult struct {
 	wire.TestID
+	Shard     int `json:",omitempty"` // the shard of its lane that runs it, from 1; 0: the lane is not split
 	Status    Status
 	Expected  Status
 	Mended    bool     `json:",omitempty"` // it passes, but older kernels are known to fail it

@@ -11,7 +11,9 @@ import (
 
 // Splat is a message that a healthy kernel does not print.
 type Splat struct {
-	Boot int      `json:"boot"` // number of the boot in its lane, from 1
+	Shard int `json:"shard,omitempty"` // number of the shard in its lane, from 1; 0: the lane is not split
+
+	Boot int      `json:"boot"` // number of the boot in its lane or shard, from 1
 	Line int      `json:"line"` // line in that boot's console log, from 1
 	Text string   `json:"text"` // the line that says what happened
 	Test string   `json:"test"` // package.Test that was running; empty before the first and after the last

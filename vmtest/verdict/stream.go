@@ -223,6 +223,9 @@ func checkHello(h wire.Hello, plan wire.Plan, boot wire.Boot) error {
 	if h.Carried != boot.Carried {
 		return fmt.Errorf("a foreign guest: the files that it was given are %q, ours are %q", h.Carried, boot.Carried)
 	}
+	if h.Shard != boot.Shard {
+		return fmt.Errorf("a foreign guest: it is shard %d of its lane, ours is shard %d", h.Shard, boot.Shard)
+	}
 	if h.From != boot.From {
 		return fmt.Errorf("a foreign guest: it begins with test %d, ours with %d", h.From, boot.From)
 	}

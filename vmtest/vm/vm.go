@@ -43,6 +43,7 @@ type Guest struct {
 	Accel     string        // KVM or TCG
 	Lane      string        // wire.Real or wire.Virtual
 	QEMU      string        // what Version returned; recorded only
+	Shard     int           // number of the shard, from 1; 0 if the lane is not split
 	From      int           // index of the first test to run
 	Long      time.Duration // guest time of a long wait in the virtual lane
 	Change    Change        // what the user changes of it
@@ -181,7 +182,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 	err = errors.Join(
 		wire.WriteJSON(filepath.Join(dir, wire.PlanFile), plan),
 		wire.WriteJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
-			Lane: g.Lane, Accel: g.Accel, BootID: bootID, Key: g.Key, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
+			Lane: g.Lane, Shard: g.Shard, Accel: g.Accel, BootID: bootID, Key: g.Key, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
 			Carried: g.Carried, QEMU: g.QEMU, Cmdline: cmdline,
 		}))
 	if err != nil {
@@ -256,6 +257,9 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		wire.LaneParam + "=" + g.Lane,
 		wire.LongParam + "=" + g.Long.String(),
 	}
+	if g.Shard > 0 {
+		kernelArgs = append(kernelArgs, fmt.Sprintf("%s=%d", wire.ShardParam, g.Shard))
+	}
 	cpu := "host"
 	if g.Accel == TCG {
 		cpu = "max"
@@ -284,12 +288,12 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		kernelArgs = append(kernelArgs, "ftrace_dump_on_oops")
 	}
 	kernelArgs = append(kernelArgs, g.Change.Append...)
-	n, accel := cmp.Or(g.Change.CPUs, cpus), g.Accel
+	n, accel := g.cpus(), g.Accel
 	clock := []string{"-rtc", "clock=vm"} // hides steps of the host's clock
 	switch {
 	case virtual:
 		// QEMU can count instructions only with a single thread.
-		n, accel = cmp.Or(g.Change.CPUs, 1), "tcg,thread=single"
+		accel = "tcg,thread=single"
 		shift := icountShift
 		if g.Checked {
 			shift = checkedShift
@@ -336,7 +340,16 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 		qemu.ArbitraryArgs(g.Change.QEMUArgs...))
 }
 
+// memoryMB returns how much memory the guest has, in MB.
 func (g Guest) memoryMB() int { return cmp.Or(g.Change.MemoryMB, memoryMB) }
+
+// cpus returns how many CPUs the guest has.
+func (g Guest) cpus() int {
+	if g.Lane == wire.Virtual {
+		return cmp.Or(g.Change.CPUs, 1) // QEMU runs all of them in one thread
+	}
+	return cmp.Or(g.Change.CPUs, cpus)
+}
 
 // ended returns how QEMU ended, from the error of Wait. The error unkept means
 // that not all of QEMU's output was stored.

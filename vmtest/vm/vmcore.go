@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,8 +32,28 @@ type Vmcore struct {
 	UTS    []byte // the kernel's struct new_utsname; nil: unknown
 	Info   []byte // the kernel's VMCOREINFO, which this kernel itself does not have
 
+	// One is shared by guests of which only one is to leave a vmcore; nil: each may.
+	One *OneVmcore
+
 	// Say is called with the path of a vmcore, or with the reason why there is none.
 	Say func(path string, err error)
+}
+
+// OneVmcore lets one of several guests, which may run side by side, leave a vmcore. The zero
+// value is ready to use.
+type OneVmcore struct {
+	mu   sync.Mutex
+	left bool
+}
+
+// Left reports whether a guest has left a vmcore.
+func (o *OneVmcore) Left() bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.left
 }
 
 // qmpFormats are the names that QEMU has for our formats.
@@ -96,9 +117,20 @@ func gone(err error) bool {
 }
 
 // leave writes the vmcore of a guest to the folder dir, and says so. A vmcore that is not whole is removed.
+// If another guest has left the one vmcore, leave does nothing.
 func (v Vmcore) leave(m *monitor, dir string, memMB int) {
+	if v.One != nil {
+		v.One.mu.Lock()
+		defer v.One.mu.Unlock()
+		if v.One.left {
+			return
+		}
+	}
 	path := filepath.Join(dir, wire.VmcoreFile)
 	err := v.write(m, path, memMB)
+	if v.One != nil {
+		v.One.left = err == nil
+	}
 	if err != nil {
 		_ = os.Remove(path) // it may not exist
 	}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package bench
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/wire"
+)
+
+var shardTests = flag.String("shard-tests", "", "`REGEXP` of the tests that BenchmarkShards runs (default all)")
+
+// BenchmarkShards runs the tests of a lane in 1, 2, 4 and 8 guests side by side, on the unpatched
+// kernel. For each number of guests it prints the wall time and the CPU time of all guests as
+// ratios to those of one guest. It prints the critical path as a ratio to the ideal: the CPU time
+// of one guest divided by the number, and one boot. The critical path is the CPU time of the guest
+// that has the most, and of the guest that runs when the others have ended. So it does not depend
+// on how many CPUs the machine has.
+func BenchmarkShards(b *testing.B) {
+	for _, lane := range []string{wire.Real, wire.Virtual} {
+		b.Run(lane, func(b *testing.B) {
+			w := newWorld(b)
+			s := w.newSharding(lane)
+			s.run(1) // vmtest learns how long the tests take
+			boot, one := s.run(1, "-tests", "tests/canary", "-run", "TestPass$").total, cost{}
+			for _, n := range []int{1, 2, 4, 8} {
+				c := s.run(n)
+				if n == 1 {
+					one = c
+					b.ReportMetric(c.wall, "s/wall-1")
+					b.ReportMetric(c.total, "s/cpu-1")
+					b.ReportMetric(boot, "s/boot")
+					continue
+				}
+				b.ReportMetric(c.wall/one.wall, fmt.Sprintf("wall-%d/wall-1", n))
+				b.ReportMetric(c.total/one.total, fmt.Sprintf("cpu-%d/cpu-1", n))
+				b.ReportMetric(c.path/(one.total/float64(n)+boot), fmt.Sprintf("path-%d/ideal", n))
+			}
+			b.ReportMetric(0, "ns/op") // hides the time of all rounds together
+		})
+	}
+}
+
+// cost is what a run cost, in seconds: wall time, CPU time of all its guests, and CPU time on the
+// critical path.
+type cost struct{ wall, total, path float64 }
+
+// sharding runs one lane in a QEMU that says how much CPU time each guest took.
+type sharding struct {
+	*world
+	lane string
+	bin  string // folder with that QEMU
+	cpu  string // folder with a file for each guest: seconds of user and of system time
+}
+
+// countingQEMU is a script around QEMU. Its arguments are the path of QEMU and the folder for the
+// times. The lower descriptors are files that vmtest gives QEMU. A guest that is killed with the
+// script leaves no time.
+const countingQEMU = `#!/bin/bash
+shard=0
+[[ $* =~ vmtest\.shard=([0-9]+) ]] && shard=${BASH_REMATCH[1]}
+TIMEFORMAT='%%3U %%3S'
+{ time setpriv --pdeathsig KILL %q "$@" 2>&63; } 63>&2 2>%q/$shard-$$
+`
+
+func (w *world) newSharding(lane string) sharding {
+	w.b.Helper()
+	s := sharding{world: w, lane: lane, bin: filepath.Join(w.tmp, "bin"), cpu: filepath.Join(w.tmp, "cpu")}
+	const name = "qemu-system-x86_64"
+	qemu, err := exec.LookPath(name)
+	if err == nil {
+		err = os.MkdirAll(s.bin, 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.bin, name), fmt.Appendf(nil, countingQEMU, qemu, s.cpu), 0o755)
+	}
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	return s
+}
+
+// run runs the lane in n guests side by side.
+func (s sharding) run(n int, more ...string) cost {
+	s.b.Helper()
+	if err := os.RemoveAll(s.cpu); err != nil {
+		s.b.Fatal(err)
+	}
+	if err := os.MkdirAll(s.cpu, 0o755); err != nil {
+		s.b.Fatal(err)
+	}
+	dir := filepath.Join(s.tmp, "shards")
+	args := []string{"run", "-series", "control", "-lane", s.lane, "-accel", "tcg", "-order", "source",
+		"-timeout", "5m", // eight guests of two CPUs each may have to share two
+		"-shards", strconv.Itoa(n), "-results", dir}
+	if len(more) == 0 && *shardTests != "" {
+		args = append(args, "-run", *shardTests)
+	}
+	cmd := s.vmtest(s.userCache, append(args, more...)...)
+	cmd.Env = append(cmd.Env, "PATH="+s.bin+":"+os.Getenv("PATH"))
+	s.do(cmd)
+	return s.cost(filepath.Join(dir, "latest", s.lane))
+}
+
+// cost reads what a run cost, whose lane has this folder.
+func (s sharding) cost(lane string) cost {
+	s.b.Helper()
+	var report struct {
+		Lanes []struct {
+			DurationS float64 `json:"duration_s"`
+		}
+	}
+	var plan wire.Plan
+	read(s.b, filepath.Join(filepath.Dir(lane), "report.json"), &report)
+	read(s.b, filepath.Join(lane, wire.PlanFile), &plan)
+	files, err := os.ReadDir(s.cpu)
+	if err != nil || len(report.Lanes) != 1 || len(files) < max(1, len(plan.Shards[s.lane])) {
+		s.b.Fatalf("the times of %d guests in %d lanes, %v; want %d or more in one", len(files), len(report.Lanes), err, max(1, len(plan.Shards[s.lane])))
+	}
+	c, each := cost{wall: report.Lanes[0].DurationS}, make(map[int]float64)
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(s.cpu, f.Name()))
+		if err != nil {
+			s.b.Fatal(err)
+		}
+		name, _, _ := strings.Cut(f.Name(), "-")
+		shard, err := strconv.Atoi(name)
+		var user, system float64
+		if err == nil {
+			_, err = fmt.Sscan(string(text), &user, &system)
+		}
+		if err != nil {
+			s.b.Fatalf("%s: %q: %v", f.Name(), text, err)
+		}
+		c.total += user + system
+		each[shard] += user + system
+	}
+	c.path = path(plan, s.lane, each)
+	return c
+}
+
+// path returns the CPU time on the critical path, from that of each shard: that of the longest
+// of those that run side by side, and of those that run afterwards.
+func path(plan wire.Plan, lane string, each map[int]float64) float64 {
+	longest, after := 0.0, 0.0
+	for shard, seconds := range each {
+		if shard > 0 && plan.Shard(lane, shard).QuietIn(lane) {
+			after += seconds
+		} else {
+			longest = max(longest, seconds)
+		}
+	}
+	return longest + after
+}
+
+// read reads JSON from a file.
+func read(b *testing.B, path string, into any) {
+	b.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func TestPath(t *testing.T) {
+	test := func(name, quiet string) wire.Test {
+		return wire.Test{TestID: wire.TestID{Package: "p", Name: name}, Quiet: quiet}
+	}
+	plan := wire.Plan{
+		Tests:  []wire.Test{test("TestA", ""), test("TestB", ""), test("TestC", wire.Real)},
+		Shards: map[string]wire.Shards{wire.Real: {{"p.TestA"}, {"p.TestB"}, {"p.TestC"}}},
+	}
+	if got := path(plan, wire.Real, map[int]float64{1: 2, 2: 5, 3: 4}); got != 9 {
+		t.Errorf("got %v, want the second shard and then the third: 9", got)
+	}
+	if got := path(wire.Plan{}, wire.Real, map[int]float64{0: 3}); got != 3 {
+		t.Errorf("one guest: got %v, want 3", got)
+	}
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package vm
+
+import (
+	"strings"
+	"testing"
+
+	"timens-vmtest/internal/wire"
+)
+
+// Each CPU of a guest has one of the machine, and the memory of all guests fits.
+func TestBeside(t *testing.T) {
+	both, virtual := []string{wire.Real, wire.Virtual}, []string{wire.Virtual}
+	for name, tc := range map[string]struct {
+		machine machine
+		lanes   []string
+		change  Change
+		want    int
+	}{
+		"two CPUs":          {machine{2, 64000}, both, Change{}, 1},
+		"two CPUs, virtual": {machine{2, 64000}, virtual, Change{}, 1},
+		"eight":             {machine{8, 64000}, both, Change{}, 2},
+		"eight, virtual":    {machine{8, 64000}, virtual, Change{}, 8},
+		"many":              {machine{96, 640000}, both, Change{}, 32},
+		"larger guests":     {machine{96, 640000}, both, Change{CPUs: 8}, 6},
+		"little memory":     {machine{96, 8000}, both, Change{}, 4},
+		"more memory each":  {machine{96, 64000}, both, Change{MemoryMB: 8000}, 3},
+		"next to none":      {machine{96, 900}, both, Change{}, 1},
+		"a debugger":        {machine{96, 64000}, both, Change{GDB: AnySocket}, 1},
+	} {
+		if got := tc.machine.beside(tc.lanes, tc.change); got != tc.want {
+			t.Errorf("%s: got %d guests of each lane, want %d", name, got, tc.want)
+		}
+	}
+	n, why, err := Change{}.Beside(both)
+	if err != nil || n < 1 || !strings.Contains(why, "MB of free memory") {
+		t.Errorf("this machine: got %d, %q, %v", n, why, err)
+	}
+}
+
+// Guests that the machine has no memory for are refused.
+func TestCheckBeside(t *testing.T) {
+	if err := (Change{MemoryMB: 1 << 40}).CheckBeside(2); err == nil || !strings.Contains(err.Error(), "2 guests side by side have 2199023255552 MB of memory") {
+		t.Errorf("got %v", err)
+	}
+	if err := (Change{MemoryMB: 1}).CheckBeside(1); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of several guests, one leaves a vmcore.
+func TestOneVmcore(t *testing.T) {
+	var none *OneVmcore
+	one := &OneVmcore{left: true}
+	if none.Left() || !one.Left() {
+		t.Error("Left says the opposite")
+	}
+	Vmcore{One: one, Say: func(path string, err error) { t.Errorf("a second vmcore, %s: %v", path, err) }}.leave(nil, t.TempDir(), 1)
+}
