@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell"},
 	"kernel/kbuild":     {"internal/blame", "internal/host", "internal/sandbox"},
 	"kernel/work":       {"internal/cache", "internal/host", "internal/sandbox", "kernel/source"},
-	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/work"},
+	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "kernel/work"},
 	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/wire", "kernel", "kernel/kbuild"},
 	"kernel/selftests":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/kbuild"},
 	"kernel/symbols":    {},
@@ -75,7 +75,7 @@ var mayImport = map[string][]string{
 	"docs/docstest":          {},
 	"tests/internal/":        {"internal/wire", "tests/internal/"},
 	"tests/layout":           {"internal/wire", "tests/internal/"},
-	"tests/mutants":          {"internal/blame", "internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kconfig", "kernel", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "tests/mutants/generate", "vmtest/order"},
+	"tests/mutants":          {"internal/blame", "internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kconfig", "kernel", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "tests/mutants/generate", "vmtest/order", "vmtest/run", "internal/wire"},
 	"tests/mutants/generate": {},
 	"tests/canary/redteam":   {},
 }

@@ -64,6 +64,9 @@ func (r runner) prejudge(ctx context.Context, m mutant, patch []byte) (o outcome
 	if err != nil {
 		return outcome{}, false, forget, err
 	}
+	if o, decided, err := r.compileAlone(ctx, m); decided || err != nil {
+		return o, decided, forget, err
+	}
 	vmlinux, why, err := r.build(ctx, m.series, file)
 	if err != nil {
 		return outcome{}, false, forget, err

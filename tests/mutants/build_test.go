@@ -21,12 +21,13 @@ import (
 const fakeVmtest = `#!/bin/sh
 echo "$*" >>calls
 case "$*" in
+*-order*-order*) echo '-order is given twice' >&2; exit 2 ;;
 kernel*-patch*/lacks*) printf 'make it\nf.c:1:2: error: no such thing\nmake: failed\n' >&2; exit 3 ;;
 kernel*-patch*/breaks*) echo 'no room' >&2; exit 4 ;;
 kernel*-patch*/same*) echo same/vmlinux ;;
 kernel*-patch*/other*) echo other/vmlinux ;;
 kernel*) echo first/vmlinux ;;
-run*) mkdir -p "$5/latest"; echo '{"verdict":"pass"}' >"$5/latest/report.json" ;;
+run*) mkdir -p "$3/latest"; echo '{"verdict":"pass"}' >"$3/latest/report.json" ;;
 esac
 `
 
@@ -80,7 +81,7 @@ func TestPrejudge(t *testing.T) {
 		if err := os.WriteFile("calls", nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got := r.run(t.Context(), mutant{series: "control", name: "f.c/f/" + c.name, generated: true}, []byte(c.name)).says(3)
+		got := r.run(t.Context(), mutant{series: "control", name: "f.c/f/" + c.name, generated: true}, []byte(c.name), nil).says(3)
 		calls, err := os.ReadFile("calls")
 		if boots := strings.Count(string(calls), "run "); !strings.HasPrefix(got, c.says) || boots != c.boots || err != nil {
 			t.Errorf("%s: got %q and %d boots, want %q and %d; %v; calls:\n%s", c.name, got, boots, c.says, c.boots, err, calls)

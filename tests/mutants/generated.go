@@ -36,6 +36,8 @@ type generation struct {
 	out     []generate.Out
 	outside map[string]int             // lines of a series that are in no function
 	asked   map[string]map[string]bool // by series: generate.Result.Asked
+	trees   map[string]kernel.Tree     // by series
+	config  generate.Config            // of the base
 }
 
 // place is a function of a series.
@@ -53,7 +55,8 @@ func generateAll(ctx context.Context, h host.Host, base source.Base, names []str
 	}
 	g := &generation{
 		from: make(map[string]generate.Mutant), edits: make(map[place]int), left: make(map[string][]generate.Left),
-		outside: make(map[string]int), asked: make(map[string]map[string]bool),
+		outside: make(map[string]int), asked: make(map[string]map[string]bool), trees: make(map[string]kernel.Tree),
+		config: list.Config(source.ReleaseOf(base.Version).String()),
 	}
 	for _, name := range names {
 		tree, misfit, err := apply(ctx, h, base, name)
@@ -64,11 +67,11 @@ func generateAll(ctx context.Context, h host.Host, base source.Base, names []str
 			say("%s: %s", name, misfit)
 			continue
 		}
-		g.asked[name] = make(map[string]bool)
+		g.asked[name], g.trees[name] = make(map[string]bool), tree
 		if len(tree.Series.Patches) == 0 {
 			err = g.listed(tree, list)
 		} else {
-			err = g.added(ctx, tree, list)
+			err = g.added(ctx, tree)
 		}
 		if err != nil {
 			return nil, err
@@ -98,7 +101,7 @@ func (g *generation) listed(tree kernel.Tree, list generate.List) error {
 }
 
 // added makes the mutants of the lines that a series adds.
-func (g *generation) added(ctx context.Context, tree kernel.Tree, list generate.List) error {
+func (g *generation) added(ctx context.Context, tree kernel.Tree) error {
 	all, err := tree.Added(ctx)
 	if err != nil {
 		return err
@@ -119,7 +122,7 @@ func (g *generation) added(ctx context.Context, tree kernel.Tree, list generate.
 		if err != nil {
 			return err
 		}
-		r, err := generate.Generate(generate.Source{Path: path, Text: string(text)}, list.Config(source.ReleaseOf(tree.Base.Version).String()), generate.Scope{Lines: lines[path]})
+		r, err := generate.Generate(generate.Source{Path: path, Text: string(text)}, g.config, generate.Scope{Lines: lines[path]})
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

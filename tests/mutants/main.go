@@ -151,7 +151,7 @@ func mutate(ctx context.Context, o options) error {
 		return err
 	}
 	r.made = made
-	ran, err := r.runAll(ctx, patches, o.jobs)
+	ran, err := r.runAll(ctx, patches)
 	results = append(results, ran...)
 	if o.update {
 		err = errors.Join(err, updateTables(tableFiles[o.base], listed, results), updateBreaks(listed))

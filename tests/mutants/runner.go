@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"timens-vmtest/internal/host"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/source"
 )
 
@@ -35,11 +36,13 @@ type runner struct {
 	here, elsewhere map[string]string
 	made            *generation       // of generated mutants; nil if the mutants are listed
 	unmutated       map[string]string // the vmlinux of each series without a mutant, for generated ones
+	compiler        *kernel.Compiler  // of the series that is run; nil if the mutants are listed
+	jobs            int               // how many mutants at a time
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
 	digest, err := digestOf("initramfs", "internal", "kconfig", "kernel", "tests", "vmtest")
-	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now(), unmutated: make(map[string]string)}
+	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now(), jobs: o.jobs, unmutated: make(map[string]string)}
 	if file, tabled := tableFiles[o.base]; err == nil && tabled {
 		r.here, err = readTables(file)
 	}
@@ -100,7 +103,7 @@ func (r runner) answer(ctx context.Context, about []string, ask func() (outcome,
 
 // runAll runs mutants, which are sorted by series, several at a time, and
 // returns the results of those that ran.
-func (r runner) runAll(ctx context.Context, all []patched, jobs int) ([]result, error) {
+func (r runner) runAll(ctx context.Context, all []patched) ([]result, error) {
 	results := make([]result, len(all))
 	var done atomic.Int64
 	for begin := 0; begin < len(all); {
@@ -111,26 +114,56 @@ func (r runner) runAll(ctx context.Context, all []patched, jobs int) ([]result, 
 		if err := r.baseline(ctx, all[begin].series); err != nil {
 			return ran(results), err
 		}
-		var group errgroup.Group
-		group.SetLimit(jobs)
-		for i := begin; i < end; i++ {
-			group.Go(func() error {
-				began := time.Now()
-				res := r.run(ctx, all[i].mutant, all[i].patch)
-				if ctx.Err() != nil {
-					return errors.New("interrupted; the finished mutants are remembered")
-				}
-				results[i] = res
-				say("%d/%d %v %s (%.0f s, %v in all)", done.Add(1), len(all), all[i].mutant, results[i].says(3), time.Since(began).Seconds(), r.elapsed())
-				return nil
-			})
+		p := progress{results[begin:end], &done, len(all)}
+		run := r.runSeries
+		if r.made != nil {
+			run = r.runGenerated
 		}
-		if err := group.Wait(); err != nil {
+		if err := run(ctx, all[begin:end], p); err != nil {
 			return ran(results), err
 		}
 		begin = end
 	}
 	return results, nil
+}
+
+// progress takes the results of some mutants, and prints each.
+type progress struct {
+	results []result // as the mutants are; those without a name have not run
+	done    *atomic.Int64
+	of      int
+}
+
+func (p progress) set(i int, res result, began time.Time, r runner) {
+	p.results[i] = res
+	say("%d/%d %v %s (%.0f s, %v in all)", p.done.Add(1), p.of, res.mutant, res.says(3), time.Since(began).Seconds(), r.elapsed())
+}
+
+// runSeries runs each mutant on a kernel of its own.
+func (r runner) runSeries(ctx context.Context, all []patched, p progress) error {
+	return r.runEach(ctx, all, p, nil)
+}
+
+// runEach runs those of the mutants of a series that have no result yet. With a kernel that has many mutants it runs those
+// of that kernel, and without one all others.
+func (r runner) runEach(ctx context.Context, all []patched, p progress, k *asleep) error {
+	var group errgroup.Group
+	group.SetLimit(max(r.jobs, 1))
+	for i, m := range all {
+		if p.results[i].name != "" || k != nil && k.number[m.String()] == 0 {
+			continue
+		}
+		group.Go(func() error {
+			began := time.Now()
+			res := r.run(ctx, m.mutant, m.patch, k)
+			if ctx.Err() != nil {
+				return errors.New("interrupted; the finished mutants are remembered")
+			}
+			p.set(i, res, began, r)
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 func ran(results []result) []result {
@@ -140,9 +173,12 @@ func ran(results []result) []result {
 // run runs the tests that are likely to notice a mutant, and all tests if none
 // of them does. What is wrong with a listed mutant is not remembered, because it has to be
 // mended.
-func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
-	about := []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all, r.first)}
-	o, err := r.answer(ctx, about, func() (o outcome, err error) {
+// A generated mutant may be one of those that a kernel k has.
+func (r runner) run(ctx context.Context, m mutant, patch []byte, k *asleep) result {
+	o, err := r.answer(ctx, r.about(m, patch), func() (o outcome, err error) {
+		if k != nil {
+			return r.runAsleep(ctx, k, m, patch)
+		}
 		if m.generated {
 			before, decided, forget, failed := r.prejudge(ctx, m, patch)
 			defer func() { err = errors.Join(err, forget()) }()
@@ -169,6 +205,11 @@ func (r runner) run(ctx context.Context, m mutant, patch []byte) result {
 		return result{mutant: m, wrong: err}
 	}
 	return m.result(o)
+}
+
+// about is what the answer about a mutant depends on.
+func (r runner) about(m mutant, patch []byte) []string {
+	return []string{m.series, m.run, m.tests, m.equivalent, string(patch), fmt.Sprint(r.all, r.first)}
 }
 
 // ways returns the flags for the runs of a mutant. They are tried in this order
@@ -263,7 +304,11 @@ func (r runner) writePatch(m mutant, patch []byte) (dir, file string, err error)
 
 // vmtest runs "vmtest run", keeps what it prints, and reads its report.
 func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
-	cmd := exec.CommandContext(ctx, "bin/vmtest", append([]string{"run", "-order", "source", "-results", dir}, flags...)...)
+	args := append([]string{"run", "-results", dir}, flags...)
+	if !slices.Contains(flags, "-order") {
+		args = append(args, "-order", "source")
+	}
+	cmd := exec.CommandContext(ctx, "bin/vmtest", args...)
 	cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=") // a mutant that is caught is no news for GitHub
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.CombinedOutput()

@@ -120,8 +120,9 @@ func (c *Command) Check(root string) error {
 	if c.Accel != "" && !slices.Contains([]string{vm.Auto, vm.KVM, vm.TCG}, c.Accel) {
 		return blame.Usagef("-accel %s is none of auto, kvm, tcg", c.Accel)
 	}
-	if known := []string{run.Likely, run.Reached, run.BySource}; c.order != "" && !slices.Contains(known, c.order) {
-		return blame.Usagef("-order %s is none of %s", c.order, strings.Join(known, ", "))
+	names, suspects := strings.CutPrefix(c.order, run.Suspected)
+	if known := []string{run.Likely, run.Reached, run.BySource}; c.order != "" && !slices.Contains(known, c.order) && (!suspects || names == "") {
+		return blame.Usagef("-order %s is none of %s; to suspect functions, type %sNAME,...", c.order, strings.Join(known, ", "), run.Suspected)
 	}
 	if c.Sandbox != "" && !slices.Contains([]string{"auto", "on", "off"}, c.Sandbox) {
 		return blame.Usagef("-sandbox %s is none of auto, on, off", c.Sandbox)

@@ -250,7 +250,7 @@ func (c *Command) RegisterResults(set *flag.FlagSet) {
 func (c *Command) RegisterRun(set *flag.FlagSet) {
 	set.BoolVar(&c.coverage, "coverage", false, "measure which of the lines that the series changes are run by the tests, and fail below its floor")
 	set.BoolVar(&c.failFast, "fail-fast", false, "stop at the first test that is not as expected, or at the first splat; what did not run is no pass")
-	set.StringVar(&c.order, "order", run.Likely, "`likely|reached|source`: run first the tests that are likely to notice what differs from the last kernel that passed; or those that reach it, whatever breaks of the kernel have shown; or keep the order of the sources")
+	set.StringVar(&c.order, "order", run.Likely, "`likely|reached|source`: run first the tests that are likely to notice what differs from the last kernel that passed, or with likely=NAME,... that the functions with these names are wrong; or those that reach it, whatever breaks of the kernel have shown; or keep the order of the sources")
 	set.BoolVar(&c.record, "record", false, "have QEMU record the guests, so that \"vmtest debug -replay\" runs them again to the same instruction; needs -lane virtual")
 	set.BoolVar(&c.forget, "forget", false, "do not keep a kernel that this run had to build: nobody will want it again")
 }

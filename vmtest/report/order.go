@@ -19,8 +19,11 @@ func orderLines(r verdict.Result) []string {
 	if o == nil {
 		return nil
 	}
-	lines := []string{fmt.Sprintf("%s first, because of what differs from the kernel of %s that passed in the run of %s: %s",
-		plural(o.First, "test"), o.Series, o.Passed, shortList(o.Changed, maxChanged))}
+	why := fmt.Sprintf("what differs from the kernel of %s that passed in the run of %s", o.Series, o.Passed)
+	if o.Passed == "" {
+		why = "what is suspected"
+	}
+	lines := []string{fmt.Sprintf("%s first, because of %s: %s", plural(o.First, "test"), why, shortList(o.Changed, maxChanged))}
 	for _, l := range r.Lanes {
 		for i, t := range l.Tests {
 			if !t.AsExpected() && t.Status != verdict.Missing {

@@ -29,6 +29,10 @@ const (
 	Reached  = "reached" // likewise, but without what is known of tests/mutants
 )
 
+// Suspected begins an order in which those tests run first that are likely to notice that some functions are wrong.
+// The names of the functions follow, separated by commas.
+const Suspected = Likely + "="
+
 // passed is what is kept of a run that has passed.
 type passed struct {
 	Kernel string `json:"kernel"` // name of its folder in the cache
@@ -42,6 +46,10 @@ type passed struct {
 // they stay as they are: an order is never a reason for a run to fail.
 func (r *runner) arrange(p *prepared, record *verdict.Run) {
 	if r.Order == "" || r.Order == BySource {
+		return
+	}
+	if names, given := strings.CutPrefix(r.Order, Suspected); given {
+		r.sort(p, record, strings.Split(names, ","), verdict.Order{})
 		return
 	}
 	last, old, ok := r.lastPassed(*p)
@@ -61,11 +69,17 @@ func (r *runner) arrange(p *prepared, record *verdict.Run) {
 		r.sayEqual(last, *p, "no function and no data differs from")
 		return
 	}
+	r.sort(p, record, changed(differ), verdict.Order{Passed: last.Began, Series: last.Series, Changed: slices.Concat(differ.Functions, differ.Data)})
+}
+
+// sort puts the tests first that are likely to notice that something with one of these names is wrong. why is what the
+// record says of that.
+func (r *runner) sort(p *prepared, record *verdict.Run, names []string, why verdict.Order) {
 	known, err := r.knowledge(p.tree)
 	if err != nil {
 		r.Report.Step("not all that is known of the tests can be read: %v", err)
 	}
-	tests, first := order.Likely(p.archive.Plan.Tests, changed(differ), known)
+	tests, first := order.Likely(p.archive.Plan.Tests, names, known)
 	if first == 0 {
 		return
 	}
@@ -75,9 +89,14 @@ func (r *runner) arrange(p *prepared, record *verdict.Run) {
 		return
 	}
 	p.archive = archive
-	record.Order = &verdict.Order{Passed: last.Began, Series: last.Series, Changed: slices.Concat(differ.Functions, differ.Data), First: first}
-	r.Report.Step("%d of %d tests run first: they are likely to notice what differs from the kernel of %s that passed: %s",
-		first, len(tests), last.Series, shortened(record.Order.Changed, 5))
+	if why.First = first; why.Passed == "" {
+		why.Changed = names
+		r.Report.Step("%d of %d tests run first: they are likely to notice what is suspected: %s", first, len(tests), shortened(names, 5))
+	} else {
+		r.Report.Step("%d of %d tests run first: they are likely to notice what differs from the kernel of %s that passed: %s",
+			first, len(tests), why.Series, shortened(why.Changed, 5))
+	}
+	record.Order = &why
 }
 
 // unordered reports why tests run in the order of their sources.
@@ -140,9 +159,9 @@ func (r *runner) lastPassed(p prepared) (last passed, vmlinux string, ok bool) {
 }
 
 // learn keeps what later runs use to order their tests: that this run has passed. A kernel
-// that the run deletes is not kept.
+// that the run deletes is not kept, nor is one that passed in a guest that is not standard.
 func (r *runner) learn(result verdict.Result) {
-	if r.Order == "" || result.Verdict != verdict.Passed || r.made == nil || r.Forget && !r.made.image.Cached {
+	if r.Order == "" || r.Guest.Flags() != nil || result.Verdict != verdict.Passed || r.made == nil || r.Forget && !r.made.image.Cached {
 		return
 	}
 	this := passed{entryOf(r.made.image), r.made.planID, result.Run.Began, r.Series.Name}
@@ -169,7 +188,7 @@ func readKept(path string, into any) error {
 // can be used.
 func (r *runner) knowledge(t kernel.Tree) (k order.Knowledge, err error) {
 	k.Map, err = r.knownMap(t)
-	if r.Order == Likely {
+	if r.Order != Reached {
 		var berr error
 		k.Breaks, berr = order.KnownBreaks()
 		err = errors.Join(err, berr)

@@ -118,6 +118,16 @@ func TestArrange(t *testing.T) {
 	plain("another lane", arrange(h, with(func(r *Request) { r.Lanes = []string{wire.Virtual} }), broken), "")
 	plain("another configuration", arrange(h, with(func(r *Request) { r.Make = []string{"W=1"} }), broken), "")
 
+	if o := arrange(h, with(func(r *Request) { r.Order = Suspected + "unknown,proc_timens_set_offset" }), old); o.order == nil || o.order.Passed != "" || !slices.Equal(o.order.Changed, []string{"unknown", "proc_timens_set_offset"}) {
+		t.Errorf("a function is suspected: the run says %+v of its order", o.order)
+	} else {
+		first("a function is suspected", o, "TestOffsetsFileFrozen")
+	}
+	plain("no test is known for what is suspected", arrange(h, with(func(r *Request) { r.Order = Suspected + "unknown" }), broken), "")
+	unusual := arrange(h, with(func(r *Request) { r.Guest.Append = []string{"vmtest.mutant=1"} }), broken)
+	unusual.runner.learn(began)
+	first("a guest that is not standard has passed", arrange(h, req, broken), "TestOffsetsFileFrozen")
+
 	forgetful := arrange(h, with(func(r *Request) { r.Forget = true }), broken)
 	forgetful.runner.learn(began)
 	first("a kernel that is deleted", arrange(h, req, broken), "TestOffsetsFileFrozen")

@@ -49,9 +49,9 @@ type Run struct {
 
 // Order says why some tests of a run come first. It decides nothing: all tests run.
 type Order struct {
-	Passed  string   `json:"passed"`  // when the run began whose kernel this one is compared with; RFC 3339
+	Passed  string   `json:"passed"`  // when the run began whose kernel this one is compared with; RFC 3339; empty: the user says what is suspected
 	Series  string   `json:"series"`  // of that run
-	Changed []string `json:"changed"` // functions and data that differ between the two kernels
+	Changed []string `json:"changed"` // functions and data that differ between the two kernels, or that are suspected
 	First   int      `json:"first"`   // how many tests of the plan come first, because they are likely to notice
 }
 
