@@ -145,7 +145,8 @@ func TestComposedIsEquivalent(t *testing.T) {
 		}
 		group.Go(func() error {
 			edited := src.Text[:m.Begin] + m.New + src.Text[m.End:]
-			outputs[m.Number], err = runProgram(t.Context(), dir, fmt.Sprint("one", m.Number), edited, flags, 0)
+			output, err := runProgram(t.Context(), dir, fmt.Sprint("one", m.Number), edited, flags, 0)
+			outputs[m.Number] = output
 			return err
 		})
 		all = append(all, m)
