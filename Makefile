@@ -89,7 +89,7 @@ test: deps build
 	$(NO_RSEQ) go test -vet=off -p 3 -race -skip '^(TestScripts|TestShell)$$' $(CONCURRENT)
 	go test -vet=off -p 3 $(filter-out $(CONCURRENT),$(HOST_PACKAGES))
 	go test -vet=off -race -run '^TestScripts$$/^guests$$' ./vmtest
-	go test -vet=off -run '^(TestScripts|TestShell)$$' ./vmtest
+	go test -vet=off -timeout 30m -run '^(TestScripts|TestShell)$$' ./vmtest
 
 build:
 	@go build -o bin/vmtest ./vmtest
