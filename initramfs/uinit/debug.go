@@ -3,10 +3,7 @@
 package uinit
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -16,16 +13,9 @@ import (
 
 // loadDebug returns where the guest is to stop its plan; nil: nowhere.
 func loadDebug() (*wire.Debug, error) {
-	text, err := os.ReadFile(wire.DebugPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
 	d := new(wire.Debug)
-	if err := json.Unmarshal(text, d); err != nil {
-		return nil, fmt.Errorf("%s: %w", wire.DebugPath, err)
+	if there, err := loadJSON(wire.DebugPath, d); !there {
+		return nil, err
 	}
 	return d, protectShare()
 }

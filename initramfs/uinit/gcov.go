@@ -4,7 +4,6 @@ package uinit
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,7 +53,7 @@ func (g gcov) report(out *records, id wire.TestID) error {
 		if err != nil {
 			return err
 		}
-		small, err := compress(text) // most counts are zero
+		small, err := wire.Pack(text) // most counts are zero
 		if err != nil {
 			return err
 		}
@@ -63,13 +62,4 @@ func (g gcov) report(out *records, id wire.TestID) error {
 		}
 	}
 	return nil
-}
-
-// compress makes a text small, because the UART is slow.
-func compress(text []byte) ([]byte, error) {
-	var small bytes.Buffer
-	z := gzip.NewWriter(&small)
-	_, err := z.Write(text)
-	err = errors.Join(err, z.Close())
-	return small.Bytes(), err
 }

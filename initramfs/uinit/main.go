@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"strconv"
@@ -153,13 +154,13 @@ func WarmUp() {
 }
 
 func loadPlan() (wire.Plan, error) {
-	text, err := os.ReadFile(wire.PlanPath)
+	var p wire.Plan
+	there, err := loadJSON(wire.PlanPath, &p)
+	if err == nil && !there {
+		err = fmt.Errorf("there is no %s", wire.PlanPath)
+	}
 	if err != nil {
 		return wire.Plan{}, err
-	}
-	var p wire.Plan
-	if err := json.Unmarshal(text, &p); err != nil {
-		return wire.Plan{}, fmt.Errorf("%s: %w", wire.PlanPath, err)
 	}
 	if p.Schema != wire.Schema {
 		return wire.Plan{}, fmt.Errorf("%s has schema %d, this uinit knows %d", wire.PlanPath, p.Schema, wire.Schema)
@@ -168,6 +169,22 @@ func loadPlan() (wire.Plan, error) {
 		return wire.Plan{}, errors.New("the plan has no tests")
 	}
 	return p, nil
+}
+
+// loadJSON reads a file that the host has put into the archive. there is false if the file does not
+// exist, and with an error.
+func loadJSON(path string, into any) (there bool, err error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return false, fmt.Errorf("%s: %w", path, err)
+	}
+	return true, nil
 }
 
 // takeKey reads the run's key and deletes its file, so that it is only in our

@@ -4,7 +4,6 @@ package uinit
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,16 +28,9 @@ type ring struct {
 
 // newRing prepares what the host wants to be recorded. Nothing is recorded yet.
 func newRing() (ring, error) {
-	text, err := os.ReadFile(wire.TracePath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return ring{}, nil
-	}
-	if err != nil {
-		return ring{}, err
-	}
 	var t wire.Trace
-	if err := json.Unmarshal(text, &t); err != nil {
-		return ring{}, fmt.Errorf("%s: %w", wire.TracePath, err)
+	if there, err := loadJSON(wire.TracePath, &t); !there {
+		return ring{}, err
 	}
 	if err := unix.Mount("tracefs", wire.TraceDir, "tracefs", 0, ""); err != nil && err != unix.EBUSY { // it is mounted already
 		return ring{}, fmt.Errorf("mount %s: %w", wire.TraceDir, err)
@@ -134,7 +126,7 @@ func (r *ring) report(out *records, id wire.TestID, end wire.End) error {
 	if err != nil {
 		return err
 	}
-	small, err := compress(r.shown(text))
+	small, err := wire.Pack(r.shown(text))
 	if err != nil {
 		return err
 	}

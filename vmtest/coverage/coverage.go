@@ -7,10 +7,8 @@ package coverage
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -105,7 +103,7 @@ func each(counts *Counts, records []byte, do func(id wire.TestID, gcda map[strin
 			if gcda[source] != nil {
 				return fmt.Errorf("%s: the counts of %s came twice", r.TestID, source)
 			}
-			if gcda[source], err = unzip(r.Data); err != nil {
+			if gcda[source], err = wire.Unpack(r.Data, maxCounts); err != nil {
 				return fmt.Errorf("%s: %w", r.TestID, err)
 			}
 		case wire.TypeEnd:
@@ -120,14 +118,9 @@ func each(counts *Counts, records []byte, do func(id wire.TestID, gcda map[strin
 	return nil
 }
 
-// unzip decompresses gzip data.
-func unzip(data []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(z)
-}
+// maxCounts is how many bytes the counts of one source may have. Those of the largest have some
+// hundred thousand, and a test may have forged them.
+const maxCounts = 64 << 20
 
 // attribute says for each added line which tests ran it, or why it cannot be counted.
 // profiled and enabled describe the kernel: its profiled sources, and the options that
