@@ -50,13 +50,8 @@ func NewCompiler(ctx context.Context, h host.Host, s Spec) (*Compiler, error) {
 		return nil, err
 	}
 	defer leave()
-	if err := b.prepare(ctx, files); err != nil {
+	if err := b.makeObjects(ctx, files); err != nil {
 		return nil, err
-	}
-	if !b.IsCompiled() {
-		if err := b.compile(ctx); err != nil {
-			return nil, err
-		}
 	}
 	dir, err := cache.Scratch(filepath.Dir(b.Dir), "compiler")
 	if err != nil {

@@ -60,15 +60,19 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 	})
 }
 
-func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sources []string) ([]kbuild.Warning, error) {
-	if err := b.prepare(ctx, files); err != nil {
-		return nil, err
+// makeObjects makes sure that the folder of a build has the objects of its kernel. The caller has
+// entered the folder.
+func (b *build) makeObjects(ctx context.Context, files source.Manifest) error {
+	if err := b.prepare(ctx, files); err != nil || b.IsCompiled() {
+		return err
 	}
-	if !b.IsCompiled() {
-		// The objects of a build show which sources the configuration builds.
-		if err := b.compile(ctx); err != nil {
-			return nil, err
-		}
+	return b.compile(ctx)
+}
+
+func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sources []string) ([]kbuild.Warning, error) {
+	// The objects of a build show which sources the configuration builds.
+	if err := b.makeObjects(ctx, files); err != nil {
+		return nil, err
 	}
 	root, err := os.OpenRoot(b.Out())
 	if err != nil {

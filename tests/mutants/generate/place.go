@@ -130,15 +130,20 @@ func outer(n *node) *node {
 	return n
 }
 
+// use returns a node with the parentheses around it, what it is a part of, and the operator of that;
+// "": it has none.
+func use(n *node) (whole, parent *node, op string) {
+	whole = outer(n)
+	if o := whole.parent.role("operator"); o != nil {
+		op = o.kind
+	}
+	return whole, whole.parent, op
+}
+
 // isValue says whether only the value of an expression is used. What is assigned to, or has its
 // address taken, is none; nor is what may be a part of that.
 func (f *file) isValue(n *node) bool {
-	n = outer(n)
-	p := n.parent
-	op := ""
-	if o := p.role("operator"); o != nil {
-		op = o.kind
-	}
+	n, p, op := use(n)
 	switch p.kind {
 	case "assignment_expression":
 		return n.field != "left"
@@ -162,12 +167,7 @@ func (f *file) isValue(n *node) bool {
 
 // formOf says whether only the truth of an expression matters.
 func (f *file) formOf(n *node) form {
-	n = outer(n)
-	p := n.parent
-	op := ""
-	if o := p.role("operator"); o != nil {
-		op = o.kind
-	}
+	n, p, op := use(n)
 	switch {
 	case n.field == "condition" && p.kind != "switch_statement" && (p.kind != "conditional_expression" || p.role("consequence") != nil),
 		op == "!", op == "&&", op == "||",
