@@ -18,9 +18,9 @@ import (
 	"timens-vmtest/vmtest/vm"
 )
 
-// guestOf returns a guest with this kernel, changed as the user wants it. The caller sets all
+// newGuest returns a guest with this kernel, changed as the user wants it. The caller sets all
 // other fields. A kernel that cannot use that many CPUs is a blame.UsageError.
-func guestOf(image kernel.Image, change vm.Change) (vm.Guest, error) {
+func (r *runner) newGuest(image kernel.Image, change vm.Change) (vm.Guest, error) {
 	hz, err := image.HZ()
 	if err != nil {
 		return vm.Guest{}, err
@@ -33,13 +33,13 @@ func guestOf(image kernel.Image, change vm.Change) (vm.Guest, error) {
 		return vm.Guest{}, blame.Usagef("-smp %d: the kernel has CONFIG_NR_CPUS=%d; pass -config with a FILE that has the line CONFIG_NR_CPUS=%d", change.CPUs, most, change.CPUs)
 	}
 	checked, err := image.Checked()
-	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256, Change: change}, err
+	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256, Change: change, Traced: len(r.Trace) > 0}, err
 }
 
 // boot boots the named lanes of a run side by side. Each lane leaves its evidence in its
 // own folder.
 func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
-	g, err := guestOf(p.image, r.Guest)
+	g, err := r.newGuest(p.image, r.Guest)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,6 @@ func (r *runner) boot(ctx context.Context, p prepared, names []string) error {
 	if p.archive, err = r.traced(ctx, p.archive, p.image, func() (kernel.Tree, error) { return p.tree, nil }); err != nil {
 		return err
 	}
-	g.Traced = len(r.Trace) > 0
 	g.Initramfs, g.Lane, g.Long, g.QEMU, g.Key = filepath.Join(r.dir, wire.InitramfsFile), wire.Real, r.Long, p.qemu, p.key
 	// The archive is the largest file by far, and can be built again; only the key in
 	// it differs. An archive that cannot be removed only takes space.

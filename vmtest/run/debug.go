@@ -165,7 +165,7 @@ func (d *debugger) prepare(ctx context.Context) error {
 	d.describe(image)
 	change := d.Request.Guest
 	change.GDB = d.GDB
-	if d.guest, err = guestOf(image, change); err != nil {
+	if d.guest, err = d.runner.newGuest(image, change); err != nil {
 		return err
 	}
 	if d.GDB != "" {
@@ -199,7 +199,6 @@ func (d *debugger) prepare(ctx context.Context) error {
 	if d.files, err = d.traced(ctx, d.files, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
 		return err
 	}
-	d.guest.Traced = len(d.Trace) > 0
 	d.place(lane)
 	return nil
 }

@@ -54,11 +54,11 @@ func (d *debugger) replay(ctx context.Context) (int, error) {
 	}()
 	change := d.Request.Guest
 	change.GDB = d.GDB
-	g, err := guestOf(image, change)
+	g, err := d.runner.newGuest(image, change)
 	if err != nil {
 		return 0, err
 	}
-	g.Lane, g.Long, g.Accel, g.QEMU, g.Shard, g.From, g.Traced = d.Lane, d.Long, was.Boot.Accel, was.Boot.QEMU, was.Boot.Shard, was.Boot.From, len(d.Trace) > 0
+	g.Lane, g.Long, g.Accel, g.QEMU, g.Shard, g.From = d.Lane, d.Long, was.Boot.Accel, was.Boot.QEMU, was.Boot.Shard, was.Boot.From
 	g.Key, g.Carried, g.Initramfs = was.Boot.Key, was.Boot.Carried, filepath.Join(was.dir, wire.InitramfsFile)
 	g.Recording = vm.Recording{File: filepath.Join(was.dir, wire.ReplayFile), Replay: true}
 	if d.GDB != "" {
@@ -140,6 +140,9 @@ func (d *debugger) compareReplay(was recordedBoot, exit wire.Exit, dir string) (
 	if at := was.Exit.DumpAt; at > 0 && at < int64(len(want)) {
 		want = want[:at] // the log does not have what the host did to a guest that hung
 		console = console[:min(len(console), len(want))]
+	}
+	if len(want) == 0 {
+		return false, fmt.Errorf("%s is empty, so nothing shows that the replay goes the same way", ShortPath(filepath.Join(was.dir, wire.ConsoleFile)))
 	}
 	if !bytes.Equal(console, want) {
 		same := 0

@@ -50,7 +50,7 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 		return 0, err
 	}
 	r.describe(image)
-	g, err := guestOf(image, req.Guest)
+	g, err := r.newGuest(image, req.Guest)
 	if err != nil {
 		return 0, err
 	}
@@ -65,7 +65,6 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 	if archive, err = r.traced(ctx, archive, image, func() (kernel.Tree, error) { return tree, nil }); err != nil {
 		return 0, err
 	}
-	g.Traced = len(r.Trace) > 0
 	g.Lane, g.Long, g.Accel, g.QEMU = wire.Real, DefaultLong, r.Accel, qemu
 	if g.Accel == vm.Auto {
 		g.Accel = vm.Known(g, r.knowsKVM())

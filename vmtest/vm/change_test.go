@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hugelgupf/vmtest/qemu"
+
 	"timens-vmtest/internal/wire"
 )
 
@@ -34,16 +36,7 @@ func TestChangeCounts(t *testing.T) {
 	}
 	for _, lane := range []string{wire.Real, wire.Virtual} {
 		g := Guest{Kernel: "k", Accel: TCG, Lane: lane, Change: all}
-		opts, err := g.options("b", "ignore_loglevel")
-		if err != nil {
-			t.Fatal(err)
-		}
-		g.addGDB(opts, t.TempDir())
-		args, err := opts.Cmdline()
-		if err != nil {
-			t.Fatal(err)
-		}
-		line := strings.Join(args, " ")
+		line := lineOf(t, g, func(opts *qemu.Options) { g.addGDB(opts, t.TempDir()) })
 		for _, part := range []string{"-smp 3,sockets=3", "-m 768", " a=b c", "-d int", "port=1234", " nokaslr"} {
 			if !strings.Contains(line, part) {
 				t.Errorf("lane %s: no %q in %s", lane, part, line)
@@ -52,20 +45,29 @@ func TestChangeCounts(t *testing.T) {
 	}
 }
 
+// lineOf returns QEMU's command line for a guest, to which change may have added something.
+func lineOf(t *testing.T, g Guest, change func(*qemu.Options)) string {
+	t.Helper()
+	opts, err := g.options("b", "ignore_loglevel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(opts)
+	}
+	args, err := opts.Cmdline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(args, " ")
+}
+
 // A guest that is recorded and its replay are the same machine, with or without gdb. Names of files
 // may have commas.
 func TestRecordingOptions(t *testing.T) {
 	for name, r := range map[string]Recording{"record": {File: "a,b"}, "replay": {File: "a,b", Replay: true}, "gdb": {File: "a,b", Replay: true, Disk: "c,d"}} {
 		g := Guest{Kernel: "k", Accel: TCG, Lane: wire.Virtual, HZ: 250, Recording: r}
-		opts, err := g.options("b", "ignore_loglevel")
-		if err != nil {
-			t.Fatal(err)
-		}
-		args, err := opts.Cmdline()
-		if err != nil {
-			t.Fatal(err)
-		}
-		line := strings.Join(args, " ")
+		line := lineOf(t, g, nil)
 		mode, disk := "replay", ""
 		if name == "record" {
 			mode = "record"
@@ -81,7 +83,7 @@ func TestRecordingOptions(t *testing.T) {
 		if disk == "" && strings.Contains(line, "-drive") {
 			t.Errorf("%s: a disk in %s", name, line)
 		}
-		opts, err = g.options("b", "ignore_loglevel")
+		opts, err := g.options("b", "ignore_loglevel")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,27 +93,15 @@ func TestRecordingOptions(t *testing.T) {
 		}
 	}
 	g := Guest{Kernel: "k", Accel: TCG, Lane: wire.Virtual}
-	opts, err := g.options("b", "ignore_loglevel")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if args, err := opts.Cmdline(); err != nil || strings.Contains(strings.Join(args, " "), "rr=") || slices.Contains(args, "apic.vapic=off") {
-		t.Errorf("the standard guest is recorded: %q, %v", args, err)
+	if line := lineOf(t, g, nil); strings.Contains(line, "rr=") || strings.Contains(line, "vapic") {
+		t.Errorf("the standard guest is recorded: %s", line)
 	}
 }
 
 // The CPUs of a guest that is traced share a thread, and its kernel prints its ring when it dies.
 func TestTracedOptions(t *testing.T) {
 	for traced, want := range map[bool][]string{false: {"tcg,thread=multi"}, true: {"tcg,thread=single", " ftrace_dump_on_oops"}} {
-		opts, err := Guest{Kernel: "k", Accel: TCG, Lane: wire.Real, Traced: traced}.options("b", "ignore_loglevel")
-		if err != nil {
-			t.Fatal(err)
-		}
-		args, err := opts.Cmdline()
-		if err != nil {
-			t.Fatal(err)
-		}
-		line := strings.Join(args, " ")
+		line := lineOf(t, Guest{Kernel: "k", Accel: TCG, Lane: wire.Real, Traced: traced}, nil)
 		for _, part := range want {
 			if !strings.Contains(line, part) {
 				t.Errorf("traced %v: no %q in %s", traced, part, line)

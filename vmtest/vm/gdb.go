@@ -54,7 +54,7 @@ func (g Guest) addGDB(opts *qemu.Options, dir string) (target string) {
 	device := "socket,id=gdb,server=on,wait=off"
 	if g.Change.GDB == AnySocket {
 		target = filepath.Join(dir, "gdb")
-		device += ",path=" + strings.ReplaceAll(target, ",", ",,")
+		device += ",path=" + qemuValue(target)
 	} else {
 		target = "127.0.0.1:" + g.Change.GDB
 		device += ",host=127.0.0.1,port=" + g.Change.GDB

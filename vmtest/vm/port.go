@@ -175,11 +175,13 @@ func newPorts(opts *qemu.Options) (p ports, err error) {
 		}
 	}
 	for _, name := range []string{"console", "records"} {
-		path := strings.ReplaceAll(filepath.Join(p.dir, name), ",", ",,") // as QEMU wants it
-		opts.AppendQEMU("-chardev", fmt.Sprintf("pipe,id=%s,path=%s", name, path), "-serial", "chardev:"+name)
+		opts.AppendQEMU("-chardev", fmt.Sprintf("pipe,id=%s,path=%s", name, qemuValue(filepath.Join(p.dir, name))), "-serial", "chardev:"+name)
 	}
 	return p, nil
 }
+
+// qemuValue returns a value as one of QEMU's options with several values has it.
+func qemuValue(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
 // handOver closes QEMU's ends, after QEMU has started.
 func (p *ports) handOver() error {

@@ -29,7 +29,7 @@ func (r Recording) icount() string {
 	case r.Replay:
 		mode = "replay"
 	}
-	return fmt.Sprintf(",rr=%s,rrfile=%s", mode, strings.ReplaceAll(r.File, ",", ",,"))
+	return fmt.Sprintf(",rr=%s,rrfile=%s", mode, qemuValue(r.File))
 }
 
 // machine returns the arguments of QEMU for the machine. No device of the guest has the image. Without
@@ -44,7 +44,7 @@ func (r Recording) machine() []string {
 	if r.Disk == "" {
 		return args
 	}
-	return append(args, "-drive", "if=none,id=snapshots,format=qcow2,file="+strings.ReplaceAll(r.Disk, ",", ",,"))
+	return append(args, "-drive", "if=none,id=snapshots,format=qcow2,file="+qemuValue(r.Disk))
 }
 
 // snapshotLimit is how long QEMU may take to write the state of the guest to the image.
