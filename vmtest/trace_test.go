@@ -20,7 +20,7 @@ func (g guests) fileOf(t *testing.T, name string) []byte {
 }
 
 // The calls of what a patch changes, what they return, and an event are recorded around a test
-// that fails by it, in both lanes. A kernel that panics prints what it has recorded.
+// that fails by it, in both lanes. A kernel that panics or hangs prints what it has recorded.
 func TestTrace(t *testing.T) {
 	g := newGuests(t)
 	g.run(t, 1, []string{`(?m)^      trace: .*/real/trace/timens\.TestTimerfdAbsolute\.txt$`, `(?m)^      trace: .*/virtual/trace/timens\.TestTimerfdAbsolute\.txt$`},
@@ -40,6 +40,11 @@ func TestTrace(t *testing.T) {
 		"run", "-series", "control", "-patch", "docs/faults/null.patch", "-trace", "patch", "-run", `^timens\.TestTimerfdAbsolute$`, "-lane", "real", "-fail-fast", "-results", g.results)
 	if text := g.fileOf(t, "real/console.log"); !regexp.MustCompile(`Dumping ftrace buffer:(?s:.*)copy_time_ns\(`).Match(text) {
 		t.Errorf("the kernel has not printed its ring:\n%.6000s", text)
+	}
+	g.run(t, 1, []string{`the guest hung in timens\.TestOffsetsFileFrozen`},
+		"run", "-series", "control", "-patch", "docs/faults/hang.patch", "-trace", "patch", "-run", `^timens\.TestOffsetsFileFrozen$`, "-lane", "real", "-results", g.results)
+	if text := g.fileOf(t, "real/console.log"); !regexp.MustCompile(`sysrq: Dump ftrace buffer(?s:.*)mutex_lock\(\);`).Match(text) {
+		t.Errorf("the kernel that hangs has not printed its ring:\n%.6000s", text)
 	}
 }
 
