@@ -88,15 +88,15 @@ func (u *uart) Read(p []byte) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := raw.Read(func(fd uintptr) bool {
+	read := raw.Read(func(fd uintptr) bool {
 		n, err = u.take(fd, p)
 		return err != unix.EAGAIN
-	}); errors.Is(err, os.ErrDeadlineExceeded) {
-		if err := raw.Control(func(fd uintptr) { n, err = u.take(fd, p) }); err != nil {
-			return 0, err
-		}
-	} else if err != nil {
-		return 0, err
+	})
+	if errors.Is(read, os.ErrDeadlineExceeded) { // after the last look, the guest may have written more
+		read = raw.Control(func(fd uintptr) { n, err = u.take(fd, p) })
+	}
+	if read != nil {
+		return 0, read
 	}
 	switch {
 	case n == 0 && err == nil, err == unix.EAGAIN:

@@ -4,6 +4,7 @@ package vm
 
 import (
 	"io"
+	"sync"
 	"testing"
 )
 
@@ -51,4 +52,32 @@ func TestUARTIdle(t *testing.T) {
 	read("6") // after finish it reads what is left
 	read("")
 	idle(true, "all was read")
+}
+
+// What the guest writes before finish is read, also if finish comes while the reader waits or wakes.
+func TestUARTFinish(t *testing.T) {
+	const said = "the last line of a guest that dies\n"
+	for range 5000 {
+		u, err := newUART()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := ports{console: u}
+		var got []byte
+		var reader sync.WaitGroup
+		reader.Go(func() { got, err = io.ReadAll(u) })
+		for _, part := range []string{said[:10], said[10:]} {
+			if _, err := u.theirOut.WriteString(part); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := u.finish(); err != nil {
+			t.Error(err)
+		}
+		reader.Wait()
+		p.close()
+		if string(got) != said || err != nil {
+			t.Fatalf("read %q, %v, want %q", got, err, said)
+		}
+	}
 }
