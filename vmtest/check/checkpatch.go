@@ -106,7 +106,7 @@ func checkpatch(ctx context.Context, h host.Host, base source.Base, p patch.Patc
 	if base, _, err = base.Identified(ctx, h.Cache, nil); err != nil { // checkpatch reads other files of the tree, too
 		return nil, err
 	}
-	key := "checkpatch 4 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))
+	key := "checkpatch 5 " + cache.Digest(base.ID, string(script), p.Name, string(p.Text))
 	return host.Answer(ctx, h, key, func() ([]complaint, error) { return runCheckpatch(ctx, h.Sandbox, base, p) })
 }
 
@@ -131,6 +131,9 @@ func runCheckpatch(ctx context.Context, box sandbox.Box, base source.Base, p pat
 	}
 	env := []string{"HOME=" + dir, "GIT_CEILING_DIRECTORIES=" + dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}
 	args := []string{"scripts/checkpatch.pl", "--root=" + base.Dir, "--strict", "--terse", "--showfile", "--show-types", "--no-summary", "--color=never", file}
+	if readable == nil { // without a history every commit is unknown
+		args = slices.Insert(args, 1, "--ignore=UNKNOWN_COMMIT_ID")
+	}
 	out, err := box.Output(ctx, sandbox.Place{Dir: tree, Readable: append(readable, base.Dir), Writable: []string{dir}, Env: env}, "perl", args...)
 	all := parseComplaints(string(out))
 	exit, failed := errors.AsType[*exec.ExitError](err)
