@@ -179,7 +179,7 @@ clean:
 
 # The Debian packages that builds, checks, selftests, the virtual machine and benchmarks
 # need. Go is not one of them.
-PACKAGES := bc bison cpio flex gcc gdb git libc6-dev libcap-dev libelf-dev make perl-base python3 qemu-system-x86 sparse xz-utils
+PACKAGES := bc bison cpio flex gcc gdb git groff-base libc6-dev libcap-dev libelf-dev make perl-base python3 qemu-system-x86 sparse xz-utils
 
 deps:
 	@.ci/deps $(PACKAGES)

@@ -37,6 +37,9 @@ var triedAdvice = map[string]string{
 	`kernel/thread/parts.go %s`:            "it asks lore, or needs b4",
 	`vmtest/stages.go vmtest shell`:        "TestShell types such commands",
 
+	`kernel/outgoing/mails.go git config`: "outgoing.txtar",
+	`vmtest/mails.go %s`:                  "presubmit.txtar types it with flags that make it short",
+
 	`vmtest/vm/vm.go make deps`:               "it installs packages",
 	`vmtest/flags/guest.go make deps`:         "it installs packages",
 	`vmtest/run/vmcore.go sudo apt-get`:       "it installs a package",

@@ -147,17 +147,29 @@ func knownValues(f *flag.Flag) []string {
 	return nil
 }
 
-// seriesNames are those of the checkout; none outside of one.
+// seriesNames are those of the checkout, and of their variants; none outside of one.
 func seriesNames() []string {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil
 	}
-	names, err := series.Names(run.Checkout{Root: root}.Patches())
+	patches := run.Checkout{Root: root}.Patches()
+	names, err := series.Names(patches)
 	if err != nil {
 		return nil
 	}
-	return names
+	var all []string
+	for _, name := range names {
+		all = append(all, name)
+		variants, err := series.Variants(series.Folder(patches, name))
+		if err != nil {
+			continue // its name is enough
+		}
+		for _, release := range series.Releases(variants) {
+			all = append(all, name+"/"+release)
+		}
+	}
+	return all
 }
 
 func beginning(all []string, with string) []string {

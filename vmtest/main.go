@@ -61,6 +61,7 @@ var (
 	jobsFlag         = (*app).registerJobs
 	nightFlag        = (*app).registerNight
 	slurmFlags       = (*app).registerSlurm
+	mailsFlags       = (*app).registerMails
 	historyFlags     = (*app).registerNights
 	cacheFlags       = (*app).registerCacheSize
 	pruneFlags       = (*app).registerPrune
@@ -91,7 +92,7 @@ func verbs() []verb {
 		{"series check", "[SERIES...]", "hold every patch to the rules: form, apply, checkpatch, build, boot", registrars{suiteFlags, testFlags, bootFlags, seriesCheckFlags}, seriesCheckVerb},
 		{"series new", "NAME [DIR]", "start a series: an empty one, and a git tree for its commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesNewVerb},
 		{"series edit", "NAME [DIR]", "make a git tree with the series as commits (default DIR: linux-NAME)", registrars{baseFlags}, seriesEditVerb},
-		{"series export", "NAME [DIR]", "write the commits of such a tree back as patches", registrars{baseFlags}, seriesExportVerb},
+		{"series export", "NAME [DIR]", "write the commits of such a tree back as patches; with -mbox, write the patches of a series as mails to be sent", registrars{baseFlags, mailsFlags}, seriesExportVerb},
 		{"cache list", "", "list what is kept in the cache, and when it was last used (\"vmtest cache\" is short for it)", registrars{cacheFlags}, cacheListVerb},
 		{"cache prune", "", "remove from the cache what was not used for the longest time, until it is not larger than -cache-size", registrars{pruneFlags}, cachePruneVerb},
 		{"completion", "bash", "print a script that completes verbs, flags and their values", nil, completionVerb},
@@ -113,6 +114,7 @@ type app struct {
 	nights    nights
 	submit    submission
 	debug     debugging
+	mails     mails
 	cacheSize sizeFlag // 0 for no limit, and of a verb without the flag
 	pruneAll  bool
 }

@@ -44,7 +44,7 @@ var reads = map[string][]string{
 	"history":       {"-out"},
 	"series new":    {"Base", "-cache-size"},
 	"series edit":   {"Base", "-cache-size"},
-	"series export": {"Base", "-cache-size"},
+	"series export": {"Base", "-cache-size", "Series", "-results", "-mbox", "-author", "-reroll"},
 	"series list":   {"Base", "-cache-size"},
 	"series show":   {"Series", "Base", "-cache-size"},
 	"cache list":    {"-cache-size"},
@@ -107,7 +107,7 @@ func triedFlags(t *testing.T) map[string]tried {
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"}, {"-shards", "2"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-order", "source"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 		{"-out", dir}, {"-commands", patch}, {"-jobs", "3"}, {"-throttle", "5"}, {"-n"}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
-		{"-gdb"}, {"-vmcore=elf"}, {"-trace", "patch"}, {"-dump"}, {"-replay"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
+		{"-mbox", "x"}, {"-author", "A <a@example.org>"}, {"-reroll", "2"}, {"-gdb"}, {"-vmcore=elf"}, {"-trace", "patch"}, {"-dump"}, {"-replay"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
 		{"-smp", "4"}, {"-memory", "1G"}, {"-append", "quiet"}, {"-qemu-arg", "-S"}, {"-with", "true"}, {"-share", dir},
 	} {
 		name, _, _ := strings.Cut(args[0][1:], "=")
@@ -142,7 +142,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	all := map[string]any{"-sandbox": fmt.Sprint(a.Sandbox, a.Bounds), "-results": a.Results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
 		"-cache-size": a.cacheSize, "-all": a.pruneAll,
 		"-at": a.debug.at, "-dump": a.debug.dump, "-replay": a.debug.replay, "-count": a.debug.count, "-until-fail": a.debug.untilFail, "-alone": a.debug.alone, "-now": a.debug.now,
-		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.nights.jobs, "-throttle": a.submit.throttle, "-n": a.submit.only, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
+		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.nights.jobs, "-throttle": a.submit.throttle, "-mbox": a.mails.mbox, "-author": a.mails.author, "-reroll": a.mails.version, "-n": a.submit.only, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {
@@ -317,16 +317,17 @@ func TestBashCompletion(t *testing.T) {
 		"vmtest run -lane = r":                "real",
 		"vmtest run -lane =":                  "real virtual both",
 		"vmtest series check -steps form,app": "form,applies",
-		"vmtest run -series in":               "inline-ns",
-		"vmtest run -series control,ti":       "control,timens-offset",
+		"vmtest run -series in":               "inline-ns inline-ns/6.12 inline-ns/7.3",
+		"vmtest run -series control,ti":       "control,timens-offset control,timens-offset/6.12 control,timens-offset/7.3",
 		"vmtest run -config deb":              "debug",
 		"vmtest run -design n":                "namespaces none",
 		"vmtest run -tests tests/cl":          "tests/clone3",
-		"vmtest series edit na":               "namespaces",
-		"vmtest series edit -tarball x na":    "namespaces",
+		"vmtest series edit na":               "namespaces namespaces/6.12 namespaces/7.3",
+		"vmtest series edit namespaces/7":     "namespaces/7.3",
+		"vmtest series edit -tarball x na":    "namespaces namespaces/6.12 namespaces/7.3",
 		"vmtest series edit namespaces na":    "",
 		"vmtest presubmit control -keep":      "-keep-going",
-		"vmtest presubmit control timens-":    "timens-offset",
+		"vmtest presubmit control timens-":    "timens-offset timens-offset/6.12 timens-offset/7.3",
 		"vmtest shell -run":                   "",
 		"vmtest nonsuch ":                     "",
 		"vmtest completion b":                 "bash",

@@ -113,8 +113,14 @@ func asRange(version string) string {
 	return " As a range its commits are linux-" + version + "..HEAD."
 }
 
-// seriesExportVerb writes a git tree back to the series' folder.
+// seriesExportVerb writes a git tree back to the series' folder, or the series to a mailbox.
 func seriesExportVerb(ctx context.Context, a *app, args []string) (int, error) {
+	if err := a.mailsAlone(); err != nil {
+		return 0, err
+	}
+	if a.mails.mbox != "" {
+		return a.exportMails(ctx, args)
+	}
 	if err := a.OneBase(); err != nil {
 		return 0, err
 	}

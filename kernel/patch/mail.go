@@ -39,6 +39,10 @@ type Person struct{ Name, Address string }
 
 func (p Person) String() string { return strings.TrimSpace(p.Name + " <" + p.Address + ">") }
 
+// Placeholder reports whether the person is a placeholder: mail to an address below .invalid
+// arrives nowhere (RFC 2606).
+func (p Person) Placeholder() bool { return strings.HasSuffix(strings.ToLower(p.Address), ".invalid") }
+
 // Decoded says that the text of the mail could be decoded.
 func (m Mail) Decoded() bool { return m.undecoded == "" }
 

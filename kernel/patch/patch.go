@@ -35,6 +35,12 @@ type Patch struct {
 	files []*gitdiff.File
 }
 
+// Placeholder reports whether the author is a placeholder, which is to be replaced before the patch is sent.
+func (p Patch) Placeholder() bool {
+	_, address, _ := strings.Cut(p.Author, "<")
+	return Person{Address: strings.TrimSuffix(address, ">")}.Placeholder()
+}
+
 var patchFailed = regexp.MustCompile(`(?m)^error: patch failed: (.+):(\d+)$`)
 
 // FailedHunks names the hunks that git apply complained of: it prints the file

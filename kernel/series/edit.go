@@ -123,6 +123,9 @@ func (w Workplace) branch() string {
 	return name
 }
 
+// AsCommits are options of "git am". With them a commit has the changelog and the files of its patch, as they are.
+var AsCommits = []string{"--whitespace=nowarn", "--keep-non-patch", "--keep-cr", "--no-scissors"}
+
 // commitPatches applies the series with "git am".
 func (w Workplace) commitPatches(ctx context.Context, version string, s Series) error {
 	if len(s.Patches) == 0 {
@@ -134,7 +137,7 @@ func (w Workplace) commitPatches(ctx context.Context, version string, s Series) 
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	args := []string{"am", "-q", "--committer-date-is-author-date", "--whitespace=nowarn", "--keep-non-patch", "--keep-cr", "--no-scissors"}
+	args := append([]string{"am", "-q", "--committer-date-is-author-date"}, AsCommits...)
 	for _, p := range s.Patches {
 		path := filepath.Join(tmp, p.Name)
 		if err := os.WriteFile(path, p.Text, 0o644); err != nil {

@@ -59,17 +59,17 @@ func (w Workplace) Export(ctx context.Context, box sandbox.Box) ([]string, error
 	return changed, rememberHead(ctx, w.Dir)
 }
 
-// plainDiff are options of git. They override each setting that could change the form of a
+// PlainDiff are options of git. They override each setting that could change the form of a
 // diff.
-var plainDiff = []string{
+var PlainDiff = []string{
 	"-c", "core.abbrev=12", "-c", "core.quotePath=true", "-c", "diff.algorithm=default", "-c", "diff.context=3",
 	"-c", "diff.indentHeuristic=true", "-c", "diff.mnemonicPrefix=false", "-c", "diff.noprefix=false", "-c", "diff.renames=true",
 	"-c", "diff.suppressBlankEmpty=false",
 }
 
-// plainPatch are options of "git diff" and similar commands, for the same purpose. More
+// PlainPatch are options of "git diff" and similar commands, for the same purpose. More
 // than one setting can drop the prefixes a/ and b/.
-var plainPatch = []string{"--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff", "--no-textconv", "--no-color"}
+var PlainPatch = []string{"--src-prefix=a/", "--dst-prefix=b/", "--no-ext-diff", "--no-textconv", "--no-color"}
 
 // formatPatches makes patches from the commits after base up to head, and writes them to
 // the folder to. all lists these commits. It skips those that change no file.
@@ -77,12 +77,12 @@ func formatPatches(ctx context.Context, box sandbox.Box, dir, base, head string,
 	if len(all) == 0 {
 		return nil, nil
 	}
-	out, err := sandbox.Run(sandbox.Git(ctx, dir, slices.Concat(plainDiff, []string{
+	out, err := sandbox.Run(sandbox.Git(ctx, dir, slices.Concat(PlainDiff, []string{
 		"-c", "format.encodeEmailHeaders=true", "-c", "format.useAutoBase=false", "-c", "format.signOff=false", "-c", "i18n.logOutputEncoding=UTF-8",
 		"format-patch", "--zero-commit", "--no-signature", "--no-numbered", "--no-attach", "--no-thread", "--no-notes", "--no-cover-letter",
 		"--no-to", "--no-cc", "--no-from", "--suffix=.patch", "--subject-prefix=PATCH", "--start-number=1",
 		"--always", "--topo-order", "-o", to,
-	}, plainPatch, []string{base + ".." + head})...))
+	}, PlainPatch, []string{base + ".." + head})...))
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (w Workplace) unchanged(ctx context.Context) error {
 const absent = "absent"
 
 // folderState returns a digest of the patches of a folder and their order. It is the same
-// whether a patch of a variant is shared or not.
+// whether a patch of a variant is shared or not. A cover letter is no patch.
 func folderState(folder string) (string, error) {
 	var parts []string
 	names, err := filesOf(folder)
@@ -245,6 +245,7 @@ func folderState(folder string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	names = slices.DeleteFunc(names, coverRE.MatchString)
 	slices.SortFunc(names, func(a, b string) int { return strings.Compare(unshared(a), unshared(b)) })
 	for _, name := range append(names, "series") {
 		text, err := os.ReadFile(filepath.Join(folder, name))

@@ -163,6 +163,9 @@ func filesOf(folder string) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
+// CoverFile is the cover letter in the folder of a series.
+const CoverFile = "0000-cover-letter.patch"
+
 // coverRE matches the name that git format-patch gives to a cover letter.
 var coverRE = regexp.MustCompile(`(^|/)(v\d+-)?0000-cover-letter\.patch$`)
 

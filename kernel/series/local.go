@@ -105,7 +105,7 @@ func localChanges(ctx context.Context, r host.Reporter, dir string, tested bool)
 			return nil, err
 		}
 	}
-	return aside("", slices.Concat(plainDiff, []string{"diff", "--cached", "--binary"}, plainPatch, []string{"HEAD"})...)
+	return aside("", slices.Concat(PlainDiff, []string{"diff", "--cached", "--binary"}, PlainPatch, []string{"HEAD"})...)
 }
 
 // changeable lists the paths of a git tree that may differ from its HEAD, with NUL bytes

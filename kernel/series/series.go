@@ -37,6 +37,7 @@ type Series struct {
 	Design  string        // word in its design file; "" if it has none
 	About   string        // comment on top of its series file, as one line
 	Floor   []byte        // text of its coverage file; nil if it has none
+	Cover   []byte        // text of its cover letter; nil if it has none
 
 	// Variants are those among which kernel.Choose chooses for a base; nil if there is no
 	// choice, or if the user has named a variant.
@@ -93,7 +94,7 @@ func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Serie
 	if s.Patches, err = patch.LoadTexts(ctx, box, files); err != nil {
 		return Series{}, err
 	}
-	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses, "coverage": &s.Floor} {
+	for name, text := range map[string]*[]byte{"expect": &s.Expect, "checkpatch": &s.Excuses, "coverage": &s.Floor, CoverFile: &s.Cover} {
 		*text, err = os.ReadFile(beside(dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return Series{}, blame.Usagef("series %s: %w", which, err)

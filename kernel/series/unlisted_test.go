@@ -3,6 +3,7 @@
 package series
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -112,5 +113,37 @@ func TestUnknownSeries(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), want) && !strings.HasSuffix(err.Error(), want) || strings.Contains(err.Error(), ".//") && !strings.Contains(which, ".//") {
 			t.Errorf("%s: got %v, want %q", which, err, want)
 		}
+	}
+}
+
+// A cover letter is no patch: whoever edits it while a git tree of the series exists has changed
+// nothing that an export would lose.
+func TestCoverLetterIsNoPatch(t *testing.T) {
+	dir := hosttest.Folder(t, map[string]string{"s/series": "a.patch\n", "s/a.patch": change})
+	folder := filepath.Join(dir, "s")
+	state := func() string {
+		t.Helper()
+		s, err := folderState(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	before := state()
+	if err := os.WriteFile(filepath.Join(folder, CoverFile), []byte("Subject: x\n\nWhy.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if state() != before {
+		t.Error("a cover letter changes the state of the patches")
+	}
+	s, err := Load(t.Context(), sandbox.Box{}, dir, "s")
+	if err != nil || len(s.Patches) != 1 || string(s.Cover) != "Subject: x\n\nWhy.\n" {
+		t.Errorf("%d patches, the cover letter %q, %v", len(s.Patches), s.Cover, err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "a.patch"), []byte(change+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if state() == before {
+		t.Error("an edited patch does not change the state")
 	}
 }

@@ -34,7 +34,7 @@ func (c *checking) begin(presubmit bool) error {
 		c.plan.Steps = append(c.plan.Steps, s.Step)
 	}
 	for _, p := range c.series.Patches {
-		c.plan.Patches = append(c.plan.Patches, several.PatchToCheck{Name: p.Name, Subject: p.Subject, Local: p.Local})
+		c.plan.Patches = append(c.plan.Patches, several.PatchToCheck{Name: p.Name, Subject: p.Subject, Local: p.Local, Placeholder: p.Placeholder(), SHA256: several.DigestOf(p.Text)})
 	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return err

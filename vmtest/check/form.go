@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kernel/outgoing"
 	"timens-vmtest/kernel/patch"
+	"timens-vmtest/kernel/series"
 )
 
 // form checks a patch's text, and compares the prefix of its subject with the history of
@@ -29,7 +31,25 @@ func (c *checking) form(ctx context.Context, at prefix) error {
 	if fault := prefixFault(at.patch().Subject, log); fault != "" {
 		all = append(all, fault)
 	}
+	if at.n == 1 {
+		all = append(all, coverFaults(c.series.Cover)...)
+	}
 	return complaints(all)
+}
+
+// coverFaults checks a cover letter; nil: there is none. The first patch answers for it.
+func coverFaults(text []byte) (all []string) {
+	if text == nil {
+		return nil
+	}
+	cover, err := outgoing.ParseCover(text)
+	if err != nil {
+		return []string{series.CoverFile + ": " + err.Error()}
+	}
+	for _, fault := range cover.Faults() {
+		all = append(all, series.CoverFile+": "+fault)
+	}
+	return all
 }
 
 const (

@@ -51,9 +51,11 @@ func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 		return err
 	}
 	facts.Toolchain = append(facts.Toolchain, qemu)
-	if facts.Maintainers, err = maintainers(ctx, c.Host, c.base, c.series); err != nil {
+	recipients, err := RecipientsOf(ctx, c.Host, c.base, c.series)
+	if err != nil {
 		return err
 	}
+	facts.Maintainers = recipients.All()
 	if err := c.evidence.write(several.PresubmitFile, facts); err != nil {
 		return err
 	}

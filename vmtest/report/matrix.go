@@ -41,12 +41,26 @@ func Checked(w io.Writer, c several.Checked) error {
 	if err := Matrix(w, c.Matrix); err != nil || c.Trouble != nil {
 		return err
 	}
+	toDo(w, c.Series, c.Matrix)
 	if patch, step, faulty := c.Matrix.Fault(); faulty {
 		fmt.Fprintf(w, "check    fail: %s%s (%.1f s)\n", place(c.Matrix, patch, step), partial(c.Matrix), c.TookS)
 		return nil
 	}
 	fmt.Fprintf(w, "check    %s%s (%d patches, %.1f s)\n", c.Verdict(), partial(c.Matrix), len(c.Matrix.Patches), c.TookS)
 	return nil
+}
+
+// toDo prints what only the user can do before the series is sent.
+func toDo(w io.Writer, series string, m several.Matrix) {
+	n := 0
+	for _, p := range m.Patches {
+		if p.Placeholder {
+			n++
+		}
+	}
+	if n > 0 {
+		fmt.Fprintf(w, "to do    the author of %d of %d patches is a placeholder; \"vmtest series export -mbox FILE %s\" writes mails in your name\n", n, len(m.Patches), series)
+	}
 }
 
 // Trouble prints why there is no verdict about a series. verb is the command that reports

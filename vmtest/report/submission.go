@@ -71,6 +71,7 @@ func Submission(w io.Writer, dir string, s several.Submission) error {
 	if len(s.Maintainers) > 0 {
 		fmt.Fprintf(w, "send to  %d addresses: %s\n", len(s.Maintainers), filepath.Join(dir, MaintainersFile))
 	}
+	toDo(w, s.Series, s.Matrix)
 	fmt.Fprintf(w, "goes out %s\nevidence %s\n", filepath.Join(dir, OutgoingFile), dir)
 	if s.Verdict() != verdict.Passed && len(s.Commands) > 0 {
 		fmt.Fprintf(w, "again    %s\n", shell.Quote(s.Commands[0]...))

@@ -50,6 +50,9 @@ type PatchToCheck struct {
 	Name    string `json:"name"` // name of its file
 	Subject string `json:"subject"`
 	Local   bool   `json:"not_committed,omitempty"` // it is the changes that are not committed: formal steps do not apply
+
+	Placeholder bool   `json:"placeholder,omitempty"` // its author is a placeholder, which is to be replaced before it is sent
+	SHA256      string `json:"sha256,omitempty"`      // of its text, in hex; "" in what older versions have written
 }
 
 // Question is a cell of the matrix: the numbers of its patch and its step, from 0.

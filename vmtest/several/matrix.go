@@ -22,6 +22,8 @@ type CheckedPatch struct {
 	Name    string // name of its file
 	Subject string
 	Cells   []Cell // in the order of the steps
+
+	Placeholder bool // see PatchToCheck
 }
 
 // Cell is the answer of a patch to a step.
@@ -127,7 +129,7 @@ func JudgeCheck(e CheckEvidence) Checked {
 		c.Matrix.Steps = append(c.Matrix.Steps, s.Name)
 	}
 	for _, p := range e.Check.Patches {
-		c.Matrix.Patches = append(c.Matrix.Patches, CheckedPatch{Name: p.Name, Subject: p.Subject, Cells: make([]Cell, len(e.Check.Steps))})
+		c.Matrix.Patches = append(c.Matrix.Patches, CheckedPatch{Name: p.Name, Subject: p.Subject, Cells: make([]Cell, len(e.Check.Steps)), Placeholder: p.Placeholder})
 	}
 	if c.Trouble = c.fill(e); c.Trouble == nil {
 		c.Trouble = e.Trouble
