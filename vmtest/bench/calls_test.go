@@ -23,7 +23,8 @@ var costRE = regexp.MustCompile(`(?m)cost: (\S+) (\d+)$`)
 // end and the wait for it. It prints the ratio of a fork to that of the unpatched kernel, and that
 // of a clone3() with offsets to the way by /proc on the same kernel. It counts in the lane
 // virtual, where each run has the same instructions. So one round is enough, and a busy machine
-// changes nothing.
+// changes nothing. The guests have no random addresses: the kernels would get other ones, and a fork
+// of memory in other places has one per cent more instructions or less.
 func BenchmarkCalls(b *testing.B) {
 	w := newWorld(b)
 	control := w.calls(b, "control")
@@ -50,7 +51,7 @@ func BenchmarkCalls(b *testing.B) {
 func (w *world) calls(b *testing.B, series string) map[string]float64 {
 	b.Helper()
 	dir := filepath.Join(w.tmp, "calls-"+series)
-	w.do(w.vmtest(w.userCache, "run", "-series", series, "-tests", "tests/cost", "-lane", wire.Virtual, "-v", "-results", dir))
+	w.do(w.vmtest(w.userCache, "run", "-series", series, "-tests", "tests/cost", "-lane", wire.Virtual, "-append", "norandmaps", "-append", "nokaslr", "-results", dir))
 	text, err := os.ReadFile(filepath.Join(dir, "latest", wire.Virtual, "output", "cost.TestCalls.txt"))
 	if err != nil {
 		b.Fatal(err)
