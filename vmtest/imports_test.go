@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"vmtest/several": {"internal/wire", "vmtest/verdict"},
 	"vmtest/history": {"vmtest/page/look", "vmtest/verdict"},
 	"vmtest/culprit": {"internal/host", "internal/sandbox", "vmtest/history"},
-	"vmtest/cells":   {"internal/cache"},
+	"vmtest/cells":   {"internal/blame", "internal/cache", "internal/shell"},
 	"vmtest/slurm":   {"internal/blame", "internal/cache", "internal/shell", "vmtest/cells"},
 	"vmtest/nightly": {"internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/shell", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/source",
 		"vmtest/cells", "vmtest/culprit", "vmtest/history", "vmtest/page", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},

@@ -25,10 +25,10 @@ func some(n int, minutes float64) []cells.Line {
 }
 
 // drawn is each array as its number of cells, its limits and how many run at the same time.
-func drawn(all []array) string {
+func drawn(all []cells.Array) string {
 	var parts []string
 	for _, a := range all {
-		parts = append(parts, fmt.Sprintf("%d: %d min %d MB %d cores, %d at once", len(a.lines), a.minutes, a.memoryMB, a.cores, a.atOnce))
+		parts = append(parts, fmt.Sprintf("%d: %d min %d MB %d cores, %d at once", len(a.Lines), a.Minutes, a.MemoryMB, a.Cores, a.AtOnce))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -62,7 +62,7 @@ func TestArrange(t *testing.T) {
 		}
 		sum := 0
 		for _, a := range all {
-			sum += a.atOnce
+			sum += a.AtOnce
 		}
 		if err == nil && sum != tc.throttle {
 			t.Errorf("%d cells: with the throttle %d, %d run at the same time", len(tc.lines), tc.throttle, sum)
