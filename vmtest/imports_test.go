@@ -73,6 +73,7 @@ var mayImport = map[string][]string{
 		"vmtest/cells", "vmtest/check", "vmtest/flags", "vmtest/history", "vmtest/kubernetes", "vmtest/nightly", "vmtest/progress", "vmtest/report", "vmtest/run", "vmtest/several", "vmtest/slurm", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/progress": {},
 	"vmtest/bench":    {},
+	"vmtest/scale":    {},
 
 	"docs/docstest":          {},
 	"tests/internal/":        {"internal/wire", "tests/internal/"},
@@ -107,7 +108,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
 	"vmtest/bench":         {"internal/wire"},
 	"tests/canary":         {"internal/wire"},
-	"docs":                 {"docs/docstest", "vmtest/verdict"},
+	"docs":                 {"docs/docstest", "vmtest/scale", "vmtest/verdict"},
 	"tests/internal/":      {"docs/docstest"},
 	"tests/canary/redteam": {"docs/docstest", "vmtest/verdict/recording"},
 	"tests/timens":         {"tests/internal/"},
