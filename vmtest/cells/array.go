@@ -109,10 +109,12 @@ func (a Array) rest() float64 {
 
 // Choose returns lines of a shell script. They enter the checkout, whose folder is root, and make
 // the command of a cell the arguments of the script. The environment variable has the number of
-// the cell in the array, counted from zero.
+// the cell in the array, counted from zero. With GOMAXPROCS, make gets as many cores as the task
+// has, where an engine does not hide the others: a compiler takes 200 MB, and a node may have a
+// hundred cores.
 func (a Array) Choose(root, variable string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "cd %s || exit 4\ncase $%s in\n", shell.Quote(root), variable)
+	fmt.Fprintf(&b, "export GOMAXPROCS=%d\ncd %s || exit 4\ncase $%s in\n", a.Cores, shell.Quote(root), variable)
 	for i, l := range a.Lines {
 		fmt.Fprintf(&b, "%d) set -- %s ;;\n", i, shell.Quote(l.Command...))
 	}

@@ -197,9 +197,10 @@ wait $!
 func judge(l cells.Line, root, dir string) string {
 	return fmt.Sprintf(`#!/bin/sh
 # "vmtest kubernetes" wrote this script. It judges the night %s.
+export GOMAXPROCS=%d
 cd %s || exit 4
 exec %s >%s 2>&1
-`, l.Night, shell.Quote(root), shell.Quote(l.Merge...), shell.Quote(filepath.Join(dir, "merge.txt")))
+`, l.Night, cells.GrantOf(l).Cores, shell.Quote(root), shell.Quote(l.Merge...), shell.Quote(filepath.Join(dir, "merge.txt")))
 }
 
 // submission writes the script that submits the Jobs, waits until all have ended, and submits the

@@ -22,7 +22,7 @@ func TestPodScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := some(2, 10)
-	lines[0].Command = []string{"/bin/sh", "-c", `pwd; echo "$1"; exit 1`, "x", "it's $HOME\n`id`"}
+	lines[0].Command = []string{"/bin/sh", "-c", `pwd; echo "$1" $GOMAXPROCS; exit 1`, "x", "it's $HOME\n`id`"}
 	lines[1].Command = []string{"/bin/sh", "-c", "exit 4"}
 	script := filepath.Join(written(t, lines, p, 0, JobLimits), jobScript(0))
 	for _, tc := range []struct {
@@ -30,7 +30,7 @@ func TestPodScript(t *testing.T) {
 		exit   int
 		prints string
 	}{
-		{"0", 1, p.Root + "\nit's $HOME\n`id`\n"},
+		{"0", 1, p.Root + "\nit's $HOME\n`id` 2\n"},
 		{"1", 4, ""},
 		{"2", 4, "there is no cell 2\n"},
 	} {
@@ -85,14 +85,14 @@ func TestMergeScript(t *testing.T) {
 	p := place()
 	p.Root = t.TempDir()
 	lines := some(1, 10)
-	lines[0].Merge = []string{"/bin/sh", "-c", "pwd; echo red >&2; exit 1"}
+	lines[0].Merge = []string{"/bin/sh", "-c", "pwd; echo red $GOMAXPROCS >&2; exit 1"}
 	dir := written(t, lines, p, 0, JobLimits)
 	cmd := exec.Command("/bin/sh", filepath.Join(dir, mergeScript))
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 || len(out) > 0 {
 		t.Errorf("%v, printed %q", err, out)
 	}
-	if got, want := read(t, filepath.Join(dir, "merge.txt")), p.Root+"\nred\n"; got != want {
+	if got, want := read(t, filepath.Join(dir, "merge.txt")), p.Root+"\nred 2\n"; got != want {
 		t.Errorf("merge.txt has %q, want %q", got, want)
 	}
 }

@@ -83,6 +83,7 @@ func merge(l cells.Line, root string) Script {
 #SBATCH --cpus-per-task=%[3]d
 #SBATCH --open-mode=append
 #SBATCH --output=merge.txt
+export GOMAXPROCS=%[3]d
 cd %[4]s || exit 4
 exec %[5]s
 `, l.Night, cells.GrantOf(l).MemoryMB, max(1, l.Needs.Cores), shell.Quote(root), shell.Quote(l.Merge...)), 1}

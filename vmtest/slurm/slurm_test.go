@@ -109,7 +109,7 @@ func TestArrayScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := some(3, 10)
-	lines[0].Command = []string{"/bin/sh", "-c", `pwd; echo "$1"; exit 1`, "x", "it's $HOME\n`id`"}
+	lines[0].Command = []string{"/bin/sh", "-c", `pwd; echo "$1" $GOMAXPROCS; exit 1`, "x", "it's $HOME\n`id`"}
 	lines[1].Command = []string{"/bin/sh", "-c", "exit 4"}
 	lines[2].Command = []string{"/bin/sh", "-c", "exit 0"}
 	b, err := Arrange(lines, root, 2, DefaultLimits)
@@ -133,7 +133,7 @@ func TestArrayScript(t *testing.T) {
 		exit           int
 		prints, asks   string
 	}{
-		{"0", "", 1, root + "\nit's $HOME\n`id`\n", ""},
+		{"0", "", 1, root + "\nit's $HOME\n`id` 2\n", ""},
 		{"1", "", 4, "", "requeue 77\n"},
 		{"1", "1", 4, "", "requeue 77\n"},
 		{"1", "2", 4, "", ""},
