@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -163,7 +162,7 @@ func (b *build) compile(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(b.Out(), "vmlinux")); err == nil {
 		total, first = 0, false // make alone knows how much is left to do
 	}
-	b.Report.Step("build linux-%s with %s on %d cores", b.Tree.Base.Version, b.Tree.Series.Name, runtime.NumCPU())
+	b.Report.Step("build linux-%s with %s on %d cores", b.Tree.Base.Version, b.Tree.Series.Name, kbuild.Cores())
 	var last int
 	if text, err := os.ReadFile(memory); err == nil && first {
 		if _, err := fmt.Sscan(string(text), &last); err == nil {
@@ -197,7 +196,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	// Debug information names files as the kernel's own tree does, wherever the
 	// build was: the build ID covers it.
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.Seen(b.Src()), b.Seen(b.Out()))
-	args := slices.Concat([]string{"O=" + b.Seen(b.Out()), fmt.Sprintf("-j%d", runtime.NumCPU())},
+	args := slices.Concat([]string{"O=" + b.Seen(b.Out()), fmt.Sprintf("-j%d", kbuild.Cores())},
 		b.Make.Args(names), kbuild.ProfileArgs(b.profiled), targets)
 	cmd, release, err := b.Sandbox.Command(ctx, b.InSandbox(kbuild.Env), "make", args...)
 	if err != nil {

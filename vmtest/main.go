@@ -60,8 +60,10 @@ var (
 	endFlags         = (*app).registerEnd
 	jobsFlag         = (*app).registerJobs
 	nightFlag        = (*app).registerNight
+	throttleFlag     = (*app).registerThrottle
 	slurmFlags       = (*app).registerSlurm
 	mailsFlags       = (*app).registerMails
+	kubernetesFlags  = (*app).registerKubernetes
 	historyFlags     = (*app).registerNights
 	cacheFlags       = (*app).registerCacheSize
 	pruneFlags       = (*app).registerPrune
@@ -82,7 +84,8 @@ func verbs() []verb {
 		{"cells", "", "print the cells of a night, a line of JSON each, for whatever runs them; with -out DIR the night begins", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, planFlags, endFlags}, cellsVerb},
 		{"cell", "CELL", "run one cell into the folder of a night, where its folder appears complete or not at all", registrars{nightFlag, matrixFlags, suiteFlags, testFlags, bootFlags}, cellVerb},
 		{"merge", "DIR", "judge the cells in the folder of a night, wherever they ran; with -out DIR end the night", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, endFlags}, mergeVerb},
-		{"slurm", "[-- SBATCH OPTION...]", "submit the cells that \"vmtest cells -out DIR\" prints to a Slurm cluster, and a job that merges them", registrars{slurmFlags}, slurmVerb},
+		{"slurm", "[-- SBATCH OPTION...]", "submit the cells that \"vmtest cells -out DIR\" prints to a Slurm cluster, and a job that merges them", registrars{throttleFlag, slurmFlags}, slurmVerb},
+		{"kubernetes", "[-- KUBECTL OPTION...]", "write Indexed Jobs of the cells that \"vmtest cells -out DIR\" prints, and the script that submits and merges them", registrars{throttleFlag, kubernetesFlags}, kubernetesVerb},
 		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
 		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, guestFileFlags}, shellVerb},

@@ -40,6 +40,7 @@ var reads = map[string][]string{
 	"merge": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
 		"-out", "-commands", "-search", "-tries", "-keep", "-notify"},
 	"slurm":         {"-n", "-throttle"},
+	"kubernetes":    {"-image", "-volume", "-cache", "-throttle"},
 	"debug":         {"Lanes", "Guest", "BreakPatch", "Vmcore", "-dump", "-replay", "-at", "-count", "-until-fail", "-alone", "-now", "With", "Share", "-sandbox", "-cache-size"},
 	"history":       {"-out"},
 	"series new":    {"Base", "-cache-size"},
@@ -106,7 +107,7 @@ func triedFlags(t *testing.T) map[string]tried {
 		{"-build", built}, {"-base", "7.3"}, {"-series", "control"}, {"-patch", patch}, {"-tree", tree}, {"-tarball", "file:///x"}, {"-sandbox", "off"}, {"-sandbox-limits", "time=2h"}, {"-config", "debug"}, {"-config-base", configBase}, {"-make", "W=1"},
 		{"-run", "Timerfd"}, {"-tests", "tests/timens"}, {"-design", "none"}, {"-timeout", "5m"}, {"-accel", "tcg"}, {"-lane", "virtual"}, {"-shards", "2"},
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-order", "source"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
-		{"-out", dir}, {"-commands", patch}, {"-jobs", "3"}, {"-throttle", "5"}, {"-n"}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
+		{"-out", dir}, {"-commands", patch}, {"-jobs", "3"}, {"-throttle", "5"}, {"-n"}, {"-image", "golang"}, {"-volume", "nights:/srv"}, {"-cache", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
 		{"-mbox", "x"}, {"-author", "A <a@example.org>"}, {"-reroll", "2"}, {"-gdb"}, {"-vmcore=elf"}, {"-trace", "patch"}, {"-dump"}, {"-replay"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
 		{"-smp", "4"}, {"-memory", "1G"}, {"-append", "quiet"}, {"-qemu-arg", "-S"}, {"-with", "true"}, {"-share", dir},
 	} {
@@ -142,7 +143,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	all := map[string]any{"-sandbox": fmt.Sprint(a.Sandbox, a.Bounds), "-results": a.Results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
 		"-cache-size": a.cacheSize, "-all": a.pruneAll,
 		"-at": a.debug.at, "-dump": a.debug.dump, "-replay": a.debug.replay, "-count": a.debug.count, "-until-fail": a.debug.untilFail, "-alone": a.debug.alone, "-now": a.debug.now,
-		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.nights.jobs, "-throttle": a.submit.throttle, "-mbox": a.mails.mbox, "-author": a.mails.author, "-reroll": a.mails.version, "-n": a.submit.only, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
+		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.nights.jobs, "-throttle": a.submit.throttle, "-mbox": a.mails.mbox, "-author": a.mails.author, "-reroll": a.mails.version, "-n": a.submit.only, "-image": a.submit.image, "-volume": a.submit.volumes, "-cache": a.submit.cache, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {

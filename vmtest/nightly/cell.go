@@ -205,7 +205,7 @@ func plan(h history.History, all []Cell, budget time.Duration, began time.Time) 
 // something else that a night leaves; "" if there is none.
 func taken(name string, others map[string]bool) string {
 	first, _, _ := strings.Cut(name, "/")
-	if first == searchDir || first == SlurmDir {
+	if notOfCells(first) {
 		return first
 	}
 	for above := filepath.Dir(name); above != "."; above = filepath.Dir(above) {
@@ -214,4 +214,9 @@ func taken(name string, others map[string]bool) string {
 		}
 	}
 	return ""
+}
+
+// notOfCells says that a folder of a night has something else than cells.
+func notOfCells(name string) bool {
+	return slices.Contains([]string{searchDir, SlurmDir, KubernetesDir}, name)
 }

@@ -81,7 +81,7 @@ func (f Folder) places() (all map[string][]place, foreign []string, err error) {
 			return relErr
 		case !d.IsDir():
 			return nil
-		case rel == runningDir, rel == searchDir, rel == SlurmDir:
+		case rel == runningDir, notOfCells(rel):
 			return filepath.SkipDir
 		case !verdict.Exists(filepath.Join(path, RanFile)):
 			return nil

@@ -34,8 +34,9 @@ type Folder struct {
 
 // Names in the folder of a night, beside those of cells.
 const (
-	runningDir = ".running" // cells that are running, and the locks of cells
-	SlurmDir   = "slurm"    // what package slurm writes
+	runningDir    = ".running"   // cells that are running, and the locks of cells
+	SlurmDir      = "slurm"      // what package slurm writes
+	KubernetesDir = "kubernetes" // what package kubernetes writes
 )
 
 // RanFile is written last into the folder of a cell.

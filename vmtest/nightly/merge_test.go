@@ -267,7 +267,7 @@ func TestWorkers(t *testing.T) {
 
 // Two cells of which one would lie in the folder of the other are refused.
 func TestNestedCells(t *testing.T) {
-	for _, names := range [][]string{{"a/b", "a"}, {"a", "a/b/c"}, {"search/x"}, {"slurm"}, {"../x"}, {".hidden"}} {
+	for _, names := range [][]string{{"a/b", "a"}, {"a", "a/b/c"}, {"search/x"}, {"slurm"}, {"kubernetes/x"}, {"../x"}, {".hidden"}} {
 		var all []Cell
 		for _, name := range names {
 			all = append(all, Cell{Name: name})

@@ -167,10 +167,14 @@ func same(a, b history.Cell) bool {
 	return errors.Join(errX, errY) == nil && string(x) == string(y)
 }
 
-// What a cell is likely to need, in MB: a guest has 512 MB, and a build takes more than the guests.
+// What a cell is likely to need, in MB. All processes of a run of .ci/run on two cores were added up
+// every 2.5 seconds, for the default configuration on 6.12: 620 MB while a kernel was built (two
+// compilers of 190 MB, and this program), and 1070 MB while two guests ran, one for each lane. A cell
+// has one lane. The margin is for the debug configuration, which was not measured, for the page cache,
+// and for what happened between two looks.
 const (
 	testsMB   = 2048
-	commandMB = 3072 // it may run guests beside builds
+	commandMB = 3072 // it may run guests of both lanes beside builds
 )
 
 func memoryOf(c Cell) int {

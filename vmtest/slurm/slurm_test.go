@@ -25,10 +25,10 @@ func some(n int, minutes float64) []cells.Line {
 }
 
 // drawn is each array as its number of cells, its limits and how many run at the same time.
-func drawn(all []array) string {
+func drawn(all []cells.Array) string {
 	var parts []string
 	for _, a := range all {
-		parts = append(parts, fmt.Sprintf("%d: %d min %d MB %d cores, %d at once", len(a.lines), a.minutes, a.memoryMB, a.cores, a.atOnce))
+		parts = append(parts, fmt.Sprintf("%d: %d min %d MB %d cores, %d at once", len(a.Lines), a.Minutes, a.MemoryMB, a.Cores, a.AtOnce))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -62,7 +62,7 @@ func TestArrange(t *testing.T) {
 		}
 		sum := 0
 		for _, a := range all {
-			sum += a.atOnce
+			sum += a.AtOnce
 		}
 		if err == nil && sum != tc.throttle {
 			t.Errorf("%d cells: with the throttle %d, %d run at the same time", len(tc.lines), tc.throttle, sum)
@@ -109,7 +109,7 @@ func TestArrayScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := some(3, 10)
-	lines[0].Command = []string{"/bin/sh", "-c", `pwd; echo "$1"; exit 1`, "x", "it's $HOME\n`id`"}
+	lines[0].Command = []string{"/bin/sh", "-c", `pwd; echo "$1" $GOMAXPROCS; exit 1`, "x", "it's $HOME\n`id`"}
 	lines[1].Command = []string{"/bin/sh", "-c", "exit 4"}
 	lines[2].Command = []string{"/bin/sh", "-c", "exit 0"}
 	b, err := Arrange(lines, root, 2, DefaultLimits)
@@ -133,7 +133,7 @@ func TestArrayScript(t *testing.T) {
 		exit           int
 		prints, asks   string
 	}{
-		{"0", "", 1, root + "\nit's $HOME\n`id`\n", ""},
+		{"0", "", 1, root + "\nit's $HOME\n`id` 2\n", ""},
 		{"1", "", 4, "", "requeue 77\n"},
 		{"1", "1", 4, "", "requeue 77\n"},
 		{"1", "2", 4, "", ""},
