@@ -24,7 +24,10 @@ var mayImport = map[string][]string{
 	"internal/reasons": {},
 	"internal/wire":    {},
 	"internal/sandbox": {"internal/blame", "internal/cache"},
+	"internal/store":   {"internal/cache"},
 	"internal/host":    {"internal/cache", "internal/sandbox"},
+
+	"internal/store/storetest": {},
 
 	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
 
@@ -86,6 +89,7 @@ var mayImport = map[string][]string{
 var testsMayImport = map[string][]string{
 	"initramfs":            {"internal/ci"},
 	"internal/sandbox":     {"internal/ci"},
+	"internal/store":       {"internal/store/storetest"},
 	"kernel/patch":         {"internal/host/hosttest"},
 	"kernel/thread":        {"internal/host/hosttest"},
 	"kernel/series":        {"internal/ci", "internal/host/hosttest"},
@@ -133,6 +137,8 @@ var importedBy = map[string][]string{
 	"github.com/aclements/go-moremath":           {"vmtest/history"},
 	"github.com/smacker/go-tree-sitter":          {"tests/mutants/generate"},
 	"github.com/BurntSushi/toml":                 {"vmtest"},
+	"github.com/klauspost/compress":              {"internal/store"},
+	"google.golang.org/protobuf":                 {"internal/store", "internal/store/storetest"}, // the latter knows the message types
 	"golang.org/x/net/html":                      {"vmtest/page/pagetest"},
 	"golang.org/x/term":                          {"vmtest/progress", "vmtest/vm"},
 	"mvdan.cc/sh":                                {"initramfs/sh"},
