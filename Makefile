@@ -5,6 +5,7 @@
 #   make vmtest SERIES=control       test another series, or several: SERIES=a,b
 #   make vmtest BASE=7.3             test another kernel, or several: BASE=6.12,7.3
 #   make vmtest RUN=Timerfd          run only tests whose package.Name matches
+#   make vmtest STORE=/net/kernels   share kernels with other machines: see docs/scale.md
 #   make vmtest ARGS='-tree ~/linux -v'   pass flags to bin/vmtest
 #
 # Flags of bin/vmtest stand in ARGS: make takes "make vmtest -v" for its own -v, and
@@ -12,6 +13,7 @@
 
 SERIES :=
 BASE   :=
+STORE  :=
 LANE   :=
 RUN    :=
 ARGS   :=
@@ -19,16 +21,16 @@ comma  := ,
 
 # The variables that each target reads. Any other on the command line is a mistake that
 # would change nothing, so it ends make.
-TAKES_vmtest    := SERIES BASE LANE RUN ARGS
-TAKES_shell     := SERIES BASE ARGS
-TAKES_kernel    := SERIES BASE ARGS
+TAKES_vmtest    := SERIES BASE LANE RUN STORE ARGS
+TAKES_shell     := SERIES BASE STORE ARGS
+TAKES_kernel    := SERIES BASE STORE ARGS
 TAKES_initramfs := RUN ARGS
-TAKES_check     := SERIES BASE LANE RUN ARGS
-TAKES_presubmit := SERIES BASE LANE RUN ARGS
+TAKES_check     := SERIES BASE LANE RUN STORE ARGS
+TAKES_presubmit := SERIES BASE LANE RUN STORE ARGS
 TAKES_bench     := BENCH
 TAKES_steady    := SERIES LANE RUN ARGS N
-TAKES_long      := SERIES BASE ARGS
-TAKES_nightly   := SERIES BASE LANE RUN OUT ARGS
+TAKES_long      := SERIES BASE STORE ARGS
+TAKES_nightly   := SERIES BASE LANE RUN STORE OUT ARGS
 TAKES_canary    := SERIES RUN UPDATE
 TAKES_mutants   := SERIES BASE RUN UPDATE GENERATED SAMPLE SEED ARGS
 TAKES_series    := BASE ARGS
@@ -41,7 +43,7 @@ GIVEN := $(foreach v,$(filter-out MAKE% SHELL,$(.VARIABLES)),$(if $(filter comma
 $(foreach v,$(filter-out $(TAKEN),$(GIVEN)),$(error "make $(GOALS)" does not read $v; it reads $(or $(TAKEN),no variable)))
 
 FROM    = $(if $(SERIES),-series '$(SERIES)') $(ON)
-ON      = $(if $(BASE),-base '$(BASE)')
+ON      = $(if $(BASE),-base '$(BASE)')$(if $(STORE), -store '$(STORE)')
 TESTS   = $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)')
 CHOICES = $(FROM) $(TESTS) $(ARGS)
 

@@ -32,12 +32,17 @@ func Defined(tree string) (map[string]bool, error) {
 			return nil
 		}
 		text, err := os.ReadFile(path)
-		for line := range strings.Lines(string(text)) {
-			if m := definition.FindStringSubmatch(line); m != nil {
-				all[m[1]] = true
-			}
-		}
+		AddDefined(all, text)
 		return err
 	})
 	return all, err
+}
+
+// AddDefined adds the options that the text of a Kconfig file defines.
+func AddDefined(all map[string]bool, text []byte) {
+	for line := range strings.Lines(string(text)) {
+		if m := definition.FindStringSubmatch(line); m != nil {
+			all[m[1]] = true
+		}
+	}
 }

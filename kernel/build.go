@@ -62,17 +62,12 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	}
 	defer unlock()
 	entry := filepath.Join(h.Cache.Dir, "kernel", key)
-	image, err := openEntry(entry)
-	switch {
-	case err == nil:
-		image.Cached = true
+	image, ok, err := b.kept(ctx, entry)
+	if err != nil {
+		return Image{}, err
+	}
+	if ok {
 		return image, errors.Join(b.used(key), s.saveLog(filepath.Join(entry, "build.log")))
-	case errors.Is(err, fs.ErrNotExist):
-	default:
-		h.Report.Step("the cached kernel is damaged and is built again: %v", err)
-		if err := os.RemoveAll(entry); err != nil {
-			return Image{}, err
-		}
 	}
 	files, err := s.Tree.survey(ctx)
 	if err != nil {
@@ -95,10 +90,38 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err := errors.Join(err, s.saveLog(b.log())); err != nil {
 		return Image{}, err
 	}
-	if err := b.used(key); err != nil {
+	if err := errors.Join(b.Cache.Wrote(cache.Kernel, key, b.About), b.used(key)); err != nil {
 		return Image{}, err
 	}
-	return openEntry(entry)
+	if image, err = openEntry(entry); err == nil {
+		image.shared = b.share(ctx, entry)
+	}
+	return image, err
+}
+
+// kept returns the kernel that the cache has, or that the store has. It returns false if the
+// kernel is to be built.
+func (b *build) kept(ctx context.Context, entry string) (Image, bool, error) {
+	image, err := openEntry(entry)
+	switch {
+	case err == nil:
+		image.Cached = true
+		if !b.NeedDebug {
+			return image, true, nil
+		}
+		derr := image.fetchDebug(ctx, b.Host)
+		if derr == nil || ctx.Err() != nil {
+			return image, true, ctx.Err()
+		}
+		b.Report.Step("the kernel is built here for its debug information: %v", derr)
+		return Image{}, false, nil // others may use the entry until the new one is there
+	case !errors.Is(err, fs.ErrNotExist):
+		b.Report.Step("the cached kernel is damaged and is built again: %v", err)
+		if err := os.RemoveAll(entry); err != nil {
+			return Image{}, false, err
+		}
+	}
+	return b.fetch(ctx, entry)
 }
 
 // used says that a kernel is used, and with it the folder that it was built in.

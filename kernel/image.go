@@ -40,11 +40,15 @@ type Image struct {
 	// that does not count.
 	Profiled map[string]string `json:"profiled,omitempty"`
 
-	Cached bool `json:"-"` // the image comes from the cache; nothing was built
+	Cached  bool   `json:"-"` // nothing was built
+	From    string `json:"-"` // the store that the image came from; "": it was built here
+	Fetched bool   `json:"-"` // it came from there now
+	shared  bool   // see Shared
 }
 
 // Debug returns the path of vmlinux with its debug information. It is a file of its own,
-// so that QEMU does not load it and not every run verifies it.
+// so that QEMU does not load it and not every run verifies it. If the image came from a store,
+// the file is there after FetchDebug.
 func (i Image) Debug() string { return i.Vmlinux + ".debug" }
 
 // HZ returns CONFIG_HZ, the timer ticks per second. It returns 0 if the configuration
@@ -104,13 +108,13 @@ func (b *build) store(ctx context.Context, entry string) error {
 	}
 	defer os.RemoveAll(tmp)
 	if err := errors.Join(
-		sandbox.CopyMade(b.Out(), "vmlinux", filepath.Join(tmp, "vmlinux.debug")),
+		sandbox.CopyMade(b.Out(), "vmlinux", filepath.Join(tmp, debugFile)),
 		sandbox.CopyMade(b.Out(), ".config", filepath.Join(tmp, "config")),
 		cache.CopyFile(b.log(), filepath.Join(tmp, "build.log")),
 	); err != nil {
 		return err
 	}
-	if image.DebugSHA256, err = cache.HashFile(filepath.Join(tmp, "vmlinux.debug")); err != nil {
+	if image.DebugSHA256, err = cache.HashFile(filepath.Join(tmp, debugFile)); err != nil {
 		return err
 	}
 	if image.Profiled, err = b.keepNotes(tmp); err != nil {
@@ -143,7 +147,8 @@ func (i Image) seal(ctx context.Context, box sandbox.Box, tmp, entry string) (er
 	if err := cache.WriteSealed(filepath.Join(tmp, "image.json"), i); err != nil {
 		return err
 	}
-	return os.Rename(tmp, entry)
+	// An entry that lacks its debug information is replaced.
+	return errors.Join(os.RemoveAll(entry), os.Rename(tmp, entry))
 }
 
 // openEntry reads a cache entry and verifies its files.
@@ -166,7 +171,9 @@ func openEntry(entry string) (Image, error) {
 			return Image{}, fmt.Errorf("%s has SHA-256 %s, not %s", path, got, want)
 		}
 	}
-	return image, nil
+	from, err := originOf(entry)
+	image.From = from.Store
+	return image, err
 }
 
 // buildID reads the GNU build ID note of an ELF file.

@@ -36,6 +36,15 @@ type Spec struct {
 
 	// Profile are further sources that count. Those that the tree lacks are left out.
 	Profile []string
+
+	// NeedDebug says that the file Image.Debug has to be there, which else can be in the store
+	// alone. If it cannot be had, the kernel is built.
+	NeedDebug bool
+
+	// Share says that the kernel may be put into the store for other machines: it is made of code
+	// that their users trust. Build puts no kernel there that is made of anything else than a base
+	// with a digest, patches and the usual make.
+	Share bool
 }
 
 // recipe is raised when this package changes what it makes of equal inputs.

@@ -44,6 +44,7 @@ func (a *app) registerCacheSize(set *flag.FlagSet) {
 // registerKernel registers the flags of a kernel. Whoever has a base fetched fills the cache.
 func (a *app) registerKernel(set *flag.FlagSet) {
 	a.RegisterKernel(set)
+	a.RegisterStore(set)
 	a.registerCacheSize(set)
 }
 

@@ -34,6 +34,7 @@ func (a *app) registerPresubmit(set *flag.FlagSet) {
 	a.RegisterTree(set)
 	a.registerBase(set)
 	a.RegisterSandbox(set)
+	a.RegisterStore(set)
 	a.registerCheck(set)
 }
 

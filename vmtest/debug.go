@@ -42,6 +42,7 @@ func (a *app) registerDebug(set *flag.FlagSet) {
 	set.BoolVar(&a.debug.alone, "alone", false, "do not run the tests before it")
 	set.BoolVar(&a.debug.now, "now", false, "take the tests of the checkout as they are now, if they are others than those of the run")
 	a.RegisterSandbox(set)
+	a.RegisterStore(set)
 	a.registerCacheSize(set)
 }
 

@@ -24,7 +24,10 @@ var mayImport = map[string][]string{
 	"internal/reasons": {},
 	"internal/wire":    {},
 	"internal/sandbox": {"internal/blame", "internal/cache"},
-	"internal/host":    {"internal/cache", "internal/sandbox"},
+	"internal/store":   {"internal/cache"},
+	"internal/host":    {"internal/cache", "internal/sandbox", "internal/store"},
+
+	"internal/store/storetest": {},
 
 	"internal/host/hosttest": {"internal/blame", "internal/cache", "internal/ci", "internal/host", "internal/sandbox"},
 
@@ -36,8 +39,8 @@ var mayImport = map[string][]string{
 	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell"},
 	"kernel/kbuild":     {"internal/blame", "internal/host", "internal/sandbox"},
 	"kernel/work":       {"internal/cache", "internal/host", "internal/sandbox", "kernel/source"},
-	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "kernel/work"},
-	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/wire", "kernel", "kernel/kbuild"},
+	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/store", "internal/wire", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "kernel/work"},
+	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/store", "internal/wire", "kernel", "kernel/kbuild"},
 	"kernel/selftests":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/kbuild"},
 	"kernel/symbols":    {},
 	"kernel/kerneltest": {"internal/host", "internal/host/hosttest", "kernel", "kernel/patch", "kernel/series", "kernel/source"},
@@ -67,9 +70,9 @@ var mayImport = map[string][]string{
 		"kernel/selftests", "kernel/source", "kernel/symbols", "tests/layout", "vmtest/coverage", "vmtest/order", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/wire", "kconfig",
 		"kernel", "kernel/kbuild", "kernel/outgoing", "kernel/patch", "kernel/series", "kernel/source", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},
-	"vmtest/flags": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
+	"vmtest/flags": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/store", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
 		"vmtest/run", "vmtest/verdict", "vmtest/vm"},
-	"vmtest": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/outgoing", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
+	"vmtest": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/store", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/outgoing", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
 		"vmtest/cells", "vmtest/check", "vmtest/flags", "vmtest/history", "vmtest/kubernetes", "vmtest/nightly", "vmtest/progress", "vmtest/report", "vmtest/run", "vmtest/several", "vmtest/slurm", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/progress": {},
 	"vmtest/bench":    {},
@@ -88,6 +91,7 @@ var mayImport = map[string][]string{
 var testsMayImport = map[string][]string{
 	"initramfs":            {"internal/ci"},
 	"internal/sandbox":     {"internal/ci"},
+	"internal/store":       {"internal/store/storetest"},
 	"kernel/patch":         {"internal/host/hosttest"},
 	"kernel/thread":        {"internal/host/hosttest"},
 	"kernel/series":        {"internal/ci", "internal/host/hosttest"},
@@ -104,6 +108,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/page":          {"vmtest/page/pagetest"},
 	"vmtest/report":        {"vmtest/page/pagetest"},
 	"vmtest/coverage":      {"internal/host/hosttest"},
+	"vmtest/flags":         {"internal/host/hosttest"},
 	"vmtest/run":           {"internal/host/hosttest"},
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
 	"vmtest/bench":         {"internal/wire"},
@@ -118,7 +123,7 @@ var testsMayImport = map[string][]string{
 	"tests/inline-ns":      {"tests/internal/"},
 	"tests/namespaces":     {"tests/internal/"},
 	"tests/kselftest":      {"internal/wire", "tests/internal/"},
-	"vmtest":               {"initramfs/uinit", "internal/ci", "internal/host/hosttest"},
+	"vmtest":               {"initramfs/uinit", "internal/ci", "internal/host/hosttest", "internal/store/storetest"},
 }
 
 // importedBy says which package alone may import each outside module. x/sys is for all.
@@ -137,6 +142,8 @@ var importedBy = map[string][]string{
 	"github.com/BurntSushi/toml":                 {"vmtest"},
 	"go.yaml.in/yaml":                            {"vmtest/kubernetes"},
 	"github.com/santhosh-tekuri/jsonschema":      {"vmtest/kubernetes"},
+	"github.com/klauspost/compress":              {"internal/store"},
+	"google.golang.org/protobuf":                 {"internal/store", "internal/store/storetest"}, // the latter knows the message types
 	"golang.org/x/net/html":                      {"vmtest/page/pagetest"},
 	"golang.org/x/term":                          {"vmtest/progress", "vmtest/vm"},
 	"mvdan.cc/sh":                                {"initramfs/sh"},

@@ -13,6 +13,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/internal/store"
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/thread"
@@ -40,8 +41,11 @@ func (a *app) setKeys(ctx context.Context, all []nightly.Cell) error {
 		all[i].Keys = keys
 		if c.Command != nil {
 			words := c.Command
-			if c.Changed { // the last word is the path of the series
+			if c.Changed { // the path of the series is at the end, behind that of the store
 				words = words[:len(words)-1]
+				if at := slices.Index(words, "-store"); at >= 0 {
+					words = words[:at]
+				}
 				keys["patches"] = digestOf(c.Patches)
 			}
 			keys["command"] = shell.Quote(words...)
@@ -183,6 +187,7 @@ func (a *app) matrixFlags() []string {
 	add("commands", a.place(a.nights.commands))
 	add("sandbox", a.Sandbox)
 	add("sandbox-limits", a.Limits)
+	add("store", a.placeStore())
 	add("cache-size", strconv.FormatUint(uint64(a.cacheSize), 10))
 	add("tests", a.Tests...)
 	add("design", a.Design)
@@ -245,6 +250,14 @@ func (a *app) placeSeries(which string) string {
 		return which
 	}
 	return a.place(which)
+}
+
+// placeStore is where the store is.
+func (a *app) placeStore() string {
+	if where := a.StoreAt(); where != "" && !store.IsAddress(where) {
+		return a.place(where)
+	}
+	return a.StoreAt()
 }
 
 // placeConfig is a fragment, which may be the name of one or a path.

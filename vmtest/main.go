@@ -289,7 +289,7 @@ func (a *app) stand(ctx context.Context, names []string) error {
 	if err := a.Check(a.Checkout.Root); err != nil {
 		return err
 	}
-	a.Host = host.Host{Cache: kept, Report: a.progress, Results: a.Results}
+	a.Host = host.Host{Cache: kept, Report: a.progress, Results: a.Results, Store: a.Store}
 	if err := a.ReadPiped(ctx, os.Stdin, names); err != nil {
 		return err
 	}

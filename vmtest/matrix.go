@@ -138,6 +138,9 @@ func (a *app) presubmitCells(ctx context.Context, names, bases []string) ([]nigh
 			for _, v := range a.MakeVars {
 				c.Command = append(c.Command, "-make", v)
 			}
+			if a.Has("store") {
+				c.Command = append(c.Command, "-store", a.placeStore())
+			}
 			c.Command = append(c.Command, name)
 			all = append(all, c)
 		}

@@ -60,6 +60,7 @@ func (a *app) registerMatrix(set *flag.FlagSet) {
 	set.DurationVar(&a.Long, "long", run.DefaultLong, "guest `TIME` that the tests of long waits take in the lane virtual")
 	set.StringVar(&a.nights.commands, "commands", "", "`FILE` that lists the cells that run commands (default vmtest/nightly/cells of the checkout)")
 	a.RegisterSandbox(set)
+	a.RegisterStore(set)
 	a.registerCacheSize(set)
 }
 

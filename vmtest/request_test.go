@@ -121,3 +121,30 @@ func TestPresubmitCells(t *testing.T) {
 		}
 	}
 }
+
+// A cell that checks a series has the store of the night. No key has the path of the store, which may
+// differ between machines.
+func TestPresubmitCellsStore(t *testing.T) {
+	a := &app{progress: progress.New()}
+	a.Host.Report, a.Host.Sandbox.Off = a.progress, true // the patches are ours
+	dir := t.TempDir()
+	if _, err := a.parse(verbNamed(t, "nightly"), []string{"-out", t.TempDir(), "-store", dir}); err != nil {
+		t.Fatal(err)
+	}
+	a.Checkout.Root = ".."
+	cells, err := a.presubmitCells(t.Context(), []string{"timens-offset"}, []string{"6.12"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := cells[0].Command; !slices.Equal(c[len(c)-3:], []string{"-store", dir, "timens-offset"}) {
+		t.Errorf("it runs %q", c)
+	}
+	if err := a.setKeys(t.Context(), cells); err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range cells[0].Keys {
+		if strings.Contains(key, "store") || strings.Contains(key, dir) {
+			t.Errorf("the key %s is %q", name, key)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -25,6 +26,7 @@ import (
 
 	"timens-vmtest/internal/ci"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -96,7 +98,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", cache)
 			return copyTree(filepath.Join(root, "vmtest", "testdata", "tree"), filepath.Join(e.WorkDir, "tree"))
 		},
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft, "advised": advised},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waitfor": waitFor, "signal": sendSignals, "nothingleft": nothingLeft, "advised": advised, "serve": serve},
 		Condition: func(name string) (bool, error) { return condition(t.Context(), name) },
 	})
 }
@@ -186,6 +188,17 @@ func advised(ts *testscript.TestScript, neg bool, args []string) {
 	if err := ts.Exec("sh", "-c", m[1]); err != nil {
 		ts.Fatalf("%s: %v", m[1], err)
 	}
+}
+
+// serve starts a server that keeps kernels in a folder, and puts its address into a variable:
+// "serve VARIABLE DIR". It ends with the script.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: serve VARIABLE DIR")
+	}
+	s := httptest.NewServer(storetest.Server{Dir: ts.MkAbs(args[1]), User: "ann", Password: "s3cret"})
+	ts.Defer(s.Close)
+	ts.Setenv(args[0], s.URL)
 }
 
 // waitFor waits until a file holds a text: "waitfor FILE TEXT".

@@ -27,7 +27,7 @@ func kernelVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	image, err := kernel.Build(ctx, a.Host, kernel.Spec{Tree: tree, Config: req.Config, Make: req.Make, Prebuilt: req.Prebuilt})
+	image, err := kernel.Build(ctx, a.Host, kernel.Spec{Tree: tree, Config: req.Config, Make: req.Make, Prebuilt: req.Prebuilt, Share: req.ShareKernel})
 	if err != nil {
 		return 0, err
 	}

@@ -23,25 +23,25 @@ import (
 // reads says what each verb reads: members of its Request, and flags that say how the
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
-	"run": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Coverage", "Forget", "Order", "FailFast", "Verbose",
+	"run": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Coverage", "Forget", "Order", "FailFast", "Verbose",
 		"Guest", "BreakPatch", "Vmcore", "Trace", "Record", "-sandbox", "-results", "-bisect"},
-	"compare":      {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Verbose", "-sandbox", "-results"},
-	"presubmit":    {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going"},
-	"series check": {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
-	"kernel":       {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
-	"map":          {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
+	"compare":      {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Verbose", "-sandbox", "-results"},
+	"presubmit":    {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going"},
+	"series check": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"kernel":       {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
+	"map":          {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
-	"shell":        {"Base", "-cache-size", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Accel", "Guest", "BreakPatch", "Vmcore", "Trace", "With", "Share", "-sandbox"},
-	"nightly": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+	"shell":        {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Accel", "Guest", "BreakPatch", "Vmcore", "Trace", "With", "Share", "-sandbox"},
+	"nightly": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
 		"-out", "-commands", "-cells", "-budget", "-search", "-tries", "-keep", "-notify", "-jobs"},
-	"cells": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+	"cells": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
 		"-out", "-commands", "-cells", "-budget", "-search", "-tries", "-keep", "-notify"},
-	"cell": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-out", "-commands"},
-	"merge": {"Base", "-cache-size", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
+	"cell": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox", "-out", "-commands"},
+	"merge": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Accel", "-sandbox",
 		"-out", "-commands", "-search", "-tries", "-keep", "-notify"},
 	"slurm":         {"-n", "-throttle"},
 	"kubernetes":    {"-image", "-volume", "-cache", "-throttle"},
-	"debug":         {"Lanes", "Guest", "BreakPatch", "Vmcore", "-dump", "-replay", "-at", "-count", "-until-fail", "-alone", "-now", "With", "Share", "-sandbox", "-cache-size"},
+	"debug":         {"Lanes", "Guest", "BreakPatch", "Vmcore", "-dump", "-replay", "-at", "-count", "-until-fail", "-alone", "-now", "With", "Share", "-sandbox", "-cache-size", "-store"},
 	"history":       {"-out"},
 	"series new":    {"Base", "-cache-size"},
 	"series edit":   {"Base", "-cache-size"},
@@ -109,6 +109,7 @@ func triedFlags(t *testing.T) map[string]tried {
 		{"-long", "48h"}, {"-results", dir}, {"-coverage"}, {"-forget"}, {"-order", "source"}, {"-fail-fast"}, {"-bisect"}, {"-v"}, {"-keep-going"}, {"-steps", "form"}, {"-o", dir + "/x"}, {"-cache-size", "500MB"}, {"-all"},
 		{"-out", dir}, {"-commands", patch}, {"-jobs", "3"}, {"-throttle", "5"}, {"-n"}, {"-image", "golang"}, {"-volume", "nights:/srv"}, {"-cache", dir}, {"-cells", "^tree/"}, {"-budget", "4h"}, {"-search", "0"}, {"-tries", "3"}, {"-keep", "7"}, {"-notify", "cat"},
 		{"-mbox", "x"}, {"-author", "A <a@example.org>"}, {"-reroll", "2"}, {"-gdb"}, {"-vmcore=elf"}, {"-trace", "patch"}, {"-dump"}, {"-replay"}, {"-at", "fail"}, {"-count", "3"}, {"-until-fail"}, {"-alone"}, {"-now"},
+		{"-store", dir},
 		{"-smp", "4"}, {"-memory", "1G"}, {"-append", "quiet"}, {"-qemu-arg", "-S"}, {"-with", "true"}, {"-share", dir},
 	} {
 		name, _, _ := strings.Cut(args[0][1:], "=")
@@ -141,7 +142,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	}
 	req := reqs[0]
 	all := map[string]any{"-sandbox": fmt.Sprint(a.Sandbox, a.Bounds), "-results": a.Results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
-		"-cache-size": a.cacheSize, "-all": a.pruneAll,
+		"-cache-size": a.cacheSize, "-store": a.Store.String(), "-all": a.pruneAll,
 		"-at": a.debug.at, "-dump": a.debug.dump, "-replay": a.debug.replay, "-count": a.debug.count, "-until-fail": a.debug.untilFail, "-alone": a.debug.alone, "-now": a.debug.now,
 		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.nights.jobs, "-throttle": a.submit.throttle, "-mbox": a.mails.mbox, "-author": a.mails.author, "-reroll": a.mails.version, "-n": a.submit.only, "-image": a.submit.image, "-volume": a.submit.volumes, "-cache": a.submit.cache, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)

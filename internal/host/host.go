@@ -9,6 +9,7 @@ import (
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/store"
 )
 
 // Reporter shows the progress of a run to the user.
@@ -28,7 +29,8 @@ type Host struct {
 	Cache   cache.Cache
 	Sandbox sandbox.Box // whether commands that run code of a series are confined; zero: they are
 	Report  Reporter
-	Results string // folder in which each run makes a folder; "" if no run does
+	Results string       // folder in which each run makes a folder; "" if no run does
+	Store   *store.Store // where other machines put what they have built; nil: nowhere
 }
 
 // Lock takes the lock of a name in the cache, and waits until no other process holds

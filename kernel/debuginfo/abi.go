@@ -19,6 +19,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/store"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/kbuild"
@@ -27,24 +28,44 @@ import (
 // ABI returns how structures lie in memory in a kernel. For x86_64 it reads the debug
 // information of the image. For i386 it compiles the headers of the tree; see HeaderABI.
 // Structures that the kernel does not have are left out, but it is an error if the kernel
-// has none of them. The field Tests of the result is not set.
+// has none of them. The field Tests of the result is not set. If the debug information is in a
+// store and cannot be had, the error is a NoDebugError.
 func ABI(ctx context.Context, h host.Host, i kernel.Image, t kernel.Tree, structs []string) (wire.ABI, error) {
 	header, err := t.Read(kernel.CloneHeader)
 	if err != nil {
 		return wire.ABI{}, fmt.Errorf("the structures of clone3(): %w", err)
 	}
 	key := "abi 2 " + cache.Digest(i.DebugSHA256, string(header), strings.Join(structs, " "))
+	const what = "how this kernel has the structures of clone3()"
 	return host.Answer(ctx, h, key, func() (abi wire.ABI, err error) {
+		shared := store.Key("abi", key)
+		if h.Store.Recall(ctx, h.Report.Step, shared, what, &abi) {
+			return abi, nil
+		}
+		if err := i.FetchDebug(ctx, h); err != nil {
+			return abi, &NoDebugError{err}
+		}
 		if abi.X86_64, err = layouts(i.Debug(), readers, structs); err != nil {
 			return abi, err
 		}
 		if len(abi.X86_64) == 0 {
 			return abi, fmt.Errorf("%s has no debug information of struct %s", i.Debug(), structs[0])
 		}
-		abi.I386, err = HeaderABI(ctx, h.Sandbox, t, structs)
+		if abi.I386, err = HeaderABI(ctx, h.Sandbox, t, structs); err == nil && i.Shared() {
+			h.Store.Keep(ctx, h.Report.Step, shared, what, abi)
+		}
 		return abi, err
 	})
 }
+
+// NoDebugError is the error that a kernel has no debug information here.
+type NoDebugError struct{ Err error }
+
+// Error returns the message of Err.
+func (e *NoDebugError) Error() string { return "the debug information of the kernel: " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *NoDebugError) Unwrap() error { return e.Err }
 
 // HeaderABI returns how structures lie in memory for a 32-bit program, as the headers of
 // the tree for user space say. Structures that the headers do not have are left out. If

@@ -113,7 +113,7 @@ func (c *checking) spec(ctx context.Context, at prefix, config kconfig.Config) (
 	if !slices.Equal(config.Options, c.Request.Config.Options) {
 		tree.Series.Name = "check"
 	}
-	return kernel.Spec{Tree: tree, Config: config, Make: c.Request.Make}, err
+	return kernel.Spec{Tree: tree, Config: config, Make: c.Request.Make, Share: c.Request.ShareKernel}, err
 }
 
 // build returns a step that builds a kernel. A warning is new unless the base has it in the
@@ -250,6 +250,6 @@ func (c *checking) hasABI(ctx context.Context, at prefix) (bool, error) {
 		return false, err
 	}
 	spec.Tree.Series.Design = c.series.Design
-	record, err := run.ABI(ctx, c.Host, image, spec.Tree)
+	record, _, err := run.ABI(ctx, c.Host, image, spec)
 	return record.Whole(), err
 }

@@ -149,6 +149,9 @@ func (c *Command) Check(root string) error {
 	if c.Commits != "" && (c.Source.Tree == "" || len(c.Series) > 0) {
 		return blame.Usagef("-range goes with -tree, and without -series")
 	}
+	if err := c.openStore(); err != nil {
+		return err
+	}
 	if err := c.checkGuest(); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/store"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/vmtest/run"
@@ -97,6 +98,7 @@ type Command struct {
 	Sandbox  string
 	Limits   string
 	Bounds   sandbox.Limits // what Limits says
+	Store    *store.Store   // nil without -store
 
 	Given []string // the flags as they were typed
 
@@ -108,6 +110,7 @@ type Command struct {
 	patches   Paths
 	baseSpecs []source.Spec // what Bases says
 	prebuilt  string        // absolute; "" for none
+	storeAt   string        // what Store is opened from
 	failFast  bool
 	order     string
 	forget    bool

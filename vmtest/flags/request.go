@@ -76,6 +76,7 @@ func (c *Command) requestsOf(ctx context.Context, meant func(context.Context, so
 			if req.Series, err = c.completed(s, extra); err != nil {
 				return nil, err
 			}
+			req.ShareKernel = c.shares(req.Series)
 			reqs = append(reqs, req)
 		}
 	}

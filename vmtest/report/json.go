@@ -29,6 +29,7 @@ type (
 		NotStandard   []string          `json:"not_standard,omitempty"` // flags that changed the guest
 		KernelRelease string            `json:"kernel_release"`
 		KernelCached  bool              `json:"kernel_cached"`
+		KernelStore   string            `json:"kernel_store,omitempty"` // that the kernel came from
 		Warnings      []string          `json:"kernel_warnings"`
 		DurationS     float64           `json:"duration_s"`
 		Counts        map[string]int    `json:"counts"`
@@ -98,7 +99,7 @@ func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
 		Schema: Schema, Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
 		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, NotStandard: r.Run.NotStandard, KernelRelease: r.Run.Release,
-		KernelCached: r.Run.KernelCached, Warnings: list(r.Run.KernelWarning),
+		KernelCached: r.Run.KernelCached, KernelStore: r.Run.KernelStore, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),
 		Counts:    make(map[string]int),
 		Findings:  list(r.Findings),

@@ -99,6 +99,9 @@ func (r *runner) decode(ctx context.Context, image kernel.Image, dir string) err
 	if err != nil || !debuginfo.HasLocations(console) {
 		return err
 	}
+	if err := image.FetchDebug(ctx, r.Host); err != nil {
+		return err
+	}
 	text, err := debuginfo.Decode(ctx, r.Sandbox, image, console)
 	if err != nil {
 		return err

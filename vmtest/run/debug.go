@@ -205,16 +205,23 @@ func (d *debugger) prepare(ctx context.Context) error {
 
 // image returns the kernel of the run: from the cache by its build ID, or else built again.
 func (d *debugger) image(ctx context.Context, buildID string) (kernel.Image, error) {
+	needsDebug := d.GDB != "" || d.Debugging.Vmcore != "" || len(d.Trace) > 0
 	image, ok, err := kernel.Find(ctx, d.Host, buildID)
-	if ok || err != nil {
+	switch {
+	case err != nil || ok && !needsDebug:
 		return image, err
+	case !ok:
+		d.Report.Step("the cache has no kernel with the build ID %.12s; it is built again", buildID)
+	default:
+		if err := image.FetchDebug(ctx, d.Host); err == nil || ctx.Err() != nil {
+			return image, ctx.Err()
+		}
 	}
-	d.Report.Step("the cache has no kernel with the build ID %.12s; it is built again", buildID)
 	tree, err := d.tree(ctx)
 	if err != nil {
 		return image, fmt.Errorf("the kernel of %s cannot be made again: %w", ShortPath(d.Dir), err)
 	}
-	image, err = kernel.Build(ctx, d.Host, kernel.Spec{Tree: tree, Config: d.Config, Make: d.Make, Prebuilt: d.Prebuilt, Coverage: d.Coverage})
+	image, err = kernel.Build(ctx, d.Host, kernel.Spec{Tree: tree, Config: d.Config, Make: d.Make, Prebuilt: d.Prebuilt, Coverage: d.Coverage, NeedDebug: needsDebug})
 	if err != nil {
 		return image, fmt.Errorf("the kernel of %s cannot be made again: %w", ShortPath(d.Dir), err)
 	}

@@ -4,6 +4,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -23,11 +24,12 @@ import (
 // tests have a member of clone3()'s structures in different places, it returns a
 // blame.BuildError and nothing is booted. Otherwise a test would write one member and the
 // kernel would read another, and some such tests would pass.
-func (r *runner) compareABI(ctx context.Context, p prepared) error {
-	record, err := ABI(ctx, r.Host, p.image, p.tree)
+func (r *runner) compareABI(ctx context.Context, p *prepared) error {
+	record, image, err := ABI(ctx, r.Host, p.image, r.kernelSpec(p.tree))
 	if err != nil {
 		return err
 	}
+	p.image = image
 	if err := wire.WriteJSON(filepath.Join(r.dir, wire.ABIFile), record); err != nil {
 		return err
 	}
@@ -42,12 +44,20 @@ func (r *runner) compareABI(ctx context.Context, p prepared) error {
 }
 
 // ABI returns how clone3()'s structures lie in memory, in a kernel and in the tests of its
-// series' design. t is the tree that image was built from.
-func ABI(ctx context.Context, h host.Host, image kernel.Image, t kernel.Tree) (wire.ABI, error) {
-	tests := layout.Of(t.Series.Design)
-	record, err := debuginfo.ABI(ctx, h, image, t, namesOf(tests))
+// series' design. s is what the image was built from. If the kernel's debug information is in a
+// store and cannot be had, ABI builds the kernel. It returns the image that is there then.
+func ABI(ctx context.Context, h host.Host, image kernel.Image, s kernel.Spec) (wire.ABI, kernel.Image, error) {
+	tests := layout.Of(s.Tree.Series.Design)
+	record, err := debuginfo.ABI(ctx, h, image, s.Tree, namesOf(tests))
+	if _, none := errors.AsType[*debuginfo.NoDebugError](err); none && ctx.Err() == nil {
+		s.NeedDebug = true
+		if image, err = kernel.Build(ctx, h, s); err != nil {
+			return record, image, err
+		}
+		record, err = debuginfo.ABI(ctx, h, image, s.Tree, namesOf(tests))
+	}
 	record.Tests = tests
-	return record, err
+	return record, image, err
 }
 
 // withDesign returns the series of the request with this design. If clone3() takes no

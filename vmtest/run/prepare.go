@@ -79,13 +79,14 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 		if p.image, err = kernel.Build(partsCtx, r.Host, r.kernelSpec(t)); err != nil {
 			return err
 		}
-		record.Release, record.KernelCached, record.KernelWarning = p.image.Release, p.image.Cached, p.image.Warnings
+		abi := r.compareABI(partsCtx, &p) // it may build the kernel
+		record.Release, record.KernelCached, record.KernelStore, record.KernelWarning = p.image.Release, p.image.Cached, p.image.From, p.image.Warnings
 		vmlinux, err := os.Stat(p.image.Vmlinux)
 		if err != nil {
-			return err
+			return errors.Join(abi, err)
 		}
 		record.VmlinuxBytes = vmlinux.Size()
-		return r.compareABI(partsCtx, p)
+		return abi
 	})
 	if err := parts.Wait(); err != nil {
 		return prepared{}, errors.Join(err, wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record))
@@ -108,8 +109,15 @@ func (r Request) Tree(ctx context.Context, h host.Host) (kernel.Tree, error) {
 }
 
 func (r *runner) kernelSpec(t kernel.Tree) kernel.Spec {
-	return kernel.Spec{Tree: t, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, Log: filepath.Join(r.dir, "build.log"), Coverage: r.Coverage, Profile: r.Profile}
+	return kernel.Spec{
+		Tree: t, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, Log: filepath.Join(r.dir, "build.log"), Coverage: r.Coverage, Profile: r.Profile,
+		NeedDebug: r.needsDebug(), Share: r.ShareKernel && !r.Forget,
+	}
 }
+
+// needsDebug reports whether the debug information of the kernel is used whatever comes of the
+// run.
+func (r Request) needsDebug() bool { return r.Guest.GDB != "" || r.Vmcore != "" || len(r.Trace) > 0 }
 
 // archiveSpec returns the spec of the archive for a design. The binaries of the guest are
 // kept in a folder for each checkout and choice of test packages, so that a binary that is
@@ -187,11 +195,16 @@ func buildArchive(ctx context.Context, h host.Host, s initramfs.Spec) (initramfs
 // describe reports the kernel of the run.
 func (r *runner) describe(image kernel.Image) { Describe(r.Report, image) }
 
-// Describe reports a kernel, whether it was built or cached, and the first three warnings
+// Describe reports a kernel, whether it was built or cached or came from a store, and the first three warnings
 // that the compiler printed.
 func Describe(to host.Reporter, image kernel.Image) {
 	how := "built"
-	if image.Cached {
+	switch {
+	case image.Fetched:
+		how = "from " + image.From
+	case image.From != "":
+		how = "cached, from " + image.From
+	case image.Cached:
 		how = "cached"
 	}
 	to.Step("kernel %s, build ID %.12s (%s)", image.Release, image.BuildID, how)

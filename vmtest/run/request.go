@@ -45,16 +45,17 @@ type Request struct {
 	Timeout time.Duration          // guest time after which a test is killed; zero: DefaultTimeout
 	Long    time.Duration          // guest time that tests of long waits wait in the virtual lane; zero: DefaultLong
 
-	Lanes    []string // wire.Real, wire.Virtual or both, which then run side by side
-	Accel    string   // of the real lane: vm.Auto, vm.KVM or vm.TCG
-	Coverage bool     // measure which of the changed lines run; Config must have the options for it
-	Forget   bool     // delete the kernel from the cache after the run, if the run built it
-	Order    string   // BySource, Likely or Reached; empty: BySource, and later runs learn nothing of this one
-	Profile  []string // sources that count which of their functions run; Config must have the options for it
-	Shards   int      `json:",omitempty"` // over how many guests that run side by side each lane is split; 0 and 1: one; or AutoShards
-	FailFast bool     // stop at the first test that is not as expected, and at the first splat
-	Verbose  bool     `json:"-"` // report what the kernel and each test print, and how the test's process ended
-	Command  []string `json:"-"` // what the user typed; the run records it
+	Lanes       []string // wire.Real, wire.Virtual or both, which then run side by side
+	Accel       string   // of the real lane: vm.Auto, vm.KVM or vm.TCG
+	Coverage    bool     // measure which of the changed lines run; Config must have the options for it
+	ShareKernel bool     `json:"-"` // the kernel may be put into the store, see kernel.Spec
+	Forget      bool     // delete the kernel from the cache after the run, if the run built it
+	Order       string   // BySource, Likely or Reached; empty: BySource, and later runs learn nothing of this one
+	Profile     []string // sources that count which of their functions run; Config must have the options for it
+	Shards      int      `json:",omitempty"` // over how many guests that run side by side each lane is split; 0 and 1: one; or AutoShards
+	FailFast    bool     // stop at the first test that is not as expected, and at the first splat
+	Verbose     bool     `json:"-"` // report what the kernel and each test print, and how the test's process ended
+	Command     []string `json:"-"` // what the user typed; the run records it
 
 	Trace      []string  `json:",omitempty"` // what ftrace records while each test runs, see TracePatch; Config must have the options for it; nil: nothing
 	Guest      vm.Change // what the user changes of the guest; such a run is not standard

@@ -45,7 +45,7 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 	if err != nil {
 		return 0, err
 	}
-	image, err := kernel.Build(ctx, h, kernel.Spec{Tree: tree, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt})
+	image, err := kernel.Build(ctx, h, kernel.Spec{Tree: tree, Config: r.Config, Make: r.Make, Prebuilt: r.Prebuilt, NeedDebug: r.needsDebug(), Share: r.ShareKernel})
 	if err != nil {
 		return 0, err
 	}

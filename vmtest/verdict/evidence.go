@@ -38,6 +38,7 @@ type Run struct {
 	Began         string   `json:"began"`                   // RFC 3339
 	PrepareS      float64  `json:"prepare_s"`               // host seconds from the start to the first boot
 	KernelCached  bool     `json:"kernel_cached"`
+	KernelStore   string   `json:"kernel_store,omitempty"`    // that the kernel came from; "" if it was built on this machine
 	VmlinuxBytes  int64    `json:"vmlinux_bytes,omitempty"`   // size of the built kernel; 0: not recorded
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
 	Command       []string `json:"command"`                   // the command that repeats the run
