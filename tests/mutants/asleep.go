@@ -60,7 +60,7 @@ func (r runner) sleep(ctx context.Context, some []patched, name string) (*asleep
 	if len(k.number) < leastAsleep {
 		return nil, nil
 	}
-	say("%s: %d mutants sleep in one kernel, and %d cannot: %s", k.series, len(k.number), len(s.alone), reasons(s.alone))
+	say("%s: %d mutants sleep in one kernel%s", k.series, len(k.number), reasons(s.alone))
 	texts[switchFile], texts[switchMake] = switchSource, s.before[switchMake]+switchObject
 	dir := filepath.Join(r.results(), k.series, name)
 	k.patch = filepath.Join(dir, "asleep.patch")
@@ -94,28 +94,56 @@ func (k *asleep) forget() error { return kernel.Image{Vmlinux: k.vmlinux}.Forget
 
 // sleepers returns mutants of one series that are to sleep in one kernel. Their numbers begin with 1.
 func (r runner) sleepers(some []patched) (*sleepers, error) {
-	tree := r.made.trees[some[0].series]
+	tree := some[0].tree
 	s := &sleepers{
-		config: r.made.config, before: make(map[string]string), files: make(map[string][]generate.Asleep), alone: make(map[int]string), jobs: r.jobs,
+		config: r.unmutated[some[0].series].config, before: make(map[string]string), files: make(map[string][]generate.Asleep), alone: make(map[int]string), jobs: r.jobs,
 		compile: r.compiler.Compile, has: r.compiler.Has, including: r.compiler.Including,
 	}
 	for i, m := range some {
-		from := r.made.from[m.String()]
-		s.files[from.File] = append(s.files[from.File], generate.Asleep{Mutant: from, Number: i + 1})
+		edits, err := r.editsOf(m, s.config)
+		if err != nil {
+			s.alone[i+1] = err.Error()
+			continue
+		}
+		for _, e := range edits {
+			s.files[e.File] = append(s.files[e.File], generate.Asleep{Mutant: e, Number: i + 1})
+			s.before[e.File] = tree.texts[e.File]
+		}
 	}
-	for _, path := range append(slices.Collect(maps.Keys(s.files)), switchMake) {
-		text, err := tree.Read(path)
+	text, err := tree.Read(switchMake)
+	s.before[switchMake] = string(text)
+	return s, err
+}
+
+// editsOf returns the edits of a mutant. Those of a list are lines of text, so their places are looked for. The error says why
+// the mutant cannot sleep.
+func (r runner) editsOf(m patched, config generate.Config) ([]generate.Mutant, error) {
+	if m.generated {
+		return []generate.Mutant{r.made.from[m.String()]}, nil
+	}
+	changed, files, err := m.edited(m.tree.texts)
+	if err != nil {
+		return nil, err
+	}
+	var all []generate.Mutant
+	for _, file := range files {
+		if ext := filepath.Ext(file); ext != ".c" && ext != ".h" {
+			return nil, errors.New("it edits a file that is no C code")
+		}
+		edits, err := generate.Diff(generate.Source{Path: file, Text: m.tree.texts[file]}, config, changed[file])
 		if err != nil {
 			return nil, err
 		}
-		s.before[path] = string(text)
+		all = append(all, edits...)
 	}
-	return s, nil
+	return all, nil
 }
 
-// reasons says why mutants cannot sleep, and for how many each is the reason. What the compiler says has
-// many forms.
+// reasons says how many mutants cannot sleep, and why. What the compiler says has many forms.
 func reasons(alone map[int]string) string {
+	if len(alone) == 0 {
+		return ""
+	}
 	count := make(map[string]int)
 	for _, why := range alone {
 		if hopelessRE.MatchString(why) {
@@ -127,7 +155,7 @@ func reasons(alone map[int]string) string {
 	for _, why := range slices.Sorted(maps.Keys(count)) {
 		all = append(all, fmt.Sprintf("%d because %s", count[why], why))
 	}
-	return strings.Join(all, "; ")
+	return fmt.Sprintf(", and %d cannot: %s", len(alone), strings.Join(all, "; "))
 }
 
 // patchOf returns the patch that makes the files in after of those in before.
@@ -147,38 +175,6 @@ func patchOf(before, after map[string]string) []byte {
 // wake runs tests on a kernel with mutants asleep. The mutant with a number is awake; 0 is none.
 func (r runner) wake(ctx context.Context, k *asleep, number int, dir string, flags []string) (report, error) {
 	return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", k.series, "-patch", k.patch, "-append", fmt.Sprintf("vmtest.mutant=%d", number)}, flags...))
-}
-
-// runAsleep runs the tests on a mutant in a kernel with many: first in the lane virtual, and in both lanes if none
-// of them notices. Between the two it compares the object code, which takes a second: most mutants
-// are caught before, and an equivalent one costs no run in the lane real.
-func (r runner) runAsleep(ctx context.Context, k *asleep, m mutant, patch []byte) (o outcome, err error) {
-	dir, _, err := r.writePatch(m, patch)
-	if err != nil {
-		return o, err
-	}
-	for i, way := range r.ways(m) {
-		last := i == len(r.ways(m))-1
-		if last {
-			if o, decided, err := r.compileAlone(ctx, m); decided || err != nil {
-				return o, err
-			}
-		} else if at := slices.Index(way, "likely"); at >= 0 {
-			way = slices.Replace(slices.Clone(way), at, at+1, "likely="+r.made.from[m.String()].Function)
-		}
-		rep, err := r.wake(ctx, k, k.number[m.String()], dir, way)
-		if err != nil {
-			return outcome{}, fmt.Errorf("has no verdict: %w", err)
-		}
-		o = outcome{Caught: rep.noticed(), Verdict: rep.Verdict, Headline: rep.headline()}
-		if len(o.Caught) > 0 || o.Verdict != "pass" {
-			return o, nil
-		}
-		if err := wasAwake(dir, k.number[m.String()]); err != nil {
-			return outcome{}, fmt.Errorf("has no verdict: %w", err)
-		}
-	}
-	return o, nil
 }
 
 // wasAwake returns an error if a guest of a run does not say that a mutant is awake. It would have tested nothing.
@@ -202,20 +198,17 @@ func wasAwake(dir string, number int) error {
 	return nil
 }
 
-// compileAlone compiles the one source that a mutant edits. It decides if the compiler refuses it, or
+// compileAlone compiles the one source that a generated mutant edits. It decides if the compiler refuses it, or
 // makes the object that it makes without the edit. A header is in many objects, and code of the vDSO in two: then
 // it decides nothing.
-func (r runner) compileAlone(ctx context.Context, m mutant) (o outcome, decided bool, err error) {
+func (r runner) compileAlone(ctx context.Context, m patched) (o outcome, decided bool, err error) {
 	from := r.made.from[m.String()]
 	if r.compiler == nil || !r.compiler.Has(from.File) || generate.InVDSO(from.File) {
 		return outcome{}, false, nil
 	}
-	text, err := r.made.trees[m.series].Read(from.File)
-	if err != nil {
-		return outcome{}, false, err
-	}
+	text := m.tree.texts[from.File]
 	var objects [2][]byte
-	for i, source := range []string{string(text), string(text[:from.Begin]) + from.New + string(text[from.End:])} {
+	for i, source := range []string{text, text[:from.Begin] + from.New + text[from.End:]} {
 		printed := ""
 		if objects[i], printed, err = r.compiler.Compile(ctx, from.File, map[string]string{from.File: source}); err != nil {
 			return outcome{}, false, err
@@ -231,9 +224,9 @@ func (r runner) compileAlone(ctx context.Context, m mutant) (o outcome, decided 
 // errUnknown says that a mutant has not been run.
 var errUnknown = errors.New("not known")
 
-// runGenerated runs generated mutants of a series: first those that can sleep, many in one kernel, and
-// then the others, each in a kernel of its own. Those whose outcome is remembered are not in these kernels.
-func (r runner) runGenerated(ctx context.Context, all []patched, p progress) (err error) {
+// runSeries runs mutants of a series: first those that can sleep, many in one kernel, and then the others, each in a
+// kernel of its own. Those whose outcome is remembered are not in these kernels.
+func (r runner) runSeries(ctx context.Context, all []patched, p progress) (err error) {
 	var open []int
 	for i, m := range all {
 		o, err := r.answer(ctx, r.about(m.mutant, m.patch), func() (outcome, error) { return outcome{}, errUnknown })
@@ -243,10 +236,13 @@ func (r runner) runGenerated(ctx context.Context, all []patched, p progress) (er
 			open = append(open, i)
 		}
 	}
-	if open == nil {
-		return nil
+	if r.made == nil && len(open) < leastAsleep || open == nil {
+		return r.runEach(ctx, all, p, nil)
 	}
-	if r.compiler, err = r.newCompiler(ctx, all[0].series); err != nil {
+	if err := r.unmutatedKernel(ctx, all[0].series, all[0].tree.Tree); err != nil {
+		return err
+	}
+	if r.compiler, err = r.newCompiler(ctx, all[0].tree.Tree); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.compiler.Close()) }()
@@ -277,10 +273,10 @@ func (r runner) runChunk(ctx context.Context, all []patched, some []int, name st
 }
 
 // newCompiler returns a compiler of the kernel of a series.
-func (r runner) newCompiler(ctx context.Context, series string) (*kernel.Compiler, error) {
+func (r runner) newCompiler(ctx context.Context, t kernel.Tree) (*kernel.Compiler, error) {
 	config, err := run.Checkout{Root: "."}.Config()
 	if err != nil {
 		return nil, err
 	}
-	return kernel.NewCompiler(ctx, r.host, kernel.Spec{Tree: r.made.trees[series], Config: config})
+	return kernel.NewCompiler(ctx, r.host, kernel.Spec{Tree: t, Config: config})
 }

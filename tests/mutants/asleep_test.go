@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/kernel/source"
@@ -31,7 +33,8 @@ pass() {
 }
 case "$*" in
 *-order*-order*) echo '-order is given twice' >&2; exit 2 ;;
-kernel*) mkdir "made-$$"; cp first/vmlinux "made-$$"; echo "made-$$/vmlinux"; exit 0 ;;
+kernel*-patch*) mkdir "made-$$"; cp first/vmlinux "made-$$"; echo "made-$$/vmlinux"; exit 0 ;;
+kernel*) echo first/vmlinux; exit 0 ;;
 esac
 mkdir -p "$3/latest"
 case "$number" in
@@ -65,12 +68,13 @@ vmlinux: kernel/f.c
 	"include/linux/a.h": "",
 }
 
-// generatedRunner is a runner of the mutants of that kernel.
-func generatedRunner(t *testing.T) (runner, []patched) {
+// asleepRunner is a runner of mutants of that kernel, and the kernel.
+func asleepRunner(t *testing.T) (runner, source.Spec) {
 	t.Helper()
 	hosttest.NeedSandbox(t)
 	folder := map[string]string{
-		"kernel/patches/control/series": "# no patches\n", functionsFile: "file kernel/f.c\nin *\n", "bin/vmtest": asleepVmtest, "first/vmlinux": string(program(t, 1)),
+		"kernel/patches/control/series": "# no patches\n", functionsFile: "file kernel/f.c\nin *\n", "bin/vmtest": asleepVmtest,
+		"first/vmlinux": string(program(t, 1)), "first/config": "CONFIG_GOOD=y\n",
 	}
 	for _, name := range []string{"base", "x86_64", "timens", "clone3"} {
 		folder["kconfig/"+name+".config"] = "CONFIG_GOOD=y\n"
@@ -79,21 +83,25 @@ func generatedRunner(t *testing.T) (runner, []patched) {
 	if err := os.Chmod("bin/vmtest", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h := hosttest.New(t)
-	spec := source.Spec{Tree: hosttest.Folder(t, awakeFiles)}
-	base, err := spec.Fetch(t.Context(), h)
+	return runner{host: hosttest.New(t), base: "6.12", first: true, jobs: 2, unmutated: make(map[string]unmutated)}, source.Spec{Tree: hosttest.Folder(t, awakeFiles)}
+}
+
+// generatedRunner is a runner of the generated mutants of that kernel.
+func generatedRunner(t *testing.T) (runner, []patched) {
+	t.Helper()
+	r, spec := asleepRunner(t)
+	base, err := spec.Fetch(t.Context(), r.host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := generateAll(t.Context(), h, base, []string{"control"})
+	if r.made, err = generateAll(t.Context(), r.host, base, []string{"control"}); err != nil {
+		t.Fatal(err)
+	}
+	all, _, err := makePatches(t.Context(), r.host, spec, r.made.mutants)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, _, err := makePatches(t.Context(), h, spec, made.mutants)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return runner{host: h, base: "6.12", first: true, jobs: 2, made: made, unmutated: map[string]string{"control": "first/vmlinux"}}, all
+	return r, all
 }
 
 // Mutants that can sleep are run on one kernel, which is built once, passes first, and is deleted at the end. What nobody
@@ -102,7 +110,7 @@ func TestRunGenerated(t *testing.T) {
 	r, all := generatedRunner(t)
 	results := make([]result, len(all))
 	progress := func() progress { return progressOf(results) }
-	if err := r.runGenerated(t.Context(), all, progress()); err != nil {
+	if err := r.runSeries(t.Context(), all, progress()); err != nil {
 		t.Fatal(err)
 	}
 	calls := readCalls(t)
@@ -170,7 +178,7 @@ func TestRunGenerated(t *testing.T) {
 		return known[i].wrong != nil && strings.Contains(known[i].wrong.Error(), "no verdict")
 	}
 	again := 0
-	err := r.runGenerated(t.Context(), all, progress())
+	err := r.runSeries(t.Context(), all, progress())
 	for i := range all {
 		if wrong(i) {
 			again++
@@ -180,6 +188,135 @@ func TestRunGenerated(t *testing.T) {
 	}
 	if err != nil || again >= leastAsleep || len(numbersRun(readCalls(t))) > 0 {
 		t.Errorf("again: %v; %d mutants have no verdict; it called\n%s", err, again, strings.Join(readCalls(t), "\n"))
+	}
+}
+
+// asleepList has mutants of that kernel. The one with the number 8 kills it.
+const asleepList = `series control
+-- one --
+seen s
+run R
+@@ kernel/f.c int f(
+-	a = a + 0;
++	a = a + 1;
+-- two --
+seen s
+run R
+equivalent nobody can tell
+@@ kernel/f.c int f(
+-		a = 2 * b;
++		a = b * 2;
+-- three --
+seen s
+run R
+equivalent nobody reads it
+@@ kernel/f.c
+-int table[] = { 1, 2 };
++int table[] = { 1, 3 };
+-- four --
+seen s
+run R
+@@ kernel/f.c int f(
+-	return a - b;
++	return a;
+-- five --
+seen s
+run R
+tests tests/p
+@@ kernel/f.c int f(
+-	if (a < b)
+-		a = 2 * b;
+-- six --
+seen s
+run R
+equivalent it is built already
+@@ kernel/f.c int f(
+-	return a - b;
++	return b;
+@@ kernel/Makefile
+-obj-y = f.o
++obj-y := f.o
+-- seven --
+seen s
+run R
+@@ kernel/f.c int f(
+-	if (a < b)
++	if (a <= b)
+@@ kernel/f.c int f(
+-	return a - b;
++	return a + b;
+-- eight --
+seen s
+run R
+@@ kernel/f.c int f(
+-	a = a + 0;
+`
+
+// Listed mutants sleep in one kernel like generated ones. Their results are those that kernels of their own would give.
+func TestRunListed(t *testing.T) {
+	r, spec := asleepRunner(t)
+	listed, err := parseList(txtar.Parse([]byte(asleepList)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _, err := makePatches(t.Context(), r.host, spec, listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edits, err := r.editsOf(all[5], nil); err == nil || !strings.Contains(err.Error(), "no C code") {
+		t.Errorf("a mutant of a Makefile has the edits %v, %v", edits, err)
+	}
+	results := make([]result, len(all))
+	if err := r.runSeries(t.Context(), all, progressOf(results)); err != nil {
+		t.Fatal(err)
+	}
+	const likely, both = " -run R -lane virtual -fail-fast", " -lane both"
+	calls := readCalls(t)
+	for i, want := range []struct {
+		says string
+		ways []string
+	}{
+		{"caught by timens.TestA", []string{likely}},
+		{"is equivalent: nobody can tell", []string{likely, both}},
+		{"is equivalent: nobody reads it", []string{likely, both}},
+		{"IS WRONG: it survives", []string{likely, both}},
+		{"caught by timens.TestA", []string{" -run R -lane virtual -tests tests/p -fail-fast"}},
+		{"is equivalent: it is built already", []string{likely, both}},
+		{"caught by timens.TestA", []string{likely}},
+		{"IS WRONG: it failed, but no test caught it: no sign of life", []string{likely, both}},
+	} {
+		if got := results[i].says(2); got != want.says {
+			t.Errorf("%v %s, want %s", all[i].mutant, got, want.says)
+		}
+		dir := filepath.Join(resultsFolder, "control", all[i].name)
+		kernel := fmt.Sprintf("-patch %s/control/asleep-1/asleep.patch -append vmtest.mutant=%d", resultsFolder, i+1)
+		if i == 2 || i == 5 {
+			kernel = fmt.Sprintf("-patch %s/%s.patch -forget", dir, all[i].name)
+		}
+		var ways []string
+		for _, call := range calls {
+			if rest, ours := strings.CutPrefix(call, "run -results "+dir+" -base 6.12 -series control "+kernel); ours {
+				ways = append(ways, strings.TrimSuffix(rest, " -order source"))
+			}
+		}
+		if !slices.Equal(ways, want.ways) {
+			t.Errorf("%v is run as %q, want %q; calls:\n%s", all[i].mutant, ways, want.ways, strings.Join(calls, "\n"))
+		}
+	}
+	if kept, err := filepath.Glob("made-*"); err != nil || kept != nil {
+		t.Errorf("kernels are kept: %v, %v", kept, err)
+	}
+	again := make([]result, len(all))
+	if err := errors.Join(os.Remove("calls"), r.runSeries(t.Context(), all, progressOf(again))); err != nil {
+		t.Fatal(err)
+	}
+	for i, res := range again {
+		if remembered := results[i].wrong == nil; remembered != !strings.Contains(strings.Join(readCalls(t), "\n"), "/"+res.name+" ") || remembered && res.says(2) != results[i].says(2) {
+			t.Errorf("%v %s, and again %s; calls: %q", res.mutant, results[i].says(2), res.says(2), readCalls(t))
+		}
+	}
+	if calls := readCalls(t); slices.ContainsFunc(calls, func(call string) bool { return strings.HasPrefix(call, "kernel ") }) {
+		t.Errorf("two mutants need no kernel without a mutant:\n%s", strings.Join(calls, "\n"))
 	}
 }
 
@@ -231,7 +368,7 @@ func numbersOf(t *testing.T) map[string]int {
 func TestSleepRefused(t *testing.T) {
 	r, all := generatedRunner(t)
 	var err error
-	if r.compiler, err = r.newCompiler(t.Context(), "control"); err != nil {
+	if r.compiler, err = r.newCompiler(t.Context(), all[0].tree.Tree); err != nil {
 		t.Fatal(err)
 	}
 	defer r.compiler.Close()

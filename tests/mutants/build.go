@@ -16,7 +16,9 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/source"
 	"timens-vmtest/kernel/symbols"
+	"timens-vmtest/tests/mutants/generate"
 )
 
 // Verdicts of mutants whose kernel needs no boot: it cannot be built, or neither a function nor
@@ -56,14 +58,10 @@ func headlineOf(said string) string {
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-// prejudge builds the kernel of a mutant. If that shows that no boot is needed, decided is set.
-// forget removes the kernel.
-func (r runner) prejudge(ctx context.Context, m mutant, patch []byte) (o outcome, decided bool, forget func() error, err error) {
+// prejudge builds the kernel of a generated mutant, whose patch is in a file. If that shows that no boot is needed, decided
+// is set. forget removes the kernel.
+func (r runner) prejudge(ctx context.Context, m patched, file string) (o outcome, decided bool, forget func() error, err error) {
 	forget = func() error { return nil }
-	_, file, err := r.writePatch(m, patch)
-	if err != nil {
-		return outcome{}, false, forget, err
-	}
 	if o, decided, err := r.compileAlone(ctx, m); decided || err != nil {
 		return o, decided, forget, err
 	}
@@ -74,10 +72,10 @@ func (r runner) prejudge(ctx context.Context, m mutant, patch []byte) (o outcome
 	if vmlinux == "" {
 		return outcome{Verdict: unbuildable, Headline: why}, true, forget, nil
 	}
-	if vmlinux != r.unmutated[m.series] {
+	if vmlinux != r.unmutated[m.series].vmlinux {
 		forget = kernel.Image{Vmlinux: vmlinux}.Forget
 	}
-	differ, err := symbols.Compare(r.unmutated[m.series], vmlinux)
+	differ, err := symbols.Compare(r.unmutated[m.series].vmlinux, vmlinux)
 	if err != nil {
 		return outcome{}, false, forget, err
 	}
@@ -87,9 +85,15 @@ func (r runner) prejudge(ctx context.Context, m mutant, patch []byte) (o outcome
 	return outcome{}, false, forget, nil
 }
 
-// unmutatedKernel builds the kernel of a series without a mutant, and compares its configuration
-// with what the generator takes for set.
-func (r runner) unmutatedKernel(ctx context.Context, series string) error {
+// unmutated is the kernel of a series without a mutant.
+type unmutated struct {
+	vmlinux string
+	config  generate.Config // what the preprocessor knows where it is compiled
+}
+
+// unmutatedKernel builds the kernel of a series without a mutant. The generator took options of the configuration for set;
+// they are compared with those that are.
+func (r runner) unmutatedKernel(ctx context.Context, series string, t kernel.Tree) error {
 	vmlinux, why, err := r.build(ctx, series)
 	if err == nil && why != "" {
 		err = fmt.Errorf("the kernel of %s without a mutant does not build: %s", series, why)
@@ -97,10 +101,36 @@ func (r runner) unmutatedKernel(ctx context.Context, series string) error {
 	if err != nil {
 		return err
 	}
-	r.unmutated[series] = vmlinux
 	dotconfig, err := os.ReadFile(filepath.Join(filepath.Dir(vmlinux), "config"))
 	if err != nil {
 		return err
 	}
-	return r.made.verify(series, kconfig.Values(dotconfig))
+	set := kconfig.Values(dotconfig)
+	list, err := readFunctions()
+	if err != nil {
+		return err
+	}
+	r.unmutated[series] = unmutated{vmlinux, configOf(list.Config(source.ReleaseOf(t.Base.Version).String()), set)}
+	if r.made == nil {
+		return nil
+	}
+	return r.made.verify(series, set)
+}
+
+// configOf returns what the preprocessor knows: macros of a list, and the options of a .config. The list has options for
+// the generator, which needs no kernel.
+func configOf(listed generate.Config, set map[string]string) generate.Config {
+	c := make(generate.Config)
+	for name, value := range listed {
+		if !strings.HasPrefix(name, "CONFIG_") {
+			c[name] = value
+		}
+	}
+	for name, value := range set {
+		if value == "y" {
+			value = "1"
+		}
+		c[name] = value
+	}
+	return c
 }

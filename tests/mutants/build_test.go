@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,9 @@ import (
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
+	"timens-vmtest/kernel"
+	"timens-vmtest/kernel/source"
+	"timens-vmtest/tests/mutants/generate"
 )
 
 // fakeVmtest is a bin/vmtest whose kernels are those of folders that lie ready. The name of a
@@ -60,13 +64,18 @@ func TestPrejudge(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(os.Mkdir("bin", 0o755), os.WriteFile("bin/vmtest", []byte(fakeVmtest), 0o755)); err != nil {
+	const functions = "define CONFIG_B A_MACRO=7\n" // CONFIG_B is not set
+	if err := errors.Join(os.MkdirAll(filepath.Dir(functionsFile), 0o755), os.WriteFile(functionsFile, []byte(functions), 0o644), os.Mkdir("bin", 0o755), os.WriteFile("bin/vmtest", []byte(fakeVmtest), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	r := runner{host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: reporter{}}, base: "6.12", first: true, unmutated: make(map[string]string)}
+	r := runner{host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: reporter{}}, base: "6.12", first: true, unmutated: make(map[string]unmutated)}
 	r.made = &generation{asked: map[string]map[string]bool{"control": {"CONFIG_A": true, "CONFIG_B": false}}}
-	if err := r.unmutatedKernel(t.Context(), "control"); err != nil || r.unmutated["control"] != "first/vmlinux" {
-		t.Fatalf("the kernel without a mutant is %q, %v", r.unmutated["control"], err)
+	unpatched := kernel.Tree{Base: source.Base{Version: "6.12.1"}}
+	if err := r.unmutatedKernel(t.Context(), "control", unpatched); err != nil || r.unmutated["control"].vmlinux != "first/vmlinux" {
+		t.Fatalf("the kernel without a mutant is %q, %v", r.unmutated["control"].vmlinux, err)
+	}
+	if got, want := r.unmutated["control"].config, (generate.Config{"CONFIG_A": "1", "A_MACRO": "7"}); !maps.Equal(got, want) {
+		t.Errorf("the preprocessor knows %v, want %v", got, want)
 	}
 	for _, c := range []struct {
 		name, says string
@@ -81,7 +90,7 @@ func TestPrejudge(t *testing.T) {
 		if err := os.WriteFile("calls", nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		got := r.run(t.Context(), mutant{series: "control", name: "f.c/f/" + c.name, generated: true}, []byte(c.name), nil).says(3)
+		got := r.run(t.Context(), patched{mutant: mutant{series: "control", name: "f.c/f/" + c.name, generated: true}, patch: []byte(c.name)}, nil).says(3)
 		calls, err := os.ReadFile("calls")
 		if boots := strings.Count(string(calls), "run "); !strings.HasPrefix(got, c.says) || boots != c.boots || err != nil {
 			t.Errorf("%s: got %q and %d boots, want %q and %d; %v; calls:\n%s", c.name, got, boots, c.says, c.boots, err, calls)
@@ -93,7 +102,7 @@ func TestPrejudge(t *testing.T) {
 		}
 	}
 	r.made.asked["control"]["CONFIG_B"] = true
-	if err := r.unmutatedKernel(t.Context(), "control"); err == nil || !strings.Contains(err.Error(), "does not set CONFIG_B") {
+	if err := r.unmutatedKernel(t.Context(), "control", unpatched); err == nil || !strings.Contains(err.Error(), "does not set CONFIG_B") {
 		t.Errorf("CONFIG_B is not set: %v", err)
 	}
 }

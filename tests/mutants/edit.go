@@ -150,18 +150,26 @@ func (c change) apply(texts map[string]string) (file string, err error) {
 	return "", fmt.Errorf("%d forms of one edit apply, %w: %s", len(places), errAmbiguous, strings.Join(places, "; "))
 }
 
-// patch returns the changes as a patch of a tree with the given files.
-func (m mutant) patch(texts map[string]string) ([]byte, error) {
-	changed := maps.Clone(texts)
-	var files []string
+// edited returns the files of a tree with the changes made, and the names of those that changed.
+func (m mutant) edited(texts map[string]string) (changed map[string]string, files []string, err error) {
+	changed = maps.Clone(texts)
 	for _, c := range m.changes {
 		file, err := c.apply(changed)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !slices.Contains(files, file) {
 			files = append(files, file)
 		}
+	}
+	return changed, files, nil
+}
+
+// patch returns the changes as a patch of a tree with the given files.
+func (m mutant) patch(texts map[string]string) ([]byte, error) {
+	changed, files, err := m.edited(texts)
+	if err != nil {
+		return nil, err
 	}
 	out := fmt.Appendf(nil, "%s: %s\n\n", m.name, m.seen)
 	for _, file := range files {

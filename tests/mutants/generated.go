@@ -36,26 +36,34 @@ type generation struct {
 	out     []generate.Out
 	outside map[string]int             // lines of a series that are in no function
 	asked   map[string]map[string]bool // by series: generate.Result.Asked
-	trees   map[string]kernel.Tree     // by series
 	config  generate.Config            // of the base
 }
 
 // place is a function of a series.
 type place struct{ series, file, function string }
 
-// generateAll makes the mutants of some series on a base. A series that does not apply gets none.
-func generateAll(ctx context.Context, h host.Host, base source.Base, names []string) (*generation, error) {
+// readFunctions reads functionsFile.
+func readFunctions() (generate.List, error) {
 	text, err := os.ReadFile(functionsFile)
 	if err != nil {
-		return nil, err
+		return generate.List{}, err
 	}
 	list, err := generate.ParseList(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", functionsFile, err)
+		return generate.List{}, fmt.Errorf("%s: %w", functionsFile, err)
+	}
+	return list, nil
+}
+
+// generateAll makes the mutants of some series on a base. A series that does not apply gets none.
+func generateAll(ctx context.Context, h host.Host, base source.Base, names []string) (*generation, error) {
+	list, err := readFunctions()
+	if err != nil {
+		return nil, err
 	}
 	g := &generation{
 		from: make(map[string]generate.Mutant), edits: make(map[place]int), left: make(map[string][]generate.Left),
-		outside: make(map[string]int), asked: make(map[string]map[string]bool), trees: make(map[string]kernel.Tree),
+		outside: make(map[string]int), asked: make(map[string]map[string]bool),
 		config: list.Config(source.ReleaseOf(base.Version).String()),
 	}
 	for _, name := range names {
@@ -67,7 +75,7 @@ func generateAll(ctx context.Context, h host.Host, base source.Base, names []str
 			say("%s: %s", name, misfit)
 			continue
 		}
-		g.asked[name], g.trees[name] = make(map[string]bool), tree
+		g.asked[name] = make(map[string]bool)
 		if len(tree.Series.Patches) == 0 {
 			err = g.listed(tree, list)
 		} else {

@@ -20,6 +20,7 @@ import (
 type patched struct {
 	mutant
 	patch []byte
+	tree  tree // of the series
 }
 
 // makePatches turns every mutant into a patch, and returns results for those that have
@@ -52,7 +53,7 @@ func makePatches(ctx context.Context, h host.Host, spec source.Spec, all []mutan
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%v does not apply to linux-%s: %w", m, base.Version, err))
 		default:
-			patches = append(patches, patched{m, p})
+			patches = append(patches, patched{m, p, tree})
 		}
 	}
 	for _, r := range apart {
@@ -78,10 +79,11 @@ func writePatches(dir string, all []patched) error {
 	return nil
 }
 
-// tree has the files of a series on a base that mutants edit.
+// tree is a series on a base.
 type tree struct {
-	texts  map[string]string
-	misfit string // why the series does not apply to the base; "" if it does
+	kernel.Tree
+	texts  map[string]string // the files that mutants edit
+	misfit string            // why the series does not apply to the base; "" if it does
 }
 
 // readTrees returns the tree of each series that a mutant is for. A series may have no
@@ -117,7 +119,7 @@ func readTrees(ctx context.Context, h host.Host, base source.Base, all []mutant)
 				return nil, err
 			}
 		}
-		trees[name] = tree{texts: texts}
+		trees[name] = tree{Tree: applied, texts: texts}
 	}
 	return trees, nil
 }

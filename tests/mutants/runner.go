@@ -34,15 +34,15 @@ type runner struct {
 	began time.Time
 	// The rows of the tables: of the base, and of the default base if that is another.
 	here, elsewhere map[string]string
-	made            *generation       // of generated mutants; nil if the mutants are listed
-	unmutated       map[string]string // the vmlinux of each series without a mutant, for generated ones
-	compiler        *kernel.Compiler  // of the series that is run; nil if the mutants are listed
-	jobs            int               // how many mutants at a time
+	made            *generation          // of generated mutants; nil if the mutants are listed
+	unmutated       map[string]unmutated // the kernels of the series whose mutants sleep in one
+	compiler        *kernel.Compiler     // of the series that is run; nil if none of its mutants sleeps
+	jobs            int                  // how many mutants at a time
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
 	digest, err := digestOf("initramfs", "internal", "kconfig", "kernel", "tests", "vmtest")
-	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now(), jobs: o.jobs, unmutated: make(map[string]string)}
+	r := runner{host: h, base: o.base, all: o.all, first: !o.update, tests: digest, began: time.Now(), jobs: o.jobs, unmutated: make(map[string]unmutated)}
 	if file, tabled := tableFiles[o.base]; err == nil && tabled {
 		r.here, err = readTables(file)
 	}
@@ -82,9 +82,6 @@ func (r runner) baseline(ctx context.Context, series string) error {
 		}
 		return outcome{}, err
 	})
-	if err == nil && r.made != nil {
-		err = r.unmutatedKernel(ctx, series)
-	}
 	return err
 }
 
@@ -115,11 +112,7 @@ func (r runner) runAll(ctx context.Context, all []patched) ([]result, error) {
 			return ran(results), err
 		}
 		p := progress{results[begin:end], &done, len(all)}
-		run := r.runSeries
-		if r.made != nil {
-			run = r.runGenerated
-		}
-		if err := run(ctx, all[begin:end], p); err != nil {
+		if err := r.runSeries(ctx, all[begin:end], p); err != nil {
 			return ran(results), err
 		}
 		begin = end
@@ -139,11 +132,6 @@ func (p progress) set(i int, res result, began time.Time, r runner) {
 	say("%d/%d %v %s (%.0f s, %v in all)", p.done.Add(1), p.of, res.mutant, res.says(3), time.Since(began).Seconds(), r.elapsed())
 }
 
-// runSeries runs each mutant on a kernel of its own.
-func (r runner) runSeries(ctx context.Context, all []patched, p progress) error {
-	return r.runEach(ctx, all, p, nil)
-}
-
 // runEach runs those of the mutants of a series that have no result yet. With a kernel that has many mutants it runs those
 // of that kernel, and without one all others.
 func (r runner) runEach(ctx context.Context, all []patched, p progress, k *asleep) error {
@@ -155,7 +143,7 @@ func (r runner) runEach(ctx context.Context, all []patched, p progress, k *aslee
 		}
 		group.Go(func() error {
 			began := time.Now()
-			res := r.run(ctx, m.mutant, m.patch, k)
+			res := r.run(ctx, m, k)
 			if ctx.Err() != nil {
 				return errors.New("interrupted; the finished mutants are remembered")
 			}
@@ -170,41 +158,59 @@ func ran(results []result) []result {
 	return slices.DeleteFunc(results, func(r result) bool { return r.name == "" })
 }
 
-// run runs the tests that are likely to notice a mutant, and all tests if none
-// of them does. What is wrong with a listed mutant is not remembered, because it has to be
-// mended.
-// A generated mutant may be one of those that a kernel k has.
-func (r runner) run(ctx context.Context, m mutant, patch []byte, k *asleep) result {
-	o, err := r.answer(ctx, r.about(m, patch), func() (o outcome, err error) {
-		if k != nil {
-			return r.runAsleep(ctx, k, m, patch)
+// run returns the result of a mutant, which may be one of those that sleep in a kernel k. What is wrong with a listed
+// mutant is not remembered, because it has to be mended.
+func (r runner) run(ctx context.Context, m patched, k *asleep) result {
+	o, err := r.answer(ctx, r.about(m.mutant, m.patch), func() (outcome, error) {
+		o, err := r.try(ctx, m, k)
+		if err == nil && !m.generated {
+			err = m.judge(o)
 		}
-		if m.generated {
-			before, decided, forget, failed := r.prejudge(ctx, m, patch)
-			defer func() { err = errors.Join(err, forget()) }()
-			if decided || failed != nil {
-				return before, failed
-			}
-		}
-		for _, way := range r.ways(m) {
-			rep, err := r.boot(ctx, m, patch, way)
-			if err != nil {
-				return outcome{}, fmt.Errorf("has no verdict: %w", err)
-			}
-			o = outcome{Caught: rep.noticed(), Verdict: rep.Verdict, Headline: rep.headline()}
-			if len(o.Caught) > 0 || o.Verdict == "build" || m.generated && o.Verdict != "pass" {
-				break
-			}
-		}
-		if m.generated {
-			return o, nil
-		}
-		return o, m.judge(o)
+		return o, err
 	})
 	if err != nil {
-		return result{mutant: m, wrong: err}
+		return result{mutant: m.mutant, wrong: err}
 	}
 	return m.result(o)
+}
+
+// try runs the tests that are likely to notice a mutant, and all tests if none of them does. A generated mutant may turn out to be
+// equivalent before all tests run: most mutants are caught by then, and an equivalent one costs no run in the lane real.
+func (r runner) try(ctx context.Context, m patched, k *asleep) (o outcome, err error) {
+	dir, file, err := r.writePatch(m.mutant, m.patch)
+	if err != nil {
+		return outcome{}, err
+	}
+	if k == nil && m.generated {
+		before, decided, forget, failed := r.prejudge(ctx, m, file)
+		defer func() { err = errors.Join(err, forget()) }()
+		if decided || failed != nil {
+			return before, failed
+		}
+	}
+	ways := r.ways(m.mutant)
+	for i, way := range ways {
+		if k != nil && m.generated && i == len(ways)-1 {
+			if same, decided, err := r.compileAlone(ctx, m); decided || err != nil {
+				return same, err
+			}
+		}
+		rep, err := r.boot(ctx, m, k, dir, file, way)
+		if err != nil {
+			return outcome{}, fmt.Errorf("has no verdict: %w", err)
+		}
+		o = outcome{Caught: rep.noticed(), Verdict: rep.Verdict, Headline: rep.headline()}
+		if len(o.Caught) > 0 || o.Verdict == unbuildable || m.generated && o.Verdict != "pass" {
+			break
+		}
+		if k == nil || o.Verdict != "pass" {
+			continue
+		}
+		if err := wasAwake(dir, k.number[m.String()]); err != nil {
+			return outcome{}, fmt.Errorf("has no verdict: %w", err)
+		}
+	}
+	return o, nil
 }
 
 // about is what the answer about a mutant depends on.
@@ -279,14 +285,16 @@ func (m mutant) judge(o outcome) error {
 	return errors.New("failed, but no test caught it: " + o.Headline)
 }
 
-// boot runs tests on a mutant. The cache does not keep the mutant's kernel,
+// boot runs tests on a mutant: on the kernel in which it sleeps, or on one of its own. The cache does not keep the latter,
 // because nothing else needs it.
-func (r runner) boot(ctx context.Context, m mutant, patch []byte, flags []string) (report, error) {
-	dir, file, err := r.writePatch(m, patch)
-	if err != nil {
-		return report{}, err
+func (r runner) boot(ctx context.Context, m patched, k *asleep, dir, file string, flags []string) (report, error) {
+	if k == nil {
+		return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", m.series, "-patch", file, "-forget"}, flags...))
 	}
-	return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", m.series, "-patch", file, "-forget"}, flags...))
+	if at := slices.Index(flags, "likely"); at >= 0 { // the patch of the kernel changes many functions
+		flags = slices.Replace(slices.Clone(flags), at, at+1, "likely="+r.made.from[m.String()].Function)
+	}
+	return r.wake(ctx, k, k.number[m.String()], dir, flags)
 }
 
 // writePatch makes the folder of a mutant anew, and writes its patch to a file there.

@@ -47,6 +47,25 @@ func (s *sleepers) compose(ctx context.Context) (map[string]string, error) {
 	texts := map[string]string{headerFile: switchHeader}
 	changed := slices.Sorted(maps.Keys(s.files))
 	for {
+		written, err := s.write(changed, whole, texts)
+		if err != nil {
+			return nil, err
+		}
+		refusals, err := compileAll(ctx, s.compile, s.jobs, s.sources(written), texts)
+		if err != nil || len(refusals) == 0 {
+			return texts, err
+		}
+		if changed, err = s.refuse(refusals, whole); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// write composes the files that have changed. A mutant that cannot sleep in one of its files sleeps in none: its other files change,
+// too. It returns all files that it has composed.
+func (s *sleepers) write(changed []string, whole map[string]generate.Composed, texts map[string]string) ([]string, error) {
+	written := make(map[string]bool)
+	for len(changed) > 0 {
 		for _, path := range changed {
 			c, err := generate.Compose(generate.Source{Path: path, Text: s.before[path]}, s.config, s.files[path])
 			if err != nil {
@@ -55,16 +74,24 @@ func (s *sleepers) compose(ctx context.Context) (map[string]string, error) {
 			for number, why := range c.Alone {
 				s.alone[number] = why
 			}
-			whole[path], texts[path] = c, c.Text
+			whole[path], texts[path], written[path] = c, c.Text, true
 		}
-		refusals, err := compileAll(ctx, s.compile, s.jobs, s.sources(changed), texts)
-		if err != nil || len(refusals) == 0 {
-			return texts, err
-		}
-		if changed, err = s.refuse(refusals, whole); err != nil {
-			return nil, err
+		changed = s.withdraw()
+	}
+	return slices.Sorted(maps.Keys(written)), nil
+}
+
+// withdraw takes those mutants out of the files that cannot sleep, and returns the files that had some.
+func (s *sleepers) withdraw() []string {
+	var changed []string
+	for _, path := range slices.Sorted(maps.Keys(s.files)) {
+		left := slices.DeleteFunc(slices.Clone(s.files[path]), func(m generate.Asleep) bool { return s.alone[m.Number] != "" })
+		if len(left) < len(s.files[path]) {
+			s.files[path] = left
+			changed = append(changed, path)
 		}
 	}
+	return changed
 }
 
 // sources returns what has to be compiled when files have changed.
@@ -100,16 +127,11 @@ func (s *sleepers) refuse(refusals []refusal, whole map[string]generate.Composed
 		changed[r.file] = true
 	}
 	for path := range changed {
-		var left []generate.Asleep
-		for _, m := range s.files[path] {
+		for i, m := range s.files[path] {
 			if refused[m.Number] {
-				m.Refused++
-			}
-			if s.alone[m.Number] == "" {
-				left = append(left, m)
+				s.files[path][i].Refused++
 			}
 		}
-		s.files[path] = left
 	}
 	return slices.Sorted(maps.Keys(changed)), nil
 }

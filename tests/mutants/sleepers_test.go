@@ -148,8 +148,45 @@ func TestSleepersCompose(t *testing.T) {
 	if asleep < 25 || larger < 1 || headers < 5 || len(s.alone) < 3 {
 		t.Errorf("%d mutants sleep, %d of them in a larger place and %d in the header, and %d cannot: %v", asleep, larger, headers, len(s.alone), s.alone)
 	}
-	if got := reasons(map[int]string{1: "'a' undeclared", 2: "'b' undeclared", 3: "it is constant"}); got != "1 because it is constant; 2 because the edit does not compile" {
+	if got := reasons(map[int]string{1: "'a' undeclared", 2: "'b' undeclared", 3: "it is constant"}); got != ", and 3 cannot: 1 because it is constant; 2 because the edit does not compile" || reasons(nil) != "" {
 		t.Errorf("the reasons are %q", got)
+	}
+}
+
+// A mutant of several edits sleeps with all of them, or with none.
+func TestSleepersTogether(t *testing.T) {
+	type edit struct{ path, old, new string }
+	good := []edit{{"kernel/box.c", "return sum;", "return sum + 1;"}, {"include/linux/box.h", "\tb->tv_sec = n;\n", ""}}
+	for why, bad := range map[string][]edit{
+		"outside of functions": {{"kernel/box.c", "return -1;", "return -2;"}, {"include/linux/box.h", "tv_sec, tv_nsec", "tv_sec, more, tv_nsec"}},
+		"undeclared":           {{"kernel/box.c", "swap_box(b, sum);", "swap_box(b, nothing);"}, {"include/linux/box.h", "b->tv_sec);", "b->tv_nsec);"}},
+	} {
+		s, _ := newSleepers(t)
+		clear(s.files)
+		for i, edits := range [][]edit{bad, good} {
+			for _, e := range edits {
+				text := strings.Replace(s.before[e.path], e.old, e.new, 1)
+				found, err := generate.Diff(generate.Source{Path: e.path, Text: s.before[e.path]}, nil, text)
+				if err != nil || len(found) == 0 {
+					t.Fatalf("%q: %d edits, %v", e, len(found), err)
+				}
+				for _, m := range found {
+					s.files[e.path] = append(s.files[e.path], generate.Asleep{Mutant: m, Number: i + 1})
+				}
+			}
+		}
+		texts, err := s.compose(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(s.alone[1], why) || s.alone[2] != "" {
+			t.Errorf("alone are %v, want 1 because of %q", s.alone, why)
+		}
+		for path := range s.before {
+			if bad, good := strings.Count(texts[path], "== 1)"), strings.Count(texts[path], "== 2)"); bad != 0 || good != 1 {
+				t.Errorf("%s has %d edits of mutant 1 and %d of mutant 2, want 0 and 1:\n%s", path, bad, good, texts[path])
+			}
+		}
 	}
 }
 

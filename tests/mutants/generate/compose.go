@@ -5,6 +5,7 @@ package generate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,8 +17,8 @@ const (
 	SwitchHeader = "linux/vmtest_mutant.h"
 )
 
-// Asleep is a mutant of a file that has many. The file is as without it unless Switch is its
-// number.
+// Asleep is an edit of a mutant in a file that has many. The file is as without it unless Switch is its
+// number. A mutant of a list may have several edits, with one number.
 type Asleep struct {
 	Mutant
 	Number  int
@@ -38,71 +39,90 @@ type span struct {
 	edited     bool // it is the code with the edit
 }
 
-// file is a C file that has been parsed. Its generator knows the nodes' texts.
-type file struct {
-	generator
-	root *node
-}
-
 // Compose writes a file in which all mutants are asleep. The mutants are those that Generate has made
-// of the file.
+// of the file, or those that Diff has found in it.
 func Compose(src Source, config Config, all []Asleep) (Composed, error) {
-	known := conditions{config, make(map[string]bool)}
-	code, loops, err := mask(src.Text, &known)
+	f, err := read(src, &conditions{config, make(map[string]bool)})
 	if err != nil {
-		return Composed{}, fmt.Errorf("%s: %w", src.Path, err)
+		return Composed{}, err
 	}
-	root, err := parse(code)
-	if err != nil {
-		return Composed{}, fmt.Errorf("%s: %w", src.Path, err)
-	}
-	f := &file{generator{src: src, code: code, loops: loops}, root}
 	c := Composed{Alone: make(map[int]string)}
-	var parts []part
+	numbered := make(map[int][]Asleep)
 	for _, m := range all {
-		if InVDSO(m.File) {
-			c.Alone[m.Number] = "code of the vDSO runs in user space, and cannot read the switch"
-			continue
-		}
-		places := f.places(m.Mutant)
-		switch {
-		case len(places) == 0:
-			c.Alone[m.Number] = "what it edits is constant, or has a label or a static variable in it, or is long"
-		case m.Refused >= len(places):
-			c.Alone[m.Number] = "the compiler refuses it behind the switch"
-		default:
-			parts = append(parts, part{places[m.Refused], m})
+		numbered[m.Number] = append(numbered[m.Number], m)
+	}
+	var parts []part
+	for _, number := range slices.Sorted(maps.Keys(numbered)) {
+		some, why := f.parts(numbered[number])
+		if parts = append(parts, some...); why != "" {
+			c.Alone[number] = why
 		}
 	}
-	w := writer{text: src.Text, c: &c}
+	w := writer{file: f, c: &c}
 	if len(parts) > 0 {
 		fmt.Fprintf(&w.out, "#include <%s>\n", SwitchHeader)
 	}
-	w.write(0, len(src.Text), nested(parts))
+	w.write(0, len(src.Text), merge(nested(parts)))
 	c.Text = w.out.String()
 	return c, nil
 }
 
+// parts returns where the edits of a mutant are switched, or why the mutant cannot be behind the switch.
+func (f *file) parts(edits []Asleep) (all []part, why string) {
+	number, refused, most := edits[0].Number, edits[0].Refused, 0
+	for _, m := range edits {
+		if InVDSO(m.File) {
+			return nil, "code of the vDSO runs in user space, and cannot read the switch"
+		}
+		places := f.places(m.Mutant, edits)
+		if len(places) == 0 {
+			return nil, "what it edits is constant or outside of functions, or can only be copied together with a static variable or very much code"
+		}
+		most = max(most, len(places))
+		all = append(all, part{places[min(refused, len(places)-1)], number, []Mutant{m.Mutant}})
+	}
+	if refused >= most {
+		return nil, "the compiler refuses it behind the switch"
+	}
+	return all, ""
+}
+
 var vdsoRE = regexp.MustCompile(`^(lib/vdso|include/vdso|arch/\w+/include/asm/vdso|arch/\w+/entry/vdso)/`)
+
+// The kernel runs these: they map the vDSO and its data.
+var vdsoInKernelRE = regexp.MustCompile(`/(vma|datastore)\.c$`)
 
 // InVDSO says whether the code of a file runs in user space.
 func InVDSO(path string) bool {
-	return vdsoRE.MatchString(path) && !strings.HasSuffix(path, "/vma.c")
+	return vdsoRE.MatchString(path) && !vdsoInKernelRE.MatchString(path)
 }
 
-// part is a mutant and the place at which it is switched.
+// part is edits of a mutant, and the place at which they are switched.
 type part struct {
 	place
-	m Asleep
+	number int
+	edits  []Mutant // in the order of the text
 }
 
-// edited returns the code of the place with the edit.
-func (p part) edited(text string) string {
-	return text[p.begin:p.m.Begin] + p.m.New + text[p.m.End:p.end]
+// replaced returns a part of a text with edits made.
+func replaced(text string, begin, end int, edits []Mutant) string {
+	var b strings.Builder
+	for _, e := range edits {
+		b.WriteString(text[begin:e.Begin])
+		b.WriteString(e.New)
+		begin = e.End
+	}
+	b.WriteString(text[begin:end])
+	return b.String()
+}
+
+// byPlace sorts edits in the order of the text.
+func byPlace(edits []Mutant) {
+	slices.SortStableFunc(edits, func(a, b Mutant) int { return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(a.End, b.End)) })
 }
 
 // nested sorts parts so that each is followed by those that lie in it. Two that overlap otherwise
-// swap neighbours in one list of statements; both become as large as the two together.
+// are parts of one list of statements; both become as large as the two together.
 func nested(parts []part) []part {
 	for {
 		slices.SortStableFunc(parts, func(a, b part) int {
@@ -119,6 +139,21 @@ func nested(parts []part) []part {
 	}
 }
 
+// merge makes one part of those of one mutant that lie in each other.
+func merge(parts []part) []part {
+	var all []part
+	for _, p := range parts {
+		around := slices.IndexFunc(all, func(o part) bool { return o.number == p.number && o.begin <= p.begin && p.begin < o.end })
+		if around < 0 {
+			all = append(all, p)
+			continue
+		}
+		all[around].edits = append(all[around].edits, p.edits...)
+		byPlace(all[around].edits)
+	}
+	return all
+}
+
 // crossing returns two of the sorted parts of which none lies in the other.
 func crossing(parts []part) (i, j int, crossed bool) {
 	for i := range parts {
@@ -133,18 +168,20 @@ func crossing(parts []part) (i, j int, crossed bool) {
 
 // writer writes a composed file.
 type writer struct {
-	text string
+	file *file
 	out  strings.Builder
 	c    *Composed
 }
+
+func (w *writer) text() string { return w.file.src.Text }
 
 // write writes the text from begin to end, with the parts that lie in it.
 func (w *writer) write(begin, end int, parts []part) {
 	for len(parts) > 0 {
 		p := parts[0]
-		w.out.WriteString(w.text[begin:p.begin])
+		w.out.WriteString(w.text()[begin:p.begin])
 		begin = p.end
-		if p.form == asInsertion {
+		if p.form == asInsertion || p.form == asInclude {
 			w.insert(p)
 			parts = parts[1:]
 			continue
@@ -160,15 +197,21 @@ func (w *writer) write(begin, end int, parts []part) {
 		w.choose(parts[:same], parts[same:inner])
 		parts = parts[inner:]
 	}
-	w.out.WriteString(w.text[begin:end])
+	w.out.WriteString(w.text()[begin:end])
 }
 
-// insert writes a statement that is there only with its mutant.
+// insert writes statements that are there only with their mutant, or a line that is there for all.
 func (w *writer) insert(p part) {
-	at := w.out.Len()
-	fmt.Fprintf(&w.out, "if (%s == %d) ", Switch, p.m.Number)
-	w.out.WriteString(strings.TrimLeft(p.m.New, " \t\n"))
-	w.span(span{begin: at, numbers: []int{p.m.Number}, edited: true})
+	at, m := w.out.Len(), p.edits[0]
+	switch {
+	case p.form == asInclude:
+		w.out.WriteString(m.New)
+	case m.Kind == Listed:
+		fmt.Fprintf(&w.out, "if (%s == %d) { %s%s } ", Switch, p.number, w.file.locals(m.New), m.New)
+	default:
+		fmt.Fprintf(&w.out, "if (%s == %d) %s", Switch, p.number, strings.TrimLeft(m.New, " \t\n"))
+	}
+	w.span(span{begin: at, numbers: []int{p.number}, edited: true})
 }
 
 // span notes what the text from s.begin up to here is.
@@ -184,24 +227,38 @@ func (w *writer) choose(same, inner []part) {
 	begin, test, then, otherwise, end := "(", Switch+" == %d ? (", ") : ", "(", "))"
 	switch p.form {
 	case asStatement:
-		begin, test, then, otherwise, end = "{ ", "if ("+Switch+" == %d) { ", " } else ", "{ ", " } }"
+		begin, test, then, otherwise, end = "{ ", "if ("+Switch+" == %d) { ", " } else ", "{ "+w.locals(p, inner), " } }"
 	case asTruth:
 		test, otherwise = Switch+" == %d ? !!(", "!!("
 	}
 	w.out.WriteString(begin)
 	var numbers []int
 	for _, one := range same {
-		fmt.Fprintf(&w.out, test, one.m.Number)
-		at := w.out.Len()
-		w.out.WriteString(one.edited(w.text))
-		w.span(span{begin: at, numbers: []int{one.m.Number}, edited: true})
+		fmt.Fprintf(&w.out, test, one.number)
+		at, edited := w.out.Len(), replaced(w.text(), p.begin, p.end, one.edits)
+		if p.form == asStatement {
+			w.out.WriteString(w.file.locals(edited))
+		}
+		w.out.WriteString(edited)
+		w.span(span{begin: at, numbers: []int{one.number}, edited: true})
 		w.out.WriteString(then)
-		numbers = append(numbers, one.m.Number)
+		numbers = append(numbers, one.number)
 	}
 	w.out.WriteString(otherwise)
 	w.write(p.begin, p.end, inner)
 	w.out.WriteString(end)
 	w.span(span{begin: whole, numbers: numbers})
+}
+
+// locals declares the labels of a place, as its statements stand twice. Those of a place within it are declared there.
+func (w *writer) locals(p place, inner []part) string {
+	var labels []string
+	for _, l := range w.file.labels {
+		if p.begin <= l.at && l.at < p.end && !slices.ContainsFunc(inner, func(i part) bool { return i.form == asStatement && i.begin <= l.at && l.at < i.end }) {
+			labels = append(labels, l.label)
+		}
+	}
+	return declareLabels(labels)
 }
 
 // Suspects returns the numbers of the mutants that may be why the compiler says something about a

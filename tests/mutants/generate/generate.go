@@ -60,17 +60,13 @@ type Result struct {
 // Generate makes the mutants of a file.
 func Generate(src Source, config Config, scope Scope) (Result, error) {
 	known := conditions{config, make(map[string]bool)}
-	code, loops, err := mask(src.Text, &known)
+	f, err := read(src, &known)
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: %w", src.Path, err)
-	}
-	root, err := parse(code)
-	if err != nil {
-		return Result{}, fmt.Errorf("%s: %w", src.Path, err)
+		return Result{}, err
 	}
 	r := Result{Edits: make(map[string]int), Asked: known.asked}
 	inside := make(map[int]bool)
-	for _, d := range definitions(root, code) {
+	for _, d := range definitions(f.root, f.code) {
 		r.Defined = append(r.Defined, d.name)
 		for n := line(src.Text, d.node.begin); scope.Lines != nil && n <= line(src.Text, d.node.end); n++ {
 			inside[n] = true
@@ -78,7 +74,7 @@ func Generate(src Source, config Config, scope Scope) (Result, error) {
 		if scope.Functions != nil && !scope.Functions(d.name) {
 			continue
 		}
-		g := generator{src: src, code: code, loops: loops, definition: d, lines: scope.Lines}
+		g := generator{src: src, code: f.code, loops: f.loops, definition: d, lines: scope.Lines}
 		g.run()
 		mutants := g.mutants()
 		if scope.Lines == nil || len(mutants)+len(g.left) > 0 {

@@ -23,6 +23,7 @@ const (
 	asStatement             // statements, from begin to end
 	asValue                 // an expression
 	asTruth                 // an expression of which only matters whether it is 0
+	asInclude               // a line that is added at begin, whoever is awake
 )
 
 // maxCopy is how many bytes of statements are copied for one mutant. A function of the usual
@@ -30,8 +31,12 @@ const (
 const maxCopy = 6000
 
 // places returns the places for an edit, the smallest first. No place holds what must be constant for
-// the compiler, and none is the operand of an operator that needs an object in memory.
-func (f *file) places(m Mutant) []place {
+// the compiler, and none is the operand of an operator that needs an object in memory. The edits are all
+// those of the mutant in the file.
+func (f *file) places(m Mutant, edits []Asleep) []place {
+	if m.Kind == Listed {
+		return f.listedPlaces(m, edits)
+	}
 	at := smallest(f.root, m.Begin, m.End)
 	var all []place
 	switch {
@@ -177,13 +182,13 @@ func (f *file) formOf(n *node) form {
 	return asValue
 }
 
-// isCopied says whether a statement can stand twice. One with a label cannot, nor one with a
-// variable that both copies have to share.
+// isCopied says whether a statement can stand twice. One with a label that others jump to cannot, nor one
+// with a variable that both copies have to share.
 func (f *file) isCopied(n *node) bool {
 	if n.parent.kind == "parenthesized_expression" || f.scoped(n) || !f.copies(n.begin, n.end) {
 		return false
 	}
-	return f.free(n, false)
+	return f.free(n, false) && f.closed(n.begin, n.end, f.labelsIn(n.begin, n.end))
 }
 
 // scoped says whether a statement has an effect up to the end of its block.
@@ -191,11 +196,9 @@ func (f *file) scoped(n *node) bool {
 	return n.kind == "expression_statement" && scopedRE.MatchString(f.callee(n))
 }
 
-// free says whether no label of a node is known outside, and nothing in it is unread or static.
+// free says whether a node has no case of a switch outside, and nothing in it is unread or static.
 func (f *file) free(n *node, inSwitch bool) bool {
 	switch n.kind {
-	case "labeled_statement":
-		return false
 	case "case_statement":
 		if !inSwitch {
 			return false
@@ -217,11 +220,13 @@ var conditionRE = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*(\w+)`)
 
 // copies says whether a part of the text is short enough, and has both ends of each #if.
 func (f *file) copies(begin, end int) bool {
-	if end-begin > maxCopy {
-		return false
-	}
+	return end-begin <= maxCopy && balanced(f.src.Text[begin:end])
+}
+
+// balanced says whether a text has both ends of each #if.
+func balanced(text string) bool {
 	depth := 0
-	for _, m := range conditionRE.FindAllStringSubmatch(f.src.Text[begin:end], -1) {
+	for _, m := range conditionRE.FindAllStringSubmatch(text, -1) {
 		switch m[1] {
 		case "if", "ifdef", "ifndef":
 			depth++
