@@ -258,7 +258,7 @@ func TestPlan(t *testing.T) {
 	if got, want := len(some.Plan.Tests)+len(some.Plan.Filtered), len(all.Plan.Tests)+len(all.Plan.Filtered); got != want {
 		t.Errorf("%d tests are planned or filtered, %d exist", got, want)
 	}
-	want := []string{"canary", "canary/386", "inline-ns", "inline-ns/386", "kselftest", "kselftest/386", "layout", "layout/386",
+	want := []string{"canary", "canary/386", "cost", "cost/386", "inline-ns", "inline-ns/386", "kselftest", "kselftest/386", "layout", "layout/386",
 		"mutants", "mutants/386", "namespaces", "namespaces/386", "timens/386", "timens-offset", "timens-offset/386"}
 	if !slices.Equal(all.Plan.LeftOut, want) {
 		t.Errorf("left out %v, want %v", all.Plan.LeftOut, want)
