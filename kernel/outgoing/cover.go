@@ -63,16 +63,16 @@ func (c Cover) Faults() (all []string) {
 // AsksResults reports whether the cover letter has a ResultsLine.
 func (c Cover) AsksResults() bool { return resultsRE.MatchString(c.Body) }
 
-var resultsRE = regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(ResultsLine) + `$`)
+// resultsRE matches the ResultsLine and the empty lines below it.
+var resultsRE = regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(ResultsLine) + `\n+`)
 
 // WithResults returns the cover letter with results in the place of its ResultsLine. Without
-// results, the line goes.
+// results, the line goes, with the empty lines below it.
 func (c Cover) WithResults(results []byte) Cover {
-	text := string(bytes.TrimRight(results, "\n"))
-	body := resultsRE.ReplaceAllLiteralString(c.Body, text)
-	if text == "" {
-		body = strings.ReplaceAll(body, "\n\n\n", "\n\n")
+	text := strings.TrimRight(string(results), "\n")
+	if text != "" {
+		text += "\n\n"
 	}
-	c.Body = strings.Trim(body, "\n") + "\n"
+	c.Body = strings.Trim(resultsRE.ReplaceAllLiteralString(c.Body, text), "\n") + "\n"
 	return c
 }
