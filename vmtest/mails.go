@@ -35,7 +35,7 @@ type mails struct {
 
 func (a *app) registerMails(set *flag.FlagSet) {
 	set.StringVar(&a.mails.mbox, "mbox", "", "write the series to `FILE`, or - for standard output, as mails to be sent: with a cover letter, numbers, recipients and your name")
-	set.StringVar(&a.mails.author, "author", "", "send as `'NAME <ADDRESS>'` (default: what git knows); it stands for a placeholder among the authors; needs -mbox")
+	set.StringVar(&a.mails.author, "author", "", "send as `'NAME <ADDRESS>'` (default: what git knows); it replaces a placeholder as author; needs -mbox")
 	set.IntVar(&a.mails.version, "reroll", 1, "number `N` of the version of the series, from 2 on in each subject; needs -mbox")
 	a.RegisterTree(set)
 	set.StringVar(&a.Results, "results", "", "`DIR` with the results of \"presubmit\" that the cover letter gets (default results/ of the checkout); needs -mbox")
@@ -158,8 +158,10 @@ func (a *app) mailing(ctx context.Context, args []string) (outgoing.Mailing, err
 	if err := a.Confine(ctx); err != nil { // now that it is known whose series it is
 		return m, err
 	}
-	if err := a.baseOfVariant(args); err != nil {
-		return m, err
+	if len(args) > 0 {
+		if err := a.baseOfVariant(series.Folder(a.Checkout.Patches(), args[0])); err != nil {
+			return m, err
+		}
 	}
 	req, err := a.OneRequest(ctx)
 	if err != nil {
@@ -187,17 +189,6 @@ func (a *app) mailing(ctx context.Context, args []string) (outgoing.Mailing, err
 	who, err := check.RecipientsOf(ctx, a.Host, m.Base, m.Series)
 	m.To, m.Cc = who.To, who.Cc
 	return m, err
-}
-
-// baseOfVariant takes the base of a variant that is named, such as NAME/7.3, unless the flags name one.
-func (a *app) baseOfVariant(args []string) (err error) {
-	if len(args) == 0 || a.Source != (source.Spec{}) {
-		return nil
-	}
-	if release := series.Release(series.Folder(a.Checkout.Patches(), args[0])); release != "" {
-		a.Source, err = source.Named(release)
-	}
-	return err
 }
 
 // commitOf returns the commit of a base; "" if it is in no git tree, or if its tree has changes.

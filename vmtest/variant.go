@@ -49,5 +49,14 @@ func (a *app) aim(ctx context.Context, base source.Base, w *series.Workplace, di
 	return err
 }
 
+// baseOfVariant sets the base to that of the variant in a folder, such as NAME/7.3, unless the flags name a
+// base. It does nothing for a folder of a series.
+func (a *app) baseOfVariant(folder string) (err error) {
+	if release := series.Release(folder); release != "" && a.Source == (source.Spec{}) {
+		a.Source, err = source.Named(release)
+	}
+	return err
+}
+
 // treeName returns the default name for the git tree of a series.
 func treeName(folder string) string { return "linux-" + series.PlainName(folder) }

@@ -71,10 +71,8 @@ func seriesEditVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if release := series.Release(w.Folder); release != "" && a.Source == (source.Spec{}) { // the base of a variant that is named
-		if a.Source, err = source.Named(release); err != nil {
-			return 0, err
-		}
+	if err := a.baseOfVariant(w.Folder); err != nil {
+		return 0, err
 	}
 	base, err := a.Source.Fetch(ctx, a.Host)
 	if err != nil {

@@ -29,7 +29,7 @@ type Mailing struct {
 	Series  series.Series
 	Base    source.Base
 	Commit  string       // of the base; "" if it is in no git tree
-	Sender  patch.Person // writes the cover letter, and stands for the placeholder among the authors
+	Sender  patch.Person // writes the cover letter, and replaces a placeholder as author
 	Version int          // of the series; 0 and 1 are the first, whose mails do not name it
 	To, Cc  []string     // addresses
 	Cover   *Cover       // nil: none
@@ -204,7 +204,7 @@ func (g git) format(ctx context.Context, to string) ([]byte, error) {
 	return box.Bytes(), nil
 }
 
-// encodedSender encodes the sender of a cover letter, whom git writes as he is.
+// encodedSender encodes the sender's name in a cover letter. git leaves it as it is there.
 func encodedSender(text []byte) []byte {
 	before, rest, _ := bytes.Cut(text, []byte("\nFrom: "))
 	line, rest, _ := bytes.Cut(rest, []byte("\n"))
@@ -216,7 +216,7 @@ func encodedSender(text []byte) []byte {
 }
 
 // Sender returns who sends a series: the one that is given as NAME <ADDRESS>, or else the one
-// that git knows. A placeholder sends nothing.
+// that git knows. It refuses a placeholder.
 func Sender(ctx context.Context, given string) (patch.Person, error) {
 	if given == "" {
 		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, "git", "-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT"))
