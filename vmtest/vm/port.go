@@ -130,7 +130,8 @@ func (u *uart) idle() bool {
 		return true // nobody can read any more
 	}
 	waiting := 0
-	if err := raw.Control(func(fd uintptr) { waiting, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
+	asked := raw.Control(func(fd uintptr) { waiting, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	if asked != nil || err != nil {
 		return true
 	}
 	return waiting == 0 && u.handled == u.got
