@@ -180,8 +180,9 @@ clean:
 	rm -rf bin results
 
 # The Debian packages that builds, checks, selftests, the virtual machine and benchmarks
-# need. Go is not one of them.
-PACKAGES := bc bison cpio flex gcc gdb git groff-base libc6-dev libcap-dev libelf-dev make perl-base python3 qemu-system-x86 sparse xz-utils
+# need. Go is not one of them. .ci/deps puts the version of gcc in the place of VERSION.
+# gcc-multilib has no version in its name, but cannot be installed beside cross compilers.
+PACKAGES := bc bison cpio flex gcc gdb git groff-base lib32gcc-VERSION-dev libc6-dev libc6-dev-i386 libcap-dev libelf-dev make perl-base python3 qemu-system-x86 sparse xz-utils
 
 deps:
 	@.ci/deps $(PACKAGES)

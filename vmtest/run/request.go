@@ -93,10 +93,11 @@ func (r Request) testFolders(design string) (folders []string, only map[string]s
 	for _, d := range designs {
 		folders = append(folders, "tests/"+d)
 	}
+	folders = append(folders, "tests/"+wire.Kselftest)
 	only = make(map[string]string)
 	for _, folder := range slices.Clone(folders) {
 		folders = append(folders, folder+wire.I386)
 		only[folder+wire.I386] = wire.Virtual
 	}
-	return append(folders, "tests/"+wire.Kselftest), only
+	return folders, only
 }
