@@ -27,7 +27,7 @@ TAKES_kernel    := SERIES BASE STORE ARGS
 TAKES_initramfs := RUN ARGS
 TAKES_check     := SERIES BASE LANE RUN STORE ARGS
 TAKES_presubmit := SERIES BASE LANE RUN STORE ARGS
-TAKES_bench     := BENCH
+TAKES_bench     := BASE BENCH
 TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE STORE ARGS
 TAKES_nightly   := SERIES BASE LANE RUN STORE OUT ARGS
@@ -143,8 +143,9 @@ nightly: deps build
 # Prints how many times longer vmtest takes than the same work done by hand: see
 # docs/performance.md.
 #   make bench BENCH=Lanes    run one benchmark
+#   make bench BASE=7.3       on another kernel
 bench: deps build
-	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench $(if $(BASE),-args -base '$(BASE)')
 
 # Runs the virtual lane N times (10 without N) beside processes that burn all CPUs. The
 # same events must happen, with nearly the same guest times between them.
