@@ -239,7 +239,7 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 
 // make runs the Makefile of a suite and returns its standard output.
 func (b *selftestBuild) make(ctx context.Context, suite, out string, include []string, targets ...string) ([]byte, error) {
-	args := append([]string{"-s", fmt.Sprintf("-j%d", kbuild.Cores()), "OUTPUT=" + out,
+	args := append([]string{"-s", fmt.Sprintf("-j%d", b.UsableCores()), "OUTPUT=" + out,
 		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s", selftestTargets}, targets...)
 	dir := filepath.Join(b.dir, "tree", selftestsDir, suite)
 	cmd, release, err := b.Sandbox.Command(ctx, sandbox.Place{Dir: dir, Readable: []string{b.dir, b.tree.Base.Dir}, Writable: []string{out}}, "make", args...)
