@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"initramfs/sh":    {},
 
 	"vmtest/vm":         {"internal/wire"},
+	"vmtest/worker":     {"internal/host"},
 	"vmtest/verdict":    {"internal/reasons", "internal/wire"},
 	"vmtest/several":    {"internal/wire", "vmtest/verdict"},
 	"vmtest/history":    {"vmtest/page/look", "vmtest/verdict"},
