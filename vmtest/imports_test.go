@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/kbuild", "kernel/series",
 		"kernel/selftests", "kernel/source", "kernel/symbols", "tests/layout", "vmtest/coverage", "vmtest/order", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/wire", "kconfig",
-		"kernel", "kernel/kbuild", "kernel/outgoing", "kernel/patch", "kernel/series", "kernel/source", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm"},
+		"kernel", "kernel/kbuild", "kernel/outgoing", "kernel/patch", "kernel/series", "kernel/source", "vmtest/run", "vmtest/several", "vmtest/verdict", "vmtest/vm", "vmtest/worker"},
 	"vmtest/flags": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/store", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
 		"vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/store", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/outgoing", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
