@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"vmtest/slurm":      {"internal/blame", "internal/cache", "internal/shell", "vmtest/cells"},
 	"vmtest/kubernetes": {"internal/blame", "internal/cache", "internal/shell", "vmtest/cells"},
 	"vmtest/nightly": {"internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/shell", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/source",
-		"vmtest/cells", "vmtest/culprit", "vmtest/history", "vmtest/page", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm"},
+		"vmtest/cells", "vmtest/culprit", "vmtest/history", "vmtest/page", "vmtest/report", "vmtest/run", "vmtest/verdict", "vmtest/vm", "vmtest/worker"},
 	"vmtest/page":              {"internal/shell", "internal/wire", "vmtest/history", "vmtest/page/look"},
 	"vmtest/page/look":         {},
 	"vmtest/page/pagetest":     {"vmtest/page/look"},

@@ -115,6 +115,7 @@ type app struct {
 	steps     flags.List
 	out       string
 	nights    nights
+	jobs      jobs
 	submit    submission
 	debug     debugging
 	mails     mails
