@@ -74,7 +74,7 @@ var mayImport = map[string][]string{
 	"vmtest/flags": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/store", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
 		"vmtest/run", "vmtest/verdict", "vmtest/vm"},
 	"vmtest": {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/store", "internal/wire", "kconfig", "kernel", "kernel/kbuild", "kernel/outgoing", "kernel/patch", "kernel/series", "kernel/source", "kernel/thread",
-		"vmtest/cells", "vmtest/check", "vmtest/flags", "vmtest/history", "vmtest/kubernetes", "vmtest/nightly", "vmtest/progress", "vmtest/report", "vmtest/run", "vmtest/several", "vmtest/slurm", "vmtest/verdict", "vmtest/vm"},
+		"vmtest/cells", "vmtest/check", "vmtest/flags", "vmtest/history", "vmtest/kubernetes", "vmtest/nightly", "vmtest/progress", "vmtest/report", "vmtest/run", "vmtest/several", "vmtest/slurm", "vmtest/verdict", "vmtest/vm", "vmtest/worker"},
 	"vmtest/progress": {},
 	"vmtest/bench":    {},
 	"vmtest/scale":    {},

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/vmtest/vm"
+	"timens-vmtest/vmtest/worker"
 )
 
 // jobs is the flag -jobs: how many items of a list run at the same time.
@@ -34,4 +36,14 @@ func (j jobs) number() (int, error) {
 		return 0, blame.Usagef("-jobs %s is neither auto nor a number above zero", j)
 	}
 	return n, nil
+}
+
+// worker returns what works through a list of runs or questions. A debugger that waits for a guest
+// is for one at a time.
+func (a *app) worker() (worker.Worker, error) {
+	n, err := a.jobs.number()
+	if where, _ := a.GDB(); err == nil && n > 1 && where != "" {
+		err = blame.Usagef("-gdb is for one guest of a lane, and -jobs %d makes several; leave out -jobs", n)
+	}
+	return worker.Worker{Jobs: n, Free: vm.FreeMB}, err
 }

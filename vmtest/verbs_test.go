@@ -24,10 +24,10 @@ import (
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
 	"run": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Coverage", "Forget", "Order", "FailFast", "Verbose",
-		"Guest", "BreakPatch", "Vmcore", "Trace", "Record", "-sandbox", "-results", "-bisect"},
+		"Guest", "BreakPatch", "Vmcore", "Trace", "Record", "-sandbox", "-results", "-bisect", "-jobs"},
 	"compare":      {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Verbose", "-sandbox", "-results"},
-	"presubmit":    {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going"},
-	"series check": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"presubmit":    {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-jobs"},
+	"series check": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-steps", "-jobs"},
 	"kernel":       {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"map":          {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
