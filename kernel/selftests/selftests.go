@@ -303,7 +303,7 @@ func (b *selftestBuild) buildSuite(ctx context.Context, t target, suite string, 
 
 // make runs the Makefile of a suite and returns its standard output.
 func (b *selftestBuild) make(ctx context.Context, t target, suite, out string, include []string, goals ...string) ([]byte, error) {
-	args := slices.Concat([]string{"-s", fmt.Sprintf("-j%d", kbuild.Cores()), "OUTPUT=" + out,
+	args := slices.Concat([]string{"-s", fmt.Sprintf("-j%d", b.UsableCores()), "OUTPUT=" + out,
 		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s -L" + b.lib(t.arch), selftestTargets}, t.vars, goals)
 	dir := filepath.Join(b.dir, "tree", selftestsDir, suite)
 	cmd, release, err := b.Sandbox.Command(ctx, sandbox.Place{Dir: dir, Readable: []string{b.dir, b.tree.Base.Dir}, Writable: []string{out}}, "make", args...)
