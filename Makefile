@@ -108,7 +108,7 @@ client-test: deps build
 # Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
 debug-test: PACKAGES += crash python3-drgn qemu-utils
 debug-test: deps build
-	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore|TestTrace|TestTraceOfShell|TestReplay)$$' -args -boot-debug
+	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore|TestDump|TestTrace|TestTraceOfShell|TestReplay)$$' -args -boot-debug
 
 # Runs nights on a Slurm of one node, which it starts and ends: see docs/scale.md.
 slurm-test: PACKAGES += slurm-wlm
