@@ -45,7 +45,7 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 	}
 	// A source that only a later patch adds must not change the key of equal trees.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return !s.Tree.Has(source) })
-	key := "lint 4 " + l.Name + cache.Digest(s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), b.toolchain, string(version), strings.Join(sources, " "))
+	key := "lint 5 " + l.Name + cache.Digest(b.key(), string(version), strings.Join(sources, " "))
 	return host.Answer(ctx, h, key, func() ([]kbuild.Warning, error) {
 		files, err := s.Tree.survey(ctx)
 		if err != nil {
