@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"timens-vmtest/internal/retest"
 )
 
 const (
@@ -54,6 +56,7 @@ func TestTablesOfPackages(t *testing.T) {
 func imports(t *testing.T) map[string][]string {
 	t.Helper()
 	const format = `{{.ImportPath}} {{join .Imports " "}}{{if not .GoFiles}} {{join .TestImports " "}} {{join .XTestImports " "}}{{end}}`
+	retest.IfChanged(t, "..", "*.go", "go.mod")
 	cmd := exec.Command("go", "list", "-f", format, module+"...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"timens-vmtest/internal/retest"
 )
 
 // command is something that a page tells the reader to type.
@@ -78,6 +80,7 @@ func hold(t *testing.T, program string, check func(args []string) string, cases 
 
 // Every verb and flag of vmtest that a page names is one that its help has.
 func TestVerbs(t *testing.T) {
+	retest.IfChanged(t, "..", "*.go", "go.mod")
 	program := filepath.Join(t.TempDir(), "vmtest")
 	if out, err := exec.Command("go", "build", "-o", program, "../vmtest").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

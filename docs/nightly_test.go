@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"timens-vmtest/internal/retest"
 )
 
 // systemd takes the units of the nightly job as they are, without a warning.
@@ -16,6 +18,7 @@ func TestUnitsOfNightly(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("not tested: the units of the nightly job, as there is no systemd-analyze")
 	}
+	retest.IfChanged(t, "..", "docs/nightly")
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	units, err := filepath.Glob("nightly/vmtest-nightly.*")
 	if err != nil || len(units) != 2 {
@@ -30,6 +33,7 @@ func TestUnitsOfNightly(t *testing.T) {
 // Everything that starts a night does it by a target of make, with variables and flags that
 // there are.
 func TestStartsOfNightly(t *testing.T) {
+	retest.IfChanged(t, "..", "*.go", "go.mod", "Makefile")
 	starts := regexp.MustCompile(`(?m)^(?:.*ExecStart=/usr/bin/|.*&& nice |\s*- run: )(.*?)(?: >"\$HOME.*)?$`)
 	flag := regexp.MustCompile(` -[a-z]+`)
 	help, err := exec.Command("go", "run", "../vmtest", "nightly", "-h").Output()

@@ -21,10 +21,12 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 
 	"timens-vmtest/internal/ci"
+	"timens-vmtest/internal/retest"
 	"timens-vmtest/internal/wire"
 )
 
 func spec(t *testing.T, run string) Spec {
+	retest.IfChanged(t, "..", "*.go", "go.mod")
 	return Spec{
 		Module: "..", Scratch: t.TempDir(), Tests: []string{"tests/timens", "tests/clone3", "tests/clone3/386"}, Design: "inline-ns",
 		Run: regexp.MustCompile(run), Timeout: 3 * time.Second,
@@ -308,6 +310,7 @@ func TestCompileErrorIsShown(t *testing.T) {
 
 // The stamp covers every folder of this module that the guest's programs come from.
 func TestStampCoversWhatIsLinked(t *testing.T) {
+	retest.IfChanged(t, "..", "*.go", "go.mod")
 	cmd := exec.Command("go", "list", "-deps", "-test", "-f", "{{if and .Module .Module.Main}}{{.Dir}}{{end}}", "./initramfs/...", "./tests/timens", "./tests/clone3", "./tests/kselftest")
 	cmd.Dir = ".."
 	out, err := cmd.Output()

@@ -55,7 +55,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	key := b.Makes.Inputs[:32]
+	key := b.key()
 	unlock, err := h.Lock(ctx, "kernel-"+key, "this kernel")
 	if err != nil {
 		return Image{}, err
@@ -150,6 +150,15 @@ type build struct {
 	toolchain string
 	profiled  []string // sources whose objects are to count
 	printed   kbuild.Log
+}
+
+// key names the kernel in the cache. Code of others that runs in its work folder can leave there what
+// spoils a later build. So a kernel from such a folder is for the series of this folder alone.
+func (b *build) key() string {
+	if foreign := b.foreign(); foreign != "" {
+		return cache.Digest(b.Makes.Inputs, foreign)[:32]
+	}
+	return b.Makes.Inputs[:32]
 }
 
 func (b *build) log() string { return filepath.Join(b.Dir, "make.log") }

@@ -129,15 +129,11 @@ func TestApplyToPipe(t *testing.T) {
 	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	p, err := patch.Parse("x.patch", []byte(patchOf("main.c", "return 0;", "return 1;")))
-	if err != nil {
-		t.Fatal(err)
-	}
 	base, err := source.Spec{Tree: dir}.Fetch(t.Context(), h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Apply(t.Context(), h, base, series.Series{Name: "s", Patches: []patch.Patch{p}})
+	_, err = Apply(t.Context(), h, base, series.Series{Name: "s", Patches: []patch.Patch{returning(t, 1)}})
 	if blame.Of(err) == blame.Kernel || err == nil || !strings.Contains(err.Error(), "main.c: it is a named pipe") {
 		t.Errorf("got %v", err)
 	}
@@ -150,16 +146,12 @@ func TestApplyKilled(t *testing.T) {
 	if err := os.Chmod(filepath.Join(bin, "git"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p, err := patch.Parse("x.patch", []byte(patchOf("main.c", "return 0;", "return 1;")))
-	if err != nil {
-		t.Fatal(err)
-	}
 	base, err := source.Spec{Tree: dir}.Fetch(t.Context(), h)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	h.Sandbox.Off = true
-	_, err = Apply(t.Context(), h, base, series.Series{Name: "s", Patches: []patch.Patch{p}})
-	hosttest.Blames(t, "a killed git", err, "x.patch: git was ended by a signal: killed")
+	_, err = Apply(t.Context(), h, base, series.Series{Name: "s", Patches: []patch.Patch{returning(t, 1)}})
+	hosttest.Blames(t, "a killed git", err, "main.patch: git was ended by a signal: killed")
 }

@@ -41,18 +41,11 @@ func NewCompiler(ctx context.Context, h host.Host, s Spec) (*Compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := s.Tree.survey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	leave, err := b.Enter(ctx)
+	leave, err := b.enterMade(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if err := b.makeObjects(ctx, files); err != nil {
-		return nil, err
-	}
 	dir, err := cache.Scratch(filepath.Dir(b.Dir), "compiler")
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel/kbuild"
-	"timens-vmtest/kernel/source"
 )
 
 // Linter is a tool that checks sources when make runs it.
@@ -45,35 +44,40 @@ func (l Linter) Lint(ctx context.Context, h host.Host, s Spec, sources []string)
 	}
 	// A source that only a later patch adds must not change the key of equal trees.
 	sources = slices.DeleteFunc(slices.Clone(sources), func(source string) bool { return !s.Tree.Has(source) })
-	key := "lint 4 " + l.Name + cache.Digest(s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), b.toolchain, string(version), strings.Join(sources, " "))
+	key := "lint 5 " + l.Name + cache.Digest(b.key(), string(version), strings.Join(sources, " "))
 	return host.Answer(ctx, h, key, func() ([]kbuild.Warning, error) {
-		files, err := s.Tree.survey(ctx)
-		if err != nil {
-			return nil, err
-		}
-		leave, err := b.Enter(ctx)
+		// The objects of a build show which sources the configuration builds.
+		leave, err := b.enterMade(ctx)
 		if err != nil {
 			return nil, err
 		}
 		defer leave()
-		return b.lint(ctx, l, files, sources)
+		return b.lint(ctx, l, sources)
 	})
 }
 
-// makeObjects makes sure that the folder of a build has the objects of its kernel. The caller has
-// entered the folder.
-func (b *build) makeObjects(ctx context.Context, files source.Manifest) error {
-	if err := b.prepare(ctx, files); err != nil || b.IsCompiled() {
-		return err
-	}
-	return b.compile(ctx)
-}
-
-func (b *build) lint(ctx context.Context, l Linter, files source.Manifest, sources []string) ([]kbuild.Warning, error) {
-	// The objects of a build show which sources the configuration builds.
-	if err := b.makeObjects(ctx, files); err != nil {
+// enterMade enters the folder of a build, and makes sure that it has the objects of its kernel. The
+// caller calls leave.
+func (b *build) enterMade(ctx context.Context) (leave func(), err error) {
+	files, err := b.Tree.survey(ctx)
+	if err != nil {
 		return nil, err
 	}
+	if leave, err = b.Enter(ctx); err != nil {
+		return nil, err
+	}
+	if err = b.prepare(ctx, files); err == nil && !b.IsCompiled() {
+		err = b.compile(ctx)
+	}
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+// lint checks sources in the folder, which the caller has entered.
+func (b *build) lint(ctx context.Context, l Linter, sources []string) ([]kbuild.Warning, error) {
 	root, err := os.OpenRoot(b.Out())
 	if err != nil {
 		return nil, err

@@ -37,10 +37,7 @@ func TestLintCompiles(t *testing.T) {
 	w := newWorld(t)
 	w.base.Dir = hosttest.Folder(t, tree)
 	w.base.ID = "base"
-	p, err := patch.Parse("x.patch", []byte(patchOf("main.c", "return 0;", "return 1;")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := returning(t, 1)
 	sources := []string{"main.c", "other.c"}
 	lint := func(patches ...patch.Patch) []kbuild.Warning {
 		t.Helper()

@@ -17,9 +17,9 @@ import (
 	"timens-vmtest/kconfig"
 )
 
-// The store has a kernel under a digest of the inputs that the cache has it under. Each file that comes
-// from there has the digest that the list has of it. After that the entry is held to
-// what every entry of the cache is held to.
+// The store has a kernel under a digest of its inputs. Each file that comes from there has the
+// digest that the list has of it. After that the entry is held to what every entry of the cache is
+// held to.
 
 // Files of an entry of the cache.
 const (

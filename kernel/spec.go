@@ -97,9 +97,10 @@ func (s Spec) workKey() string {
 // place is where the base is: states of one git tree have one place.
 func (s Spec) place() string { return cmp.Or(s.Tree.Base.Tree, s.Tree.Base.Dir) }
 
-// foreign is the series' Foreign, unless it is the base that is built.
+// foreign is the series' Foreign. It is empty if the series changes nothing that the build reads: then it
+// is the base that is built.
 func (s Spec) foreign() string {
-	if len(s.Tree.Series.Patches) == 0 {
+	if !slices.ContainsFunc(s.Tree.Touched(), readByBuild) {
 		return ""
 	}
 	return s.Tree.Series.Foreign

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"timens-vmtest/internal/retest"
 	"timens-vmtest/internal/wire"
 )
 
@@ -22,6 +23,7 @@ var bootClients = flag.Bool("boot-clients", false, "boot kernels for the program
 // compileClients compiles the programs in tests/clients as they are compiled for a user.
 func compileClients(t *testing.T) (dir string) {
 	t.Helper()
+	retest.IfChanged(t, "..", "tests/clients")
 	dir = t.TempDir()
 	for _, design := range wire.Designs {
 		cmd := exec.Command("gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", filepath.Join(dir, design), filepath.Join("..", "tests", "clients", design+".c"))

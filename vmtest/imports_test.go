@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"timens-vmtest/internal/retest"
 )
 
 const module = "timens-vmtest/"
@@ -21,6 +23,7 @@ var mayImport = map[string][]string{
 	"internal/shell":   {},
 	"internal/cache":   {},
 	"internal/nearest": {},
+	"internal/retest":  {},
 	"internal/reasons": {},
 	"internal/wire":    {},
 	"internal/sandbox": {"internal/blame", "internal/cache"},
@@ -90,7 +93,7 @@ var mayImport = map[string][]string{
 // testsMayImport is what the tests of a package may import beside that. The packages
 // that run in the guest have tests alone.
 var testsMayImport = map[string][]string{
-	"initramfs":            {"internal/ci"},
+	"initramfs":            {"internal/ci", "internal/retest"},
 	"internal/sandbox":     {"internal/ci"},
 	"internal/store":       {"internal/store/storetest"},
 	"kernel/patch":         {"internal/host/hosttest"},
@@ -114,9 +117,9 @@ var testsMayImport = map[string][]string{
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
 	"vmtest/bench":         {"internal/wire", "kernel/source"},
 	"tests/canary":         {"internal/wire"},
-	"docs":                 {"docs/docstest", "vmtest/scale", "vmtest/verdict"},
+	"docs":                 {"docs/docstest", "internal/retest", "vmtest/scale", "vmtest/verdict"},
 	"tests/internal/":      {"docs/docstest"},
-	"tests/canary/redteam": {"docs/docstest", "vmtest/verdict/recording"},
+	"tests/canary/redteam": {"docs/docstest", "internal/retest", "vmtest/verdict/recording"},
 	"tests/timens":         {"tests/internal/"},
 	"tests/clone3":         {"tests/internal/"},
 	"tests/cost":           {"tests/internal/"},
@@ -124,7 +127,9 @@ var testsMayImport = map[string][]string{
 	"tests/inline-ns":      {"tests/internal/"},
 	"tests/namespaces":     {"tests/internal/"},
 	"tests/kselftest":      {"internal/wire", "tests/internal/"},
-	"vmtest":               {"initramfs/uinit", "internal/ci", "internal/host/hosttest", "internal/store/storetest"},
+	"vmtest":               {"initramfs/uinit", "internal/ci", "internal/host/hosttest", "internal/retest", "internal/store/storetest"},
+
+	"tests/mutants/generate": {"internal/retest"},
 }
 
 // importedBy says which package alone may import each outside module. x/sys is for all.
@@ -163,6 +168,7 @@ type listed struct {
 
 func listPackages(t *testing.T) []listed {
 	t.Helper()
+	retest.IfChanged(t, "..", "*.go", "go.mod")
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"...").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
+
+	"timens-vmtest/internal/retest"
 )
 
 // annotation is an entry of REUSE.toml: the licence of files that cannot carry
@@ -203,6 +205,7 @@ func TestModulesHaveALicense(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| [A-Z].* \\| .+ \\|$").FindAllStringSubmatch(string(text), -1) {
 		listed = append(listed, row[1])
 	}
+	retest.IfChanged(t, "..", "*.go", "go.mod")
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./...", "tool")
 	cmd.Dir = ".."
 	cmd.Stderr = os.Stderr

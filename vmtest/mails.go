@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -16,6 +17,7 @@ import (
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/outgoing"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
@@ -83,6 +85,10 @@ func (a *app) exportMails(ctx context.Context, args []string) (int, error) {
 		left = append(left, "there are no recipients: scripts/get_maintainer.pl of the base names none")
 	}
 	box, err := m.Mailbox(ctx)
+	if _, refused := errors.AsType[*blame.BuildError](err); refused { // git am does not name the hunk
+		_, misfit := kernel.Apply(ctx, a.Host, m.Base, m.Series)
+		return 0, cmp.Or(misfit, err)
+	}
 	if err != nil {
 		return 0, err
 	}

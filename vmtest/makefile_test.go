@@ -7,14 +7,14 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"timens-vmtest/internal/retest"
 )
 
 // A variable that a target does not read ends make before anything is done: it would
 // change nothing, and the default would be tested instead.
 func TestMakeRefusesVariables(t *testing.T) {
-	if _, err := os.ReadFile("../Makefile"); err != nil { // so that go test knows when it changes
-		t.Fatal(err)
-	}
+	retest.IfChanged(t, "..", "Makefile")
 	for line, want := range map[string]string{
 		"vmtest SERIES=control LANE=real RUN=x ARGS=-v": "bin/vmtest run -series 'control'  -lane 'real' -run 'x' -v\n",
 		"RUN=x":                            "bin/vmtest run    -run 'x' \n",
@@ -54,6 +54,7 @@ func TestMakeRefusesVariables(t *testing.T) {
 // "make test" tests every package that the host can test once, and those that start goroutines with
 // the race detector.
 func TestMakeTestsAll(t *testing.T) {
+	retest.IfChanged(t, "..", "Makefile", "*.go", "go.mod")
 	out, err := exec.Command("make", "-s", "-n", "-C", "..", "test").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"timens-vmtest/internal/ci"
+	"timens-vmtest/internal/retest"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/store/storetest"
 )
@@ -65,6 +66,7 @@ func plainly() {
 // no time, and in a fake QEMU, which plays the guest that FAKE_GUEST names. They
 // find the checkout, $ROOT, by a path that somebody may well have.
 func TestScripts(t *testing.T) {
+	retest.IfChanged(t, "..", ".", ":!*.md")
 	checkout, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,8 @@ import (
 	expect "github.com/Netflix/go-expect"
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"timens-vmtest/internal/retest"
 )
 
 var bootShell = flag.Bool("boot-shell", false, "boot the kernel of the default series for the tests of the shell, by ../bin/vmtest")
@@ -79,6 +81,7 @@ func (h shellHost) command(t *testing.T, args ...string) *exec.Cmd {
 // TestShell uses "vmtest shell", by -boot-shell with a guest and else with a fake
 // QEMU.
 func TestShell(t *testing.T) {
+	retest.IfChanged(t, "..", ".", ":!*.md")
 	h := newShellHost(t)
 	// The first builds what all use.
 	if out, err := h.command(t, "--", "true").CombinedOutput(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/internal/retest"
 	"timens-vmtest/vmtest/flags"
 	"timens-vmtest/vmtest/progress"
 	"timens-vmtest/vmtest/run"
@@ -305,6 +306,7 @@ func verbNamed(t *testing.T, name string) verb {
 // The script that "vmtest completion bash" prints completes verbs, flags and values,
 // in a bash as a user has it.
 func TestBashCompletion(t *testing.T) {
+	retest.IfChanged(t, "..", "kconfig", "kernel", "tests")
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)

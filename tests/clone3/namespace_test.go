@@ -39,32 +39,7 @@ func TestOffsetsFileReadBack(t *testing.T) {
 // timens_offsets afterwards.
 func TestOffsetsFrozen(t *testing.T) {
 	kernel := design.Need(t)
-	p := timens.NewProgram(t)
-	inside := p.WriteFile(offsetsFile, "monotonic 1 0\n")
-	if err := p.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	after := p.ReadFile(offsetsFile)
-	child, err := clone.Start(kernel.Args(timens.Ahead), clone.SizeVer3, p)
-	if err != nil {
-		t.Fatalf("clone3: %v", err)
-	}
-	if err := child.Ready(timens.Patience); err != nil {
-		t.Error(err)
-	}
-	if err := timens.Write(child.PID, "boottime 1 0\n"); err != unix.EACCES {
-		t.Errorf("write to /proc/CHILD/timens_offsets: %v, want %v", err, unix.EACCES)
-	}
-	if err := child.Resume(); err != nil {
-		t.Error(err)
-	}
-	timens.Reap(t, child)
-	if err := inside.Err(); err != unix.EACCES {
-		t.Errorf("write to %s by the child: %v, want %v", offsetsFile, err, unix.EACCES)
-	}
-	if got, want := timens.Text(t, after), timens.Ahead.String(); got != want {
-		t.Errorf("after the writes the file is\n%swant\n%s", got, want)
-	}
+	timens.CheckFrozen(t, design.Launch(kernel.Args(timens.Ahead)), timens.Ahead)
 }
 
 // A clone3() with offsets does not move its caller or change the caller's clocks.

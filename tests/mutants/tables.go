@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/run"
 )
 
 // tableFiles are the pages that have a table of results, by the name of the base.
@@ -136,5 +137,5 @@ func selects(row string) string {
 	if names == nil {
 		return ""
 	}
-	return "^(" + strings.ReplaceAll(strings.Join(names, "|"), ".", `\.`) + ")$"
+	return run.Only(names)
 }

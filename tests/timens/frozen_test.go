@@ -18,33 +18,7 @@ import (
 // process can write them any more.
 func TestOffsetsFileFrozen(t *testing.T) {
 	timens.Need(t)
-	offsets := timens.Ahead
-	p := timens.NewProgram(t)
-	inside := p.WriteFile(offsetsFile, "monotonic 1 0\n")
-	if err := p.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	after := p.ReadFile(offsetsFile)
-	child, err := timens.Unshared(offsets)(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Ready(timens.Patience); err != nil {
-		t.Error(err)
-	}
-	if err := timens.Write(child.PID, "boottime 1 0\n"); err != unix.EACCES {
-		t.Errorf("write to /proc/CHILD/timens_offsets: %v, want %v", err, unix.EACCES)
-	}
-	if err := child.Resume(); err != nil {
-		t.Error(err)
-	}
-	timens.Reap(t, child)
-	if err := inside.Err(); err != unix.EACCES {
-		t.Errorf("write to %s inside: %v, want %v", offsetsFile, err, unix.EACCES)
-	}
-	if got, want := timens.Text(t, after), offsets.String(); got != want {
-		t.Errorf("after the writes the file is\n%swant\n%s", got, want)
-	}
+	timens.CheckFrozen(t, timens.Unshared(timens.Ahead), timens.Ahead)
 }
 
 // The offsets of the initial time namespace cannot be written.

@@ -101,7 +101,7 @@ func (m Machine) request(ctx context.Context, cell Cell, a culprit.Attempt) (run
 	}
 	req.Command = append([]string{ownProgram, "run"}, m.Flags(cell)...)
 	if a.Tests != nil {
-		if req.Match, err = regexp.Compile(only(a.Tests)); err != nil {
+		if req.Match, err = regexp.Compile(run.Only(a.Tests)); err != nil {
 			return req, err
 		}
 	}
@@ -124,15 +124,6 @@ func (m Machine) request(ctx context.Context, cell Cell, a culprit.Attempt) (run
 		req.Config, err = kconfig.Load(a.Config)
 	}
 	return req, err
-}
-
-// only returns the pattern that matches these tests and no other.
-func only(tests []string) string {
-	var quoted []string
-	for _, t := range tests {
-		quoted = append(quoted, regexp.QuoteMeta(t))
-	}
-	return "^(?:" + strings.Join(quoted, "|") + ")$"
 }
 
 // packageBase returns the name of the base that is a Debian package of a version.
@@ -185,7 +176,7 @@ func (m Machine) older(ctx context.Context, cell Cell, a culprit.Attempt, dir st
 	}
 	args := append([]string{ownProgram, "run", "-results", dir}, m.Flags(cell)...)
 	if a.Tests != nil {
-		args = culprit.WithRun(args, only(a.Tests))
+		args = culprit.WithRun(args, run.Only(a.Tests))
 	}
 	if _, err := m.command(ctx, a.Project, args, dir); err != nil {
 		return none, err

@@ -15,14 +15,16 @@ import (
 )
 
 // JUnit returns a report for CI systems. Each lane is a suite. One more case, "verdict",
-// has the findings that no test can be blamed for. The name of the class has the lane as well:
-// GitLab does not show the suite, and of two cases with one name it counts only the first.
+// has the findings that no test can be blamed for. The name of the class has the series, the kernel
+// and the lane as well: GitLab does not show the suite, and of two cases with one name it counts
+// only the first. It takes the reports of several runs together.
 func JUnit(r verdict.Result) ([]byte, error) {
 	var suites junit.Testsuites
+	what := subject(r.Run)
 	for _, l := range r.Lanes {
-		s := junit.Testsuite{Name: r.Run.Series + "/" + l.Lane, Time: seconds(l.DurationS)}
+		s := junit.Testsuite{Name: what + "/" + l.Lane, Time: seconds(l.DurationS)}
 		for _, t := range l.Tests {
-			c := junit.Testcase{Classname: l.Lane + "/" + t.Package, Name: t.Name, Time: seconds(t.DurationS)}
+			c := junit.Testcase{Classname: s.Name + "." + t.Package, Name: t.Name, Time: seconds(t.DurationS)}
 			switch {
 			case !t.AsExpected():
 				c.Failure = &junit.Result{Message: message(t), Data: bounded(t.Output, outputPath(l, t))}
@@ -33,8 +35,8 @@ func JUnit(r verdict.Result) ([]byte, error) {
 		}
 		suites.AddSuite(s)
 	}
-	s := junit.Testsuite{Name: r.Run.Series, Time: seconds(r.DurationS())}
-	c := junit.Testcase{Classname: "vmtest", Name: "verdict", Time: seconds(0)}
+	s := junit.Testsuite{Name: what, Time: seconds(r.DurationS())}
+	c := junit.Testcase{Classname: what + ".vmtest", Name: "verdict", Time: seconds(0)}
 	if r.Verdict != verdict.Passed {
 		var texts []string
 		for _, f := range r.Findings {
@@ -47,6 +49,15 @@ func JUnit(r verdict.Result) ([]byte, error) {
 	b := bytes.NewBufferString(xml.Header)
 	err := suites.WriteXML(b)
 	return b.Bytes(), err
+}
+
+// subject names the series and the release of the kernel, such as control/linux-6.12. CI systems
+// compare a test with the one that had its name before, so an update of the release does not change
+// the name. Jenkins takes what is behind the last dot for the class, and the rest for its package.
+func subject(r verdict.Run) string {
+	parts := strings.Split(r.Base, ".")
+	release := strings.Join(parts[:min(2, len(parts))], ".")
+	return named(r.Series, r.Variant) + "/linux-" + orUnknown(release)
 }
 
 // message says in one line why a test was not as expected.

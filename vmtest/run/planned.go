@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +24,15 @@ type NothingPlanned struct {
 func (e *NothingPlanned) Error() string { return e.Err.Error() }
 
 func (e *NothingPlanned) Unwrap() error { return e.Err }
+
+// Only returns what -run takes to select these tests, each "package.Name", and no other.
+func Only(tests []string) string {
+	quoted := make([]string, len(tests))
+	for i, t := range tests {
+		quoted[i] = regexp.QuoteMeta(t)
+	}
+	return "^(" + strings.Join(quoted, "|") + ")$"
+}
 
 // Plan lists the tests that a request selects, from their sources. If there is none, the
 // error is a NothingPlanned. If the design is only known from the headers of the tree, Plan

@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"timens-vmtest/docs/docstest"
+	"timens-vmtest/internal/retest"
 	"timens-vmtest/vmtest/verdict/recording"
 )
 
@@ -160,6 +161,7 @@ const wantCommand = "go test ./vmtest/verdict -update"
 // The list names every Test function of the guests, and no other.
 func TestListIsComplete(t *testing.T) {
 	_, all := loadList(t)
+	retest.IfChanged(t, root(t), "*.go", "go.mod")
 	cmd := exec.Command("go", "test", "-list", "^Test", "./tests/canary")
 	cmd.Dir = root(t)
 	out, err := cmd.Output()

@@ -40,7 +40,7 @@ func flagTable() string {
 	out += "\n" + rule + "\n"
 	for bit := 0; bit < 64; {
 		next := bit + 1
-		for next < 64 && Name(1<<bit) == "" && flagRow(next) == flagRow(bit) {
+		for next < 64 && nameHere(bit) == "" && flagRow(next) == flagRow(bit) {
 			next++
 		}
 		where := fmt.Sprint(bit)
@@ -53,11 +53,21 @@ func flagTable() string {
 	return out
 }
 
+// nameHere returns the name of a bit. It is "" if no kernel of the table defines the flag: a series may
+// add it, and then it is no flag of the kernels.
+func nameHere(bit int) string {
+	defined := uint64(low)
+	for _, k := range kernels {
+		defined |= k.flags
+	}
+	return Name(uint64(1) << bit & defined)
+}
+
 // flagRow has the cells of a bit. A cell has one answer if all kernels give it.
 func flagRow(bit int) string {
 	flag := uint64(1) << bit
 	var row string
-	if name := Name(flag); name != "" {
+	if name := nameHere(bit); name != "" {
 		row = "`" + strings.ReplaceAll(name, ", ", "`, `") + "`"
 	}
 	row += " |"

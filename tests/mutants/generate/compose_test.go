@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"timens-vmtest/internal/retest"
 )
 
 const switchText = "extern unsigned int vmtest_mutant;\n"
@@ -22,6 +24,7 @@ const switchText = "extern unsigned int vmtest_mutant;\n"
 // composeFolder makes a folder with the header of the switch.
 func composeFolder(t *testing.T) string {
 	t.Helper()
+	retest.IfChanged(t, ".", "testdata") // gcc reads headers there
 	dir := t.TempDir()
 	header := filepath.Join(dir, SwitchHeader)
 	if err := os.MkdirAll(filepath.Dir(header), 0o755); err != nil {
