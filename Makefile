@@ -27,7 +27,7 @@ TAKES_kernel    := SERIES BASE STORE ARGS
 TAKES_initramfs := RUN ARGS
 TAKES_check     := SERIES BASE LANE RUN STORE ARGS
 TAKES_presubmit := SERIES BASE LANE RUN STORE ARGS
-TAKES_bench     := BENCH
+TAKES_bench     := BASE BENCH
 TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE STORE ARGS
 TAKES_nightly   := SERIES BASE LANE RUN STORE OUT ARGS
@@ -109,7 +109,7 @@ client-test: deps build
 # Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
 debug-test: PACKAGES += crash python3-drgn qemu-utils
 debug-test: deps build
-	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore|TestTrace|TestTraceOfShell|TestReplay)$$' -args -boot-debug
+	go test -count=1 -v -timeout 1h ./vmtest -run '^(TestDebug|TestGDB|TestDebugTranscripts|TestVmcore|TestDump|TestTrace|TestTraceOfShell|TestReplay)$$' -args -boot-debug
 
 # Runs nights on a Slurm of one node, which it starts and ends: see docs/scale.md.
 slurm-test: PACKAGES += slurm-wlm
@@ -144,8 +144,9 @@ nightly: deps build
 # Prints how many times longer vmtest takes than the same work done by hand: see
 # docs/performance.md.
 #   make bench BENCH=Lanes    run one benchmark
+#   make bench BASE=7.3       on another kernel
 bench: deps build
-	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./vmtest/bench $(if $(BASE),-args -base '$(BASE)')
 
 # Runs the virtual lane N times (10 without N) beside processes that burn all CPUs. The
 # same events must happen, with nearly the same guest times between them.
@@ -189,8 +190,9 @@ clean:
 	rm -rf bin results
 
 # The Debian packages that builds, checks, selftests, the virtual machine and benchmarks
-# need. Go is not one of them.
-PACKAGES := bc bison cpio flex gcc gdb git groff-base libc6-dev libcap-dev libelf-dev make perl-base python3 qemu-system-x86 sparse xz-utils
+# need. Go is not one of them. .ci/deps puts the version of gcc in the place of VERSION.
+# gcc-multilib has no version in its name, but cannot be installed beside cross compilers.
+PACKAGES := bc bison cpio flex gcc gdb git groff-base lib32gcc-VERSION-dev libc6-dev libc6-dev-i386 libcap-dev libelf-dev make perl-base python3 qemu-system-x86 sparse xz-utils
 
 deps:
 	@.ci/deps $(PACKAGES)

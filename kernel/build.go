@@ -185,7 +185,7 @@ func (b *build) compile(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(b.Out(), "vmlinux")); err == nil {
 		total, first = 0, false // make alone knows how much is left to do
 	}
-	b.Report.Step("build linux-%s with %s on %d cores", b.Tree.Base.Version, b.Tree.Series.Name, kbuild.Cores())
+	b.Report.Step("build linux-%s with %s on %d cores", b.Tree.Base.Version, b.Tree.Series.Name, b.UsableCores())
 	var last int
 	if text, err := os.ReadFile(memory); err == nil && first {
 		if _, err := fmt.Sscan(string(text), &last); err == nil {
@@ -219,7 +219,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	// Debug information names files as the kernel's own tree does, wherever the
 	// build was: the build ID covers it.
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.Seen(b.Src()), b.Seen(b.Out()))
-	args := slices.Concat([]string{"O=" + b.Seen(b.Out()), fmt.Sprintf("-j%d", kbuild.Cores())},
+	args := slices.Concat([]string{"O=" + b.Seen(b.Out()), fmt.Sprintf("-j%d", b.UsableCores())},
 		b.Make.Args(names), kbuild.ProfileArgs(b.profiled), targets)
 	cmd, release, err := b.Sandbox.Command(ctx, b.InSandbox(kbuild.Env), "make", args...)
 	if err != nil {

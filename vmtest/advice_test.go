@@ -49,6 +49,7 @@ var triedAdvice = map[string]string{
 	`kernel/source/debian.go sudo apt-get`:    "it asks the archive of Debian",
 	`kernel/kbuild/makevar.go make deps`:      "it installs packages",
 	`kernel/kbuild/makevar.go sudo apt-get`:   "it installs packages",
+	`kernel/selftests/selftests.go make deps`: "it installs packages",
 	`kernel/prebuilt.go make vmlinux`:         "it is typed in the user's build folder",
 	`kernel/prebuilt.go make olddefconfig`:    "it is typed in the user's build folder",
 	`internal/sandbox/command.go make deps`:   "it installs packages",

@@ -3,15 +3,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,7 +35,7 @@ func cellsVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err := a.checkNights(); err != nil {
 		return 0, err
 	}
-	job, err := a.job(ctx, false)
+	job, err := a.job(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -84,7 +81,7 @@ func cellVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if len(list) > 0 {
 		line.Night = list[0].Night
 	}
-	folder := nightly.Folder{Dir: dir, Runner: a.machine(false), Now: time.Now}
+	folder := nightly.Folder{Dir: dir, Runner: a.machine(), Now: time.Now}
 	c, there, err := folder.Run(ctx, all[at], line)
 	if err != nil {
 		return 0, err
@@ -118,7 +115,7 @@ func mergeVerb(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, blame.Usagef("%s: %s", args[0], nearest.NoSuchPath(args[0]))
 	}
 	if a.nights.dir == "" {
-		found, err := nightly.Folder{Dir: dir, Runner: a.machine(false), Now: time.Now}.Examine()
+		found, err := nightly.Folder{Dir: dir, Runner: a.machine(), Now: time.Now}.Examine()
 		if err != nil {
 			return 0, err
 		}
@@ -128,7 +125,7 @@ func mergeVerb(ctx context.Context, a *app, args []string) (int, error) {
 	if err := a.checkNights(); err != nil {
 		return 0, err
 	}
-	job, err := a.job(ctx, false)
+	job, err := a.job(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -137,36 +134,4 @@ func mergeVerb(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, err
 	}
 	return v.ExitCode(), a.showNight(job.Out)
-}
-
-// jobs returns how many cells run at the same time.
-func (a *app) jobs() (int, error) {
-	if a.nights.jobs == "auto" {
-		return max(1, runtime.NumCPU()/cellCores), nil
-	}
-	n, err := strconv.Atoi(a.nights.jobs)
-	if err != nil || n < 1 {
-		return 0, blame.Usagef("-jobs %s is neither auto nor a number above zero", a.nights.jobs)
-	}
-	return n, nil
-}
-
-// freeMemory returns how many MB of memory programs can still get without swapping; 0 if the
-// kernel does not say it, so that one cell runs at a time.
-func freeMemory() int {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if words := strings.Fields(lines.Text()); len(words) == 3 && words[0] == "MemAvailable:" {
-			kb, err := strconv.Atoi(words[1])
-			if err != nil {
-				return 0
-			}
-			return kb / 1024
-		}
-	}
-	return 0
 }

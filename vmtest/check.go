@@ -27,6 +27,7 @@ func (a *app) registerCheck(set *flag.FlagSet) {
 	a.RegisterLane(set)
 	set.StringVar(&a.Results, "results", "", "`DIR` that takes one folder a check (default results/ of the checkout)")
 	set.BoolVar(&a.keepGoing, "keep-going", false, "do not stop at the first fault")
+	a.jobs.register(set, "questions about the patches of a series", "1")
 }
 
 func (a *app) registerPresubmit(set *flag.FlagSet) {
@@ -139,6 +140,9 @@ func (a *app) checkEach(ctx context.Context, args []string, what string, one fun
 		return 0, err
 	}
 	c.Only = a.steps
+	if c.Worker, err = a.worker(); err != nil {
+		return 0, err
+	}
 	if err := a.noteAhead(ctx, reqs); err != nil {
 		return 0, err
 	}

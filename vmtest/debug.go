@@ -73,13 +73,13 @@ func debugVerb(ctx context.Context, a *app, args []string) (int, error) {
 		return 0, blame.Usagef("-at %s is none of before, fail", a.debug.at)
 	case a.Has("count") && a.debug.count < 1:
 		return 0, blame.Usagef("-count %d: give a number of guests", a.debug.count)
-	case d.Count > 0 && d.AtFail:
-		return 0, blame.Usagef("-count opens no shell; leave out -at fail, or take -until-fail -at fail")
-	case d.Dump && (d.Count > 0 || d.UntilFail && !d.AtFail):
+	case d.AtFail && !d.OpensShell():
+		return 0, blame.Usagef("-count opens no shell; leave out -at fail, or take -until-fail, too")
+	case d.Dump && !d.OpensShell():
 		return 0, blame.Usagef("-count and -until-fail do not stop a guest; leave out -dump, and take -vmcore for guests that die")
 	case d.Replay && (d.Count > 0 || d.UntilFail || d.AtFail || d.Dump || d.Alone || d.Now || d.Vmcore != "" || len(command) > 0 || d.With != nil || d.Share != ""):
 		return 0, blame.Usagef("-replay runs what was recorded, and opens no shell; it goes with -lane, -gdb and -break-patch alone")
-	case (d.Count > 0 || d.UntilFail && !d.AtFail) && len(command) > 0:
+	case !d.OpensShell() && len(command) > 0:
 		return 0, blame.Usagef("-count and -until-fail open no shell for %q; leave the command out", strings.Join(command, " "))
 	}
 	return run.Debug(ctx, a.Host, a.Checkout, d)

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,8 +53,8 @@ func (g guests) command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs vmtest and demands its exit code and what it prints.
-func (g guests) run(t *testing.T, code int, want []string, args ...string) {
+// run runs vmtest and demands its exit code and what it prints, which it returns.
+func (g guests) run(t *testing.T, code int, want []string, args ...string) string {
 	t.Helper()
 	var out bytes.Buffer
 	cmd := g.command(t, args...)
@@ -66,6 +67,7 @@ func (g guests) run(t *testing.T, code int, want []string, args ...string) {
 			t.Fatalf("%q: no %s in:\n%s", args, w, out.String())
 		}
 	}
+	return out.String()
 }
 
 // failing is a test that fails on the unpatched kernel.
@@ -84,6 +86,7 @@ func TestDebug(t *testing.T) {
 			"debug", latest, failing, "-lane", lane, "-at", "fail", "--", "sh", "-c", `cat /proc/[0-9]*/status || true`)
 	}
 	g.run(t, 0, []string{`not as expected in 0 of 2 guests`}, "debug", latest, failing, "-count", "2")
+	g.run(t, 7, []string{failing + ` has failed and is stopped there`}, "debug", latest, failing, "-until-fail", "-at", "fail", "-alone", "--", "sh", "-c", "exit 7")
 	share := t.TempDir()
 	if err := os.WriteFile(filepath.Join(share, "file"), []byte("of the host\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -95,12 +98,23 @@ func TestDebug(t *testing.T) {
 var waits = regexp.MustCompile(`(?m)the guest waits for gdb; type in another terminal:  (.*)$`)
 
 // A scripted session of gdb stops the kernel in a function that the series changes, reads the
-// kernel's own structures, and lets the run go on to its verdict.
+// kernel's own structures, and lets the guest go on: a run to its verdict, and a shell to the end of its command.
 func TestGDB(t *testing.T) {
 	g := newGuests(t)
-	for _, lane := range []string{"real", "virtual"} {
-		t.Run(lane, func(t *testing.T) {
-			cmd := g.command(t, "run", "-series", "timens-offset", "-run", "^"+regexp.QuoteMeta(failing)+"$", "-lane", lane, "-gdb", "-break-patch", "-results", g.results)
+	const passes = `(?m)^verdict  pass, not standard: -gdb \(1 pass`
+	run := func(lane string) []string {
+		return []string{"run", "-series", "timens-offset", "-run", "^" + regexp.QuoteMeta(failing) + "$", "-lane", lane, "-gdb", "-break-patch", "-results", g.results}
+	}
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+	}{
+		"real":    {run("real"), passes},
+		"virtual": {run("virtual"), passes},
+		"shell":   {[]string{"shell", "-series", "timens-offset", fmt.Sprintf("-gdb=%d", freePort(t)), "-break-patch", "--", "/tests/timens-offset.test", "-test.run", "^TestOneClock$"}, `(?m)^PASS$`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := g.command(t, tc.args...)
 			var out said
 			line, ended := out.gdb(t, cmd)
 			gdb := exec.CommandContext(t.Context(), "sh", "-c", line+` -batch -ex continue -ex backtrace -ex "lx-ps" -ex lx-version -ex delete -ex detach`)
@@ -115,8 +129,8 @@ func TestGDB(t *testing.T) {
 					t.Errorf("gdb does not say %s:\n%s", want, session)
 				}
 			}
-			if code := cmd.ProcessState.ExitCode(); code != 0 || !regexp.MustCompile(`(?m)^verdict  pass, not standard: -gdb \(1 pass`).MatchString(out.String()) {
-				t.Errorf("exit code %d, output:\n%s", code, &out)
+			if code := cmd.ProcessState.ExitCode(); code != 0 || !regexp.MustCompile(tc.want).MatchString(out.String()) {
+				t.Errorf("exit code %d, no %s in:\n%s", code, tc.want, &out)
 			}
 		})
 	}

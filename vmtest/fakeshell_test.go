@@ -136,6 +136,11 @@ func (g *fakeShell) upTo(what string) (wire.Frame, error) {
 			return wire.Frame{}, err
 		}
 	}
+	if what == "flaky" {
+		if what, err = flaky(os.Getenv("FAKE_COUNTER")); err != nil {
+			return wire.Frame{}, err
+		}
+	}
 	switch id := g.debug.Test; {
 	case !g.debug.AtFail:
 		return wire.Frame{Text: "before " + id.String()}, nil

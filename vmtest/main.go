@@ -27,6 +27,7 @@ import (
 	"timens-vmtest/vmtest/progress"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/worker"
 )
 
 // verb is one command of vmtest.
@@ -115,6 +116,7 @@ type app struct {
 	steps     flags.List
 	out       string
 	nights    nights
+	jobs      jobs
 	submit    submission
 	debug     debugging
 	mails     mails
@@ -163,6 +165,9 @@ func dispatch(ctx context.Context, args []string) int {
 	}
 	code, err := a.dispatch(ctx, args)
 	if err != nil {
+		if p, ok := errors.AsType[*worker.Panic](err); ok && bisect {
+			panic(p)
+		}
 		err = run.Interrupted(ctx, err)
 		party := blame.Of(err)
 		if code = party.ExitCode(); party == blame.Host {

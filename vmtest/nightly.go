@@ -21,6 +21,7 @@ import (
 	"timens-vmtest/vmtest/nightly"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/vm"
 )
 
 // nights are the flags of the nightly job, of its parts and of the verb history.
@@ -33,7 +34,6 @@ type nights struct {
 	tries    int
 	keep     int
 	notify   string
-	jobs     string
 }
 
 // defaultConfig is the name of the configuration without more fragments.
@@ -78,11 +78,6 @@ func (a *app) registerEnd(set *flag.FlagSet) {
 	set.StringVar(&a.nights.notify, "notify", "", "`COMMAND` for the shell, which gets the mail of a night with news on its standard input, such as \"sendmail you@example.org\"")
 }
 
-// registerJobs registers -jobs.
-func (a *app) registerJobs(set *flag.FlagSet) {
-	set.StringVar(&a.nights.jobs, "jobs", "auto", "run `N|auto` cells at the same time, as far as there is memory; auto is one for every two cores")
-}
-
 // checkNights refuses values of the flags that make no night.
 func (a *app) checkNights() error {
 	n := a.nights
@@ -106,11 +101,11 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err := a.checkNights(); err != nil {
 		return 0, err
 	}
-	jobs, err := a.jobs()
+	jobs, err := a.jobs.number()
 	if err != nil {
 		return 0, err
 	}
-	job, err := a.job(ctx, jobs > 1)
+	job, err := a.job(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -122,8 +117,8 @@ func nightlyVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	return v.ExitCode(), a.showNight(job.Out)
 }
 
-// job returns the nightly job that the flags say. beside says that cells run at the same time.
-func (a *app) job(ctx context.Context, beside bool) (job nightly.Job, err error) {
+// job returns the nightly job that the flags say.
+func (a *app) job(ctx context.Context) (job nightly.Job, err error) {
 	if a.nights.dir != "" {
 		if job.Out, err = filepath.Abs(a.nights.dir); err != nil {
 			return job, err
@@ -136,7 +131,7 @@ func (a *app) job(ctx context.Context, beside bool) (job nightly.Job, err error)
 	if err := a.setKeys(ctx, job.Cells); err != nil {
 		return job, err
 	}
-	job.Runner, job.Report, job.Now, job.Free = a.machine(beside), a.progress, time.Now, freeMemory
+	job.Runner, job.Report, job.Now, job.Free = a.machine(), a.progress, time.Now, vm.FreeMB
 	n := a.nights
 	job.Budget, job.Search, job.Tries, job.Keep, job.Notify = n.budget, n.search, n.tries, n.keep, n.notify
 	job.Project, job.Command = a.Checkout.Root, os.Args
@@ -145,8 +140,8 @@ func (a *app) job(ctx context.Context, beside bool) (job nightly.Job, err error)
 }
 
 // machine is what runs cells.
-func (a *app) machine(beside bool) nightly.Machine {
-	return nightly.Machine{Host: a.Host, Root: a.Checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kbuild.MakeVars(a.MakeVars), Beside: beside}
+func (a *app) machine() nightly.Machine {
+	return nightly.Machine{Host: a.Host, Root: a.Checkout.Root, Request: a.cellRequest, Flags: a.cellFlags, Make: kbuild.MakeVars(a.MakeVars)}
 }
 
 // showNight prints what the last night of a history says.

@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,10 +17,13 @@ import (
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/several"
+	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 func (a *app) registerRun(set *flag.FlagSet) {
 	a.RegisterRun(set)
+	a.jobs.register(set, "series and bases", "1")
 	set.BoolVar(&a.bisect, "bisect", false, "exit as git bisect run wants it: 125 instead of 3 and 4, so that git skips the commit; 129 instead of 2, and 130 for Ctrl-C, which end the bisection")
 }
 
@@ -31,6 +36,10 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	if err := a.Planned(reqs); err != nil {
 		return 0, err
 	}
+	work, err := a.worker()
+	if err != nil {
+		return 0, err
+	}
 	dir, err := run.NewFolder(a.Results, names(reqs))
 	if err != nil {
 		return 0, err
@@ -41,27 +50,40 @@ func runVerb(ctx context.Context, a *app, _ []string) (int, error) {
 			return 0, err
 		}
 	}
-	for i, req := range reqs {
-		sub := dir
-		if len(reqs) > 1 {
-			name := runs.Series[i]
-			sub = filepath.Join(dir, name)
-			if err := os.MkdirAll(sub, 0o755); err != nil {
-				return 0, err
-			}
-			a.progress.Step("series %s", name)
+	results, items := make([]verdict.Result, len(reqs)), make([]worker.Item, len(reqs))
+	sub := func(i int) string { // the folder of a run
+		if len(reqs) == 1 {
+			return dir
 		}
-		r, err := run.Judge(ctx, a.Host, req, sub)
+		return filepath.Join(dir, runs.Series[i])
+	}
+	for i, req := range reqs {
+		items[i] = worker.Item{Name: runs.Series[i], MemoryMB: req.MemoryMB(a.Host.UsableCores() / work.Jobs), Run: func(ctx context.Context, share worker.Share) error {
+			if len(reqs) > 1 {
+				if err := os.MkdirAll(sub(i), 0o755); err != nil {
+					return err
+				}
+				a.progress.Step("series %s", runs.Series[i])
+			}
+			var err error
+			results[i], err = run.Judge(ctx, share.Of(a.Host), req, sub(i))
+			return err
+		}}
+	}
+	for i, err := range worker.InOrder(work.Work(ctx, items)) {
+		if errors.Is(err, worker.ErrNotRun) {
+			a.progress.Step("series %s did not run", runs.Series[i])
+			continue
+		}
 		if err != nil {
 			return 0, err
 		}
 		a.progress.Clear()
-		report.Text(a.github.and(os.Stdout), run.ShortPath(sub), r)
-		a.github.tell(report.Annotations(r)...)
-		runs.Results = append(runs.Results, r)
-		if ctx.Err() != nil {
-			break
-		}
+		var text strings.Builder // written at once: other runs report on the same terminal
+		report.Text(&text, run.ShortPath(sub(i)), results[i])
+		fmt.Fprint(a.github.and(os.Stdout), text.String())
+		a.github.tell(report.Annotations(results[i])...)
+		runs.Results = append(runs.Results, results[i])
 	}
 	if len(reqs) > 1 {
 		text, err := report.CombinedJSON(runs)

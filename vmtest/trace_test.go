@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -48,10 +50,22 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// A shell has the ring at hand. What a kernel does not have is refused before it boots.
+// A shell has the ring at hand: what a test has called, with all that this calls, and no call of another function
+// by itself. What a kernel does not have is refused before it boots. Without -trace no kernel has ftrace.
 func TestTraceOfShell(t *testing.T) {
 	g := newGuests(t)
-	g.run(t, 0, []string{`copy_time_ns\(`}, "shell", "-series", "control", "-trace", "copy_time_ns", "--", "sh", "-c",
+	text := g.run(t, 0, []string{`timens\S*-\d+ +\|.*\|  copy_time_ns\(\) \{(?s:.*)\|    inc_ucount\((?s:.*)\|  } /\* copy_time_ns = 0x[0-9a-f]+ \*/`}, "shell", "-series", "control", "-trace", "copy_time_ns", "--", "sh", "-c",
 		`/tests/timens.test -test.run '^TestOffsetsFileFrozen$' && cat /sys/kernel/tracing/trace`)
-	g.run(t, 2, []string{`-trace copy_time_nz: the kernel has no such function; did you mean copy_time_ns\?`}, "shell", "-series", "control", "-trace", "copy_time_nz", "--", "true")
+	if other := regexp.MustCompile(`(?m).*\|  \w+\(.*$`).FindAllString(text, -1); slices.ContainsFunc(other, func(call string) bool { return !strings.Contains(call, "copy_time_ns") }) {
+		t.Errorf("other functions are recorded by themselves:\n%s", strings.Join(other, "\n"))
+	}
+	for word, want := range map[string]string{
+		"copy_time_nz":        `-trace copy_time_nz: the kernel has no such function; did you mean copy_time_ns\?`,
+		"timer:hrtimer_stort": `-trace timer:hrtimer_stort: the kernel has no such event; did you mean hrtimer_start\?`,
+	} {
+		if text := g.run(t, 2, []string{want}, "shell", "-series", "control", "-trace", word, "--", "true"); strings.Contains(text, "boot a shell") {
+			t.Errorf("-trace %s has booted a guest:\n%s", word, text)
+		}
+	}
+	g.run(t, 0, []string{`(?m)^no ftrace$`}, "shell", "-series", "control", "--", "sh", "-c", `test -e /sys/kernel/tracing || echo no ftrace`)
 }

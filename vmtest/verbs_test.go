@@ -24,10 +24,10 @@ import (
 // verb itself goes on. A flag that sets nothing of these would be ignored.
 var reads = map[string][]string{
 	"run": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Coverage", "Forget", "Order", "FailFast", "Verbose",
-		"Guest", "BreakPatch", "Vmcore", "Trace", "Record", "-sandbox", "-results", "-bisect"},
+		"Guest", "BreakPatch", "Vmcore", "Trace", "Record", "-sandbox", "-results", "-bisect", "-jobs"},
 	"compare":      {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "Verbose", "-sandbox", "-results"},
-	"presubmit":    {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going"},
-	"series check": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-steps"},
+	"presubmit":    {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-jobs"},
+	"series check": {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "Design", "Tests", "Match", "Timeout", "Long", "Lanes", "Shards", "Accel", "-sandbox", "-results", "-keep-going", "-steps", "-jobs"},
 	"kernel":       {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"map":          {"Base", "-cache-size", "-store", "Series", "Config", "Make", "Prebuilt", "-sandbox"},
 	"initramfs":    {"Design", "Tests", "Match", "Timeout", "-o"},
@@ -144,7 +144,7 @@ func asked(t *testing.T, v verb, series string, args []string) map[string]any {
 	all := map[string]any{"-sandbox": fmt.Sprint(a.Sandbox, a.Bounds), "-results": a.Results, "-bisect": a.bisect, "-keep-going": a.keepGoing, "-o": a.out, "-steps": a.steps,
 		"-cache-size": a.cacheSize, "-store": a.Store.String(), "-all": a.pruneAll,
 		"-at": a.debug.at, "-dump": a.debug.dump, "-replay": a.debug.replay, "-count": a.debug.count, "-until-fail": a.debug.untilFail, "-alone": a.debug.alone, "-now": a.debug.now,
-		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.nights.jobs, "-throttle": a.submit.throttle, "-mbox": a.mails.mbox, "-author": a.mails.author, "-reroll": a.mails.version, "-n": a.submit.only, "-image": a.submit.image, "-volume": a.submit.volumes, "-cache": a.submit.cache, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
+		"-out": a.nights.dir, "-commands": a.nights.commands, "-jobs": a.jobs, "-throttle": a.submit.throttle, "-mbox": a.mails.mbox, "-author": a.mails.author, "-reroll": a.mails.version, "-n": a.submit.only, "-image": a.submit.image, "-volume": a.submit.volumes, "-cache": a.submit.cache, "-cells": a.nights.cells, "-budget": a.nights.budget, "-search": a.nights.search, "-tries": a.nights.tries, "-keep": a.nights.keep, "-notify": a.nights.notify}
 	members := reflect.ValueOf(req)
 	for i := range members.NumField() {
 		if f := members.Type().Field(i); f.IsExported() && f.Name != "Command" {

@@ -25,6 +25,13 @@ print(get_dmesg(prog).decode())
 print("panicked:", per_cpu(prog["runqueues"], prog["panic_cpu"].counter).curr.comm.string_().decode())
 `
 
+// drgnTasks prints the name and the state of each task.
+const drgnTasks = `
+from drgn.helpers.linux import for_each_task
+for task in for_each_task(prog):
+    print("task", task.comm.string_().decode(), hex(task.member_("__state")))
+`
+
 // A guest that panics leaves its memory, and the command that is printed opens it: crash and drgn read the log and
 // the task that has panicked in one format, gdb with the kernel's own scripts and drgn in the other.
 func TestVmcore(t *testing.T) {
@@ -66,18 +73,41 @@ func TestVmcore(t *testing.T) {
 					t.Errorf("no command for %s is printed:\n%s", tool, out.String())
 					continue
 				}
-				cmd := exec.CommandContext(t.Context(), "sh", "-c", string(m[1])+s.args)
-				cmd.Dir, cmd.Env, cmd.Stdin = g.root, g.env, strings.NewReader(s.stdin)
-				text, err := cmd.CombinedOutput()
-				if err != nil {
-					t.Errorf("%s: %v", m[1], err)
-				}
-				for _, want := range s.want {
-					if !regexp.MustCompile(want).Match(text) {
-						t.Errorf("%s does not say %s:\n%s", tool, want, text)
-					}
-				}
+				g.open(t, string(m[1])+s.args, s.stdin, s.want)
 			}
 		})
+	}
+}
+
+// A guest that stops where a test fails leaves its memory there: the test is stopped in it.
+func TestDump(t *testing.T) {
+	g := newGuests(t)
+	script := filepath.Join(t.TempDir(), "tasks.py")
+	if err := os.WriteFile(script, []byte(drgnTasks), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g.run(t, 0, nil, "run", "-series", "control", "-run", "^"+regexp.QuoteMeta(failing)+"$", "-lane", "virtual", "-results", g.results)
+	text := g.run(t, 0, []string{failing + ` has failed and is stopped there`}, "debug", filepath.Join(g.results, "latest"), failing, "-at", "fail", "-dump", "--", "true")
+	m := regexp.MustCompile(`(?m)or:  (drgn -c (\S+/vmcore) .*)$`).FindStringSubmatch(text)
+	if m == nil {
+		t.Fatalf("no vmcore:\n%s", text)
+	}
+	defer os.RemoveAll(filepath.Dir(m[2]))
+	g.open(t, m[1]+" "+script, "", []string{`(?m)^task timens-offset\.t 0x104$`}) // TASK_STOPPED
+}
+
+// open runs a command that opens a vmcore, and demands what it says.
+func (g guests) open(t *testing.T, line, stdin string, want []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+	cmd.Dir, cmd.Env, cmd.Stdin = g.root, g.env, strings.NewReader(stdin)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
+	for _, w := range want {
+		if !regexp.MustCompile(w).Match(text) {
+			t.Errorf("%s does not say %s:\n%s", line, w, text)
+		}
 	}
 }

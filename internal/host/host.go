@@ -5,7 +5,9 @@
 package host
 
 import (
+	"cmp"
 	"context"
+	"runtime"
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/sandbox"
@@ -31,7 +33,13 @@ type Host struct {
 	Report  Reporter
 	Results string       // folder in which each run makes a folder; "" if no run does
 	Store   *store.Store // where other machines put what they have built; nil: nowhere
+	Cores   int          // how many cores commands may use; 0: as many as Go programs use
 }
+
+// UsableCores returns how many cores commands may use. Go programs know the limits of a container
+// and $GOMAXPROCS. A machine may have many more, and a compiler for each of them would not find
+// memory.
+func (h Host) UsableCores() int { return cmp.Or(h.Cores, runtime.GOMAXPROCS(0)) }
 
 // Lock takes the lock of a name in the cache, and waits until no other process holds
 // it. A wait of more than a second is reported; what tells the user what the lock

@@ -36,7 +36,7 @@ const TestDir = "/tests"
 const I386 = "/386"
 
 // Kselftest is the test package that runs the kernel's own selftests. They are in the
-// guest's folder KselftestDir, named "<suite>/<program>".
+// guest's folder KselftestDir, named "<GOARCH of the package>/<suite>/<program>".
 const (
 	Kselftest    = "kselftest"
 	KselftestDir = "/kselftest"

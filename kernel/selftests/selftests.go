@@ -31,10 +31,42 @@ const selftestsDir = "tools/testing/selftests"
 // programs that the Makefile builds.
 const selftestTargets = "--eval=vmtest-targets: ; @echo $(TEST_GEN_PROGS)"
 
+// target is a kind of program that each suite is built as.
+type target struct {
+	arch string // as GOARCH names it
+	bits int
+	vars []string // further variables for make
+}
+
+// targets are all kinds. For 32-bit programs Debian's gcc does not find the headers asm/*.h.
+// The package gcc-multilib would mend that, but it cannot be installed beside cross compilers.
+var targets = []target{
+	{arch: "amd64", bits: 64},
+	{arch: "386", bits: 32, vars: []string{"CC=gcc -m32 -idirafter /usr/include/x86_64-linux-gnu"}},
+}
+
+// Check returns an error if gcc cannot make static 32-bit programs, which Build needs. The C
+// library for them, or gcc's own, is then not installed.
+func Check(ctx context.Context) error {
+	cmd := sandbox.Command(ctx, "", nil, "gcc", "-m32", "-static", "-x", "c", "-", "-o", "/dev/null")
+	cmd.Stdin = strings.NewReader("#include <unistd.h>\nint main(void) { return 0; }\n")
+	out, err := cmd.CombinedOutput()
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if why, _, _ := strings.Cut(kbuild.FirstError(out), "\n"); why != "" {
+		err = errors.New(why)
+	}
+	return fmt.Errorf("the kernel's selftests are also built as 32-bit programs, and gcc cannot make static ones: %w; type \"make deps\"", err)
+}
+
 // Build builds suites of the tree's selftests, such as "clone3", with their own Makefiles
-// and the tree's headers. It returns the path of each program by "suite/program". The
-// programs are static, because the guest has no libraries. A suite that the tree does not
-// have is left out. If a suite does not build, the error is a blame.BuildError.
+// and the tree's headers, as 64-bit and as 32-bit programs. It returns the path of each
+// program by "arch/suite/program", where arch is a GOARCH. The programs are static, because
+// the guest has no libraries. A program that needs libcap is built for 64 bits only, because
+// Debian has libcap for 32-bit programs only on machines with a second architecture. A suite
+// that the tree does not have is left out. If a suite does not build, the error is a
+// blame.BuildError.
 func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (map[string]string, error) {
 	toolchain, err := kbuild.MakeVars(nil).Toolchain(ctx)
 	if err != nil {
@@ -48,7 +80,7 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 	if err != nil {
 		return nil, err
 	}
-	parts := []string{"selftests 1", toolchain, strings.Join(b.suites, " ")}
+	parts := []string{"selftests 2", toolchain, strings.Join(b.suites, " ")}
 	for _, path := range slices.Concat(b.sources, headers) {
 		text, err := t.Read(path)
 		if err != nil {
@@ -71,6 +103,9 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 		if err := os.RemoveAll(entry); err != nil {
 			return nil, err
 		}
+	}
+	if err := Check(ctx); err != nil {
+		return nil, err
 	}
 	if b.dir, err = cache.Scratch(filepath.Dir(entry), key); err != nil {
 		return nil, err
@@ -113,7 +148,7 @@ type selftestBuild struct {
 	tree    kernel.Tree
 	suites  []string
 	sources []string // paths in the tree of the files of the suites, and of files that suites share
-	dir     string   // has the folders tree (a part of the tree), stub, patched and programs
+	dir     string   // has the folders tree (a part of the tree), stub, patched, lib and programs
 }
 
 // find returns those of the suites that the tree has, and the paths of the files that
@@ -182,7 +217,7 @@ func (b *selftestBuild) files(dir string, deep bool) ([]string, error) {
 }
 
 func (b *selftestBuild) build(ctx context.Context) error {
-	b.Report.Step("build the selftests %s of linux-%s", strings.Join(b.suites, ", "), b.tree.Base.Version)
+	b.Report.Step("build the selftests %s of linux-%s, for 64 and for 32 bits", strings.Join(b.suites, ", "), b.tree.Base.Version)
 	for _, path := range b.sources {
 		text, err := b.tree.Read(path)
 		if err != nil {
@@ -200,21 +235,44 @@ func (b *selftestBuild) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := b.writeNoLibcap(); err != nil {
+		return err
+	}
 	sums := make(map[string]string)
-	for _, suite := range b.suites {
-		if err := b.buildSuite(ctx, suite, include, sums); err != nil {
-			return err
+	for _, t := range targets {
+		for _, suite := range b.suites {
+			if err := b.buildSuite(ctx, t, suite, include, sums); err != nil {
+				return err
+			}
 		}
 	}
 	return cache.WriteSealed(filepath.Join(b.dir, "programs", selftestSums), sums)
 }
 
-func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []string, sums map[string]string) error {
-	out := filepath.Join(b.dir, "programs", suite)
+// writeNoLibcap writes an empty libcap for 32-bit programs. The Makefile of clone3 links all
+// programs with libcap, and one of them needs it.
+func (b *selftestBuild) writeNoLibcap() error {
+	if err := os.MkdirAll(b.lib("386"), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.lib("386"), "libcap.a"), []byte("!<arch>\n"), 0o644)
+}
+
+// lib returns a folder in which the linker looks first.
+func (b *selftestBuild) lib(arch string) string { return filepath.Join(b.dir, "lib", arch) }
+
+// needsLibcap reports whether a program of a suite needs libcap.
+func (b *selftestBuild) needsLibcap(suite, program string) bool {
+	text, err := os.ReadFile(filepath.Join(b.dir, "tree", selftestsDir, suite, filepath.Base(program)+".c"))
+	return err == nil && bytes.Contains(text, []byte("<sys/capability.h>"))
+}
+
+func (b *selftestBuild) buildSuite(ctx context.Context, t target, suite string, include []string, sums map[string]string) error {
+	out := filepath.Join(b.dir, "programs", t.arch, suite)
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	list, err := b.make(ctx, suite, out, include, "vmtest-targets")
+	list, err := b.make(ctx, t, suite, out, include, "vmtest-targets")
 	if err != nil {
 		return err
 	}
@@ -222,7 +280,13 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 	if len(programs) == 0 {
 		return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds no program: TEST_GEN_PROGS is empty", filepath.Join(selftestsDir, suite))}
 	}
-	if _, err := b.make(ctx, suite, out, include, programs...); err != nil {
+	if t.arch == "386" {
+		programs = slices.DeleteFunc(programs, func(path string) bool { return b.needsLibcap(suite, path) })
+		if len(programs) == 0 {
+			return nil
+		}
+	}
+	if _, err := b.make(ctx, t, suite, out, include, programs...); err != nil {
 		return err
 	}
 	for _, path := range programs {
@@ -230,7 +294,7 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 		if !inside || filepath.Base(name) != name {
 			return &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("the Makefile of %s builds %s, which is outside of the folder OUTPUT", filepath.Join(selftestsDir, suite), path)}
 		}
-		if sums[filepath.Join(suite, name)], err = sandbox.HashMade(out, name); err != nil {
+		if sums[filepath.Join(t.arch, suite, name)], err = sandbox.HashMade(out, name); err != nil {
 			return err
 		}
 	}
@@ -238,9 +302,9 @@ func (b *selftestBuild) buildSuite(ctx context.Context, suite string, include []
 }
 
 // make runs the Makefile of a suite and returns its standard output.
-func (b *selftestBuild) make(ctx context.Context, suite, out string, include []string, targets ...string) ([]byte, error) {
-	args := append([]string{"-s", fmt.Sprintf("-j%d", kbuild.Cores()), "OUTPUT=" + out,
-		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s", selftestTargets}, targets...)
+func (b *selftestBuild) make(ctx context.Context, t target, suite, out string, include []string, goals ...string) ([]byte, error) {
+	args := slices.Concat([]string{"-s", fmt.Sprintf("-j%d", b.UsableCores()), "OUTPUT=" + out,
+		"KHDR_INCLUDES=-D__EXPORTED_HEADERS__ " + strings.Join(include, " "), "LDFLAGS=-static -s -L" + b.lib(t.arch), selftestTargets}, t.vars, goals)
 	dir := filepath.Join(b.dir, "tree", selftestsDir, suite)
 	cmd, release, err := b.Sandbox.Command(ctx, sandbox.Place{Dir: dir, Readable: []string{b.dir, b.tree.Base.Dir}, Writable: []string{out}}, "make", args...)
 	if err != nil {
@@ -259,7 +323,7 @@ func (b *selftestBuild) make(ctx context.Context, suite, out string, include []s
 	if fault := sandbox.HostFault(ctx, "selftests", err, log, out); fault != nil {
 		return nil, fault
 	}
-	return nil, &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("%s: %w", filepath.Join(selftestsDir, suite), err), Shown: kbuild.FirstError(inTree(log, suite), filepath.Join(b.dir, "tree"))}
+	return nil, &blame.BuildError{Stage: "selftests", Err: fmt.Errorf("%s for %d bits: %w", filepath.Join(selftestsDir, suite), t.bits, err), Shown: kbuild.FirstError(inTree(log, suite), filepath.Join(b.dir, "tree"))}
 }
 
 var besideMakefile = regexp.MustCompile(`(?m)^((?:In file included from |\s+from )?)([^\s/:][^\s:]*\.[chS]:)`)

@@ -174,7 +174,7 @@ func patchOf(before, after map[string]string) []byte {
 
 // wake runs tests on a kernel with mutants asleep. The mutant with a number is awake; 0 is none.
 func (r runner) wake(ctx context.Context, k *asleep, number int, dir string, flags []string) (report, error) {
-	return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", k.series, "-patch", k.patch, "-append", fmt.Sprintf("vmtest.mutant=%d", number)}, flags...))
+	return r.vmtest(ctx, dir, append([]string{"-base", r.base, "-series", k.series, "-patch", k.patch, "-append", fmt.Sprintf("vmtest.mutant=%d", number)}, flags...))
 }
 
 // wasAwake returns an error if a guest of a run does not say that a mutant is awake. It would have tested nothing.

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -321,7 +320,7 @@ func TestRunListed(t *testing.T) {
 }
 
 func progressOf(results []result) progress {
-	return progress{results: results, done: new(atomic.Int64), of: len(results)}
+	return progress{results: results, done: new(int), of: len(results)}
 }
 
 // readCalls returns how bin/vmtest was called.

@@ -14,14 +14,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"timens-vmtest/internal/host"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/source"
+	"timens-vmtest/vmtest/run"
+	"timens-vmtest/vmtest/vm"
+	"timens-vmtest/vmtest/worker"
 )
 
 // runner runs bin/vmtest, as a person would, once or twice for each mutant.
@@ -38,6 +39,7 @@ type runner struct {
 	unmutated       map[string]unmutated // the kernels of the series whose mutants sleep in one
 	compiler        *kernel.Compiler     // of the series that is run; nil if none of its mutants sleeps
 	jobs            int                  // how many mutants at a time
+	cores           int                  // how many cores each bin/vmtest may use; 0: all
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
@@ -76,7 +78,7 @@ func (r runner) baseline(ctx context.Context, series string) error {
 	say("%s without a mutant", series)
 	dir := filepath.Join(r.results(), series, "baseline")
 	_, err := r.answer(ctx, []string{series}, func() (outcome, error) {
-		rep, err := vmtest(ctx, dir, append([]string{"-base", r.base, "-series", series}, allTests...))
+		rep, err := r.vmtest(ctx, dir, append([]string{"-base", r.base, "-series", series}, allTests...))
 		if err == nil && rep.Verdict != "pass" {
 			err = fmt.Errorf("without a mutant %s does not pass: %s; see %s", series, rep.headline(), dir)
 		}
@@ -102,7 +104,7 @@ func (r runner) answer(ctx context.Context, about []string, ask func() (outcome,
 // returns the results of those that ran.
 func (r runner) runAll(ctx context.Context, all []patched) ([]result, error) {
 	results := make([]result, len(all))
-	var done atomic.Int64
+	done := 0
 	for begin := 0; begin < len(all); {
 		end := begin
 		for end < len(all) && all[end].series == all[begin].series {
@@ -123,35 +125,49 @@ func (r runner) runAll(ctx context.Context, all []patched) ([]result, error) {
 // progress takes the results of some mutants, and prints each.
 type progress struct {
 	results []result // as the mutants are; those without a name have not run
-	done    *atomic.Int64
+	done    *int
 	of      int
 }
 
 func (p progress) set(i int, res result, began time.Time, r runner) {
 	p.results[i] = res
-	say("%d/%d %v %s (%.0f s, %v in all)", p.done.Add(1), p.of, res.mutant, res.says(3), time.Since(began).Seconds(), r.elapsed())
+	*p.done++
+	say("%d/%d %v %s (%.0f s, %v in all)", *p.done, p.of, res.mutant, res.says(3), time.Since(began).Seconds(), r.elapsed())
 }
 
 // runEach runs those of the mutants of a series that have no result yet. With a kernel that has many mutants it runs those
 // of that kernel, and without one all others.
 func (r runner) runEach(ctx context.Context, all []patched, p progress, k *asleep) error {
-	var group errgroup.Group
-	group.SetLimit(max(r.jobs, 1))
+	memory := run.Request{Lanes: []string{wire.Real, wire.Virtual}}.MemoryMB(r.host.UsableCores() / max(r.jobs, 1)) // if no test of the likely ones notices
+	var items []worker.Item
+	var numbers []int // of the items
+	results, began := make([]result, len(all)), make([]time.Time, len(all))
 	for i, m := range all {
 		if p.results[i].name != "" || k != nil && k.number[m.String()] == 0 {
 			continue
 		}
-		group.Go(func() error {
-			began := time.Now()
-			res := r.run(ctx, m, k)
-			if ctx.Err() != nil {
-				return errors.New("interrupted; the finished mutants are remembered")
-			}
-			p.set(i, res, began, r)
+		numbers = append(numbers, i)
+		items = append(items, worker.Item{Name: m.String(), MemoryMB: memory, Run: func(ctx context.Context, share worker.Share) error {
+			one := r
+			one.cores, began[i] = share.Cores, time.Now()
+			results[i] = one.run(ctx, m, k)
 			return nil
-		})
+		}})
 	}
-	return group.Wait()
+	for item, err := range (worker.Worker{Jobs: r.jobs, Free: vm.FreeMB}).Work(ctx, items) {
+		i := numbers[item]
+		switch {
+		case ctx.Err() != nil: // what became of those that were cut off is not known
+		case err != nil:
+			return err
+		default:
+			p.set(i, results[i], began[i], r)
+		}
+	}
+	if ctx.Err() != nil {
+		return errors.New("interrupted; the finished mutants are remembered")
+	}
+	return nil
 }
 
 func ran(results []result) []result {
@@ -289,7 +305,7 @@ func (m mutant) judge(o outcome) error {
 // because nothing else needs it.
 func (r runner) boot(ctx context.Context, m patched, k *asleep, dir, file string, flags []string) (report, error) {
 	if k == nil {
-		return vmtest(ctx, dir, append([]string{"-base", r.base, "-series", m.series, "-patch", file, "-forget"}, flags...))
+		return r.vmtest(ctx, dir, append([]string{"-base", r.base, "-series", m.series, "-patch", file, "-forget"}, flags...))
 	}
 	if at := slices.Index(flags, "likely"); at >= 0 { // the patch of the kernel changes many functions
 		flags = slices.Replace(slices.Clone(flags), at, at+1, "likely="+r.made.from[m.String()].Function)
@@ -311,13 +327,13 @@ func (r runner) writePatch(m mutant, patch []byte) (dir, file string, err error)
 }
 
 // vmtest runs "vmtest run", keeps what it prints, and reads its report.
-func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
+func (r runner) vmtest(ctx context.Context, dir string, flags []string) (report, error) {
 	args := append([]string{"run", "-results", dir}, flags...)
 	if !slices.Contains(flags, "-order") {
 		args = append(args, "-order", "source")
 	}
 	cmd := exec.CommandContext(ctx, "bin/vmtest", args...)
-	cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=") // a mutant that is caught is no news for GitHub
+	cmd.Env = append(r.env(), "GITHUB_ACTIONS=") // a mutant that is caught is no news for GitHub
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.CombinedOutput()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -340,6 +356,14 @@ func vmtest(ctx context.Context, dir string, flags []string) (report, error) {
 		return report{}, fmt.Errorf("%w; %s printed:\n%s", err, strings.Join(cmd.Args, " "), out)
 	}
 	return rep, nil
+}
+
+// env is the environment of each bin/vmtest.
+func (r runner) env() []string {
+	if r.cores == 0 {
+		return os.Environ()
+	}
+	return append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", r.cores))
 }
 
 // digestOf returns a digest of all files below the folders, except mutants and

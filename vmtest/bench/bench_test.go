@@ -8,6 +8,7 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,7 +21,12 @@ import (
 	"time"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel/source"
 )
+
+// The kernel whose times are measured. BenchmarkCalls and BenchmarkFirstRed take the variants of
+// the series and the mutants for it.
+var baseName = flag.String("base", source.DefaultRelease, "`NAME` of the kernel that is the base, such as 7.3")
 
 // The number of rounds of each benchmark. A cold build takes minutes, and a boot takes
 // seconds.
@@ -105,7 +111,7 @@ func BenchmarkChangedPatch(b *testing.B) {
 	w := newWorld(b)
 	dir := filepath.Join(w.tmp, "changed")
 	run := func(args ...string) *exec.Cmd {
-		return w.vmtest(w.userCache, append([]string{"run", "-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-lane", "real", "-accel", "tcg", "-results", dir}, args...)...)
+		return w.vmtest(w.userCache, "run", append([]string{"-series", "control", "-tests", "tests/canary", "-run", "TestPass$", "-lane", "real", "-accel", "tcg", "-results", dir}, args...)...)
 	}
 	const file = "kernel/time/namespace.c"
 	original, err := os.ReadFile(filepath.Join(w.base, file))
@@ -149,6 +155,9 @@ type world struct {
 
 func newWorld(b *testing.B) *world {
 	b.Helper()
+	if strings.Contains(*baseName, ",") {
+		b.Fatalf("-base %s: the benchmarks measure one base at a time", *baseName)
+	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		b.Fatal(err)
@@ -173,29 +182,51 @@ func newWorld(b *testing.B) *world {
 	cmd.Stdout = &stdout
 	w.do(cmd)
 	w.config = filepath.Join(filepath.Dir(strings.TrimSpace(stdout.String())), "config")
-	makefiles, err := filepath.Glob(filepath.Join(userCache, "timens-vmtest", "base", "*", "Makefile"))
-	if err != nil || len(makefiles) == 0 {
-		b.Fatalf("want an unpacked base in the cache, got none, %v", err)
-	}
-	// If there are several bases, take the one that was unpacked last: the others are
-	// older versions.
-	slices.SortFunc(makefiles, func(a, c string) int { return unpacked(b, c).Compare(unpacked(b, a)) })
-	w.base = filepath.Dir(makefiles[0])
+	w.base = w.unpacked()
 	return w
 }
 
-// unpacked returns when the base with this Makefile was unpacked.
-func unpacked(b *testing.B, makefile string) time.Time {
-	info, err := os.Stat(filepath.Dir(makefile))
-	if err != nil {
-		b.Fatal(err)
+// unpacked returns the folder of the base from which the kernel beside w.config was built. The
+// cache may have older packages of the same version; the one that was unpacked last counts.
+func (w *world) unpacked() string {
+	w.b.Helper()
+	var image struct{ Base string }
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(w.config), "image.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &image)
 	}
-	return info.ModTime()
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	makefiles, err := filepath.Glob(filepath.Join(w.userCache, "timens-vmtest", "base", "*", "Makefile"))
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	var base string
+	var newest time.Time
+	for _, makefile := range makefiles {
+		dir := filepath.Dir(makefile)
+		version, err := exec.Command("make", "-s", "-C", dir, "kernelversion").Output()
+		if err != nil {
+			w.b.Fatalf("make kernelversion in %s: %v", dir, err)
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			w.b.Fatal(err)
+		}
+		if strings.TrimSpace(string(version)) == image.Base && info.ModTime().After(newest) {
+			base, newest = dir, info.ModTime()
+		}
+	}
+	if base == "" {
+		w.b.Fatalf("the cache has no unpacked base of version %q", image.Base)
+	}
+	return base
 }
 
-// vmtest returns a command that runs bin/vmtest with this cache folder.
-func (w *world) vmtest(cache string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(w.root, "bin", "vmtest"), args...)
+// vmtest returns a command that runs a verb of bin/vmtest on the base, with this cache folder.
+func (w *world) vmtest(cache, verb string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(w.root, "bin", "vmtest"), append([]string{verb, "-base", *baseName}, args...)...)
 	cmd.Dir = w.root
 	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache)
 	return cmd

@@ -30,8 +30,8 @@ func BenchmarkFirstRed(b *testing.B) {
 	w := newWorld(b)
 	patches := w.mutants("control")
 	dir := filepath.Join(w.tmp, "red")
-	args := []string{"run", "-series", "control", "-order", "reached", "-accel", "tcg", "-results", dir}
-	w.do(w.vmtest(w.userCache, args...)) // the kernel that the mutants are compared with
+	args := []string{"-series", "control", "-order", "reached", "-accel", "tcg", "-results", dir}
+	w.do(w.vmtest(w.userCache, "run", args...)) // the kernel that the mutants are compared with
 	boot := w.bareBoot(filepath.Join(dir, "latest", wire.Real))
 	src, out := filepath.Join(w.tmp, "src"), filepath.Join(w.tmp, "out")
 	w.do(exec.Command("cp", "-al", w.base, src))
@@ -40,7 +40,7 @@ func BenchmarkFirstRed(b *testing.B) {
 	var ours, floors, ratios []float64
 	before := ""
 	for _, patch := range patches {
-		cmd := w.vmtest(w.userCache, append(slices.Clone(args), "-patch", patch, "-forget", "-fail-fast", "-v")...)
+		cmd := w.vmtest(w.userCache, "run", append(slices.Clone(args), "-patch", patch, "-forget", "-fail-fast", "-v")...)
 		red, after := w.firstRed(cmd, filepath.Join(dir, "latest"))
 		if before != "" { // both builds go from mutant to mutant
 			w.do(exec.Command("git", "-C", src, "apply", "-R", before))
@@ -76,7 +76,7 @@ func (w *world) mutants(series string) []string {
 	if err := os.RemoveAll(dir); err != nil {
 		w.b.Fatal(err)
 	}
-	for _, args := range [][]string{{"go", "build", "-o", program, "./tests/mutants"}, {program, "-series", series, "-o", dir}} {
+	for _, args := range [][]string{{"go", "build", "-o", program, "./tests/mutants"}, {program, "-base", *baseName, "-series", series, "-o", dir}} {
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Dir = w.root
 		w.do(cmd)

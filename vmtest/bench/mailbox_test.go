@@ -19,8 +19,8 @@ func BenchmarkSecondMailbox(b *testing.B) {
 	w := newWorld(b)
 	dir := filepath.Join(w.tmp, "mailbox")
 	run := func(series ...string) *exec.Cmd {
-		args := []string{"run", "-tests", "tests/canary", "-run", "TestPass$", "-lane", "real", "-accel", "tcg", "-results", dir}
-		return w.vmtest(w.userCache, append(args, series...)...)
+		args := []string{"-tests", "tests/canary", "-run", "TestPass$", "-lane", "real", "-accel", "tcg", "-results", dir}
+		return w.vmtest(w.userCache, "run", append(args, series...)...)
 	}
 	const file = "kernel/time/namespace.c"
 	original, err := os.ReadFile(filepath.Join(w.base, file))

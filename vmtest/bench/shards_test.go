@@ -98,13 +98,13 @@ func (s sharding) run(n int, more ...string) cost {
 		s.b.Fatal(err)
 	}
 	dir := filepath.Join(s.tmp, "shards")
-	args := []string{"run", "-series", "control", "-lane", s.lane, "-accel", "tcg", "-order", "source",
+	args := []string{"-series", "control", "-lane", s.lane, "-accel", "tcg", "-order", "source",
 		"-timeout", "5m", // eight guests of two CPUs each may have to share two
 		"-shards", strconv.Itoa(n), "-results", dir}
 	if len(more) == 0 && *shardTests != "" {
 		args = append(args, "-run", *shardTests)
 	}
-	cmd := s.vmtest(s.userCache, append(args, more...)...)
+	cmd := s.vmtest(s.userCache, "run", append(args, more...)...)
 	cmd.Env = append(cmd.Env, "PATH="+s.bin+":"+os.Getenv("PATH"))
 	s.do(cmd)
 	return s.cost(filepath.Join(dir, "latest", s.lane))

@@ -8,6 +8,7 @@ package check
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
@@ -20,14 +21,16 @@ import (
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 // Checker checks series against the rules.
 type Checker struct {
 	host.Host
-	Request   run.Request // for the run of a whole series; its Series is replaced
-	KeepGoing bool        // do not stop at the first fault
-	Only      []string    // names of the rules that are checked, see StepNames; nil: all
+	Request   run.Request   // for the run of a whole series; its Series is replaced
+	KeepGoing bool          // do not stop at the first fault
+	Only      []string      // names of the rules that are checked, see StepNames; nil: all
+	Worker    worker.Worker // asks the questions about a series
 
 	base     source.Base
 	timeless kconfig.Config        // fragment that switches time namespaces off
@@ -81,8 +84,14 @@ type checking struct {
 	steps    []step
 	plan     several.Check // has these steps
 	excuses  []excuse
-	sources  []string            // C files that the patches touch
-	trees    map[int]kernel.Tree // trees with the first n patches applied, by n
+	sources  []string // C files that the patches touch
+	trees    trees
+}
+
+// trees are the trees with the first n patches applied, by n.
+type trees struct {
+	sync.Mutex
+	made map[int]kernel.Tree
 }
 
 // of returns the check of one series, before its first question.
@@ -91,7 +100,7 @@ func (c Checker) of(s series.Series, dir string) (*checking, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := &checking{Checker: c, series: s, dir: dir, excuses: excuses, sources: s.Sources(), trees: make(map[int]kernel.Tree)}
+	one := &checking{Checker: c, series: s, dir: dir, excuses: excuses, sources: s.Sources(), trees: trees{made: make(map[int]kernel.Tree)}}
 	one.steps = slices.DeleteFunc(one.rules(), func(s step) bool { return !c.asked(s.Name) })
 	return one, nil
 }
@@ -109,13 +118,15 @@ func (c *checking) ask(ctx context.Context) error {
 
 // tree returns the base with the patches up to one of them. It makes each tree once.
 func (c *checking) tree(ctx context.Context, at prefix) (kernel.Tree, error) {
+	c.trees.Lock()
+	defer c.trees.Unlock()
 	n := len(at.series.Patches)
-	if t, ok := c.trees[n]; ok {
+	if t, ok := c.trees.made[n]; ok {
 		return t, nil
 	}
-	t, err := kernel.Apply(ctx, c.Host, c.base, at.series)
+	t, err := kernel.Apply(ctx, at.on, c.base, at.series)
 	if err == nil {
-		c.trees[n] = t
+		c.trees.made[n] = t
 	}
 	return t, err
 }

@@ -24,7 +24,7 @@ import (
 // the files that the patch changes.
 func (c *checking) form(ctx context.Context, at prefix) error {
 	all := at.patch().Formalities()
-	log, err := c.history(ctx, at.patch())
+	log, err := c.history(ctx, at)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ const (
 // history returns the subjects of the last commits to the files of a patch, or to the
 // folders of files that the patch adds. It returns none if the base has no history, or if
 // git takes too long.
-func (c *checking) history(ctx context.Context, p patch.Patch) ([]string, error) {
+func (c *checking) history(ctx context.Context, at prefix) ([]string, error) {
 	tree := c.base.Tree
 	if tree == "" {
 		return nil, nil
@@ -69,7 +69,7 @@ func (c *checking) history(ctx context.Context, p patch.Patch) ([]string, error)
 		return nil, ctx.Err() // nothing was ever committed
 	}
 	var paths []string
-	for _, path := range p.Touches() {
+	for _, path := range at.patch().Touches() {
 		if _, err := os.Lstat(filepath.Join(c.base.Dir, path)); err != nil {
 			path = filepath.Dir(path)
 		}
@@ -81,7 +81,7 @@ func (c *checking) history(ctx context.Context, p patch.Patch) ([]string, error)
 	defer stop()
 	out, err := sandbox.Run(sandbox.Git(limited, tree, args...))
 	if errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		c.Report.Step("git log of %s takes longer than %v; the prefix of the subject is not checked", strings.Join(paths, " "), historyTime)
+		at.on.Report.Step("git log of %s takes longer than %v; the prefix of the subject is not checked", strings.Join(paths, " "), historyTime)
 		return nil, nil
 	}
 	return strings.Split(strings.TrimSpace(string(out)), "\n"), err

@@ -8,15 +8,18 @@ import (
 	"fmt"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 // prefix is a series up to one of its patches: a state that a bisection may test.
 type prefix struct {
+	on     host.Host     // where it is tested, which may be a part of this machine
 	series series.Series // its patches end with that patch
 	n, of  int           // the number of that patch, and of all patches
 	base   bool          // it has no patches: a fault of this tree is not the patch's
@@ -53,32 +56,56 @@ type step struct {
 	boot func(context.Context, prefix) (string, error)
 }
 
-// fill asks all questions in the order of Check.Questions and appends each answer to the
-// evidence. It stops at the first question without an answer, and at the first fault unless
-// KeepGoing is set.
+// fill asks all questions and appends each answer to the evidence, in the order of
+// Check.Questions. It stops at the first question without an answer, and at the first fault
+// unless KeepGoing is set. Answers to later questions are then no evidence.
 func (c *checking) fill(ctx context.Context) error {
-	s, questions := c.series, c.plan.Questions()
-	for n, q := range questions {
+	var items []worker.Item
+	var asked []several.Question
+	all := c.plan.Questions()
+	answers := make([]several.AnswerEvidence, len(all))
+	for n, q := range all {
 		if c.plan.Exempt(q) {
 			continue
 		}
-		step := c.steps[q.Step]
-		if step.Heavy {
-			c.Report.Step("%s %d/%d %s (cell %d of %d, %d left)", s.Name, q.Patch+1, len(s.Patches), step.Name, n+1, len(questions), len(questions)-n-1)
-		}
-		a, err := c.answer(ctx, q, step, to(q.Patch+1, s))
+		at, step, k := to(q.Patch+1, c.series), c.steps[q.Step], len(items)
+		asked = append(asked, q)
+		items = append(items, worker.Item{Name: fmt.Sprintf("%s %d/%d %s", c.series.Name, at.n, at.of, step.Name), MemoryMB: c.memory(step), Run: func(ctx context.Context, share worker.Share) (err error) {
+			if step.Heavy {
+				c.Report.Step("%s (cell %d of %d, %d left)", share.Item, n+1, len(all), len(all)-n-1)
+			}
+			at.on = share.Of(c.Host)
+			answers[k], err = c.answer(ctx, q, step, at)
+			return err
+		}})
+	}
+	for i, err := range worker.InOrder(c.Worker.Work(ctx, items)) {
 		if err != nil {
 			return err
 		}
+		a := answers[i]
+		a.AfterS = c.evidence.after()
 		if err := c.evidence.answered(a.Answered); err != nil {
 			return err
 		}
-		cell, trouble := c.plan.Judge(q, a)
+		cell, trouble := c.plan.Judge(asked[i], a)
 		if trouble != nil || cell.Answer == several.Faulty && !c.KeepGoing {
 			return nil
 		}
 	}
 	return nil
+}
+
+// memory returns how many MB of memory a step is likely to need.
+func (c *checking) memory(s step) int {
+	cores := c.UsableCores() / max(1, c.Worker.Jobs)
+	switch {
+	case s.Boots:
+		return c.Request.MemoryMB(cores)
+	case s.Heavy:
+		return run.BuildMB(cores)
+	}
+	return run.BuildMB(1) // a script reads a patch
 }
 
 // answer asks one question about a patch. If the base may have the same fault, it asks
@@ -98,7 +125,6 @@ func (c *checking) answer(ctx context.Context, q several.Question, s step, at pr
 		answered.Base = &own
 		a, err = several.LoadAnswer(c.dir, answered)
 	}
-	a.AfterS = c.evidence.after()
 	return a, err
 }
 

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 type silent struct{}
@@ -115,6 +117,43 @@ func TestFill(t *testing.T) {
 				t.Errorf("%d answers are in %s", len(e.Answers), left)
 			}
 		})
+	}
+}
+
+// Questions that are asked beside each other are answered in their order. What is found behind
+// the first fault is no evidence.
+func TestFillBeside(t *testing.T) {
+	rule := &blame.RuleError{Complaints: []string{"bad"}}
+	for _, keepGoing := range []bool{false, true} {
+		second := make(chan bool)
+		c := asked(t, keepGoing, step{Step: several.Step{Name: "slow", Heavy: true}, ask: func(ctx context.Context, at prefix) error {
+			switch {
+			case at.base:
+				return nil
+			case at.n == 2:
+				close(second)
+				return nil
+			}
+			if at.on.Cores != 2 {
+				t.Errorf("it is asked on %d cores, want 2 of 4", at.on.Cores)
+			}
+			select {
+			case <-second:
+			case <-time.After(20 * time.Second):
+				t.Error("the second question is not asked beside the first")
+			}
+			return rule
+		}})
+		c.Worker = worker.Worker{Jobs: 2, Cores: 4}
+		if err := c.fill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		e, err := several.LoadCheck(c.dir)
+		judged := several.JudgeCheck(e)
+		want := map[bool]int{false: 1, true: 2}[keepGoing]
+		if err != nil || len(e.Answers) != want || judged.Verdict() != verdict.Failed || judged.Trouble != nil {
+			t.Errorf("-keep-going=%v: %v, %v, %+v, %d answers, want %d", keepGoing, err, judged.Verdict(), judged.Trouble, len(e.Answers), want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
@@ -18,6 +19,7 @@ import (
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
+	"timens-vmtest/vmtest/worker"
 )
 
 // Presubmit checks a series and runs all its tests, and judges the evidence. It makes the
@@ -79,34 +81,43 @@ func (c *checking) presubmit(ctx context.Context, commands [][]string) error {
 	return c.evidence.write(several.PresubmitFile, facts)
 }
 
-// whole runs all tests without and with the series, and then on a kernel that counts lines.
-// It returns what changes for user space.
-func (c *checking) whole(ctx context.Context) (abi []string, err error) {
-	c.Report.Step("%s: all tests without and with the series", c.series.Name)
+// whole runs all tests without and with the series, and on a kernel that counts lines. It
+// returns what changes for user space.
+func (c *checking) whole(ctx context.Context) ([]string, error) {
 	compared := filepath.Join(c.dir, several.ComparedDir)
-	if err := os.Mkdir(compared, 0o755); err != nil {
-		return nil, err
+	one := func(name, says, dir string, do func(context.Context, host.Host) error) worker.Item {
+		return worker.Item{Name: c.series.Name + " " + name, MemoryMB: c.memory(step{Step: several.Step{Boots: true}}), Run: func(ctx context.Context, share worker.Share) error {
+			c.Report.Step("%s: %s", c.series.Name, says)
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				return err
+			}
+			return do(ctx, share.Of(c.Host))
+		}}
 	}
-	if _, err := run.Compare(ctx, c.Host, c.Request, compared, run.Remembered); err != nil {
-		return nil, err
+	items := []worker.Item{one("compared", "all tests without and with the series", compared, func(ctx context.Context, h host.Host) error {
+		_, err := run.Compare(ctx, h, c.Request, compared, run.Remembered)
+		return err
+	})}
+	if c.series.Countable() {
+		req := c.Request
+		req.Coverage = true
+		counting, err := req.Checkout.Fragment("coverage")
+		if err != nil {
+			return nil, err
+		}
+		req.Config = req.Config.Merge(counting)
+		counted := filepath.Join(c.dir, several.CoverageDir)
+		items = append(items, one("coverage", "all tests on a kernel that counts which changed lines run", counted, func(ctx context.Context, h host.Host) error {
+			_, err := run.Remembered(ctx, h, req, counted)
+			return err
+		}))
 	}
-	if abi, err = abiChanges(compared, c.series); err != nil || !c.series.Countable() {
-		return abi, err
+	for _, err := range worker.InOrder(c.Worker.Work(ctx, items)) {
+		if err != nil {
+			return nil, err
+		}
 	}
-	c.Report.Step("%s: all tests on a kernel that counts which changed lines run", c.series.Name)
-	req := c.Request
-	req.Coverage = true
-	counting, err := req.Checkout.Fragment("coverage")
-	if err != nil {
-		return nil, err
-	}
-	req.Config = req.Config.Merge(counting)
-	counted := filepath.Join(c.dir, several.CoverageDir)
-	if err := os.Mkdir(counted, 0o755); err != nil {
-		return nil, err
-	}
-	_, err = run.Remembered(ctx, c.Host, req, counted)
-	return abi, err
+	return abiChanges(compared, c.series)
 }
 
 // abiChanges returns what changes for user space: how clone3()'s structures lie in memory,

@@ -185,7 +185,7 @@ func (c *Command) RegisterSandbox(set *flag.FlagSet) {
 
 // RegisterSuites registers the flags that say which test packages the guest gets.
 func (c *Command) RegisterSuites(set *flag.FlagSet) {
-	set.Var(&c.Tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3 and that of the design, for 64 bits and, in the lane virtual, for 32, and tests/kselftest)")
+	set.Var(&c.Tests, "tests", "test package `FOLDER`s, with "+wire.I386+" behind one that is to be built for 32 bits (default tests/timens, tests/clone3, that of the design and tests/kselftest, for 64 bits and, in the lane virtual, for 32)")
 	set.StringVar(&c.Design, "design", "", "`NAME` of the way in which clone3() takes offsets (default what the series' file design says, or the one whose members the headers of its kernel have, or "+wire.NoDesign+")")
 }
 

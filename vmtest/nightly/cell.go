@@ -22,6 +22,7 @@ import (
 	"timens-vmtest/vmtest/cells"
 	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/worker"
 )
 
 // Cell is one thing that a night runs: the tests on one kernel in one lane, or a command.
@@ -58,10 +59,10 @@ func Matrix(bases, series, configs, lanes []string) []Cell {
 
 // Runner runs cells. An error means that the host is to blame, so that nothing is known.
 type Runner interface {
-	// Run runs a cell with what the attempt puts in the place of tonight's inputs. It leaves
-	// the evidence in the empty folder dir, and returns what became of the cell. The name,
-	// the folder and the costs are the caller's to set.
-	Run(ctx context.Context, c Cell, a culprit.Attempt, dir string) (history.Cell, error)
+	// Run runs a cell on a part of the machine, with what the attempt puts in the place of
+	// tonight's inputs. It leaves the evidence in the empty folder dir, and returns what became
+	// of the cell. The name, the folder and the costs are the caller's to set.
+	Run(ctx context.Context, c Cell, a culprit.Attempt, share worker.Share, dir string) (history.Cell, error)
 
 	// Judge returns what became of a cell that Run has run in the folder dir, on this machine
 	// or on another, from the evidence alone. The inputs are the caller's to set, too.

@@ -41,7 +41,7 @@ func (m Machine) command(ctx context.Context, root string, words []string, dir s
 	if words[0] == ownProgram {
 		words[0] = filepath.Join(root, ownProgram)
 	}
-	err := execute(ctx, root, words, filepath.Join(dir, outputFile))
+	err := m.execute(ctx, root, words, filepath.Join(dir, outputFile))
 	if ctx.Err() != nil {
 		return history.Cell{}, ctx.Err()
 	}
@@ -99,8 +99,8 @@ func (m Machine) Judge(dir string) (history.Cell, error) {
 }
 
 // execute runs a command, whose output goes to a file. When ctx ends, the command is asked to
-// end.
-func execute(ctx context.Context, dir string, words []string, output string) error {
+// end. By $GOMAXPROCS, a vmtest in it knows how many cores there are for it.
+func (m Machine) execute(ctx context.Context, dir string, words []string, output string) error {
 	out, err := os.Create(output)
 	if err != nil {
 		return err
@@ -110,6 +110,7 @@ func execute(ctx context.Context, dir string, words []string, output string) err
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	// Variables of the make that runs the night are not those of a make in it.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=") })
+	cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", m.Host.UsableCores()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = commandGrace

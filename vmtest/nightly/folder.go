@@ -22,6 +22,7 @@ import (
 	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 // Folder is the folder of a night. It has a folder for each cell that has run, on this machine or
@@ -30,6 +31,7 @@ type Folder struct {
 	Dir    string // absolute
 	Runner Runner
 	Now    func() time.Time
+	Share  worker.Share // what a cell gets of this machine
 }
 
 // Names in the folder of a night, beside those of cells.
@@ -131,7 +133,7 @@ func (f Folder) lock(id string) (unlock func(), err error) {
 // a full disk, which needs the room, and of an interruption.
 func (f Folder) fill(ctx context.Context, c Cell, line cells.Line, work string) error {
 	began := f.Now()
-	got, err := f.Runner.Run(ctx, c, culprit.Attempt{}, work)
+	got, err := f.Runner.Run(ctx, c, culprit.Attempt{}, f.Share, work)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -18,12 +18,13 @@ import (
 	"timens-vmtest/vmtest/cells"
 	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/worker"
 )
 
 // scripted is a Runner whose cells do what a function says, and leave a report.
 type scripted func(ctx context.Context, c Cell, dir string) (verdict string, err error)
 
-func (s scripted) Run(ctx context.Context, c Cell, _ culprit.Attempt, dir string) (history.Cell, error) {
+func (s scripted) Run(ctx context.Context, c Cell, _ culprit.Attempt, _ worker.Share, dir string) (history.Cell, error) {
 	v, err := s(ctx, c, dir)
 	text := fmt.Sprintf("verdict %s\nevidence %s\n", v, dir)
 	in := history.Inputs{Package: "linux-source-6.12 1"}

@@ -8,17 +8,21 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/vmtest/cells"
+	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/page"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 // elsewhere runs the cells of a night as an engine does, in an order of its own, and merges them.
@@ -209,27 +213,6 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// One more cell can run if neither the number nor the memory is against it: the memory that there
-// was for all that run, as some may not have taken theirs yet, and that there is now.
-func TestRoom(t *testing.T) {
-	const enough = 100_000
-	for _, tc := range []struct {
-		jobs, running, before, now int
-		want                       bool
-	}{
-		{1, 0, enough, enough, true}, {0, 1, enough, enough, false}, {1, 1, enough, enough, false}, {3, 2, enough, enough, true}, {3, 3, enough, enough, false},
-		{3, 1, 2*testsMB - 1, enough, false}, {3, 1, 2 * testsMB, testsMB, true}, {3, 1, enough, testsMB - 1, false},
-	} {
-		w := worker{night: &night{Job: Job{Jobs: tc.jobs, Free: func() int { return tc.now }}}, free: tc.before, running: make(map[string]int)}
-		for i := range tc.running {
-			w.running[fmt.Sprint(i)] = testsMB
-		}
-		if got := w.room(Cell{}); got != tc.want {
-			t.Errorf("%+v: got %v", tc, got)
-		}
-	}
-}
-
 // As many cells run at the same time as may.
 func TestWorkers(t *testing.T) {
 	for _, tc := range []struct{ jobs, free, want int }{
@@ -241,7 +224,7 @@ func TestWorkers(t *testing.T) {
 		for i := range 6 {
 			all = append(all, Cell{Name: fmt.Sprint("cell", i)})
 		}
-		j := Job{Out: t.TempDir(), Cells: all, Report: &teller{}, Now: time.Now, Keep: 100, Jobs: tc.jobs, Free: func() int { return tc.free }}
+		j := Job{Out: t.TempDir(), Cells: all, Report: &teller{}, Now: time.Now, Keep: 100, Jobs: tc.jobs, Free: func() (int, error) { return tc.free, nil }}
 		j.Runner = scripted(func(_ context.Context, c Cell, _ string) (string, error) {
 			now := running.Add(1)
 			defer running.Add(-1)
@@ -262,6 +245,59 @@ func TestWorkers(t *testing.T) {
 		if v, err := j.Night(t.Context()); v != verdict.Passed || err != nil || int(most.Load()) != tc.want {
 			t.Errorf("-jobs %d with %d MB: %v, %v, %d ran at the same time, want %d", tc.jobs, tc.free, v, err, most.Load(), tc.want)
 		}
+	}
+}
+
+// sharing is a Runner that keeps what each cell got of the machine.
+type sharing struct {
+	scripted
+	mu  sync.Mutex
+	got map[string]worker.Share
+}
+
+func (s *sharing) Run(ctx context.Context, c Cell, a culprit.Attempt, share worker.Share, dir string) (history.Cell, error) {
+	s.mu.Lock()
+	s.got[c.Name] = share
+	s.mu.Unlock()
+	return s.scripted.Run(ctx, c, a, share, dir)
+}
+
+// Cells that run beside each other share the cores. One that needs the same kernel as a cell that
+// runs begins behind the others.
+func TestShares(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(6))
+	third := make(chan bool)
+	s := &sharing{got: make(map[string]worker.Share), scripted: func(_ context.Context, c Cell, _ string) (string, error) {
+		switch c.Name {
+		case "a":
+			select {
+			case <-third:
+			case <-time.After(time.Minute):
+				t.Error("c does not run beside a")
+			}
+		case "b":
+			select {
+			case <-third:
+			default:
+				t.Error("b has begun before c")
+			}
+		case "c":
+			close(third)
+		}
+		return "pass", nil
+	}}
+	j := Job{Out: t.TempDir(), Report: &teller{}, Now: time.Now, Keep: 100, Jobs: 2, Runner: s,
+		Cells: []Cell{{Name: "a", Base: "x"}, {Name: "b", Base: "x"}, {Name: "c", Base: "y"}}}
+	if v, err := j.Night(t.Context()); v != verdict.Passed || err != nil {
+		t.Errorf("%v, %v", v, err)
+	}
+	for name, share := range s.got {
+		if share.Cores != 3 || share.Item != name {
+			t.Errorf("%s: got %+v, want 3 of 6 cores", name, share)
+		}
+	}
+	if len(s.got) != 3 {
+		t.Errorf("%d cells ran", len(s.got))
 	}
 }
 

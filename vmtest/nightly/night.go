@@ -21,6 +21,7 @@ import (
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 // Folders of the folder of the job.
@@ -49,8 +50,8 @@ type Job struct {
 	Project string        // the checkout of this project
 	Command []string      // what the user typed
 
-	Jobs int        // how many cells run at the same time on this machine; zero: one
-	Free func() int // MB of memory that this machine has for cells; nil: enough
+	Jobs int                 // how many cells run at the same time on this machine; zero: one
+	Free func() (int, error) // MB of memory that this machine has for cells; nil: enough
 
 	Program    string   // what runs a cell elsewhere, in the checkout of this project
 	CellFlags  []string // the flags that make these cells
@@ -253,7 +254,7 @@ func (n *night) run(ctx context.Context, c Cell, a culprit.Attempt, dir string) 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return history.Cell{}, err
 	}
-	return n.Runner.Run(ctx, c, a, dir)
+	return n.Runner.Run(ctx, c, a, worker.Share{}, dir)
 }
 
 // Files of a run's folder that are inputs.

@@ -24,6 +24,7 @@ import (
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
 	"timens-vmtest/vmtest/vm"
+	"timens-vmtest/vmtest/worker"
 )
 
 // Machine is the Runner that builds and boots on this machine. All members but Make have to be
@@ -34,7 +35,6 @@ type Machine struct {
 	Request func(context.Context, Cell) (run.Request, error) // the request of a cell as it is tonight
 	Make    kbuild.MakeVars                                  // of all kernels
 	Flags   func(Cell) []string                              // the flags of "vmtest run" for a cell
-	Beside  bool                                             // other cells run at the same time, so that the CPU time of one is not known
 }
 
 // ownProgram is the first word of a command that is this program.
@@ -46,14 +46,13 @@ const FolderWord = "{}"
 // roomNeeded is how many bytes have to be free for a run to be able to leave its evidence.
 const roomNeeded = 50 << 20
 
-// Run runs a cell with what the attempt puts in the place of tonight's inputs.
-func (m Machine) Run(ctx context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
+// Run runs a cell on a part of the machine, with what the attempt puts in the place of tonight's
+// inputs. The CPU time of a cell beside others is not known.
+func (m Machine) Run(ctx context.Context, cell Cell, a culprit.Attempt, share worker.Share, dir string) (history.Cell, error) {
 	before := cpu()
-	if m.Beside {
-		m.Host.Report = prefixed{m.Host.Report, cell.Name}
-	}
+	m.Host = share.Of(m.Host)
 	c, err := m.run(ctx, cell, a, dir)
-	if !m.Beside {
+	if !share.Beside {
 		c.CPUS = cpu() - before
 	}
 	if err != nil || c.Stage != history.StageNone {
@@ -67,19 +66,6 @@ func (m Machine) Run(ctx context.Context, cell Cell, a culprit.Attempt, dir stri
 	}
 	return c, nil
 }
-
-// prefixed is a Reporter that says which cell it is that reports. Of several cells that count, no
-// line could show all.
-type prefixed struct {
-	host.Reporter
-	cell string
-}
-
-func (p prefixed) Step(format string, args ...any) {
-	p.Reporter.Step("%s: %s", p.cell, fmt.Sprintf(format, args...))
-}
-
-func (p prefixed) Count(string, int, int, string) {}
 
 // cpu returns the CPU seconds of all children that have ended.
 func cpu() float64 {
@@ -180,7 +166,7 @@ func (m Machine) patches(ctx context.Context, kept []culprit.Patch) ([]patch.Pat
 // does not build has no verdict.
 func (m Machine) older(ctx context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
 	none := history.Cell{Stage: history.StageNone, Verdict: verdict.Unjudged.String()}
-	err := execute(ctx, a.Project, []string{"go", "build", "-o", ownProgram, "./vmtest"}, filepath.Join(dir, "build.txt"))
+	err := m.execute(ctx, a.Project, []string{"go", "build", "-o", ownProgram, "./vmtest"}, filepath.Join(dir, "build.txt"))
 	if ctx.Err() != nil {
 		return none, ctx.Err()
 	}

@@ -18,6 +18,7 @@ import (
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
 // machine is a Machine whose cells are made of no more than a base.
@@ -88,12 +89,13 @@ func TestCommands(t *testing.T) {
 		"not judged":        {"echo why; exit 4", verdict.Unjudged, history.StageTests, history.NoVerdict},
 		"killed":            {"echo why; kill -KILL $$", verdict.Unjudged, history.StageTests, history.NoVerdict},
 		"has no make's":     {`test -z "$MAKEFLAGS$MAKELEVEL"`, verdict.Passed, history.StageTests, history.Good},
+		"has its share":     {`test "$GOMAXPROCS" = 3`, verdict.Passed, history.StageTests, history.Good},
 		"where it puts all": {`test -d "{}"`, verdict.Passed, history.StageTests, history.Good},
 	} {
 		m, dir := machine(t), t.TempDir()
 		t.Setenv("MAKEFLAGS", "-n")
 		t.Setenv("MAKELEVEL", "1")
-		c, err := m.Run(t.Context(), Cell{Command: []string{"sh", "-c", tc.script}}, culprit.Attempt{}, dir)
+		c, err := m.Run(t.Context(), Cell{Command: []string{"sh", "-c", tc.script}}, culprit.Attempt{}, worker.Share{Cores: 3}, dir)
 		if err != nil || c.Verdict != tc.want.String() || c.Stage != tc.stage || c.Outcome("") != tc.outcome {
 			t.Errorf("%s: %v, got %+v, want %v", name, err, c, tc.want)
 		}
@@ -113,7 +115,7 @@ func TestCommands(t *testing.T) {
 		t.Errorf("make that ends with 2 is %v", v)
 	}
 	m := machine(t)
-	if _, err := m.Run(t.Context(), Cell{Command: []string{"./no-such-program"}}, culprit.Attempt{}, t.TempDir()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := m.Run(t.Context(), Cell{Command: []string{"./no-such-program"}}, culprit.Attempt{}, worker.Share{}, t.TempDir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a command that there is not: %v", err)
 	}
 }
@@ -148,18 +150,18 @@ func main() {
 }
 `)
 	a := culprit.Attempt{Project: project, Tests: []string{"p/TestA"}}
-	c, err := m.Run(t.Context(), Cell{}, a, t.TempDir())
+	c, err := m.Run(t.Context(), Cell{}, a, worker.Share{}, t.TempDir())
 	if want := "-lane real -run ^(?:p/TestA)$"; err != nil || c.Stage != history.StageBuild || c.Trouble != want || c.Inputs.Package != "linux-source-6.12 6.12.117-1" {
 		t.Errorf("%v, got %+v, want the trouble %q", err, c, want)
 	}
 	write("vmtest/main.go", "package main\n\nfunc main() { nonsense }\n")
-	c, err = m.Run(t.Context(), Cell{}, a, t.TempDir())
+	c, err = m.Run(t.Context(), Cell{}, a, worker.Share{}, t.TempDir())
 	if err != nil || c.Outcome("p/TestA") != history.NoVerdict || !strings.Contains(c.Trouble, "undefined: nonsense") {
 		t.Errorf("%v, got %+v", err, c)
 	}
 	write("vmtest/main.go", "package main\n\nfunc main() {}\n")
 	a.Commit = "c"
-	if _, err := m.Run(t.Context(), Cell{}, a, t.TempDir()); err == nil {
+	if _, err := m.Run(t.Context(), Cell{}, a, worker.Share{}, t.TempDir()); err == nil {
 		t.Error("an older kernel was ignored")
 	}
 }

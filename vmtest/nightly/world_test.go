@@ -20,6 +20,7 @@ import (
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/culprit"
 	"timens-vmtest/vmtest/history"
+	"timens-vmtest/vmtest/worker"
 )
 
 // world is what the fake runner of these tests runs in: a kernel tree and a checkout of this
@@ -81,7 +82,7 @@ func digestOf(text string) string {
 // Run is that of a Runner. The kernel is bad for TestB from commit 27 of the tree to commit 47.
 // A patch whose text has "BUG" in it is bad for TestA. One whose text needs another text applies
 // only with it. The tests of the project are wrong from commit 6 to commit 8.
-func (w *world) Run(_ context.Context, cell Cell, a culprit.Attempt, dir string) (history.Cell, error) {
+func (w *world) Run(_ context.Context, cell Cell, a culprit.Attempt, _ worker.Share, dir string) (history.Cell, error) {
 	if a.Tests != nil || a.Replace || a.Tree != "" || a.Project != "" || strings.Contains(dir, "/"+searchDir+"/") {
 		w.runs = append(w.runs, cell.Name)
 	}

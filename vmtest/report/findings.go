@@ -82,6 +82,8 @@ func (f finding) next(dir string, r verdict.Result) string {
 			words = append(words, "-gdb")
 		}
 		return shell.Quote(words...)
+	case f.Before != "":
+		return shell.Quote(append(words, "debug", dir, f.Before, "-gdb")...)
 	}
 	return ""
 }

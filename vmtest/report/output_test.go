@@ -249,19 +249,21 @@ func TestExcerpt(t *testing.T) {
 }
 
 // What leads to the cause is gdb where the kernel is to blame, and a shell where a test has harmed
-// the guest.
-func TestNextOfHarm(t *testing.T) {
+// the guest. What has happened between two tests is looked for before the second.
+func TestNext(t *testing.T) {
 	id := wire.TestID{Package: "p", Name: "TestA"}
 	r := verdict.Result{Run: verdict.Run{Command: []string{"bin/vmtest"}}, Lanes: []verdict.LaneResult{{Lane: "real", Tests: []verdict.TestResult{
 		{TestID: id, Status: verdict.Pass, Expected: verdict.Pass, Harm: []string{"left a process running"}},
 	}}}}
-	for text, want := range map[string]string{
-		"p.TestA left a process running": "bin/vmtest debug d p.TestA",
-		"the guest hung in p.TestA":      "bin/vmtest debug d p.TestA -gdb",
+	for want, one := range map[string]verdict.Finding{
+		"bin/vmtest debug d p.TestA":      {Text: "p.TestA left a process running", During: id.String()},
+		"bin/vmtest debug d p.TestA -gdb": {Text: "the guest hung in p.TestA", During: id.String()},
+		"bin/vmtest debug d p.TestB -gdb": {Text: "the kernel did not come up", Before: "p.TestB"},
+		"":                                {Text: "every test was skipped"},
 	} {
-		f := finding{verdict.Finding{Verdict: verdict.Failed, Lane: "real", Text: text, During: id.String()}, []string{"real"}}
-		if got := f.next("d", r); got != want {
-			t.Errorf("%s: got %q, want %q", text, got, want)
+		one.Verdict, one.Lane = verdict.Failed, "real"
+		if got := (finding{one, []string{"real"}}).next("d", r); got != want {
+			t.Errorf("%s: got %q, want %q", one.Text, got, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -30,7 +31,7 @@ type Debugging struct {
 	Lane string // "": the one in which the test was not as expected
 
 	AtFail    bool // run the test and stop where it fails; else stop before it
-	Count     int  // run the test in so many fresh guests, and open no shell; 0: open one
+	Count     int  // run the test in so many fresh guests; 0: in one, and with UntilFail in mostGuests
 	UntilFail bool // run the test in fresh guests until it fails
 	Alone     bool // do not run the tests before it
 	Now       bool // take the tests of the checkout, even if they are others than those of the run
@@ -44,6 +45,15 @@ type Debugging struct {
 	Args  []string // command for the shell; none: the shell itself
 	With  []string // see Request
 	Share string   // see Request
+}
+
+// OpensShell reports whether a guest opens a shell. Several guests open none, unless the one in which
+// the test fails is to stop there.
+func (d Debugging) OpensShell() bool {
+	if d.UntilFail {
+		return d.AtFail
+	}
+	return d.Count == 0
 }
 
 // debugger debugs one test of a stored run.
@@ -79,7 +89,7 @@ func Debug(ctx context.Context, h host.Host, checkout Checkout, d Debugging) (in
 	if err := g.prepare(ctx); err != nil {
 		return 0, err
 	}
-	if d.Count > 0 || d.UntilFail && !d.AtFail {
+	if !d.OpensShell() {
 		return g.repeat(ctx)
 	}
 	return g.shell(ctx)
@@ -241,7 +251,7 @@ func (d *debugger) archive(ctx context.Context, was wire.Plan) error {
 	spec.Key = d.guest.Key
 	spec.Files = d.selftests(func() (kernel.Tree, error) { return d.tree(ctx) })
 	spec.Flags = func(context.Context) (uint64, error) { return was.CloneFlags, nil }
-	if d.Count == 0 && (!d.UntilFail || d.AtFail) {
+	if d.OpensShell() {
 		spec.Debug, spec.With, spec.Share = &wire.Debug{Test: d.test, AtFail: d.AtFail}, d.With, d.Share
 	}
 	archive, err := buildArchive(ctx, d.Host, spec)
@@ -302,28 +312,28 @@ func (d *debugger) writeArchive(dir string) (remove func(), err error) {
 	return func() { _ = os.Remove(d.guest.Initramfs) }, os.WriteFile(d.guest.Initramfs, text, 0o644)
 }
 
-// shell opens a shell at the test: with UntilFail in the first guest in which the test fails.
+// shell opens a shell at the test: with UntilFail in the first guest in which the test fails, if there
+// is one.
 func (d *debugger) shell(ctx context.Context) (int, error) {
-	most := 1
-	if d.UntilFail {
-		most = mostGuests
+	if !d.UntilFail {
+		code, _, err := d.shellOnce(ctx)
+		return code, err
 	}
-	for n := 1; ; n++ {
-		code, stopped, err := d.shellOnce(ctx, n < most)
+	total := cmp.Or(d.Count, mostGuests)
+	for n := 1; n <= total; n++ {
+		code, stopped, err := d.shellOnce(ctx)
 		if err != nil || stopped {
 			return code, err
 		}
-		if n == most {
-			break
-		}
-		d.Report.Step("guest %d: %s has not failed", n, d.test)
+		d.Report.Step("guest %d of %d: %s has not failed", n, total, d.test)
 	}
+	fmt.Printf("%s, lane %s: failed in 0 of %d guests\n", d.test, d.guest.Lane, total)
 	return 0, nil
 }
 
-// shellOnce boots a guest, and opens a shell where it stops. If pass is true, there is no shell if
-// the test does not fail. stopped reports whether there was a shell.
-func (d *debugger) shellOnce(ctx context.Context, pass bool) (code int, stopped bool, err error) {
+// shellOnce boots a guest, and opens a shell where it stops. With UntilFail there is no shell if the
+// test does not fail. stopped reports whether there was a shell.
+func (d *debugger) shellOnce(ctx context.Context) (code int, stopped bool, err error) {
 	dir, err := os.MkdirTemp("", "vmtest-debug-")
 	if err != nil {
 		return 0, false, err
@@ -346,7 +356,7 @@ func (d *debugger) shellOnce(ctx context.Context, pass bool) (code int, stopped 
 		Args: d.Args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Dir: dir, Boot: limits.Boot,
 		Dump: d.Dump, Plan: d.plan, Step: limits.Test + limits.Rest, Record: d.recorded(),
 		Stopped: func(where string, ended bool) bool {
-			stopped = !ended || !pass
+			stopped = !ended || !d.UntilFail
 			if stopped {
 				d.Report.Step("the guest has stopped: %s", where)
 			}

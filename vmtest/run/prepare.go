@@ -49,6 +49,9 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 	if err == nil {
 		r.Request, err = r.settle(partsCtx, r.Host, tree)
 	}
+	if err == nil {
+		err = r.checkSelftests(partsCtx)
+	}
 	s := r.Series
 	if werr := r.writeInputs(*record); werr != nil {
 		return prepared{}, werr
@@ -151,11 +154,26 @@ func cloneFlags(tree func() (kernel.Tree, error)) initramfs.FlagsFunc {
 	}
 }
 
+// checkSelftests returns an error if the tree's own selftests are to be built, and the host lacks
+// what that needs.
+func (r *runner) checkSelftests(ctx context.Context) error {
+	plan, err := r.archiveSpec(r.Series.Design, r.Config).Plan()
+	if err != nil || !runsSelftests(plan) {
+		return nil // buildArchive says what is wrong with the plan
+	}
+	return selftests.Check(ctx)
+}
+
+// runsSelftests reports whether a test of the plan runs the tree's own selftests.
+func runsSelftests(plan wire.Plan) bool {
+	return slices.ContainsFunc(plan.Tests, func(t wire.Test) bool { return strings.TrimSuffix(t.Package, wire.I386) == wire.Kselftest })
+}
+
 // selftests returns a function that builds the tree's own selftests, and names them by their
 // paths in the archive. It builds none if no test of the plan runs them.
 func (r *runner) selftests(tree func() (kernel.Tree, error)) initramfs.FilesFunc {
 	return func(ctx context.Context, plan wire.Plan) (map[string]string, error) {
-		if !slices.ContainsFunc(plan.Tests, func(t wire.Test) bool { return t.Package == wire.Kselftest }) {
+		if !runsSelftests(plan) {
 			return nil, nil
 		}
 		t, err := tree()

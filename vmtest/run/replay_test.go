@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/verdict"
@@ -48,5 +49,16 @@ func TestCompareReplay(t *testing.T) {
 				t.Errorf("got %v, and keeps the folder: %v; want %q", err, keep, tc.want)
 			}
 		})
+	}
+}
+
+// A replay that nobody debugs ends, even if QEMU stands still. gdb may take its time.
+func TestReplayLimits(t *testing.T) {
+	was := wire.Exit{DurationS: 20}
+	if got := replayLimits(was, false).Run; got < time.Minute || got > 10*time.Minute {
+		t.Errorf("a replay of %v s may take %v", was.DurationS, got)
+	}
+	if got := replayLimits(was, true).Run; got < 24*time.Hour {
+		t.Errorf("gdb may take %v", got)
 	}
 }

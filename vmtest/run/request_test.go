@@ -34,6 +34,9 @@ func TestDesigns(t *testing.T) {
 			if got := only[folder]; i386 != (got == wire.Virtual) || !i386 && got != "" {
 				t.Errorf("design %s: %s is only for the lane %q", design, folder, got)
 			}
+			if !i386 && !slices.Contains(folders, folder+wire.I386) {
+				t.Errorf("design %s: %s has no 32-bit programs", design, folder)
+			}
 			if found, err := filepath.Glob(filepath.Join("..", "..", dir, "*_test.go")); err != nil || len(found) == 0 {
 				t.Errorf("design %s: no tests in %s, %v", design, dir, err)
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/report"
@@ -29,7 +30,11 @@ func Judge(ctx context.Context, h host.Host, req Request, dir string) (verdict.R
 // outcomeKey) has passed before, it copies the evidence of that run into dir and judges it
 // again.
 func Remembered(ctx context.Context, h host.Host, req Request, dir string) (verdict.Result, error) {
-	unlock, err := h.Lock(ctx, "run-"+req.Series.Name, "the same run")
+	what := []string{req.Series.Name, fmt.Sprint(req.Coverage)}
+	for _, p := range req.Series.Patches {
+		what = append(what, string(p.Text))
+	}
+	unlock, err := h.Lock(ctx, "run-"+cache.Digest(what...)[:32], "the same run")
 	if err != nil {
 		return verdict.Result{}, err
 	}

@@ -19,12 +19,12 @@ const startS = 0.05
 func (r *runner) shard(p *prepared, lanes []string) error {
 	most := r.Shards
 	if most == AutoShards {
-		n, why, err := r.Guest.Beside(lanes)
+		n, why, err := r.Guest.Beside(r.UsableCores(), lanes)
 		if err != nil {
 			return err
 		}
 		most = n
-		r.Report.Step("at most %d guests of each lane side by side: this machine has %s", n, why)
+		r.Report.Step("at most %d guests of each lane side by side: there are %s", n, why)
 	}
 	all := make(map[string]wire.Shards)
 	for _, lane := range lanes {

@@ -186,8 +186,8 @@ func judgeEnd(x wire.Exit, console, said string, s stream, f *findings) {
 	if x.DumpAt > 0 {
 		where += fmt.Sprintf("; its tasks are dumped in %s from byte %d on", console, x.DumpAt)
 	}
-	if s.running != nil {
-		defer f.during(len(f.all), s.running.String())
+	if x.Reason != wire.FailedFast { // that is the fault of a test which has ended
+		defer f.happened(len(f.all), s.moment())
 	}
 	switch x.Reason {
 	case wire.Interrupted:
@@ -231,6 +231,7 @@ func judgeTaint(s stream, tolerated int64, f *findings) {
 		value := t.value &^ tolerated
 		if value != last {
 			f.add(Failed, "the kernel's taint went from %#x to %#x %s", last, value, t.where)
+			f.happened(len(f.all)-1, t.moment)
 		}
 		last = value
 	}

@@ -86,6 +86,7 @@ type Finding struct {
 	Text    string  `json:"text"`
 	Test    string  `json:"test,omitempty"`   // package.Test, if the finding is about the status of a test
 	During  string  `json:"during,omitempty"` // package.Test that was running, if the finding is about the kernel or the guest
+	Before  string  `json:"before,omitempty"` // package.Test that was to run next, if none was running
 }
 
 // LaneResult is a judged lane.
@@ -156,16 +157,6 @@ type findings struct {
 
 func (f *findings) add(v Verdict, format string, args ...any) {
 	f.all = append(f.all, Finding{Verdict: v, Lane: f.lane, Text: fmt.Sprintf(format, args...)})
-}
-
-// during says that the findings from index from on are about what happened while a test was
-// running, apart from those that are nobody's to debug.
-func (f *findings) during(from int, test string) {
-	for i := range f.all[from:] {
-		if f.all[from+i].Verdict == Failed {
-			f.all[from+i].During = test
-		}
-	}
 }
 
 // addTest adds that a test does not have the expected status.

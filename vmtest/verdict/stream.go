@@ -15,6 +15,7 @@ import (
 // stream is what the guest's records say, as far as they can be read.
 type stream struct {
 	hello   *wire.Hello
+	planned []wire.Test // of this boot
 	tests   map[wire.TestID]*testRecords
 	running *wire.TestID // the test that has started and not ended
 	done    bool
@@ -36,6 +37,7 @@ type clocks struct {
 type taint struct {
 	value int64
 	where string
+	moment
 }
 
 type testRecords struct {
@@ -79,6 +81,7 @@ func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream
 		return s
 	}
 	plan.Tests = plan.Part(boot.From)
+	s.planned = plan.Tests
 	for _, t := range plan.Tests {
 		if s.tests[t.TestID] != nil {
 			f.add(Unjudged, "the plan has %s twice", t.TestID)
@@ -131,7 +134,7 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 	case wire.TypeHello:
 		s.hello = r.Hello
 		s.first = clocks{r.UptimeS, *r.RTC, r.RTCWithinS}
-		s.taints = append(s.taints, taint{*r.Taint, "while booting"})
+		s.taints = append(s.taints, taint{*r.Taint, "while booting", s.moment()})
 		return checkHello(*r.Hello, plan, boot)
 	case wire.TypeDone:
 		return s.takeDone(r, plan, boot)
@@ -148,7 +151,7 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 			return fmt.Errorf("%s starts again", r.TestID)
 		}
 		t.started, s.running = true, r.TestID
-		s.taints = append(s.taints, taint{*r.Taint, "before " + r.TestID.String()})
+		s.taints = append(s.taints, taint{*r.Taint, "before " + r.TestID.String(), moment{before: r.TestID.String()}})
 		return nil
 	}
 	if s.running == nil || *s.running != *r.TestID {
@@ -172,8 +175,8 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 		t.trace = r.Data
 		return nil
 	}
+	s.taints = append(s.taints, taint{*r.Taint, "during " + r.TestID.String(), s.moment()})
 	t.end, s.running = r.End, nil
-	s.taints = append(s.taints, taint{*r.Taint, "during " + r.TestID.String()})
 	return nil
 }
 
@@ -193,7 +196,7 @@ func (s *stream) takeDone(r wire.Record, plan wire.Plan, boot wire.Boot) error {
 	if *r.Count != ended || ended != len(plan.Tests) {
 		return fmt.Errorf("%s counts %d tests, %d ended and %d were planned", r.Type, *r.Count, ended, len(plan.Tests))
 	}
-	s.taints = append(s.taints, taint{*r.Taint, "after the last test"})
+	s.taints = append(s.taints, taint{*r.Taint, "after the last test", moment{}})
 	s.last = clocks{r.UptimeS, *r.RTC, r.RTCWithinS}
 	s.done = true
 	return nil

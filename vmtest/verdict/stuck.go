@@ -15,8 +15,10 @@ const (
 )
 
 var (
-	// taskRE matches the line with which the kernel begins a task: its name and its state.
-	taskRE = regexp.MustCompile(`^task:(.*?) +state:(\S)`)
+	// taskRE matches the line with which the kernel begins a task: its name, its state and its PID.
+	taskRE = regexp.MustCompile(`^task:(.*?) +state:(\S).*? pid:(\d+)`)
+	// cpuRE matches the line with which a CPU begins what it runs: the PID of the task.
+	cpuRE = regexp.MustCompile(`^CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: `)
 	// waitingRE matches functions that every task waits in.
 	waitingRE = regexp.MustCompile(`^(?:__)?schedule(?:_|$)`)
 	// interruptRE matches functions by which an interrupt comes to a task that runs.
@@ -32,6 +34,12 @@ func stuckTasks(console, decoded []byte, at int64) []string {
 	}
 	_, lines := logLines(console, decoded)
 	lines = lines[bytes.Count(console[:at], []byte("\n")):]
+	running := make(map[string][]string) // by PID: what the CPU says that runs it
+	for i, line := range lines {
+		if m := cpuRE.FindStringSubmatch(line); m != nil {
+			running[m[1]], _ = stuckFrames(lines[i+1:])
+		}
+	}
 	var all []string
 	for i, line := range lines {
 		m := taskRE.FindStringSubmatch(line)
@@ -39,6 +47,9 @@ func stuckTasks(console, decoded []byte, at int64) []string {
 			continue
 		}
 		frames, waits := stuckFrames(lines[i+1:])
+		if known := running[m[3]]; len(known) > 0 { // of a task that runs on another CPU, the dump has leftovers
+			frames, waits = known, false
+		}
 		if len(frames) == 0 || m[2] == "R" && waits { // it could run, but did not
 			continue
 		}
@@ -60,7 +71,7 @@ func stuckFrames(lines []string) (frames []string, waits bool) {
 	inInterrupt := false
 	for _, line := range lines {
 		switch {
-		case taskRE.MatchString(line), strings.Contains(line, "</TASK>"):
+		case taskRE.MatchString(line), cpuRE.MatchString(line), strings.Contains(line, "</TASK>"):
 			return frames, waits
 		case strings.Contains(line, "<IRQ>"), strings.Contains(line, "<NMI>"):
 			inInterrupt = true

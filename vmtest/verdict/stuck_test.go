@@ -49,6 +49,30 @@ const hungDump = `[    1.0] task:before          state:D stack:0     pid:9
 [   52.9]  </TASK>
 `
 
+// onOtherCPU is of a task that runs on another CPU than the one that prints: its stack has only leftovers, until its CPU
+// prints it.
+const onOtherCPU = `[   52.4] sysrq: Show State
+[   52.5] task:timens.test     state:R  running task     stack:0     pid:59    tgid:59    ppid:1      flags:0x00000002
+[   52.5] Call Trace:
+[   52.5]  <TASK>
+[   52.5]  ? x64_sys_call+0x1816/0x1980
+[   52.5]  entry_SYSCALL_64_after_hwframe+0x4b/0x53
+[   52.5]  </TASK>
+[   53.6] sysrq: Show backtrace of all active CPUs
+[   53.6] NMI backtrace for cpu 1
+[   53.6] CPU: 1 UID: 0 PID: 1 Comm: init Not tainted 6.12.117 #1
+[   53.6] RIP: 0033:0x40ac0e
+[   53.6] Sending NMI from CPU 1 to CPUs 0:
+[   53.6] NMI backtrace for cpu 0
+[   53.6] CPU: 0 UID: 0 PID: 59 Comm: timens.test Not tainted 6.12.117 #1
+[   53.6] RIP: 0010:mutex_lock+0x0/0x30
+[   53.6] Call Trace:
+[   53.6]  <TASK>
+[   53.6]  proc_timens_set_offset+0x12d/0x2f0
+[   53.6]  timens_offsets_write+0x1c9/0x270
+[   53.6]  </TASK>
+`
+
 func TestStuckTasks(t *testing.T) {
 	at := int64(strings.Index(hungDump, "[   52.5] sysrq"))
 	decoded := strings.Replace(hungDump, "0x12d/0x2f0", "0x12d/0x2f0 (kernel/time/namespace.c:435, inlined at kernel/time/namespace.c:500)", 1)
@@ -69,6 +93,10 @@ func TestStuckTasks(t *testing.T) {
 		if got := stuckTasks([]byte(hungDump), []byte(c.decoded), c.at); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+	const precise = "the task timens.test runs in mutex_lock, proc_timens_set_offset, timens_offsets_write"
+	if got := stuckTasks([]byte("\n"+onOtherCPU), nil, 1); !slices.Equal(got, []string{precise}) {
+		t.Errorf("on another CPU: %q, want %q", got, precise)
 	}
 	many := strings.Repeat(hungDump[strings.Index(hungDump, "[   52.9] task:a b"):], 5)
 	if got := stuckTasks([]byte("\n"+many), nil, 1); len(got) != mostStuck {

@@ -2,19 +2,10 @@
 
 package vm
 
-import (
-	"fmt"
-	"runtime"
-)
+import "fmt"
 
 // machine is what guests have to share.
 type machine struct{ cpus, freeMB int }
-
-// thisMachine returns what the machine has that this process runs on.
-func thisMachine() (machine, error) {
-	free, err := freeMB("/proc/meminfo")
-	return machine{runtime.GOMAXPROCS(0), free}, err // which knows the limits of a container
-}
 
 // overheadMB is what QEMU takes beside the guest's memory: for itself, and for the code that it
 // has translated.
@@ -23,20 +14,19 @@ const overheadMB = 256
 // restMB is the memory that guests leave to the rest of the machine.
 const restMB = 1024
 
-// Beside returns how many guests of each of these lanes this machine has room for, if the guests
-// of all lanes run side by side. why says what the machine has. Beside returns 1 if there are two
-// CPUs or fewer, or if the guest waits for gdb.
-func (c Change) Beside(lanes []string) (n int, why string, err error) {
-	m, err := thisMachine()
-	return m.beside(lanes, c), fmt.Sprintf("%d CPUs and %d MB of free memory", m.cpus, m.freeMB), err
+// Beside returns how many guests of each of these lanes have room on so many CPUs of this machine,
+// if the guests of all lanes run side by side. why says what there is. Beside returns 1 if there
+// are two CPUs or fewer, or if the guest waits for gdb.
+func (c Change) Beside(cpus int, lanes []string) (n int, why string, err error) {
+	free, err := FreeMB()
+	return machine{cpus, free}.beside(lanes, c), fmt.Sprintf("%d CPUs and %d MB of free memory", cpus, free), err
 }
 
 // beside counts a CPU of the machine for each CPU of a guest.
 func (m machine) beside(lanes []string, c Change) int {
-	cpus, memory := 0, 0
+	cpus, memory := 0, c.NeededMB(lanes)
 	for _, lane := range lanes {
-		g := Guest{Lane: lane, Change: c}
-		cpus, memory = cpus+g.cpus(), memory+g.memoryMB()+overheadMB
+		cpus += (Guest{Lane: lane, Change: c}).cpus()
 	}
 	if m.cpus <= 2 || cpus == 0 || c.GDB != "" {
 		return 1
@@ -47,12 +37,17 @@ func (m machine) beside(lanes []string, c Change) int {
 // CheckBeside returns an error if the memory of so many guests, changed like c, is more than this
 // machine has free.
 func (c Change) CheckBeside(guests int) error {
-	m, err := thisMachine()
+	free, err := FreeMB()
 	if err != nil {
 		return err
 	}
-	if need := guests * (Guest{Change: c}).memoryMB(); need > m.freeMB {
-		return fmt.Errorf("%d guests side by side have %d MB of memory, and this machine has %d MB free; give fewer, or pass auto", guests, need, m.freeMB)
+	if need := guests * (Guest{Change: c}).memoryMB(); need > free {
+		return fmt.Errorf("%d guests side by side have %d MB of memory, and this machine has %d MB free; give fewer, or pass auto", guests, need, free)
 	}
 	return nil
+}
+
+// NeededMB returns how much memory one guest of each of these lanes needs together, in MB.
+func (c Change) NeededMB(lanes []string) int {
+	return len(lanes) * ((Guest{Change: c}).memoryMB() + overheadMB)
 }

@@ -33,8 +33,8 @@ func TestBeside(t *testing.T) {
 			t.Errorf("%s: got %d guests of each lane, want %d", name, got, tc.want)
 		}
 	}
-	n, why, err := Change{}.Beside(both)
-	if err != nil || n < 1 || !strings.Contains(why, "MB of free memory") {
+	n, why, err := Change{}.Beside(2, both)
+	if err != nil || n < 1 || !strings.HasPrefix(why, "2 CPUs and ") || !strings.HasSuffix(why, " MB of free memory") {
 		t.Errorf("this machine: got %d, %q, %v", n, why, err)
 	}
 }

@@ -52,7 +52,7 @@ func (c Change) Check(guests int) error {
 	if c.MemoryMB != 0 && c.MemoryMB < leastMemoryMB {
 		return fmt.Errorf("-memory %dM is too little for a guest; give at least %dM", c.MemoryMB, leastMemoryMB)
 	}
-	free, err := freeMB("/proc/meminfo")
+	free, err := FreeMB()
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,10 @@ func (g Guest) fits() error {
 	return nil
 }
 
-// freeMB returns how much memory a new program can have, from a file such as /proc/meminfo.
+// FreeMB returns how many MB of memory a new program can have on this machine without swapping.
+func FreeMB() (int, error) { return freeMB("/proc/meminfo") }
+
+// freeMB does what FreeMB does, from a file such as /proc/meminfo.
 func freeMB(path string) (int, error) {
 	f, err := os.Open(path)
 	if err != nil {

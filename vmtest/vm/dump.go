@@ -20,17 +20,22 @@ const (
 // busy with a guest whose CPUs all loop, and with others.
 const answerLimit = 10 * time.Second
 
-// dump makes a hanging kernel print what all its tasks do. It tries SysRq-T. If
-// that prints nothing, because no CPU takes interrupts, it sends an NMI, at
-// which the kernel panics. A kernel that traces also prints its ring, by SysRq-Z or when it
+// dump makes a hanging kernel print what all its tasks do. It tries SysRq-T. Of a task that runs on
+// another CPU than the one that prints, that shows only leftovers on its stack, so SysRq-L has each CPU
+// print its own. If nothing is printed, because no CPU takes interrupts, dump sends an NMI, at which the
+// kernel panics. A kernel that traces also prints its ring, by SysRq-Z or when it
 // panics. It returns nothing: the console shows the result.
 func (s supervisor) dump(printed *atomic.Int64) {
 	before := printed.Load()
 	s.sysrq("t", printed)
-	if s.traced && printed.Load() > before {
-		s.sysrq("z", printed)
+	if printed.Load() > before {
+		s.sysrq("l", printed)
+		if s.traced {
+			s.sysrq("z", printed)
+		}
+		return
 	}
-	if printed.Load() == before && s.monitor.command(`{"execute":"inject-nmi"}`) == nil {
+	if s.monitor.command(`{"execute":"inject-nmi"}`) == nil {
 		waitQuiet(printed, nmiLimit)
 	}
 }

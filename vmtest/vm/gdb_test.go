@@ -4,6 +4,7 @@ package vm
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -104,19 +105,45 @@ func TestGDBSession(t *testing.T) {
 	}
 }
 
-// The limits of a boot wait until gdb lets the guest go, and count then.
+// The limits of a run and of a shell wait until gdb lets the guest go, and count then.
 func TestLimitsCountAgain(t *testing.T) {
-	dir := t.TempDir()
-	g := Guest{Kernel: tinyKernel(t), Accel: TCG, Lane: wire.Real, Change: Change{GDB: AnySocket}}
-	g.GDB = GDB{Symbols: g.Kernel, Say: func(commands string) {
-		time.Sleep(2 * time.Second) // more than the limit of the boot
-		if out, err := exec.CommandContext(t.Context(), "gdb", "-batch", "-x", commands, "-ex", "detach").CombinedOutput(); err != nil {
-			t.Errorf("gdb: %v\n%s", err, out)
-		}
-	}}
-	exit, err := Boot(t.Context(), g, plan, Limits{Boot: time.Second, Test: time.Minute, Rest: time.Minute, Run: time.Minute}, dir, Observer{Record: func(wire.Record) {}})
-	if err != nil || exit.Reason != wire.BootTimeout || exit.DurationS < 3 {
-		t.Errorf("got %+v, %v, want the limit of the boot, one second after gdb has gone", exit, err)
+	const limit = time.Second
+	kernel := tinyKernel(t)
+	run := func(g Guest, dir string) string {
+		exit, err := Boot(t.Context(), g, plan, Limits{Boot: limit, Test: time.Minute, Rest: time.Minute, Run: time.Minute}, dir, Observer{Record: func(wire.Record) {}})
+		return fmt.Sprint(exit.Reason, err)
+	}
+	shell := func(g Guest, dir string) string {
+		_, err := Shell(t.Context(), g, Session{Args: []string{"true"}, Out: io.Discard, Err: io.Discard, Dir: dir, Boot: limit})
+		return fmt.Sprint(err)
+	}
+	loops, ends := []string{"-ex", "detach"}, []string{"-ex", "set {int}&done = 1", "-ex", "detach"}
+	for name, tc := range map[string]struct {
+		boot func(g Guest, dir string) string
+		gdb  []string
+		want string
+	}{
+		"a run that ends":      {run, ends, wire.EndedItself},
+		"a run that goes on":   {run, loops, wire.BootTimeout},
+		"a shell that ends":    {shell, ends, "the guest ended before its shell"},
+		"a shell that goes on": {shell, loops, "the guest did not start a shell in its time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := make(chan error, 1)
+			g := Guest{Kernel: kernel, Accel: TCG, Lane: wire.Real, Change: Change{GDB: AnySocket}}
+			g.GDB = GDB{Symbols: kernel, Say: func(commands string) {
+				time.Sleep(2 * limit)
+				out, err := exec.CommandContext(t.Context(), "gdb", append([]string{"-batch", "-x", commands}, tc.gdb...)...).CombinedOutput()
+				if err != nil {
+					err = fmt.Errorf("gdb: %w\n%s", err, out)
+				}
+				said <- err
+			}}
+			got := tc.boot(g, t.TempDir())
+			if err := <-said; err != nil || !strings.Contains(got, tc.want) {
+				t.Errorf("got %s, want %s; %v", got, tc.want, err)
+			}
+		})
 	}
 }
 

@@ -10,62 +10,54 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"timens-vmtest/vmtest/cells"
 	"timens-vmtest/vmtest/history"
 	"timens-vmtest/vmtest/verdict"
+	"timens-vmtest/vmtest/worker"
 )
 
-// worker runs the cells of a night on this machine, several at a time if there is room.
-type worker struct {
-	*night
-	free    int            // MB of memory that there were before a cell ran
-	running map[string]int // MB that each cell that runs is likely to need
-	ended   chan endedCell
-}
-
-// endedCell is a cell that the worker has run.
-type endedCell struct {
-	name  string
-	began time.Time
-	err   error
+// turn is a cell that is to run tonight.
+type turn struct {
+	Cell
+	number int        // in the plan, from 1
+	line   cells.Line // the last two are set when the cell begins
+	began  time.Time
 }
 
 // work runs all cells that have no result. It returns why it ended before all had run, and
 // whether that was because the disk is full.
 func (n *night) work(ctx context.Context) (why string, full bool, err error) {
-	w := &worker{night: n, running: make(map[string]int), ended: make(chan endedCell)}
-	if n.Free != nil {
-		w.free = n.Free()
+	turns, err := n.turns()
+	if err != nil {
+		return "", false, err
 	}
-	p, over := n.tonight().Plan, false
-	for i, name := range p.Cells {
-		if _, done := n.tonight().Cell(name); done {
-			continue
-		}
-		at := slices.IndexFunc(n.Job.Cells, func(c Cell) bool { return c.Name == name })
-		for err == nil && !full && len(w.running) > 0 && !(at >= 0 && w.room(n.Job.Cells[at])) {
-			full, err = w.wait()
-		}
+	var items []worker.Item
+	for i, t := range turns {
+		items = append(items, worker.Item{Name: t.Name, MemoryMB: memoryOf(t.Cell), Kernel: t.kernel(), Run: func(ctx context.Context, share worker.Share) error {
+			dir := n.folder()
+			dir.Share = share
+			_, _, err := dir.Run(ctx, t.Cell, turns[i].line)
+			return err
+		}})
+	}
+	planned, over := len(n.tonight().Plan.Cells), false
+	begin := func(i int) bool {
 		over = n.Budget > 0 && n.Now().Sub(n.began) > n.Budget
-		if err != nil || full || over || ctx.Err() != nil {
-			break
+		if err != nil || full || over {
+			return false
 		}
-		if at < 0 {
-			if err = n.note("%s did not run: the night goes on with flags or files that do not name it", name); err != nil {
-				break
-			}
-			continue
-		}
-		n.Report.Step("cell %d of %d: %s", i+1, len(p.Cells), name)
-		w.start(ctx, n.Job.Cells[at])
+		n.Report.Step("cell %d of %d: %s", turns[i].number, planned, turns[i].Name)
+		turns[i].line, turns[i].began = n.line(turns[i].Cell), n.Now()
+		return true
 	}
-	for len(w.running) > 0 {
-		alsoFull, waitErr := w.wait()
-		full, err = full || alsoFull, errors.Join(err, waitErr)
+	for i, ran := range (worker.Worker{Jobs: n.Jobs, Free: n.Free, Begin: begin}).Work(ctx, items) {
+		alsoFull, notKept := n.ended(turns[i], ran)
+		full, err = full || alsoFull, errors.Join(err, notKept)
 	}
-	missing := len(p.Cells) - len(n.tonight().Cells)
+	missing := planned - len(n.tonight().Cells)
 	switch {
 	case full:
 		why = fmt.Sprintf("the disk is full, and %d cells did not run; make room in the -out folder, or pass a smaller -keep", n.without())
@@ -73,6 +65,31 @@ func (n *night) work(ctx context.Context) (why string, full bool, err error) {
 		why = fmt.Sprintf("the budget of %v is over, and %d cells did not run", n.Budget, missing)
 	}
 	return why, full, err
+}
+
+// turns returns the cells of the plan that have no result, and notes those that there are no more.
+func (n *night) turns() ([]turn, error) {
+	var all []turn
+	for i, name := range n.tonight().Plan.Cells {
+		if _, done := n.tonight().Cell(name); done {
+			continue
+		}
+		at := slices.IndexFunc(n.Job.Cells, func(c Cell) bool { return c.Name == name })
+		if at >= 0 {
+			all = append(all, turn{Cell: n.Job.Cells[at], number: i + 1})
+		} else if err := n.note("%s did not run: the night goes on with flags or files that do not name it", name); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// kernel names the kernel of a cell: both lanes have the same. A command's is not known.
+func (c Cell) kernel() string {
+	if c.Command != nil {
+		return ""
+	}
+	return strings.Join([]string{c.Base, c.Series, c.Config}, "/")
 }
 
 // without returns how many of the planned cells have not run.
@@ -86,51 +103,23 @@ func (n *night) without() int {
 	return count
 }
 
-// room says that one more cell can run beside those that do.
-func (w *worker) room(c Cell) bool {
-	if len(w.running) >= max(1, w.Jobs) {
-		return false
-	}
-	if w.Free == nil {
-		return true
-	}
-	needed := memoryOf(c)
-	sum := needed
-	for _, mb := range w.running {
-		sum += mb
-	}
-	return sum <= w.free && needed <= w.Free()
-}
-
-func (w *worker) start(ctx context.Context, c Cell) {
-	w.running[c.Name] = memoryOf(c)
-	line, began := w.line(c), w.Now()
-	go func() {
-		_, _, err := w.folder().Run(ctx, c, line)
-		w.ended <- endedCell{c.Name, began, err}
-	}()
-}
-
-// wait waits until a cell has ended, and adds to the history what became of it. It says whether
-// the disk is full.
-func (w *worker) wait() (full bool, err error) {
-	e := <-w.ended
-	delete(w.running, e.name)
+// ended adds to the history what became of a cell that has run. It says whether the disk is full.
+func (n *night) ended(t turn, ran error) (full bool, err error) {
 	switch {
-	case errors.Is(e.err, context.Canceled):
-		return false, nil // it runs again when the night goes on
-	case errors.Is(e.err, errBusy):
-		w.Report.Step("%v", e.err)
+	case errors.Is(ran, worker.ErrNotRun), errors.Is(ran, context.Canceled):
+		return false, nil // it runs when the night goes on
+	case errors.Is(ran, errBusy):
+		n.Report.Step("%v", ran)
 		return false, nil
 	}
-	dir := w.folder()
-	c := history.Cell{Name: e.name, CostS: w.Now().Sub(e.began).Seconds(), Began: e.began.Format(time.RFC3339)}
-	if e.err == nil {
-		r, _ := dir.ran(e.name)
-		c, e.err = dir.judge(e.name, r)
+	dir := n.folder()
+	c := history.Cell{Name: t.Name, CostS: n.Now().Sub(t.began).Seconds(), Began: t.began.Format(time.RFC3339)}
+	if ran == nil {
+		r, _ := dir.ran(t.Name)
+		c, ran = dir.judge(t.Name, r)
 	}
-	c.Folder = e.name
-	full, _, err = w.keep(c, e.err)
+	c.Folder = t.Name
+	full, _, err = n.keep(c, ran)
 	return full, err
 }
 
@@ -167,11 +156,8 @@ func same(a, b history.Cell) bool {
 	return errors.Join(errX, errY) == nil && string(x) == string(y)
 }
 
-// What a cell is likely to need, in MB. All processes of a run of .ci/run on two cores were added up
-// every 2.5 seconds, for the default configuration on 6.12: 620 MB while a kernel was built (two
-// compilers of 190 MB, and this program), and 1070 MB while two guests ran, one for each lane. A cell
-// has one lane. The margin is for the debug configuration, which was not measured, for the page cache,
-// and for what happened between two looks.
+// What a cell is likely to need, in MB. A cell has one lane; run.Request.MemoryMB says what was
+// measured. The margin is larger here, because other machines use these figures as limits.
 const (
 	testsMB   = 2048
 	commandMB = 3072 // it may run guests of both lanes beside builds
