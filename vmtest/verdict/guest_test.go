@@ -185,7 +185,7 @@ func TestJudgeStuckTest(t *testing.T) {
 	e, s := greenRun(), greenScript()
 	b := &e.Lanes[0].Boots[0]
 	b.Records = s[:6].bytes()
-	b.Console = []byte(greenConsole + "task:cat             state:D stack:0\n f+0x1/0x2\n </TASK>\n")
+	b.Console = []byte(greenConsole + "task:cat             state:D stack:0 pid:1\n f+0x1/0x2\n </TASK>\n")
 	b.Exit.Reason, b.Exit.DumpAt = wire.TestTimeout, int64(len(greenConsole))
 	tests := Judge(e).Lanes[0].Tests
 	if got := tests[1].Telling; tests[0].Telling != nil || len(got) == 0 || got[0] != "the task cat cannot be woken in f" {

@@ -81,22 +81,6 @@ func TestResultSums(t *testing.T) {
 	}
 }
 
-// Only what is wrong with the kernel or the test happened during a test: what is wrong with the
-// host can be debugged in no guest.
-func TestDuring(t *testing.T) {
-	var f findings
-	f.add(Failed, "before")
-	f.add(Unjudged, "a")
-	f.add(Failed, "b")
-	f.add(Unbuilt, "c")
-	f.during(1, "p.TestA")
-	for i, want := range []string{"", "", "p.TestA", ""} {
-		if got := f.all[i].During; got != want {
-			t.Errorf("finding %d was during %q, want %q", i, got, want)
-		}
-	}
-}
-
 // A kernel between two releases may do either, and any other must do what the line says.
 func TestExpects(t *testing.T) {
 	all, err := ParseExpect([]byte("fail p TestA 6.12-7.3 # why\nskip p TestB # why\n"))

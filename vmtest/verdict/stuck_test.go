@@ -107,13 +107,13 @@ func TestStuckTasks(t *testing.T) {
 // A dump begins at its byte, each task ends where the next begins, and at most three are told.
 func TestStuckTasksOfDump(t *testing.T) {
 	task := func(name, state, trace string) string {
-		return "task:" + name + " state:" + state + " stack:0\n" + trace
+		return "task:" + name + " state:" + state + " stack:0 pid:1\n" + trace
 	}
 	for name, tc := range map[string]struct {
 		before, dump string
 		want         []string
 	}{
-		"the line before":   {"task:old state:D stack:0\n", " f+0x1/0x2\n" + task("new", "D", " g+0x1/0x2\n"), []string{"the task new cannot be woken in g"}},
+		"the line before":   {"task:old state:D stack:0 pid:1\n", " f+0x1/0x2\n" + task("new", "D", " g+0x1/0x2\n"), []string{"the task new cannot be woken in g"}},
 		"the first line":    {"x\n", task("new", "D", " g+0x1/0x2\n </TASK>\n"), []string{"the task new cannot be woken in g"}},
 		"no frames":         {"", task("a", "D", " </TASK>\n") + task("b", "R", "") + task("c", "D", " g+0x1/0x2\n"), []string{"the task c cannot be woken in g"}},
 		"behind the task":   {"", task("a", "D", " g+0x1/0x2\n </TASK>\n f+0x1/0x2\n"), []string{"the task a cannot be woken in g"}},
