@@ -34,6 +34,7 @@ TAKES_nightly   := SERIES BASE LANE RUN STORE OUT ARGS
 TAKES_canary    := SERIES RUN UPDATE
 TAKES_mutants   := SERIES BASE RUN UPDATE GENERATED SAMPLE SEED ARGS
 TAKES_series    := BASE ARGS
+TAKES_harness-mutants := RUN UPDATE ARGS
 
 TAKES_deps      := PACKAGES
 
@@ -68,7 +69,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest nightly test build deps bench canary long mutants steady shell shell-test debug-test client-test slurm-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants harness-mutants steady shell shell-test debug-test client-test slurm-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -175,6 +176,14 @@ canary: deps build
 mutants: deps build
 	@go build -o bin/mutants-run ./tests/mutants
 	@bin/mutants-run $(FROM) $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(if $(GENERATED),-generated) $(if $(SAMPLE),-sample '$(SAMPLE)') $(if $(SEED),-seed '$(SEED)') $(ARGS)
+
+# Makes small wrong edits to the Go code that judges, and shows which of them no test of this
+# project notices: see tests/mutants/harness/README.md.
+#   make harness-mutants RUN='^internal/wire/'   only edits whose name matches
+#   make harness-mutants UPDATE=yes              store the numbers
+harness-mutants: deps
+	@go build -o bin/harness-mutants ./tests/mutants/harness
+	@bin/harness-mutants $(if $(RUN),-run '$(RUN)') $(if $(UPDATE),-update) $(ARGS)
 
 # The folder of the nights stays: nobody can make a history anew.
 clean:

@@ -55,6 +55,8 @@ var triedAdvice = map[string]string{
 	`internal/sandbox/command.go make deps`:   "it installs packages",
 	`internal/sandbox/sandbox.go make deps`:   "it installs packages",
 	`internal/sandbox/sandbox.go sudo sysctl`: "it changes the host",
+
+	`tests/mutants/harness/suite.go go test`: "it tests a package of the project, with whatever test fails there",
 }
 
 // adviceRE finds what a message tells the user to type, and how it begins.

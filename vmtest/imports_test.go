@@ -87,6 +87,7 @@ var mayImport = map[string][]string{
 	"tests/layout":           {"internal/wire", "tests/internal/"},
 	"tests/mutants":          {"internal/blame", "internal/cache", "internal/host", "internal/host/hosttest", "internal/sandbox", "kconfig", "kernel", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "tests/mutants/generate", "vmtest/order", "vmtest/run", "vmtest/vm", "vmtest/worker", "internal/wire"},
 	"tests/mutants/generate": {},
+	"tests/mutants/harness":  {"internal/reasons"},
 	"tests/canary/redteam":   {},
 }
 

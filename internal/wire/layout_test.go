@@ -24,7 +24,8 @@ func TestMoved(t *testing.T) {
 			"struct s on x86_64 has a in bytes 8 to 15, the tests in 0 to 7", "struct s on x86_64 has b in bytes 0 to 7, the tests in 8 to 15"}},
 		"narrower": {layout(12, a, Member{"b", 8, 4}), []string{
 			"struct s on x86_64 has b in bytes 8 to 11, the tests in 8 to 15", "struct s on x86_64 has 12 bytes, and the tests expect 16"}},
-		"padded": {layout(24, a, b), []string{"struct s on x86_64 has 24 bytes, and the tests expect 16"}},
+		"renamed": {layout(24, a, Member{"d", 8, 8}), nil},
+		"padded":  {layout(24, a, b), []string{"struct s on x86_64 has 24 bytes, and the tests expect 16"}},
 	} {
 		if got := (ABI{X86_64: tc.kernel, Tests: tests}).Moved(); !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
@@ -32,6 +33,20 @@ func TestMoved(t *testing.T) {
 		if got := (ABI{X86_64: tests, I386: tc.kernel, Tests: tests}).Moved(); len(got) != len(tc.want) || len(got) > 0 && !strings.Contains(got[0], " on i386 ") {
 			t.Errorf("%s on i386: got %q, want %d lines", name, got, len(tc.want))
 		}
+	}
+}
+
+// All structures are looked at, on both architectures.
+func TestMovedInMany(t *testing.T) {
+	s := func(name string, at int64) Layout { return Layout{name, 16, []Member{{"a", at, 4}, {"b", 8 + at, 4}}} }
+	abi := ABI{X86_64: []Layout{s("one", 4), s("two", 4)}, I386: []Layout{s("more", 4), s("two", 4), s("one", 0)}, Tests: []Layout{s("one", 0), s("none", 0), s("two", 0)}}
+	want := []string{
+		"struct one on x86_64 has a in bytes 4 to 7, the tests in 0 to 3", "struct one on x86_64 has b in bytes 12 to 15, the tests in 8 to 11",
+		"struct two on x86_64 has a in bytes 4 to 7, the tests in 0 to 3", "struct two on x86_64 has b in bytes 12 to 15, the tests in 8 to 11",
+		"struct two on i386 has a in bytes 4 to 7, the tests in 0 to 3", "struct two on i386 has b in bytes 12 to 15, the tests in 8 to 11",
+	}
+	if got := abi.Moved(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -54,6 +69,20 @@ func TestWhole(t *testing.T) {
 	} {
 		if got := (ABI{X86_64: tc.x86, I386: tc.i386, Tests: []Layout{args}}).Whole(); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+	two := []Layout{other, args}
+	for name, tc := range map[string]struct {
+		kernel []Layout
+		want   bool
+	}{
+		"both":             {two, true},
+		"the second":       {two[1:], false},
+		"the first":        {two[:1], false},
+		"a member renamed": {[]Layout{{"offset", 8, []Member{{"nsec", 0, 8}}}, args}, false},
+	} {
+		if got := Has(tc.kernel, two); got != tc.want {
+			t.Errorf("of two structures, %s: %v, want %v", name, got, tc.want)
 		}
 	}
 }

@@ -32,4 +32,7 @@ func TestUnpack(t *testing.T) {
 			t.Errorf("%s: got %d bytes, %v, want %d bytes", name, len(got), err, len(tc.want))
 		}
 	}
+	if _, err := Unpack(packed, 10); err == nil || err.Error() != "it unpacks to more than 10 bytes" {
+		t.Errorf("got the error %v", err)
+	}
 }

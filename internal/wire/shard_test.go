@@ -30,6 +30,9 @@ func TestShard(t *testing.T) {
 			t.Errorf("shard %d runs %q, want %q", n, got, want)
 		}
 	}
+	if got := p.Shard(Real, -1).Tests; got != nil {
+		t.Errorf("shard -1 runs %v", got)
+	}
 	for n, id := range []string{"TestZ", "TestA", "TestC"} {
 		if got := p.ShardOf(Real, TestID{"p", id}); got != n {
 			t.Errorf("%s is in shard %d, want %d", id, got, n)

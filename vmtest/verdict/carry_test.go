@@ -3,6 +3,7 @@
 package verdict
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -50,6 +51,21 @@ func TestJudgeTwoGuests(t *testing.T) {
 	}
 }
 
+// No boot may follow when all tests have ended.
+func TestJudgeBootTooMany(t *testing.T) {
+	for _, from := range []int{-1, 0, 1, 2} {
+		e := twoGuests()
+		third := e.Lanes[0].Boots[1]
+		boot := *third.Boot
+		boot.From = from
+		third.Boot = &boot
+		e.Lanes[0].Boots = append(e.Lanes[0].Boots, third)
+		if r := Judge(e); r.Verdict != Unjudged || r.Findings[0].Text != "there is one boot more, but no test was left for it" || r.Findings[0].Lane != "real, boot 3" {
+			t.Errorf("it begins with test %d: got %v %v", from, r.Verdict, r.Findings)
+		}
+	}
+}
+
 // A file that a test leaves does not reach the later test. Each case is one way.
 func TestJudgeCarried(t *testing.T) {
 	type guests struct{ first, later *BootEvidence }
@@ -66,7 +82,8 @@ func TestJudgeCarried(t *testing.T) {
 		}
 	}
 	other := wire.Carried{"p/TestA/image": []byte("y")}.Digest()
-	for name, tc := range map[string]struct {
+	var said sayings
+	cases := map[string]struct {
 		change func(guests)
 		want   Verdict
 		says   string
@@ -90,7 +107,7 @@ func TestJudgeCarried(t *testing.T) {
 		"left twice":       {leaving(func(s script) script { return slices.Insert(s, leftRecord, s[leftRecord]) }), Unjudged, "p.TestA leaves image twice"},
 		"left was changed": {leaving(func(s script) script { s[leftRecord].Data = []byte("y"); return s }), Unjudged, "the guest was given the files"},
 
-		"given something else":   {given(other), Unjudged, "the guest was given the files"},
+		"given something else":   {given(other), Unjudged, fmt.Sprintf("the guest was given the files %q, but earlier tests left %q", other, imageDigest)},
 		"given nothing":          {given(""), Unjudged, "the guest was given the files"},
 		"found something else":   {finding(func(s script) script { s[0].Hello.Carried = other; return s }), Unjudged, "a foreign guest: the files"},
 		"found nothing":          {finding(func(s script) script { s[0].Hello.Carried = ""; return s }), Unjudged, "a foreign guest: the files"},
@@ -103,7 +120,8 @@ func TestJudgeCarried(t *testing.T) {
 		"later one runs nothing": {finding(func(s script) script { return append(s[:1:1], s[5]) }), Unjudged, "done counts 1 tests, 0 ended and 1 were planned"},
 		"later one dies in it":   {finding(func(s script) script { return s[:2] }), Failed, "p.TestB: crash"},
 		"first runs it all":      {func(g guests) { g.first.Records = greenScript().bytes() }, Unjudged, "start of p.TestB, which was not planned"},
-	} {
+	}
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			e := twoGuests()
 			g := guests{&e.Lanes[0].Boots[0], &e.Lanes[0].Boots[1]}
@@ -111,11 +129,13 @@ func TestJudgeCarried(t *testing.T) {
 			g.later.Exit = &exit
 			tc.change(g)
 			r := Judge(e)
+			said.add(name, r.Verdict, r.Findings)
 			if r.Verdict != tc.want || !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Verdict == tc.want && strings.Contains(f.Text, tc.says) }) {
 				t.Errorf("got %v %v, want %v and %q", r.Verdict, r.Findings, tc.want, tc.says)
 			}
 		})
 	}
+	said.compare(t, len(cases))
 }
 
 // A missing later guest is never a pass, even if its tests are expected to fail.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"timens-vmtest/internal/wire"
 )
 
 // Each row has a test, and its status without and with the series.
@@ -66,10 +68,21 @@ func with(a, b Status) Evidence {
 	return e
 }
 
+// twoLanes returns a run of the lane real with the lane virtual of another run beside it.
+func twoLanes(e, other Evidence) Evidence {
+	l := other.Lanes[0]
+	l.Lane = wire.Virtual
+	l.Boots[0].Boot.Lane = wire.Virtual
+	l.Boots[0].Records = bytes.Replace(l.Boots[0].Records, []byte(`"lane":"real"`), []byte(`"lane":"virtual"`), 1)
+	e.Lanes = append(e.Lanes, l)
+	return e
+}
+
 func TestCompare(t *testing.T) {
 	type change = func(base, series *Evidence)
 	none := func(base, series *Evidence) {}
-	for name, tc := range map[string]struct {
+	var said sayings
+	cases := map[string]struct {
 		base, series [2]Status
 		change       change
 		want         Verdict
@@ -132,30 +145,89 @@ func TestCompare(t *testing.T) {
 				script[0].Hello.PlanID = "other"
 				b.Records = script.bytes()
 			}, Unjudged, "cannot be compared"},
+		"one more splat": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) {
+				console("[    1.2] WARNING: CPU: 0 PID: 1 at a.c:1\n")(b)
+				console("[    1.2] WARNING: CPU: 1 PID: 2 at a.c:1\n[    1.4] vmtest: start p.TestA\n[    1.4] WARNING: CPU: 0 PID: 1 at b.c:1\n")(s)
+			}, Failed, "with the series: splat during p.TestA: WARNING: CPU: 0 PID: 1 at b.c:1"},
+		"two splats that both have": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) {
+				for _, e := range []*Evidence{b, s} {
+					console("[    1.2] WARNING: a\n[    1.4] vmtest: start p.TestA\n[    1.4] WARNING: b\n")(e)
+				}
+			}, Unjudged, "the base itself: splat during p.TestA: WARNING: a"},
+		"a splat in another lane": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) {
+				*b, *s = twoLanes(*b, with(Pass, Pass)), twoLanes(*s, with(Pass, Pass))
+				b.Lanes[0].Boots[0].Console = []byte(greenConsole + "[    3.0] WARNING: a\n")
+				s.Lanes[1].Boots[0].Console = []byte(greenConsole + "[    3.0] WARNING: a\n")
+			}, Failed, "with the series: splat during p.TestB: WARNING: a"},
+		"regressed in the second lane": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) { *b, *s = twoLanes(*b, with(Pass, Pass)), twoLanes(*s, with(Pass, Fail)) }, Failed, "p.TestB regressed: pass without the series, fail with it"},
+		"other lanes": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) { *b = twoLanes(*b, with(Pass, Pass)) }, Unjudged, "the base ran in 2 lanes and the series in 1"},
+		"lanes in another order": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) {
+				*b, *s = twoLanes(*b, with(Pass, Pass)), twoLanes(*s, with(Pass, Pass))
+				slices.Reverse(s.Lanes)
+			}, Unjudged, "the base ran plan plan in lane real, the series plan plan in lane virtual, with other tests: they cannot be compared"},
+		"a series on a host in trouble": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass},
+			func(_, s *Evidence) { s.Trouble = &Trouble{BlameHost, "no QEMU"} }, Unjudged, "no QEMU"},
+		"regressed, and another test unclear": {[2]Status{Pass, Pass}, [2]Status{Fail, Pass},
+			func(b, _ *Evidence) { b.Lanes[0].Boots[0].Records = greenScript()[:5].bytes() }, Unjudged, "p.TestB: missing without the series, pass with it"},
+		"32-bit programs of the series": {[2]Status{Fail, Fail}, [2]Status{Pass, Pass},
+			func(b, s *Evidence) {
+				for _, e := range []*Evidence{b, s} {
+					one := &e.Lanes[0].Boots[0]
+					one.Plan.Design = "p"
+					one.Plan.Tests = slices.Clone(one.Plan.Tests)
+					one.Plan.Tests[1].Package = "p/386"
+					one.Records = bytes.ReplaceAll(one.Records, []byte(`"package":"p","name":"TestB"`), []byte(`"package":"p/386","name":"TestB"`))
+				}
+			}, Passed, "2 tests: 2 new behaviour proven"},
 		"an empty folder": {[2]Status{Pass, Pass}, [2]Status{Pass, Pass}, func(b, _ *Evidence) { *b = Evidence{} }, Unjudged, "the base itself: there is no run.json"},
 		"no lane at all":  {[2]Status{Pass, Pass}, [2]Status{Pass, Pass}, func(b, _ *Evidence) { b.Lanes = nil }, Unjudged, "the base itself: no lane"},
-	} {
+	}
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			base, series := with(tc.base[0], tc.base[1]), with(tc.series[0], tc.series[1])
 			tc.change(&base, &series)
 			c := Compare(base, series)
-			said := c.Summary()
+			said.add(name+": "+c.Summary(), c.Verdict, c.Findings)
+			summary := c.Summary()
 			if c.Verdict != Passed {
-				said = c.Findings[0].Text
+				summary = c.Findings[0].Text
 			}
-			if c.Verdict != tc.want || !strings.Contains(said, tc.says) {
-				t.Errorf("got %v, %q, want %v, %q; findings %v", c.Verdict, said, tc.want, tc.says, c.Findings)
+			if c.Verdict != tc.want || !strings.Contains(summary, tc.says) {
+				t.Errorf("got %v, %q, want %v, %q; findings %v", c.Verdict, summary, tc.want, tc.says, c.Findings)
 			}
 		})
 	}
+	said.compare(t, len(cases))
 }
 
 // Only a test of the series that proves nothing is idle.
 func TestIdle(t *testing.T) {
-	base, series := with(Pass, Pass), with(Pass, Pass)
-	base.Expect = []byte("fail p TestB # no members yet")
+	base, series := with(Fail, Pass), with(Pass, Pass)
+	base.Expect = []byte("fail p TestA # no members yet\nfail p TestB # no members yet")
 	idle := Compare(base, series).Idle()
-	if len(idle) != 1 || idle[0].TestID != testB {
-		t.Errorf("got %v, want p.TestB alone", idle)
+	if len(idle) != 1 || idle[0].TestID != testB || idle[0].Lane != "real" {
+		t.Errorf("got %v, want p.TestB alone, in the lane real", idle)
+	}
+	for name, change := range map[string]func(base, series *Evidence){
+		// The base is a kernel on which the line says that the test passes.
+		"of another kernel": func(base, _ *Evidence) {
+			base.Run.Base, base.Expect = "7.3.1", []byte("fail p TestB 6.12-7.3 # later kernels have it")
+		},
+		"no kernel passes": func(base, series *Evidence) {
+			base.Expect = []byte("fail p TestB # a gap")
+			series.Expect = base.Expect
+		},
+	} {
+		base, series := with(Pass, Pass), with(Pass, Pass)
+		change(&base, &series)
+		if idle := Compare(base, series).Idle(); len(idle) != 0 {
+			t.Errorf("%s: got %v, want no test of the series", name, idle)
+		}
 	}
 }

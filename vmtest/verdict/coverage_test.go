@@ -4,6 +4,8 @@ package verdict
 
 import (
 	"encoding/json"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,13 +21,13 @@ func TestParseFloor(t *testing.T) {
 		{text: "85 # the rest needs an allocation to fail\n", want: Floor{85, "the rest needs an allocation to fail"}},
 		{text: "# a comment\n\n100 # all of it\n", want: Floor{100, "all of it"}},
 		{text: "0 # headers only", want: Floor{0, "headers only"}},
-		{text: "85\n", wrong: "no reason"},
+		{text: "85\n", wrong: `coverage:1: a floor of 85 % has no reason; write it behind "#": the line is not "PERCENT # reason"`},
 		{text: "85 #\n", wrong: "no reason"},
 		{text: "101 # x\n", wrong: `coverage:1: "101 # x" is not`},
 		{text: "-1 # x\n", wrong: "is not"},
 		{text: "\nmost # x\n", wrong: "coverage:2"},
 		{text: "80 # x\n90 # y\n", wrong: "coverage:2: there is a floor already"},
-		{text: "\n", wrong: "has no floor"},
+		{text: "\n", wrong: "coverage: the file has no floor; remove it to use the default of 90 %"},
 	} {
 		got, err := ParseFloor([]byte(tc.text))
 		switch {
@@ -63,7 +65,8 @@ func notBuilt() *Coverage {
 }
 
 func TestJudgeCoverage(t *testing.T) {
-	for name, tc := range map[string]struct {
+	var said sayings
+	cases := map[string]struct {
 		change func(*Evidence)
 		want   Verdict
 		says   string
@@ -80,14 +83,24 @@ func TestJudgeCoverage(t *testing.T) {
 		"nothing to count, as said": {func(e *Evidence) { e.Coverage, e.Floor = notBuilt(), []byte("0 # headers") }, Passed, ""},
 		"not measured":              {func(e *Evidence) {}, Unjudged, "there is no coverage.json"},
 		"ran in no test":            {func(e *Evidence) { e.Coverage = measured(9, 0); e.Coverage.Files[0].Lines[4].Tests = []int{2} }, Unjudged, "ran, but in no test"},
-		"not asked for":             {func(e *Evidence) { e.Coverage, e.Run.Coverage = measured(0, 9), false }, Passed, ""},
-		"a test failed as well":     {func(e *Evidence) { e.Coverage, e.Expect = measured(9, 0), []byte("fail p TestA # x") }, Failed, "p.TestA: pass, expected fail"},
-	} {
+		"ran in the first test":     {func(e *Evidence) { e.Coverage = measured(9, 0); e.Coverage.Files[0].Lines[4].Tests = []int{0} }, Passed, ""},
+		"ran in a negative test":    {func(e *Evidence) { e.Coverage = measured(9, 0); e.Coverage.Files[0].Lines[4].Tests = []int{-1} }, Unjudged, "ran, but in no test"},
+		"blank lines alone":         {func(e *Evidence) { e.Coverage = measured(0, 0); e.Coverage.Files[0].Lines[2].Uncounted = BlankLine }, Passed, ""},
+		"the least floor":           {func(e *Evidence) { e.Coverage, e.Floor = notBuilt(), []byte("1 # x") }, Failed, "changes no line that can be counted"},
+		"a second file": {func(e *Evidence) {
+			e.Coverage = measured(9, 0)
+			e.Coverage.Files = append(e.Coverage.Files, measured(0, 9).Files...)
+		}, Failed, "coverage: 9 of 18 changed lines executed (50 %), but the floor is 90 %"},
+		"not asked for":         {func(e *Evidence) { e.Coverage, e.Run.Coverage = measured(0, 9), false }, Passed, ""},
+		"a test failed as well": {func(e *Evidence) { e.Coverage, e.Expect = measured(9, 0), []byte("fail p TestA # x") }, Failed, "p.TestA: pass, expected fail"},
+	}
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			e := greenRun()
 			e.Run.Coverage = true
 			tc.change(&e)
 			r := Judge(e)
+			said.add(name, r.Verdict, r.Findings)
 			if r.Verdict != tc.want || tc.says != "" && !strings.Contains(r.Findings[0].Text, tc.says) {
 				t.Errorf("got %v %v, want %v with %q", r.Verdict, r.Findings, tc.want, tc.says)
 			}
@@ -96,9 +109,17 @@ func TestJudgeCoverage(t *testing.T) {
 			}
 		})
 	}
+	said.compare(t, len(cases))
 	e := greenRun()
 	e.Run.Coverage, e.Coverage = true, measured(41, 2)
 	c := Judge(e).Coverage
+	if c.Floor != (Floor{Percent: 90}) || !reflect.DeepEqual(c.Files, e.Coverage.Files) || !slices.Equal(c.Tests, e.Coverage.Tests) || c.Missing[1].Path != "kernel/fork.c" || c.Missing[1].N != e.Coverage.Files[0].Lines[45].N {
+		t.Errorf("got %+v, want all of %+v", c, e.Coverage)
+	}
+	e.Floor = []byte("85")
+	if r := Judge(e); r.Coverage != nil {
+		t.Errorf("without a floor, got %+v", r.Coverage)
+	}
 	if c.Summary() != "41 of 43 changed lines executed (95 %)" || len(c.Missing) != 2 || c.Missing[0].Text != "\treturn -EFAULT;" || c.Uncounted["comment"] != 1 {
 		t.Errorf("got %s, missing %v, uncounted %v", c.Summary(), c.Missing, c.Uncounted)
 	}
@@ -122,6 +143,34 @@ func TestJudgeCounts(t *testing.T) {
 		e.Lanes[0].Boots[0].Records = s.bytes()
 		if r := Judge(e); r.Verdict != tc.want {
 			t.Errorf("%s: got %v %v, want %v", name, r.Verdict, r.Findings, tc.want)
+		}
+	}
+}
+
+// A line that cannot be counted has not run, whatever its count. One run is enough for the others.
+func TestExecuted(t *testing.T) {
+	for want, c := range map[string]CoverageResult{
+		"no line of code is added":             {Uncounted: map[string]int{BlankLine: 1, CommentLine: 2}},
+		"0 of 0 changed lines executed (0 %)":  {Uncounted: map[string]int{BlankLine: 1, NotBuilt: 1}},
+		"1 of 3 changed lines executed (33 %)": {Executed: 1, Countable: 3},
+	} {
+		if got := c.Summary(); got != want {
+			t.Errorf("%+v: got %q, want %q", c, got, want)
+		}
+	}
+	for want, lines := range map[bool][]CoveredLine{
+		true:  {{Op: "+", Count: 1}, {Op: "+", Count: 7, Partly: true}},
+		false: {{Op: "+"}, {Op: "-", Count: 1}, {Op: " ", Count: 1}, {Op: "+", Count: 1, Uncounted: CommentLine}},
+	} {
+		for _, l := range lines {
+			if got := l.Executed(); got != want {
+				t.Errorf("%+v: %v, want %v", l, got, want)
+			}
+		}
+	}
+	for want, c := range map[int]CoverageResult{0: {}, 33: {Executed: 1, Countable: 3}, 66: {Executed: 2, Countable: 3}, 99: {Executed: 999, Countable: 1000}, 100: {Executed: 4, Countable: 4}} {
+		if got := c.Percent(); got != want {
+			t.Errorf("%d of %d: %d %%, want %d", c.Executed, c.Countable, got, want)
 		}
 	}
 }

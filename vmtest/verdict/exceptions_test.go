@@ -12,7 +12,7 @@ import (
 func TestExceptions(t *testing.T) {
 	e := Evidence{
 		Allow:  []byte("WARNING: known # reason\nWARNING: gone # reason\n"),
-		Expect: []byte("fail p TestKnown # reason\nfail p TestMended 6.12-7.3 # reason\nskip p TestWide # reason\nfail p TestNotPlanned # reason\npass p TestPass # reason\n"),
+		Expect: []byte("pass p TestFirst # reason\nfail p TestKnown # reason\nfail p TestMended 6.12-7.3 # reason\nskip p TestWide # reason\nfail p TestNotPlanned # reason\npass p TestPass # reason\n"),
 	}
 	result := func(pkg, name string, s Status) TestResult {
 		return TestResult{TestID: wire.TestID{Package: pkg, Name: name}, Status: s}
@@ -27,6 +27,20 @@ func TestExceptions(t *testing.T) {
 	}
 	if got := Exceptions(e, r); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	// If a file cannot be read, nothing is known of its lines.
+	for _, bad := range []Evidence{{Allow: []byte("WARNING: x"), Expect: e.Expect}, {Allow: e.Allow, Expect: []byte("fail p TestKnown")}} {
+		if got := Exceptions(bad, r); got != nil {
+			t.Errorf("of %q and %q: got %v", bad.Allow, bad.Expect, got)
+		}
+	}
+	// A line is needed if any test of any lane needs it.
+	last := Result{Lanes: []LaneResult{
+		{Tests: []TestResult{result("p/386", "TestKnown", Pass), result("p", "TestOther", Pass), result("p", "TestKnown", Fail)}},
+		{Splats: []Splat{{Text: "WARNING: x"}, {Text: "WARNING: gone"}}, Tests: []TestResult{result("p", "TestKnown", Pass)}},
+	}}
+	if got := Exceptions(e, last); !got["expect fail p TestKnown"] || !got["allow WARNING: gone"] || got["allow WARNING: known"] {
+		t.Errorf("got %v", got)
 	}
 	if got := Exceptions(e, Result{}); got != nil {
 		t.Errorf("of a run without lanes: %v", got)

@@ -82,7 +82,7 @@ func (g guest) judge(lane string, allow []Allowance, r *LaneResult, f *findings)
 func duration(lane string, guests []guest, each []LaneResult) float64 {
 	longest, alone := 0.0, 0.0
 	for i, g := range guests {
-		if g.shard > 0 && g.plan.QuietIn(lane) {
+		if g.plan.QuietIn(lane) {
 			alone += each[i].DurationS
 		} else {
 			longest = max(longest, each[i].DurationS)
@@ -144,6 +144,9 @@ func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (n
 		return 0, false
 	case !slices.Equal(e.Plan.Tests, b.plan.Tests) && e.Plan.ID == b.plan.ID:
 		f.add(Unjudged, "it has other tests than the plan %s", b.plan.ID)
+		return 0, false
+	case from < 0:
+		f.add(Unjudged, "there is one boot more, but no test was left for it")
 		return 0, false
 	case e.Plan.ID != b.plan.ID || e.Boot.From != from:
 		f.add(Unjudged, "it continues with test %d of plan %s, not with %d of %s", e.Boot.From, e.Plan.ID, from, b.plan.ID)

@@ -48,7 +48,10 @@ func quoted(names []string) string {
 func value(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // printable returns a name as it may be printed.
-func printable(name string) string { return strings.Trim(fmt.Sprintf("%q", name), `"`) }
+func printable(name string) string {
+	quoted := strconv.Quote(name)
+	return quoted[1 : len(quoted)-1]
+}
 
 // addHarm adds what a test has done to the guest.
 func (f *findings) addHarm(t TestResult) {

@@ -37,6 +37,13 @@ func TestJudgeHarm(t *testing.T) {
 		"failed, too": {wire.End{Exit: 1, LeftProcesses: 1, LeftNames: []string{"a"}}, string(resultLine("FAIL", testA)), []string{
 			"p.TestA: fail, expected pass", `p.TestA left a process running ("a"), killed by vmtest`,
 		}},
+		"two sysctls": {wire.End{Sysctls: []wire.Sysctl{printk, {Name: "kernel/\x1b\"", Before: "0", After: "1"}}}, passLine(testA), []string{
+			`p.TestA changed /proc/sys/kernel/printk from "7 4 1 7" to "1 4 1 7"; vmtest put it back`,
+			`p.TestA changed /proc/sys/kernel/\x1b\" from "0" to "1"; vmtest put it back`,
+		}},
+		"skipped, too": {wire.End{LeftProcesses: 1, LeftNames: []string{"a"}}, string(resultLine("SKIP", testA)), []string{
+			"p.TestA: skip, expected pass", `p.TestA left a process running ("a"), killed by vmtest`,
+		}},
 		// It had no chance to clean up.
 		"killed":  {wire.End{Exit: -1, Signal: "SIGKILL", TimedOut: true, LeftProcesses: 1, LeftNames: []string{"a"}}, "", []string{"p.TestA: timeout (killed after its timeout), expected pass"}},
 		"crashed": {wire.End{Exit: 2, Sysctls: []wire.Sysctl{printk}}, "panic\n", []string{"p.TestA: crash (it ended without one clear result), expected pass"}},

@@ -109,12 +109,120 @@ func TestJudgeGreen(t *testing.T) {
 	}
 }
 
+// The vDSO can read these clocks.
+func TestJudgeClocksources(t *testing.T) {
+	for _, name := range []string{"tsc", "tsc-early", "kvm-clock"} {
+		e, s := greenRun(), greenScript()
+		s[0].Hello.Clocksource = name
+		e.Lanes[0].Boots[0].Records = s.bytes()
+		if r := Judge(e); r.Verdict != Passed {
+			t.Errorf("%s: got %v %v, want a pass", name, r.Verdict, r.Findings)
+		}
+	}
+}
+
 // A difference that is as small as the precision of the measurement is accepted.
 func TestJudgeClockOfVirtualLane(t *testing.T) {
 	e := greenRun()
 	virtualUntil(86399.985, 86400)(&e)
 	if r := Judge(e); r.Verdict != Passed {
 		t.Errorf("got %v %v, want a pass", r.Verdict, r.Findings)
+	}
+}
+
+// The virtual lane allows two steps of the guest's look at the clock chip, and what the guest says
+// that each look took, but a second at most.
+func TestJudgeClockTolerance(t *testing.T) {
+	for _, tc := range []struct {
+		early, first, last float64 // seconds
+		want               Verdict
+	}{
+		{0.0099, 0, 0, Passed}, {0.0101, 0, 0, Failed}, {-0.0099, 0, 0, Passed}, {-0.0101, 0, 0, Failed},
+		{0.0159, 0.002, 0.004, Passed}, {0.0161, 0.002, 0.004, Failed},
+		{1.009, 5, 5, Passed}, {1.011, 5, 5, Failed},
+	} {
+		e, s := greenRun(), greenScript()
+		s[0].RTCWithinS = tc.first
+		done := &s[len(s)-1]
+		done.UptimeS, done.RTC, done.RTCWithinS = 6-tc.early, ptr(6), tc.last
+		virtualUntil(0, 0)(&e)
+		e.Lanes[0].Boots[0].Records = bytes.Replace(s.bytes(), []byte(`"lane":"real"`), []byte(`"lane":"virtual"`), 1)
+		if r := Judge(e); r.Verdict != tc.want {
+			t.Errorf("%v s early, %v and %v s of looking: got %v %v, want %v", tc.early, tc.first, tc.last, r.Verdict, r.Findings, tc.want)
+		}
+	}
+}
+
+// A guest that was stopped when all its tests had ended lacks nothing.
+func TestJudgeStoppedAtTheEnd(t *testing.T) {
+	e := greenRun()
+	e.Lanes[0].Boots[0].Exit.Reason = wire.FailedFast
+	if r := Judge(e); r.Verdict != Passed || len(r.Findings) != 0 {
+		t.Errorf("got %v %v, want a pass", r.Verdict, r.Findings)
+	}
+}
+
+// Each splat is compared with the lines that the series adds, if they are known.
+func TestJudgeNear(t *testing.T) {
+	splats := func(place string) string {
+		return "[    1.2] BUG: a\n[    1.2]  f+0x1/0x2" + place + "\n[    1.4] vmtest: start p.TestA\n[    1.4] BUG: b\n[    1.4]  g+0x1/0x2" + strings.Replace(place, "7", "5", 1) + "\n"
+	}
+	e := greenRun()
+	console(splats(""))(&e)
+	e.Lanes[0].Boots[0].Decoded = []byte(strings.Replace(greenConsole, "[    1.5", splats(" (a.c:7)")+"[    1.5", 1))
+	for _, s := range Judge(e).Lanes[0].Splats {
+		if s.Near != "" {
+			t.Errorf("%s: got %q, but nobody knows what the series adds", s.Text, s.Near)
+		}
+	}
+	e.Added = &[]Added{{Path: "a.c", N: 5, Text: "\tx();", Patch: "0001.patch"}}
+	want := []string{"f (a.c:7) is 2 lines from a.c:5, which 0001.patch adds: x();", "g (a.c:5) is the line a.c:5, which 0001.patch adds: x();"}
+	var got []string
+	for _, s := range Judge(e).Lanes[0].Splats {
+		got = append(got, s.Near)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What the kernel said during a test tells why it did not pass. A test that was skipped needs no
+// reason, and one that says its own keeps it.
+func TestJudgeTellingOfSplat(t *testing.T) {
+	for name, tc := range map[string]struct {
+		output []byte
+		exit   int
+		want   []string
+	}{
+		"skipped":   {resultLine("SKIP", testA), 0, nil},
+		"passed":    {resultLine("PASS", testA), 0, nil},
+		"says why":  {append([]byte("    a_test.go:3: x\n"), resultLine("FAIL", testA)...), 1, []string{"a_test.go:3: x"}},
+		"says none": {resultLine("FAIL", testA), 1, []string{"BUG: y"}},
+	} {
+		e, s := greenRun(), greenScript()
+		s[3].Data, s[4].End.Exit = tc.output, tc.exit
+		e.Lanes[0].Boots[0].Records = s.bytes()
+		console("[    1.2] BUG: y\n")(&e)
+		if got := Judge(e).Lanes[0].Tests[0].Telling; !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+	// It is the first splat of this test that is not allowed.
+	e, s := greenRun(), greenScript()
+	for i, id := range map[int]wire.TestID{3: testA, 7: testB} {
+		s[i].Data, s[i+1].End.Exit = resultLine("FAIL", id), 1
+	}
+	b := &e.Lanes[0].Boots[0]
+	b.Records, e.Allow = s.bytes(), []byte("WARNING: known # it is\n")
+	const next = "[    1.6] vmtest: start p.TestB\n"
+	b.Console = []byte(greenConsole[:strings.Index(greenConsole, "[    1.000000]")] + "[    0.5] BUG: boot\n" +
+		"[    1.0] vmtest: start p.TestA\n[    1.1] WARNING: known\n" + next + "[    1.6] BUG: " + strings.Repeat("z", 300) + "\n" + next + "[    1.7] BUG: later\n")
+	tests := Judge(e).Lanes[0].Tests
+	if got := tests[0].Telling; got != nil {
+		t.Errorf("of a test with an allowed splat alone: got %q", got)
+	}
+	if got := tests[1].Telling; len(got) != 1 || !strings.HasPrefix(got[0], "BUG: zzz") || len(got[0]) != maxTelling {
+		t.Errorf("got %q, want the begin and the end of the first splat during the test", got)
 	}
 }
 
@@ -128,7 +236,8 @@ func TestJudge(t *testing.T) {
 		return records(func(s script) script { change(&s[i]); return s })
 	}
 	const start, output, end, startB, done = 1, 3, 4, 5, 9
-	for name, tc := range map[string]struct {
+	var said sayings
+	cases := map[string]struct {
 		change func(*Evidence)
 		want   Verdict
 		says   string
@@ -144,13 +253,24 @@ func TestJudge(t *testing.T) {
 			e.Lanes[0].Boots[0].Plan.Tests = nil
 			e.Lanes[0].Boots[0].Records = nil
 		}, Unjudged, "the plan is empty"},
+		"a boot of a shard": {func(e *Evidence) {
+			e.Lanes[0].Boots[0].Boot.Shard = 1
+			edit(0, func(r *wire.Record) { r.Hello.Shard = 1 })(e)
+		}, Unjudged, "it is shard 1 of its lane, not shard 0"},
 		"plan of the future": {func(e *Evidence) { e.Lanes[0].Boots[0].Plan.Schema++ }, Unjudged, "schema"},
 
-		"no records":          {func(e *Evidence) { e.Lanes[0].Boots[0].Records = nil }, Failed, "before the guest reported"},
-		"hello missing":       {records(func(s script) script { return s[1:] }), Unjudged, "hello"},
-		"hello twice":         {records(func(s script) script { return slices.Insert(s, 1, s[0]) }), Unjudged, "hello"},
-		"foreign plan":        {edit(0, func(r *wire.Record) { r.Hello.PlanID = "other" }), Unjudged, "a foreign guest: its plan"},
-		"foreign boot":        {edit(0, func(r *wire.Record) { r.Hello.BootID = "other" }), Unjudged, "a foreign guest: its boot"},
+		"no records":    {func(e *Evidence) { e.Lanes[0].Boots[0].Records = nil }, Failed, "before the guest reported"},
+		"hello missing": {records(func(s script) script { return s[1:] }), Unjudged, "hello"},
+		"hello twice":   {records(func(s script) script { return slices.Insert(s, 1, s[0]) }), Unjudged, "hello"},
+		"foreign plan":  {edit(0, func(r *wire.Record) { r.Hello.PlanID = "other" }), Unjudged, "a foreign guest: its plan"},
+		"foreign boot":  {edit(0, func(r *wire.Record) { r.Hello.BootID = "other" }), Unjudged, "a foreign guest: its boot"},
+		"foreign lane":  {edit(0, func(r *wire.Record) { r.Hello.Lane = "virtual" }), Unjudged, `a foreign guest: its lane is "virtual", ours is "real"`},
+		"nobody knows the build ID": {func(e *Evidence) {
+			e.Lanes[0].Boots[0].Boot.BuildID = ""
+			edit(0, func(r *wire.Record) { r.Hello.BuildID = "" })(e)
+		}, Unjudged, "build ID"},
+		"no clocksource":      {edit(0, func(r *wire.Record) { r.Hello.Clocksource = "" }), Unjudged, "the guest's clocksource is , which"},
+		"tainted at the end":  {edit(done, func(r *wire.Record) { r.Taint = ptr(512) }), Failed, "0x0 to 0x200 after the last test"},
 		"foreign kernel":      {edit(0, func(r *wire.Record) { r.Hello.BuildID = "other" }), Unjudged, "a foreign guest: its build ID"},
 		"foreign config":      {edit(0, func(r *wire.Record) { r.Hello.ConfigSHA256 = "other" }), Unjudged, "a foreign guest: its SHA-256"},
 		"we know no build ID": {func(e *Evidence) { e.Lanes[0].Boots[0].Boot.BuildID = "" }, Unjudged, "build ID"},
@@ -204,7 +324,14 @@ func TestJudge(t *testing.T) {
 
 		"killed from outside": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Signal = "SIGKILL" }, Unjudged, "SIGKILL"},
 		"QEMU unhappy":        {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Status = 1 }, Unjudged, "status 1"},
-		"interrupted":         {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
+		"QEMU says why": {func(e *Evidence) {
+			e.Lanes[0].Boots[0].Exit.Status = 1
+			e.Lanes[0].Boots[0].QEMULog = []byte("qemu: warning: a\nqemu: fatal: b\n \n")
+		}, Unjudged, "QEMU exited with status 1 after the last test; it said: qemu: fatal: b; the rest is in qemu.log"},
+		"dumped at once": {func(e *Evidence) {
+			e.Lanes[0].Boots[0].Exit.Reason, e.Lanes[0].Boots[0].Exit.DumpAt = wire.TestTimeout, 1
+		}, Failed, "its tasks are dumped in console.log from byte 1 on"},
+		"interrupted": {func(e *Evidence) { e.Lanes[0].Boots[0].Exit.Reason = wire.Interrupted }, Unjudged, "interrupted"},
 		"stopped by a failure elsewhere": {func(e *Evidence) {
 			l := &e.Lanes[0].Boots[0]
 			l.Exit.Reason, l.Records = wire.FailedFast, greenScript()[:4].bytes()
@@ -233,9 +360,10 @@ func TestJudge(t *testing.T) {
 		"taint":             {edit(end, func(r *wire.Record) { r.Taint = ptr(512) }), Failed, "0x0 to 0x200 during p.TestA"},
 		"tainted at boot":   {edit(0, func(r *wire.Record) { r.Taint = ptr(1) }), Failed, "0x0 to 0x1 while booting"},
 
-		"allow unreadable": {func(e *Evidence) { e.Allow = []byte("WARNING: x\n") }, Unjudged, "allow:1: \"WARNING: x\" has no reason"},
-		"allow everything": {func(e *Evidence) { e.Allow = []byte("(WARNING: x)? # why\n") }, Unjudged, "allows everything"},
-		"allow no regexp":  {func(e *Evidence) { e.Allow = []byte("( # why\n") }, Unjudged, "allow:1: "},
+		"allow unreadable":    {func(e *Evidence) { e.Allow = []byte("WARNING: x\n") }, Unjudged, "allow:1: \"WARNING: x\" has no reason"},
+		"allow an empty line": {func(e *Evidence) { e.Allow = []byte("^(WARNING: x)?$ # why\n") }, Unjudged, `allow:1: "^(WARNING: x)?$" allows everything`},
+		"allow everything":    {func(e *Evidence) { e.Allow = []byte("(WARNING: x)? # why\n") }, Unjudged, "allows everything"},
+		"allow no regexp":     {func(e *Evidence) { e.Allow = []byte("( # why\n") }, Unjudged, "allow:1: "},
 		"beside what is allowed": {func(e *Evidence) {
 			console("[    1.2] WARNING: x\n[    1.2] BUG: KASAN: y\n")(e)
 			e.Allow = []byte("^WARNING: x$ # why\n")
@@ -245,6 +373,11 @@ func TestJudge(t *testing.T) {
 			console("[    1.2] WARNING: x\n")(e)
 			e.Allow = []byte("^WARNING: x$ # why\n")
 		}, Failed, "0x0 to 0x80 during p.TestA"},
+		"taint of what is allowed, and of a module": {func(e *Evidence) {
+			edit(end, func(r *wire.Record) { r.Taint = ptr(512 | 1) })(e)
+			console("[    1.2] WARNING: x\n")(e)
+			e.Allow = []byte("^WARNING: x$ # why\n")
+		}, Failed, "0x0 to 0x1 during p.TestA"},
 		"taint of what does not taint": {func(e *Evidence) {
 			edit(end, func(r *wire.Record) { r.Taint = ptr(512) })(e)
 			console("[    1.2] BUG: x\n")(e)
@@ -257,8 +390,9 @@ func TestJudge(t *testing.T) {
 		"kernel's clock a bit slow":     {virtualUntil(5, 6), Failed, "by 5.00 s while QEMU's clock advanced by 6 s"}, // the real lane would accept it
 		"kernel's clock slow after all": {virtualUntil(86399.96, 86400), Failed, "by 86399.96 s while QEMU's clock advanced by 86400 s"},
 
-		"expect unreadable": {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
-		"expect of nothing": {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},
+		"expect unreadable":        {func(e *Evidence) { e.Expect = []byte("fail p TestA\n") }, Unjudged, "no reason"},
+		"expect of nothing":        {func(e *Evidence) { e.Expect = []byte("fail p TestZ # why\n") }, Failed, "there is no such test"},
+		"expect of nothing, twice": {func(e *Evidence) { e.Expect = []byte("fail p TestY # why\nfail p TestZ # why\n") }, Failed, "expect:2 names p.TestZ"},
 		"expect of no package": {func(e *Evidence) {
 			e.Lanes[0].Boots[0].Plan.LeftOut = []string{"q"}
 			e.Expect = []byte("fail q TestZ # left out\nfail r TestZ # why\n")
@@ -271,13 +405,20 @@ func TestJudge(t *testing.T) {
 			e.Lanes[0].Boots[0].Records = s.bytes()
 			e.Expect = []byte("skip p TestA # a\nskip p TestB # b\n")
 		}, Failed, "every test was skipped"},
-	} {
+	}
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			e := greenRun()
 			tc.change(&e)
 			r := Judge(e)
+			said.add(name, r.Verdict, r.Findings)
 			if r.Verdict != tc.want {
 				t.Fatalf("got %v %v, want %v", r.Verdict, r.Findings, tc.want)
+			}
+			for i, l := range r.Lanes {
+				if l.Lane != e.Lanes[i].Lane || l.Boots != len(e.Lanes[i].Boots) {
+					t.Errorf("lane %d is %q with %d boots, want %q with %d", i, l.Lane, l.Boots, e.Lanes[i].Lane, len(e.Lanes[i].Boots))
+				}
 			}
 			if r.Findings[0].Verdict != tc.want || !slices.ContainsFunc(r.Findings, func(f Finding) bool {
 				return f.Verdict == tc.want && strings.Contains(f.Text, tc.says)
@@ -286,6 +427,7 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
+	said.compare(t, len(cases))
 }
 
 // An allowed splat and the taint that it leaves are reported, but do not fail the run.
@@ -300,7 +442,7 @@ func TestJudgeAllowed(t *testing.T) {
 	b := &e.Lanes[0].Boots[0]
 	b.Records = s.bytes()
 	console("[    1.2] ------------[ cut here ]------------\n[    1.2] WARNING: CPU: 1 at x\n[    1.2] Call Trace:\n")(&e)
-	e.Allow = []byte("# comment\n\nWARNING: CPU: [01] at x # known since 6.12\n")
+	e.Allow = []byte("# comment\n\nWARNING: CPU: 2 # another\nWARNING: CPU: [01] at x # known since 6.12\n")
 	r := Judge(e)
 	if r.Verdict != Passed {
 		t.Fatalf("got %v %v, want a pass", r.Verdict, r.Findings)
@@ -367,6 +509,12 @@ func TestJudgeStatus(t *testing.T) {
 		"os.Exit(0) in mid-test":   {"", &wire.End{}, wire.Exit{}, Crash},
 		"says pass, no marker":     {"--- PASS: TestA (0.00s)\nPASS\n", &wire.End{}, wire.Exit{}, Crash},
 		"pass and fail":            {passLine(testA) + string(resultLine("FAIL", testA)), &wire.End{}, wire.Exit{}, Crash},
+		"pass and skip":            {passLine(testA) + string(resultLine("SKIP", testA)), &wire.End{}, wire.Exit{}, Crash},
+		"skip and fail":            {string(resultLine("SKIP", testA)) + string(resultLine("FAIL", testA)), &wire.End{}, wire.Exit{}, Crash},
+		"fail and skip, exits 1":   {string(resultLine("FAIL", testA)) + string(resultLine("SKIP", testA)), &wire.End{Exit: 1}, wire.Exit{}, Crash},
+		"fail twice":               {string(resultLine("FAIL", testA)) + string(resultLine("FAIL", testA)), &wire.End{Exit: 1}, wire.Exit{}, Crash},
+		"skip that exits 1":        {string(resultLine("SKIP", testA)), &wire.End{Exit: 1}, wire.Exit{}, Crash},
+		"os.Exit(1) in mid-test":   {"", &wire.End{Exit: 1}, wire.Exit{}, Crash},
 		"pass twice":               {passLine(testA) + passLine(testA), &wire.End{}, wire.Exit{}, Crash},
 		"only a subtest passes":    {marker + "--- PASS: TestA/sub (0.00s)\n", &wire.End{}, wire.Exit{}, Crash},
 		"subtests too":             {marker + "--- PASS: TestA/sub (0.00s)\n" + passLine(testA), &wire.End{}, wire.Exit{}, Pass},
@@ -398,21 +546,72 @@ func TestJudgeStatus(t *testing.T) {
 	}
 }
 
+// The note says how a test ended, where the status does not.
+func TestJudgeNote(t *testing.T) {
+	for want, tc := range map[string]struct {
+		end  *wire.End
+		exit wire.Exit
+	}{
+		"killed after its timeout":                                 {&wire.End{TimedOut: true}, wire.Exit{}},
+		"ended by SIGSEGV":                                         {&wire.End{Signal: "SIGSEGV"}, wire.Exit{}},
+		"it ended without one clear result":                        {&wire.End{}, wire.Exit{}},
+		"the guest hung":                                           {nil, wire.Exit{Reason: wire.Stalled}},
+		"the guest ended under it":                                 {nil, wire.Exit{Reason: wire.EndedItself}},
+		"not run to its end: the run was interrupted":              {nil, wire.Exit{Reason: wire.Interrupted}},
+		"not run to its end: another test had failed (-fail-fast)": {nil, wire.Exit{Reason: wire.FailedFast}},
+		"not run to its end: the evidence could not be written":    {nil, wire.Exit{Reason: wire.HostTrouble}},
+		"not run to its end: QEMU was ended by SIGKILL":            {nil, wire.Exit{Reason: wire.EndedItself, Status: -1, Signal: "SIGKILL"}},
+		"not run to its end: QEMU exited with status 3":            {nil, wire.Exit{Reason: wire.EndedItself, Status: 3}},
+	} {
+		if got := judgeTest(testA.Name, &testRecords{started: true, end: tc.end}, tc.exit).Note; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// Where the guest has left out bytes, the output says so. An output that is too short for that is
+// shown as it is.
+func TestReadable(t *testing.T) {
+	full := strings.Repeat("a", wire.OutputLimit-1) + "x"
+	const note = "\n[vmtest: 5 bytes are left out here]\n"
+	for name, tc := range map[string]struct {
+		output  string
+		dropped int64
+		want    string
+	}{
+		"whole":         {full + "y", 0, full + "y"},
+		"left out":      {full + "y", 5, full + note + "y"},
+		"nothing after": {full, 5, full + note},
+		"one byte":      {full + "y", 1, full + strings.Replace(note, "5", "1", 1) + "y"},
+		"too short":     {full[1:], 5, full[1:]},
+		"without marks": {marker + "=== RUN   TestA\n" + marker + "=== NAME  TestA\n x\n", 0, "=== RUN   TestA\n x\n"},
+	} {
+		records := &testRecords{output: []byte(tc.output), end: &wire.End{Dropped: tc.dropped}}
+		if got := records.readable(); got != tc.want {
+			t.Errorf("%s: got %d bytes that end with %.60q, want %d", name, len(got), got[max(0, len(got)-60):], len(tc.want))
+		}
+	}
+	if got := (&testRecords{output: []byte(full + "y")}).readable(); got != full+"y" {
+		t.Errorf("a test that did not end: got %d bytes", len(got))
+	}
+}
+
 // The lateness of a test is the largest value that the test or one of its subtests reports.
 func TestLateness(t *testing.T) {
 	attr := func(test, key, value string) string {
 		return marker + "=== ATTR  " + test + " " + key + " " + value + "\n"
 	}
 	for name, tc := range map[string]struct{ output, want string }{
-		"none":        {"", "none"},
-		"one":         {attr("TestA", wire.LatenessAttr, "0.5"), "0.5"},
-		"greatest":    {attr("TestA/x", wire.LatenessAttr, "0.25") + attr("TestA/y/z", wire.LatenessAttr, "0.75") + attr("TestA", wire.LatenessAttr, "0.5"), "0.75"},
-		"early":       {attr("TestA", wire.LatenessAttr, "-0.5"), "-0.5"},
-		"behind text": {"no newline" + attr("TestA", wire.LatenessAttr, "0.5"), "0.5"},
-		"no number":   {attr("TestA", wire.LatenessAttr, "NaN") + attr("TestA", wire.LatenessAttr, "Inf") + attr("TestA", wire.LatenessAttr, "x"), "none"},
-		"other test":  {attr("TestAB", wire.LatenessAttr, "0.5"), "none"},
-		"other key":   {attr("TestA", "lateness_ms", "0.5"), "none"},
-		"unmarked":    {"=== ATTR  TestA lateness_s 0.5\n", "none"},
+		"none":          {"", "none"},
+		"one":           {attr("TestA", wire.LatenessAttr, "0.5"), "0.5"},
+		"greatest":      {attr("TestA/x", wire.LatenessAttr, "0.25") + attr("TestA/y/z", wire.LatenessAttr, "0.75") + attr("TestA", wire.LatenessAttr, "0.5"), "0.75"},
+		"early":         {attr("TestA", wire.LatenessAttr, "-0.5"), "-0.5"},
+		"behind others": {"a b c\n" + attr("TestAB", wire.LatenessAttr, "9") + attr("TestA", wire.LatenessAttr, "0.5"), "0.5"},
+		"behind text":   {"no newline" + attr("TestA", wire.LatenessAttr, "0.5"), "0.5"},
+		"no number":     {attr("TestA", wire.LatenessAttr, "NaN") + attr("TestA", wire.LatenessAttr, "Inf") + attr("TestA", wire.LatenessAttr, "-Inf") + attr("TestA", wire.LatenessAttr, "x"), "none"},
+		"other test":    {attr("TestAB", wire.LatenessAttr, "0.5"), "none"},
+		"other key":     {attr("TestA", "lateness_ms", "0.5"), "none"},
+		"unmarked":      {"=== ATTR  TestA lateness_s 0.5\n", "none"},
 	} {
 		got := "none"
 		if s := judgeTest(testA.Name, &testRecords{started: true, output: []byte(tc.output)}, wire.Exit{}).LatenessS; s != nil {
@@ -475,6 +674,15 @@ func TestParseExpect(t *testing.T) {
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
+	for text, want := range map[string]string{
+		"crash p TestA # x":                  `expect:1: "crash" is not one of pass, fail, skip`,
+		"fail p TestA # x\npass p TestA # y": "expect:2: p.TestA is already on line 1",
+		"fail p TestA 7.3-7.3 # x":           `expect:1: "7.3-7.3" is not of the form OLD-NEW, two releases such as 6.12-7.3`,
+	} {
+		if _, err := ParseExpect([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: got the error %v, want %s", text, err, want)
+		}
+	}
 	for _, text := range []string{
 		"fail p TestA", "fail p TestA #", "fail TestA # x", "crash p TestA # x", "fail p TestA extra # x", "fail p TestA 6.12-7.3 extra # x",
 		" # x", "fail p TestA # x\npass p TestA # y",
@@ -494,6 +702,13 @@ func TestJoinExpect(t *testing.T) {
 	want := []Expectation{{TestID: testB, Status: Skip, Reason: "general", Line: 3}, {TestID: testA, Status: Pass, Reason: "special", Line: 5}}
 	if err != nil || !slices.Equal(all, want) {
 		t.Errorf("joined to %q: %v, %v, want %v", got, all, err, want)
+	}
+	every := []byte("fail p TestA # a\nfail p TestB # b\nfail p TestC # c\n")
+	if got, err := JoinExpect(every, []byte("pass p TestA # x\npass p TestC # x\n")); err != nil || string(got) != "\nfail p TestB # b\n\n\npass p TestA # x\npass p TestC # x\n" {
+		t.Errorf("two lines are replaced: got %q, %v", got, err)
+	}
+	if _, err := JoinExpect([]byte("fail p TestA\n"), nil); err == nil || !strings.HasPrefix(err.Error(), "of every kernel: expect:1: ") {
+		t.Errorf("got the error %v", err)
 	}
 	good, bad := []byte("fail p TestA # why\n"), []byte("fail p TestA\n")
 	for _, texts := range [][2][]byte{{good, bad}, {bad, good}} {
@@ -538,6 +753,10 @@ func TestExpectedIn32Bits(t *testing.T) {
 		if got := useless(all, plan); len(got) != tc.want {
 			t.Errorf("where p/386 is not planned and %v left out, %v name no test, want %d", tc.leftOut, got, tc.want)
 		}
+	}
+	plan.LeftOut, plan.Filtered = nil, []wire.TestID{id("p/386", "TestB"), id("p/386", "TestC")}
+	if got := useless(all, plan); len(got) != 0 {
+		t.Errorf("of tests that -run left out, %v name no test", got)
 	}
 }
 
@@ -639,17 +858,33 @@ func TestJudgeGoesOnAfterDeath(t *testing.T) {
 }
 
 func TestJudgeSecondBoot(t *testing.T) {
-	for name, tc := range map[string]struct {
+	var said sayings
+	cases := map[string]struct {
 		change func(first, second *BootEvidence)
 		want   Verdict
 		says   string
 	}{
-		"same test again":  {func(_, second *BootEvidence) { second.Boot.From = 0 }, Unjudged, "it continues with test 0"},
-		"other plan":       {func(_, second *BootEvidence) { p := *second.Plan; p.ID = "x"; second.Plan = &p }, Unjudged, "of plan x"},
-		"no death before":  {func(first, _ *BootEvidence) { first.Records = greenScript().bytes() }, Unjudged, "it continues with test 1"},
+		"same test again": {func(_, second *BootEvidence) { second.Boot.From = 0 }, Unjudged, "it continues with test 0"},
+		"other plan":      {func(_, second *BootEvidence) { p := *second.Plan; p.ID = "x"; second.Plan = &p }, Unjudged, "of plan x"},
+		"other tests": {func(_, second *BootEvidence) {
+			p := *second.Plan
+			p.Tests = slices.Clone(p.Tests)
+			p.Tests[0].TimeoutS++
+			second.Plan = &p
+		}, Unjudged, "it has other tests than the plan plan"},
+		"other tests of another plan": {func(_, second *BootEvidence) {
+			p := *second.Plan
+			p.ID, p.Tests = "x", p.Tests[:1]
+			second.Plan = &p
+		}, Unjudged, "it continues with test 1 of plan x, not with 1 of plan"},
+		"no death before":  {func(first, _ *BootEvidence) { first.Records = greenScript().bytes() }, Unjudged, "it continues with test 1 of plan plan, not with 2 of plan"},
 		"cut off":          {func(_, second *BootEvidence) { second.Exit = nil }, Unjudged, "cut off"},
 		"never came up":    {func(_, second *BootEvidence) { second.Records = nil }, Failed, "before the guest reported"},
 		"begins elsewhere": {func(_, second *BootEvidence) { second.Records = greenScript().bytes() }, Unjudged, "it begins with test 0, ours with 1"},
+		"no test is left": {func(first, second *BootEvidence) {
+			first.Records = greenScript()[:6].bytes()
+			second.Boot.From = 2
+		}, Unjudged, "the boot begins with test 2 of 2"},
 		"splat": {func(_, second *BootEvidence) {
 			second.Console = []byte(greenConsole + "[    3.0] BUG: x\n")
 		}, Failed, "boot2/console.log:5"},
@@ -657,14 +892,17 @@ func TestJudgeSecondBoot(t *testing.T) {
 			second.Exit.Reason, second.Exit.DumpAt = wire.TestTimeout, 1234
 			second.Records = nil
 		}, Failed, "dumped in boot2/console.log from byte 1234"},
-	} {
+	}
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			e := twoBoots()
 			tc.change(&e.Lanes[0].Boots[0], &e.Lanes[0].Boots[1])
 			r := Judge(e)
+			said.add(name, r.Verdict, r.Findings)
 			if r.Verdict != tc.want || !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.Contains(f.Text, tc.says) }) {
 				t.Errorf("got %v %v, want %v and %q", r.Verdict, r.Findings, tc.want, tc.says)
 			}
 		})
 	}
+	said.compare(t, len(cases))
 }

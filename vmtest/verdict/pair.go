@@ -29,7 +29,7 @@ func LoadPair(dir string) (Pair, error) {
 		return Pair{}, fmt.Errorf("%s: %q cannot be compared with itself", path, names.Base)
 	}
 	for _, name := range []string{names.Base, names.Series} {
-		if name == "" || !filepath.IsLocal(name) {
+		if !filepath.IsLocal(name) { // nor is an empty name
 			return Pair{}, fmt.Errorf("%s: %q is not the name of a folder in this folder", path, name)
 		}
 	}

@@ -3,6 +3,7 @@
 package verdict
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,7 +78,8 @@ func TestJudgeBadShards(t *testing.T) {
 	shards := func(names ...[]string) func(*LaneEvidence) {
 		return func(l *LaneEvidence) { l.Plan.Shards = map[string]wire.Shards{"real": names} }
 	}
-	for name, tc := range map[string]struct {
+	var said sayings
+	cases := map[string]struct {
 		change func(l *LaneEvidence)
 		want   Verdict
 		says   string
@@ -110,18 +112,30 @@ func TestJudgeBadShards(t *testing.T) {
 			`a boot of another run: its SHA-256 of the .config is "other"`},
 		"another key": {both(second(func(b *BootEvidence) { b.Boot.Key = "other" }), records(2, func(s script) script { s[5].Key = "other"; return s })), Unjudged,
 			`a boot of another run: its key is "other"`},
+		"another run": {both(second(func(b *BootEvidence) { b.Boot.Key, b.Boot.BuildID, b.Boot.ConfigSHA256 = "other", "other", "other" }),
+			hello(func(h *wire.Hello) { h.BuildID, h.ConfigSHA256 = "other", "other" })), Unjudged, `a boot of another run: its key is "other"`},
+		"no plan of a shard": {second(func(b *BootEvidence) { b.Plan = nil }), Unjudged, "never booted"},
+		"an empty folder and another kernel": {func(l *LaneEvidence) {
+			foreign, boot := l.Shards[1].Boots[0], *l.Shards[1].Boots[0].Boot
+			boot.BuildID = "other"
+			foreign.Boot = &boot
+			l.Shards[1].Boots = []BootEvidence{{}, foreign}
+		}, Unjudged, `a boot of another run: its build ID is "other"`},
 		"another lane": {both(second(func(b *BootEvidence) { b.Boot.Lane = "virtual" }), hello(func(h *wire.Hello) { h.Lane = "virtual" })), Unjudged,
 			`a boot of another run: its lane is "virtual"`},
-	} {
+	}
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			e := splitRun()
 			tc.change(&e.Lanes[0])
 			r := Judge(e)
+			said.add(name, r.Verdict, r.Findings)
 			if r.Verdict != tc.want || !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.Contains(f.Text, tc.says) }) {
 				t.Errorf("got %v %v, want %v and %q", r.Verdict, r.Findings, tc.want, tc.says)
 			}
 		})
 	}
+	said.compare(t, len(cases))
 }
 
 // A guest that dies costs its test, and nothing of another shard. Its place is named.
@@ -232,7 +246,7 @@ func store(t *testing.T, e Evidence) string {
 func TestLoadShards(t *testing.T) {
 	for name, e := range map[string]Evidence{"not split": twoBoots(), "split": splitRun()} {
 		dir := store(t, e)
-		for _, other := range []string{"7", "shard0", "shard07", "shards", "output"} { // they are no shards
+		for _, other := range []string{"7", "shard0", "shard-1", "shard07", "shards", "output"} { // they are no shards
 			if err := os.Mkdir(filepath.Join(dir, "real", other), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -249,10 +263,15 @@ func TestLoadShards(t *testing.T) {
 		change func(dir string) error
 		says   string
 	}{
-		"a shard is gone":    {func(dir string) error { return os.RemoveAll(filepath.Join(dir, "shard2")) }, "it was never booted"},
-		"the first shard":    {func(dir string) error { return os.RemoveAll(filepath.Join(dir, "shard1")) }, "it was never booted"},
-		"the plan is gone":   {func(dir string) error { return os.Remove(filepath.Join(dir, wire.PlanFile)) }, "it was never booted"},
-		"a shard is renamed": {func(dir string) error { return os.Rename(filepath.Join(dir, "shard2"), filepath.Join(dir, "shard3")) }, "there is a folder shard3"},
+		"all shards are gone": {func(dir string) error {
+			return errors.Join(os.RemoveAll(filepath.Join(dir, "shard1")), os.RemoveAll(filepath.Join(dir, "shard2")))
+		}, "real, shard 2 it was never booted"},
+		"the lane was booted": {func(dir string) error { return os.WriteFile(filepath.Join(dir, wire.BootFile), []byte("{}"), 0o644) }, "its own folder has a boot, too"},
+		"the lane has ended":  {func(dir string) error { return os.WriteFile(filepath.Join(dir, wire.ExitFile), []byte("{}"), 0o644) }, "its own folder has a boot, too"},
+		"a shard is gone":     {func(dir string) error { return os.RemoveAll(filepath.Join(dir, "shard2")) }, "it was never booted"},
+		"the first shard":     {func(dir string) error { return os.RemoveAll(filepath.Join(dir, "shard1")) }, "it was never booted"},
+		"the plan is gone":    {func(dir string) error { return os.Remove(filepath.Join(dir, wire.PlanFile)) }, "it was never booted"},
+		"a shard is renamed":  {func(dir string) error { return os.Rename(filepath.Join(dir, "shard2"), filepath.Join(dir, "shard3")) }, "there is a folder shard3"},
 		"a boot of the lane": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, wire.RecordsFile), greenScript().bytes(), 0o644)
 		}, "its own folder has a boot, too"},
@@ -282,6 +301,53 @@ func TestLoadShards(t *testing.T) {
 	}
 }
 
+// Shards are in the order of their numbers.
+func TestShardsIn(t *testing.T) {
+	dir := t.TempDir()
+	for _, n := range []int{1, 2, 10, 3} {
+		if err := os.Mkdir(filepath.Join(dir, wire.ShardDir(n)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := shardsIn(dir); err != nil || !slices.Equal(got, []int{1, 2, 3, 10}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// A lane with a plan or with shards is split, and then a boot of its own says nothing of its plan.
+func TestPlanned(t *testing.T) {
+	plan, other := &wire.Plan{ID: "plan"}, &wire.Plan{ID: "other"}
+	boots := []BootEvidence{{Plan: other}, {}}
+	for name, tc := range map[string]struct {
+		lane LaneEvidence
+		want *wire.Plan
+	}{
+		"not split":        {LaneEvidence{Boots: boots}, other},
+		"never booted":     {LaneEvidence{}, nil},
+		"split":            {LaneEvidence{Plan: plan, Shards: []ShardEvidence{}, Boots: boots}, plan},
+		"without shards":   {LaneEvidence{Plan: plan, Boots: boots}, plan},
+		"without its plan": {LaneEvidence{Shards: []ShardEvidence{}, Boots: boots}, nil},
+	} {
+		if got := tc.lane.Planned(); got != tc.want {
+			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)
+		}
+	}
+	l := LaneEvidence{Boots: boots[:1], Shards: []ShardEvidence{{2, boots}, {1, nil}}}
+	for n, want := range []int{1, 0, 2, 0} {
+		if got := len(l.BootsOf(n)); got != want {
+			t.Errorf("shard %d has %d boots, want %d", n, got, want)
+		}
+	}
+	if got := l.boots(); len(got) != 3 {
+		t.Errorf("the lane has %d boots, want 3", len(got))
+	}
+	// The evidence of several lanes may lie in one array.
+	l.Shards = []ShardEvidence{{1, []BootEvidence{{Plan: plan}}}}
+	if got := l.boots(); len(got) != 2 || boots[1].Plan != nil {
+		t.Errorf("got %+v, and the boot behind those of the lane became %+v", got, boots[1])
+	}
+}
+
 // Two runs that are split in two ways can be compared, and a fault of both is the base's.
 func TestCompareShards(t *testing.T) {
 	splat := func(e Evidence, shard int) Evidence {
@@ -292,6 +358,11 @@ func TestCompareShards(t *testing.T) {
 	c := Compare(splat(splitRun(), 1), splat(splitRun(), 2))
 	if c.Verdict != Unjudged || len(c.Tests) != 2 || !strings.Contains(c.Findings[0].Text, "the base itself: ") {
 		t.Errorf("got %v %v, want that the fault is the base's", c.Verdict, c.Findings)
+	}
+	one := greenRun()
+	console("[    1.2] WARNING: CPU: 1 PID: 3 at kernel/fork.c:1 x+0x1/0x2\n")(&one)
+	if c := Compare(one, splat(splitRun(), 2)); c.Verdict != Unjudged || !strings.Contains(c.Findings[0].Text, "the base itself: ") {
+		t.Errorf("one run is split: got %v %v, want that the fault is the base's", c.Verdict, c.Findings)
 	}
 	if c := Compare(greenRun(), splitRun()); c.Verdict != Passed || len(c.Tests) != 2 {
 		t.Errorf("one run is split: got %v %v, want a pass", c.Verdict, c.Findings)

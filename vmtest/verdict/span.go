@@ -24,11 +24,11 @@ func (r Release) compare(other Release) int {
 // parseSpan reads a span such as "6.12-7.3".
 func parseSpan(text string) (Span, error) {
 	var s Span
-	old, new, ok := strings.Cut(text, "-")
+	old, new, _ := strings.Cut(text, "-")
 	var okOld, okNew bool
 	s.Old, okOld = parseRelease(old)
 	s.New, okNew = parseRelease(new)
-	if !ok || !okOld || !okNew || s.Old.compare(s.New) >= 0 {
+	if !okOld || !okNew || s.Old.compare(s.New) >= 0 {
 		return Span{}, fmt.Errorf("%q is not of the form OLD-NEW, two releases such as 6.12-7.3", text)
 	}
 	return s, nil

@@ -76,7 +76,7 @@ func (t *testRecords) lateness(name string) *float64 {
 // everything that a guest which keeps the contract does not do.
 func readStream(text []byte, plan wire.Plan, boot wire.Boot, f *findings) stream {
 	s := stream{tests: make(map[wire.TestID]*testRecords), left: make(wire.Carried)}
-	if boot.From < 0 || boot.From >= len(plan.Tests) {
+	if boot.From >= len(plan.Tests) {
 		f.add(Unjudged, "the boot begins with test %d of %d", boot.From, len(plan.Tests))
 		return s
 	}

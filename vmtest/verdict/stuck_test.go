@@ -103,3 +103,32 @@ func TestStuckTasks(t *testing.T) {
 		t.Errorf("of 5 tasks %d are shown, want %d", len(got), mostStuck)
 	}
 }
+
+// A dump begins at its byte, each task ends where the next begins, and at most three are told.
+func TestStuckTasksOfDump(t *testing.T) {
+	task := func(name, state, trace string) string {
+		return "task:" + name + " state:" + state + " stack:0 pid:1\n" + trace
+	}
+	for name, tc := range map[string]struct {
+		before, dump string
+		want         []string
+	}{
+		"the line before":   {"task:old state:D stack:0 pid:1\n", " f+0x1/0x2\n" + task("new", "D", " g+0x1/0x2\n"), []string{"the task new cannot be woken in g"}},
+		"the first line":    {"x\n", task("new", "D", " g+0x1/0x2\n </TASK>\n"), []string{"the task new cannot be woken in g"}},
+		"no frames":         {"", task("a", "D", " </TASK>\n") + task("b", "R", "") + task("c", "D", " g+0x1/0x2\n"), []string{"the task c cannot be woken in g"}},
+		"behind the task":   {"", task("a", "D", " g+0x1/0x2\n </TASK>\n f+0x1/0x2\n"), []string{"the task a cannot be woken in g"}},
+		"interrupts":        {"", task("a", "R", " <NMI>\n n+0x1/0x2\n </NMI>\n <IRQ>\n i+0x1/0x2\n </IRQ>\n g+0x1/0x2\n"), []string{"the task a runs in g"}},
+		"an NMI last":       {"", task("a", "R", " <IRQ>\n i+0x1/0x2\n </IRQ>\n <NMI>\n n+0x1/0x2\n </NMI>\n g+0x1/0x2\n"), []string{"the task a runs in g"}},
+		"schedules further": {"", task("a", "R", " g+0x1/0x2\n schedule+0x1/0x2\n"), []string{"the task a runs in g"}},
+		"waits":             {"", task("a", "R", " schedule+0x1/0x2\n g+0x1/0x2\n"), nil},
+		"waits, and is cut": {"", task("a", "D", " schedule+0x1/0x2\n g+0x1/0x2"), []string{"the task a cannot be woken in g"}},
+		"many": {"", strings.Repeat(task("a", "D", " g+0x1/0x2\n"), 4), []string{
+			"the task a cannot be woken in g", "the task a cannot be woken in g", "the task a cannot be woken in g",
+		}},
+	} {
+		console := []byte("boot\n" + tc.before + tc.dump)
+		if got := stuckTasks(console, nil, int64(len("boot\n"+tc.before))); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}

@@ -86,3 +86,43 @@ func FuzzTelling(f *testing.F) {
 		}
 	})
 }
+
+// What tells most of an output, where there is much of it, little, or something else.
+func TestTellingOf(t *testing.T) {
+	run := func(name string) string { return marker + "=== RUN   " + name + "\n" }
+	end := func(result, name string) string { return marker + "--- " + result + ": " + name + " (0.00s)\n" }
+	long := strings.Repeat("long ", 40) + "end"
+	for name, tc := range map[string]struct {
+		output string
+		want   []string
+	}{
+		"a panic in no test":            {"    a_test.go:1: x\npanic: y\nmore\n", []string{"panic: y"}},
+		"a fatal error":                 {"    a_test.go:1: x\nfatal error: all goroutines are asleep\n\t/a/b_test.go:7 +0x1\n", []string{"fatal error: all goroutines are asleep, at b_test.go:7"}},
+		"a long panic":                  {"panic: " + long + "\n", []string{short("panic: " + long)}},
+		"a long panic in a test":        {"panic: " + long + "\n\t/a/b_test.go:7 +0x1\n", []string{short("panic: " + long + ", at b_test.go:7")}},
+		"out of time":                   {"    a_test.go:1: x\nSIGQUIT: quit\n\t/a/b_test.go:7 +0x1\n", []string{"a_test.go:1: x", "it was at b_test.go:7"}},
+		"out of time, after many lines": {"    a_test.go:1: x\n    a_test.go:2: y\n    a_test.go:3: z\nSIGQUIT: quit\n\t/a/b_test.go:7 +0x1\n", []string{"a_test.go:1: x", "a_test.go:3: z"}},
+		"two long lines":                {"    a_test.go:1: " + long + "\n    a_test.go:2: " + long + "\n", []string{short("a_test.go:1: " + long), short("a_test.go:2: " + long)}},
+		"a line that quotes a result":   {"    a_test.go:1: got --- FAIL: x (\n", []string{"a_test.go:1: got --- FAIL: x ("}},
+		"without marks":                 {"said\n=== RUN   TestA\nPASS\n", []string{"said"}},
+		"with marks":                    {"said\n" + run("TestA") + marker + "PASS\n", []string{"said"}},
+		"ends of lines":                 {"  said \r\n \t\r\nPASS\r\n", []string{"said"}},
+		"nothing":                       {"", nil},
+		"a subtest that was skipped":    {run("TestA") + run("TestA/x") + "    a_test.go:1: no\n" + end("SKIP", "TestA/x") + run("TestA/y") + "    a_test.go:2: y\n" + end("FAIL", "TestA/y"), []string{"a_test.go:2: y"}},
+		// None of these lines begins another test.
+		"an attribute":   {run("TestA/x") + marker + "=== ATTR  TestA k v\n    a_test.go:1: x\n" + end("PASS", "TestA/x") + "said\n", []string{"said"}},
+		"another PASS":   {run("TestA/x") + "PASS\n    a_test.go:1: x\n" + end("PASS", "TestA/x") + "said\n", []string{"said"}},
+		"no name":        {run("TestA/x") + marker + "=== NAME  \n    a_test.go:1: x\n" + end("PASS", "TestA/x") + "said\n", []string{"said"}},
+		"another result": {run("TestA/x") + end("PASS", "TestA/y") + "    a_test.go:1: x\n" + end("PASS", "TestA/x") + "said\n", []string{"said"}},
+	} {
+		if got := telling(tc.output); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+	for n, want := range map[int]int{maxTelling - 1: maxTelling - 1, maxTelling: maxTelling, maxTelling + 1: maxTelling, 1000: maxTelling} {
+		line := strings.Repeat("a", n-1) + "b"
+		if got := short(line); len(got) != want || (got == line) != (n <= maxTelling) || !strings.HasSuffix(got, "b") {
+			t.Errorf("a line of %d characters became %q", n, got)
+		}
+	}
+}

@@ -69,8 +69,9 @@ func TestTraceOutOfPlace(t *testing.T) {
 	} {
 		e := greenRun()
 		e.Lanes[0].Boots[0].Records = s.bytes()
-		if r := Judge(e); r.Verdict != Unjudged {
-			t.Errorf("%s: got %v %v", name, r.Verdict, r.Findings)
+		want := map[string]string{"twice": "records.jsonl:6: a second trace of p.TestA", "behind end": "records.jsonl:6: trace of p.TestA, which does not run"}[name]
+		if r := Judge(e); r.Verdict != Unjudged || r.Findings[0].Text != want {
+			t.Errorf("%s: got %v %v, want %s", name, r.Verdict, r.Findings, want)
 		}
 	}
 }
