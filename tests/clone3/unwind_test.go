@@ -112,16 +112,7 @@ func TestLateFailureKeepsNothing(t *testing.T) {
 				}
 				calls := []clone.Result{p.Clone3(args, clone.SizeVer2), p.Clone3(args, clone.SizeVer2)}
 				timens.Run(t, timens.Fork, p)
-				for i, s := range ready {
-					if err := s.Err(); err != nil {
-						t.Fatalf("preparation step %d: %v", i+1, err)
-					}
-				}
-				for i, call := range calls {
-					if err := call.Err(); err != failure.want {
-						t.Errorf("call %d: %v, want %v", i+1, err, failure.want)
-					}
-				}
+				checkFailed(t, ready, calls, failure.want)
 				if err := disk.unmount(); err != nil {
 					t.Errorf("unmount the file system of a caller that has ended: %v", err)
 				}
@@ -129,6 +120,22 @@ func TestLateFailureKeepsNothing(t *testing.T) {
 					t.Errorf("the semaphore is %d after its last user has ended, want 1", got)
 				}
 			})
+		}
+	}
+}
+
+// checkFailed checks that the preparation of a program has succeeded, and that each of its calls
+// has failed with want.
+func checkFailed(t *testing.T, ready []step, calls []clone.Result, want unix.Errno) {
+	t.Helper()
+	for i, s := range ready {
+		if err := s.Err(); err != nil {
+			t.Fatalf("preparation step %d: %v", i+1, err)
+		}
+	}
+	for i, call := range calls {
+		if err := call.Err(); err != want {
+			t.Errorf("call %d: %v, want %v", i+1, err, want)
 		}
 	}
 }
@@ -241,16 +248,7 @@ func TestLateFailureIsNoProcess(t *testing.T) {
 			ready = append(ready, setLimit(p, unix.RLIMIT_NPROC, 2))
 			ended := p.Wait(p.Fork(&clone.Args{ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, p.Sub()))
 			timens.Run(t, timens.Fork, p)
-			for i, s := range ready {
-				if err := s.Err(); err != nil {
-					t.Fatalf("preparation step %d: %v", i+1, err)
-				}
-			}
-			for i, call := range calls {
-				if err := call.Err(); err != test.want {
-					t.Errorf("call %d: %v, want %v", i+1, err, test.want)
-				}
-			}
+			checkFailed(t, ready, calls, test.want)
 			if status, err := ended.Status(); err != nil || status != 0 {
 				t.Errorf("the second process of a user who may have two: wait status %#x, %v, want exit(0)", int(status), err)
 			}
