@@ -7,6 +7,7 @@ package host
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"runtime"
 
 	"timens-vmtest/internal/cache"
@@ -40,6 +41,9 @@ type Host struct {
 // and $GOMAXPROCS. A machine may have many more, and a compiler for each of them would not find
 // memory.
 func (h Host) UsableCores() int { return cmp.Or(h.Cores, runtime.GOMAXPROCS(0)) }
+
+// GoCores is the environment variable that tells UsableCores to a vmtest in a command.
+func (h Host) GoCores() string { return fmt.Sprintf("GOMAXPROCS=%d", h.UsableCores()) }
 
 // Lock takes the lock of a name in the cache, and waits until no other process holds
 // it. A wait of more than a second is reported; what tells the user what the lock

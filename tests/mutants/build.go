@@ -36,7 +36,7 @@ func (r runner) build(ctx context.Context, series string, patches ...string) (vm
 		args = append(args, "-patch", p)
 	}
 	cmd := exec.CommandContext(ctx, "bin/vmtest", args...)
-	cmd.Env = r.env()
+	cmd.Env = append(os.Environ(), r.host.GoCores())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said

@@ -39,7 +39,6 @@ type runner struct {
 	unmutated       map[string]unmutated // the kernels of the series whose mutants sleep in one
 	compiler        *kernel.Compiler     // of the series that is run; nil if none of its mutants sleeps
 	jobs            int                  // how many mutants at a time
-	cores           int                  // how many cores each bin/vmtest may use; 0: all
 }
 
 func newRunner(h host.Host, o options) (runner, error) {
@@ -149,7 +148,7 @@ func (r runner) runEach(ctx context.Context, all []patched, p progress, k *aslee
 		numbers = append(numbers, i)
 		items = append(items, worker.Item{Name: m.String(), MemoryMB: memory, Run: func(ctx context.Context, share worker.Share) error {
 			one := r
-			one.cores, began[i] = share.Cores, time.Now()
+			one.host.Cores, began[i] = share.Cores, time.Now()
 			results[i] = one.run(ctx, m, k)
 			return nil
 		}})
@@ -333,7 +332,7 @@ func (r runner) vmtest(ctx context.Context, dir string, flags []string) (report,
 		args = append(args, "-order", "source")
 	}
 	cmd := exec.CommandContext(ctx, "bin/vmtest", args...)
-	cmd.Env = append(r.env(), "GITHUB_ACTIONS=") // a mutant that is caught is no news for GitHub
+	cmd.Env = append(os.Environ(), r.host.GoCores(), "GITHUB_ACTIONS=") // a mutant that is caught is no news for GitHub
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.CombinedOutput()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -356,14 +355,6 @@ func (r runner) vmtest(ctx context.Context, dir string, flags []string) (report,
 		return report{}, fmt.Errorf("%w; %s printed:\n%s", err, strings.Join(cmd.Args, " "), out)
 	}
 	return rep, nil
-}
-
-// env is the environment of each bin/vmtest.
-func (r runner) env() []string {
-	if r.cores == 0 {
-		return os.Environ()
-	}
-	return append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", r.cores))
 }
 
 // digestOf returns a digest of all files below the folders, except mutants and

@@ -110,7 +110,7 @@ func (m Machine) execute(ctx context.Context, dir string, words []string, output
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	// Variables of the make that runs the night are not those of a make in it.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=") })
-	cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", m.Host.UsableCores()))
+	cmd.Env = append(cmd.Env, m.Host.GoCores())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = commandGrace
