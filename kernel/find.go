@@ -10,16 +10,17 @@ import (
 	"timens-vmtest/internal/host"
 )
 
-// Find returns the image in the cache that has a build ID. It returns false if there is none.
-// A damaged entry is passed over: Build makes it again.
-func Find(ctx context.Context, h host.Host, buildID string) (Image, bool, error) {
+// Find returns the image in the cache whose vmlinux has a SHA-256. It returns false if there is
+// none. The build ID is not enough: a stranger's patch can give a kernel any. A damaged entry is
+// passed over: Build makes it again.
+func Find(ctx context.Context, h host.Host, vmlinuxSHA256 string) (Image, bool, error) {
 	found, err := filepath.Glob(filepath.Join(h.Cache.Dir, string(cache.Kernel), "*", "image.json"))
 	if err != nil {
 		return Image{}, false, err
 	}
 	for _, file := range found {
 		var image Image
-		if err := cache.ReadSealed(file, &image); err != nil || image.BuildID != buildID {
+		if err := cache.ReadSealed(file, &image); err != nil || image.VmlinuxSHA256 != vmlinuxSHA256 {
 			continue
 		}
 		key := filepath.Base(filepath.Dir(file))

@@ -37,17 +37,18 @@ func BootDir(n int) string {
 // Boot describes what the host is about to boot. The judge compares the record hello with
 // it.
 type Boot struct {
-	Lane         string   `json:"lane"`
-	Shard        int      `json:"shard,omitempty"` // from 1; 0 if the lane is not split
-	Accel        string   `json:"accel"`           // "kvm" or "tcg"
-	BootID       string   `json:"boot_id"`
-	Key          string   `json:"key"`  // contents of the guest's file KeyPath
-	From         int      `json:"from"` // index of the first test of the plan to run
-	BuildID      string   `json:"build_id"`
-	ConfigSHA256 string   `json:"config_sha256"`
-	Carried      string   `json:"carried,omitempty"` // Carried.Digest of the files that earlier guests have left; the archive holds them
-	QEMU         string   `json:"qemu"`              // its version line
-	Cmdline      []string `json:"cmdline"`           // the command line of QEMU
+	Lane          string   `json:"lane"`
+	Shard         int      `json:"shard,omitempty"` // from 1; 0 if the lane is not split
+	Accel         string   `json:"accel"`           // "kvm" or "tcg"
+	BootID        string   `json:"boot_id"`
+	Key           string   `json:"key"`  // contents of the guest's file KeyPath
+	From          int      `json:"from"` // index of the first test of the plan to run
+	BuildID       string   `json:"build_id"`
+	ConfigSHA256  string   `json:"config_sha256"`
+	VmlinuxSHA256 string   `json:"vmlinux_sha256,omitempty"` // of the kernel that QEMU loads; empty in the evidence of older runs
+	Carried       string   `json:"carried,omitempty"`        // Carried.Digest of the files that earlier guests have left; the archive holds them
+	QEMU          string   `json:"qemu"`                     // its version line
+	Cmdline       []string `json:"cmdline"`                  // the command line of QEMU
 }
 
 // The reasons why a boot ended.
@@ -65,12 +66,13 @@ const (
 // Exit says how a boot ended. If a folder has no Exit, its run was cut off.
 type Exit struct {
 	Reason    string  `json:"reason"`
-	Text      string  `json:"text,omitempty"`    // detail for host-trouble
-	Status    int     `json:"status"`            // exit status of QEMU; -1 if a signal ended it
-	Signal    string  `json:"signal,omitempty"`  // name of the signal that ended QEMU; empty if we sent it
-	DumpAt    int64   `json:"dump_at,omitempty"` // offset in the console log at which the host asked the kernel for a dump of its tasks; 0: it did not ask
-	BootS     float64 `json:"boot_s"`            // host seconds from QEMU's start to the record hello; 0 if it did not come
-	DurationS float64 `json:"duration_s"`        // host seconds from QEMU's start to its end
+	Text      string  `json:"text,omitempty"`     // detail for host-trouble
+	Status    int     `json:"status"`             // exit status of QEMU; -1 if a signal ended it
+	Signal    string  `json:"signal,omitempty"`   // name of the signal that ended QEMU; empty if we sent it
+	DumpAt    int64   `json:"dump_at,omitempty"`  // offset in the console log at which the host asked the kernel for a dump of its tasks; 0: it did not ask
+	BootS     float64 `json:"boot_s"`             // host seconds from QEMU's start to the record hello; 0 if it did not come
+	DurationS float64 `json:"duration_s"`         // host seconds from QEMU's start to its end
+	WaitedS   float64 `json:"waited_s,omitempty"` // of these, how long QEMU had to wait for a CPU of the host, up to the last record; 0 if the host does not count it
 }
 
 // WriteJSON writes a value as JSON to a file of evidence. If that fails, it removes the

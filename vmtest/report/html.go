@@ -64,6 +64,7 @@ type (
 	htmlLane struct {
 		Name, Accel     string
 		BootS, Duration float64
+		Waited          float64 // 0 unless it is worth telling
 		Shards, Boots   int
 		MoreBoots       bool // than guests that run side by side
 		Splats, Allowed int
@@ -169,6 +170,9 @@ func markOfTest(t verdict.TestResult) htmlMark {
 
 func laneHTML(dir string, l verdict.LaneResult) htmlLane {
 	h := htmlLane{Name: l.Lane, Accel: l.Accel, BootS: l.BootS, Duration: l.DurationS, Shards: l.Shards, Boots: l.Boots, MoreBoots: l.Boots > max(1, l.Shards)}
+	if l.Starved() {
+		h.Waited = l.WaitedS
+	}
 	for _, s := range l.Splats {
 		if s.Allowed != "" {
 			h.Allowed++

@@ -52,6 +52,7 @@ type (
 		Boots     int             `json:"boots"`
 		BootS     float64         `json:"boot_s"`
 		DurationS float64         `json:"duration_s"`
+		WaitedS   float64         `json:"waited_s"`
 		Splats    []verdict.Splat `json:"splats"`
 		Tests     []jsonTest      `json:"tests"`
 	}
@@ -115,7 +116,7 @@ func toJSON(r verdict.Result) jsonRun {
 	}
 	for _, l := range r.Lanes {
 		lane := jsonLane{
-			Lane: l.Lane, Accel: l.Accel, Shards: l.Shards, Boots: l.Boots, BootS: l.BootS, DurationS: l.DurationS,
+			Lane: l.Lane, Accel: l.Accel, Shards: l.Shards, Boots: l.Boots, BootS: l.BootS, DurationS: l.DurationS, WaitedS: l.WaitedS,
 			Splats: list(l.Splats), Tests: []jsonTest{},
 		}
 		for _, t := range l.Tests {

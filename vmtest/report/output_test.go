@@ -46,7 +46,7 @@ func many() verdict.Result {
 	of.Origin = "commit 0123456789ab with changes that are not committed (files: 1, the first is kernel/fork.c)"
 	of.Tree = &verdict.Tree{Path: "/home/ann/linux", Commit: "0123456789abcdef0123456789abcdef01234567", NotCommitted: "not-committed.patch"}
 	of.Extra = []string{"wrong.patch", "0002-more.patch"}
-	one := verdict.LaneResult{Lane: "real", Accel: "tcg", BootS: 1, DurationS: 9}
+	one := verdict.LaneResult{Lane: "real", Accel: "tcg", BootS: 1, DurationS: 9, WaitedS: 7.5}
 	two := verdict.LaneResult{Lane: "virtual", Accel: "tcg", BootS: 1, DurationS: 9}
 	for i := range 14 {
 		name := fmt.Sprintf("Test%c", 'A'+i)

@@ -136,7 +136,11 @@ func lane(w io.Writer, l verdict.LaneResult) {
 			allowed++
 		}
 	}
-	fmt.Fprintf(w, "lane %s, booted in %.1f s, ran %.1f s, %d splats", laneSummary(l), l.BootS, l.DurationS, len(l.Splats)-allowed)
+	fmt.Fprintf(w, "lane %s, booted in %.1f s, ran %.1f s", laneSummary(l), l.BootS, l.DurationS)
+	if l.Starved() {
+		fmt.Fprintf(w, " (%.1f s of it without a CPU of the host)", l.WaitedS)
+	}
+	fmt.Fprintf(w, ", %d splats", len(l.Splats)-allowed)
 	if allowed > 0 {
 		fmt.Fprintf(w, " and %d allowed", allowed)
 	}

@@ -33,7 +33,8 @@ func (r *runner) newGuest(image kernel.Image, change vm.Change) (vm.Guest, error
 		return vm.Guest{}, blame.Usagef("-smp %d: the kernel has CONFIG_NR_CPUS=%d; pass -config with a FILE that has the line CONFIG_NR_CPUS=%d", change.CPUs, most, change.CPUs)
 	}
 	checked, err := image.Checked()
-	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256, Change: change, Traced: len(r.Trace) > 0}, err
+	return vm.Guest{Kernel: image.Vmlinux, HZ: hz, Checked: checked, BuildID: image.BuildID, ConfigSHA256: image.ConfigSHA256, VmlinuxSHA256: image.VmlinuxSHA256,
+		Change: change, Traced: len(r.Trace) > 0}, err
 }
 
 // boot boots the named lanes of a run side by side. Each lane leaves its evidence in its

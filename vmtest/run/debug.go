@@ -168,7 +168,7 @@ func (d *debugger) chooseLane() {
 func (d *debugger) prepare(ctx context.Context) error {
 	lane, _ := d.stored.lane(d.Lane) // choose has found it
 	boot := firstBoot(lane)
-	image, err := d.image(ctx, boot.BuildID)
+	image, err := d.image(ctx, *boot)
 	if err != nil {
 		return err
 	}
@@ -213,15 +213,15 @@ func (d *debugger) prepare(ctx context.Context) error {
 	return nil
 }
 
-// image returns the kernel of the run: from the cache by its build ID, or else built again.
-func (d *debugger) image(ctx context.Context, buildID string) (kernel.Image, error) {
+// image returns the kernel of a boot: from the cache, or else built again.
+func (d *debugger) image(ctx context.Context, was wire.Boot) (kernel.Image, error) {
 	needsDebug := d.GDB != "" || d.Debugging.Vmcore != "" || len(d.Trace) > 0
-	image, ok, err := kernel.Find(ctx, d.Host, buildID)
+	image, ok, err := kernel.Find(ctx, d.Host, was.VmlinuxSHA256)
 	switch {
 	case err != nil || ok && !needsDebug:
 		return image, err
 	case !ok:
-		d.Report.Step("the cache has no kernel with the build ID %.12s; it is built again", buildID)
+		d.Report.Step("the cache does not have the kernel with the build ID %.12s; it is built again", was.BuildID)
 	default:
 		if err := image.FetchDebug(ctx, d.Host); err == nil || ctx.Err() != nil {
 			return image, ctx.Err()
@@ -235,8 +235,8 @@ func (d *debugger) image(ctx context.Context, buildID string) (kernel.Image, err
 	if err != nil {
 		return image, fmt.Errorf("the kernel of %s cannot be made again: %w", ShortPath(d.Dir), err)
 	}
-	if image.BuildID != buildID {
-		return image, d.stored.differs("the kernel", buildID, image.BuildID)
+	if image.BuildID != was.BuildID {
+		return image, d.stored.differs("the kernel", was.BuildID, image.BuildID)
 	}
 	return image, nil
 }

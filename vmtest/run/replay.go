@@ -49,7 +49,7 @@ func (d *debugger) replay(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	image, err := d.image(ctx, was.Boot.BuildID)
+	image, err := d.image(ctx, *was.Boot)
 	if err != nil {
 		return 0, err
 	}

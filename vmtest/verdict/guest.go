@@ -77,18 +77,20 @@ func (g guest) judge(lane string, allow []Allowance, r *LaneResult, f *findings)
 	return b, from, true
 }
 
-// duration returns how many seconds the guests of a lane took together. each has their results.
-// They run side by side, but for those that need a quiet host.
-func duration(lane string, guests []guest, each []LaneResult) float64 {
-	longest, alone := 0.0, 0.0
+// durations sets how many seconds the guests of a lane took together, and how many of them they
+// waited. each has their results. They run side by side, but for those that need a quiet host.
+func (r *LaneResult) durations(guests []guest, each []LaneResult) {
+	var longest, alone LaneResult
 	for i, g := range guests {
-		if g.plan.QuietIn(lane) {
-			alone += each[i].DurationS
-		} else {
-			longest = max(longest, each[i].DurationS)
+		switch {
+		case g.plan.QuietIn(r.Lane):
+			alone.DurationS += each[i].DurationS
+			alone.WaitedS += each[i].WaitedS
+		case each[i].DurationS > longest.DurationS:
+			longest = each[i]
 		}
 	}
-	return longest + alone
+	r.DurationS, r.WaitedS = longest.DurationS+alone.DurationS, longest.WaitedS+alone.WaitedS
 }
 
 // judgeGuests judges the guests of a lane. It returns the tests that they started, and a
@@ -111,7 +113,7 @@ func judgeGuests(e LaneEvidence, plan wire.Plan, allow []Allowance, r *LaneResul
 			later = append(later, func() { b.judgeCarried(from, f) })
 		}
 	}
-	r.DurationS = duration(e.Lane, guests, each)
+	r.durations(guests, each)
 	return tests, func() {
 		for _, check := range later {
 			check()
@@ -156,6 +158,7 @@ func (b boots) judge(e BootEvidence, n, from int, r *LaneResult, f *findings) (n
 		r.Accel, r.BootS = e.Boot.Accel, e.Exit.BootS
 	}
 	r.DurationS += e.Exit.DurationS
+	r.WaitedS += e.Exit.WaitedS
 	b.judgeGiven(*e.Boot, f)
 	s := readStream(e.Records, b.plan, *e.Boot, f)
 	here := place{b.shard, n}

@@ -157,10 +157,11 @@ func TestDuration(t *testing.T) {
 	} {
 		var each []LaneResult
 		for _, s := range tc.took {
-			each = append(each, LaneResult{DurationS: s})
+			each = append(each, LaneResult{DurationS: s, WaitedS: s / 4})
 		}
-		if got := duration("real", tc.guests, each); got != tc.want {
-			t.Errorf("%s: %v s, want %v", name, got, tc.want)
+		r := LaneResult{Lane: "real"}
+		if r.durations(tc.guests, each); r.DurationS != tc.want || r.WaitedS != tc.want/4 {
+			t.Errorf("%s: %v s, of which it waited %v s; want %v, and a quarter of it", name, r.DurationS, r.WaitedS, tc.want)
 		}
 	}
 	e := splitRun()

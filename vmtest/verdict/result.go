@@ -97,9 +97,14 @@ type LaneResult struct {
 	Boots     int     // more than one for each shard: a guest died in a test, or tests needed a later guest
 	BootS     float64 // host seconds until the first boot's hello; 0 without one
 	DurationS float64 // host seconds of all boots; of those that run side by side, of the longest
+	WaitedS   float64 `json:",omitempty"` // of these, how long QEMU had to wait for a CPU of the host
 	Splats    []Splat
 	Tests     []TestResult // in the plan's order
 }
+
+// Starved reports whether QEMU waited for a CPU of the host for more than half of the time. In the
+// lane real, whose guest's clocks go on meanwhile, a test may have failed for that alone.
+func (l LaneResult) Starved() bool { return l.WaitedS > l.DurationS/2 }
 
 // TestResult is a judged test.
 type TestResult struct {

@@ -21,6 +21,7 @@ func judgeSame(lanes []LaneEvidence, f *findings) {
 				{"key", b.Boot.Key, first.Boot.Key},
 				{"build ID", b.Boot.BuildID, first.Boot.BuildID},
 				{"SHA-256 of the .config", b.Boot.ConfigSHA256, first.Boot.ConfigSHA256},
+				{"SHA-256 of vmlinux", b.Boot.VmlinuxSHA256, first.Boot.VmlinuxSHA256},
 			} {
 				if c.got != c.want {
 					f.add(Unjudged, "a boot of another run: its %s is %q, that of the others is %q", c.what, c.got, c.want)

@@ -110,6 +110,8 @@ func TestJudgeBadShards(t *testing.T) {
 			`a boot of another run: its build ID is "other"`},
 		"another .config": {both(second(func(b *BootEvidence) { b.Boot.ConfigSHA256 = "other" }), hello(func(h *wire.Hello) { h.ConfigSHA256 = "other" })), Unjudged,
 			`a boot of another run: its SHA-256 of the .config is "other"`},
+		"another file of the same build ID": {second(func(b *BootEvidence) { b.Boot.VmlinuxSHA256 = "other" }), Unjudged,
+			`a boot of another run: its SHA-256 of vmlinux is "other"`},
 		"another key": {both(second(func(b *BootEvidence) { b.Boot.Key = "other" }), records(2, func(s script) script { s[5].Key = "other"; return s })), Unjudged,
 			`a boot of another run: its key is "other"`},
 		"another run": {both(second(func(b *BootEvidence) { b.Boot.Key, b.Boot.BuildID, b.Boot.ConfigSHA256 = "other", "other", "other" }),

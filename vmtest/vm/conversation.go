@@ -36,6 +36,7 @@ type conversation struct {
 	presetDone chan error // what came of it
 	waiting    func()     // is called when the user's gdb can come; nil: none comes
 
+	qemu     process
 	vmcore   Vmcore
 	memoryMB int           // of the guest
 	dumped   chan struct{} // closed when the vmcore of a guest that has stopped is written
@@ -97,7 +98,7 @@ func (c *conversation) hold(ctx context.Context) error {
 	go func() { framesErr <- c.readFrames(frames, records, done) }()
 	kernel, kernelErr := make(chan []byte), make(chan error, 1)
 	go func() { kernelErr <- c.readConsole(kernel, done) }()
-	limit := newLimit(c.Boot)
+	limit := newLimit(c.Boot, c.qemu)
 	defer limit.Stop()
 	if c.waiting != nil { // the guest has not started
 		limit.hold()
@@ -145,6 +146,9 @@ func (c *conversation) hold(ctx context.Context) error {
 			c.code, c.hung = new(int), true
 			return nil
 		case <-limit.C:
+			if !limit.passed() {
+				break
+			}
 			if c.code != nil {
 				return nil
 			}

@@ -101,6 +101,7 @@ func Shell(ctx context.Context, g Guest, s Session) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	c.qemu = started()
 	ended := make(chan error, 1)
 	go func() { ended <- qemu.Wait() }()
 	if err = c.handOver(); err == nil {

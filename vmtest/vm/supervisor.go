@@ -53,6 +53,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	if err != nil {
 		return wire.Exit{}, err
 	}
+	w.qemu = started()
 	if err := s.handOver(); err != nil {
 		return wire.Exit{}, err
 	}
@@ -67,7 +68,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	if w.exit.Reason == wire.EndedItself && ctx.Err() != nil {
 		w.exit.Reason = interruption(ctx) // the terminal sends Ctrl-C to QEMU, too
 	}
-	w.exit.DurationS = time.Since(w.began).Seconds()
+	w.exit.DurationS, w.exit.WaitedS = time.Since(w.began).Seconds(), w.qemu.waited(scheduled{}, w.step.began).Seconds()
 	return w.exit, nil
 }
 
@@ -87,6 +88,7 @@ type watch struct {
 	supervisor
 	dir   string
 	kill  func()
+	qemu  process
 	began time.Time
 	exit  wire.Exit // as far as it is known
 
@@ -136,9 +138,9 @@ func (w *watch) readPorts(dir string) {
 
 // follow returns when QEMU has ended and its ports are read to their ends.
 func (w *watch) follow(ctx context.Context, exited <-chan error) {
-	total := newLimit(w.limits.Run)
+	total := newLimit(w.limits.Run, w.qemu)
 	defer total.Stop()
-	w.step = newLimit(w.limits.Boot)
+	w.step = newLimit(w.limits.Boot, w.qemu)
 	defer w.step.Stop()
 	if w.waiting != nil { // the guest has not started
 		total.hold()
@@ -160,9 +162,13 @@ func (w *watch) follow(ctx context.Context, exited <-chan error) {
 			total.runs(yes)
 			w.step.runs(yes)
 		case <-w.step.C:
-			w.stepPassed()
+			if w.step.passed() {
+				w.stepPassed()
+			}
 		case <-total.C:
-			w.stop(wire.RunTimeout, "")
+			if total.passed() {
+				w.stop(wire.RunTimeout, "")
+			}
 		case <-w.stalled:
 			w.await(stallGrace, wire.Stalled)
 			w.stalled = nil

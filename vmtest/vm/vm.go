@@ -52,10 +52,11 @@ type Guest struct {
 	Recording Recording     // of the virtual lane
 	Traced    bool          // the kernel has ftrace, and prints its ring when the guest dies or hangs
 
-	Key          string // the key in the archive; recorded for the judge
-	BuildID      string // the kernel's; recorded for the judge
-	ConfigSHA256 string // of the kernel's .config; recorded for the judge
-	Carried      string // digest of the files from earlier guests in the archive; recorded for the judge
+	Key           string // the key in the archive; recorded for the judge
+	BuildID       string // the kernel's; recorded for the judge
+	ConfigSHA256  string // of the kernel's .config; recorded for the judge
+	VmlinuxSHA256 string // of the file Kernel; recorded, so that "vmtest debug" finds it again
+	Carried       string // digest of the files from earlier guests in the archive; recorded for the judge
 }
 
 // icountShift makes an instruction take 2^icountShift ns of virtual time: 16
@@ -183,7 +184,7 @@ func Boot(ctx context.Context, g Guest, plan wire.Plan, lim Limits, dir string, 
 		wire.WriteJSON(filepath.Join(dir, wire.PlanFile), plan),
 		wire.WriteJSON(filepath.Join(dir, wire.BootFile), wire.Boot{
 			Lane: g.Lane, Shard: g.Shard, Accel: g.Accel, BootID: bootID, Key: g.Key, From: g.From, BuildID: g.BuildID, ConfigSHA256: g.ConfigSHA256,
-			Carried: g.Carried, QEMU: g.QEMU, Cmdline: cmdline,
+			VmlinuxSHA256: g.VmlinuxSHA256, Carried: g.Carried, QEMU: g.QEMU, Cmdline: cmdline,
 		}))
 	if err != nil {
 		return wire.Exit{}, err

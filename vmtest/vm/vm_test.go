@@ -9,11 +9,15 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"timens-vmtest/internal/wire"
 )
@@ -342,5 +346,30 @@ func TestTSCRateIsSteady(t *testing.T) {
 	}
 	if d := a - b; d > a/1000 || d < -a/1000 {
 		t.Errorf("two measurements differ by more than 0.1 %%: %d and %d kHz", a, b)
+	}
+}
+
+// A guest that gets no CPU of the host is not taken for one that hangs.
+func TestLimitsSpareTheStarved(t *testing.T) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		t.Fatal(err)
+	}
+	cpu := 0
+	for !set.IsSet(cpu) {
+		cpu++
+	}
+	on := []string{"taskset", "-c", strconv.Itoa(cpu)}
+	qemuIs(t, "exec "+strings.Join(on, " ")+" nice -n 19 sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo \"$0\" >&4; sleep 0.1; exit 9' '"+hello+"'\n")
+	hog := exec.CommandContext(t.Context(), on[0], append(on[1:], "sh", "-c", "while :; do :; done")...)
+	if err := hog.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const hogged, never = 4 * time.Second, time.Minute
+	time.AfterFunc(hogged, func() { _ = hog.Process.Kill() })
+	exit, err := Boot(t.Context(), Guest{Kernel: "k", Accel: TCG}, plan, short(hogged/4, never, never), t.TempDir(), Observer{Record: func(wire.Record) {}})
+	_ = hog.Wait() // it was killed
+	if err != nil || exit.Reason != wire.EndedItself || exit.Status != 9 || exit.WaitedS < hogged.Seconds()/2 || exit.WaitedS > exit.DurationS {
+		t.Errorf("got %+v, %v, want status 9, although there was no CPU for %v", exit, err, hogged)
 	}
 }
