@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel/source"
 )
@@ -191,11 +192,7 @@ func newWorld(b *testing.B) *world {
 func (w *world) unpacked() string {
 	w.b.Helper()
 	var image struct{ Base string }
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(w.config), "image.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &image)
-	}
-	if err != nil {
+	if err := cache.ReadSealed(filepath.Join(filepath.Dir(w.config), "image.json"), &image); err != nil {
 		w.b.Fatal(err)
 	}
 	makefiles, err := filepath.Glob(filepath.Join(w.userCache, "timens-vmtest", "base", "*", "Makefile"))
