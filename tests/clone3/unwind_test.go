@@ -64,10 +64,14 @@ func lateFailures(t *testing.T) []lateFailure {
 }
 
 // limitFiles sets how many descriptors the process of a program may have.
-func limitFiles(p *clone.Program, n uint64) clone.Result { return setLimit(p, unix.RLIMIT_NOFILE, n) }
+func limitFiles(p *clone.Program, n uint64) clone.Result {
+	return setLimit(p, unix.RLIMIT_NOFILE, n, 1024)
+}
 
-func setLimit(p *clone.Program, resource uintptr, n uint64) clone.Result {
-	limit := unix.Rlimit{Cur: n, Max: 1024}
+// setLimit adds a step that sets a limit, which a later one can raise to most. A process without
+// privileges cannot have more than it was given, which is little on a debug kernel.
+func setLimit(p *clone.Program, resource uintptr, n, most uint64) clone.Result {
+	limit := unix.Rlimit{Cur: n, Max: most}
 	return p.Syscall(unix.SYS_PRLIMIT64, 0, resource, p.Data(clone.Bytes(limit)), 0)
 }
 
@@ -239,13 +243,13 @@ func TestLateFailureIsNoProcess(t *testing.T) {
 			p := timens.NewProgram(t)
 			ready := []step{
 				p.Syscall(unix.SYS_SETRESGID, user, user, user), p.Syscall(unix.SYS_SETRESUID, user, user, user),
-				setLimit(p, unix.RLIMIT_NPROC, test.processes), limitFiles(p, test.files),
+				setLimit(p, unix.RLIMIT_NPROC, test.processes, 2), limitFiles(p, test.files),
 			}
 			var calls []clone.Result
 			for range 3 {
 				calls = append(calls, p.Clone3(&args, clone.SizeVer1))
 			}
-			ready = append(ready, setLimit(p, unix.RLIMIT_NPROC, 2))
+			ready = append(ready, setLimit(p, unix.RLIMIT_NPROC, 2, 2))
 			ended := p.Wait(p.Fork(&clone.Args{ExitSignal: uint64(unix.SIGCHLD)}, clone.SizeVer0, p.Sub()))
 			timens.Run(t, timens.Fork, p)
 			checkFailed(t, ready, calls, test.want)
