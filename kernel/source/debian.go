@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +26,7 @@ type deb struct {
 	File    string    // such as linux-source-6.12_6.12.117-1~deb12u1_all.deb
 	SHA256  string    // of the package
 	Suite   string    // whose lists have the package; "" for the machine's own lists
-	Lists   time.Time // modification time of the machine's lists when they were read
+	Lists   time.Time // when the newest of the lists changed that were asked: the machine's, and of the suites those up to Suite
 }
 
 // name returns the name of the file without its ending. It has the package and the version.
@@ -135,19 +134,19 @@ func inCache(h host.Host, d deb) bool {
 }
 
 // ask looks for a package in the machine's lists, then in each suite's. apt takes a second
-// to answer, so ask returns last while the machine's lists have not changed.
+// to answer, so ask returns last while no list has changed that has a say.
 func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, error) {
-	var times time.Time
-	if info, err := os.Stat(machineLists); err == nil {
-		times = info.ModTime()
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if last.Package == pkg {
+		if changed, err := last.listsChanged(ctx, h); err == nil && changed.Equal(last.Lists) {
+			return last, nil
+		}
+	}
+	changed, err := (apt{}).changed()
+	if err != nil {
 		return deb{}, err
 	}
-	if last.Package == pkg && last.Suite == "" && last.Lists.Equal(times) {
-		return last, nil
-	}
 	if d, err := (apt{}).find(ctx, pkg, s.Version); err != nil || d.Package != "" {
-		d.Lists = times
+		d.Lists = changed
 		return d, err
 	}
 	var offers []string
@@ -158,8 +157,14 @@ func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, 
 			unreached = errors.Join(unreached, err)
 			continue
 		}
+		at, err := from.changed()
+		if err != nil {
+			return deb{}, err
+		}
+		changed = later(changed, at)
 		d, err := from.find(ctx, pkg, s.Version)
 		if err != nil || d.Package != "" {
+			d.Lists = changed
 			return d, err
 		}
 		has, err := from.sourcePackages(ctx)
@@ -175,6 +180,34 @@ func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, 
 		return deb{}, fmt.Errorf("no lists that can be reached have %s: %w", what, unreached)
 	}
 	return deb{}, blame.Usagef("Debian has no package %s any more, or never had it; %s", what, strings.Join(offers, "; "))
+}
+
+// listsChanged returns what Lists would be if the package were looked for now. It fetches the
+// lists of suites that are old.
+func (d deb) listsChanged(ctx context.Context, h host.Host) (time.Time, error) {
+	changed, err := (apt{}).changed()
+	for _, name := range suites {
+		if err != nil || d.Suite == "" {
+			break
+		}
+		from, suiteErr := suite(ctx, h, name)
+		if suiteErr != nil {
+			return time.Time{}, suiteErr
+		}
+		var at time.Time
+		at, err = from.changed()
+		if changed = later(changed, at); name == d.Suite {
+			break
+		}
+	}
+	return changed, err
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 var printURIs = regexp.MustCompile(`(?m)^'[^']*' (\S+\.deb) \d+ SHA256:([0-9a-f]{64})`)

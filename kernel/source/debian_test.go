@@ -3,12 +3,16 @@
 package source
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
@@ -123,6 +127,48 @@ func TestFetchPackage(t *testing.T) {
 		if base, err := spec.Fetch(t.Context(), h); err != nil || base.Version != want {
 			t.Errorf("%s: got %s, %v, want %s", name, base.Version, err, want)
 		}
+	}
+}
+
+// Where a package lies is asked again only if a list has changed that has a say: the machine's,
+// or one of the suites up to the one that has the package.
+func TestFetchPackageAgain(t *testing.T) {
+	world := aptWorld(t, map[string]string{"bookworm-backports": "linux-source-7.3 3\n"})
+	for _, version := range []string{"3", "4", "5"} {
+		pack(t, world, "linux-source-7.3", version)
+	}
+	h := hosttest.New(t)
+	fetch := func(want string) (asked string) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(world, "asked")); err != nil {
+			t.Fatal(err)
+		}
+		if base, err := (Spec{Package: "linux-source-7.3"}).Fetch(t.Context(), h); err != nil || base.Version != want {
+			t.Errorf("got %s, %v, want %s", base.Version, err, want)
+		}
+		text, err := os.ReadFile(filepath.Join(world, "asked"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	fetch("7.3-3")
+	if asked := fetch("7.3-3"); asked != "" {
+		t.Errorf("the second time apt was asked:\n%s", asked)
+	}
+	old := time.Now().Add(-2 * listsAge)
+	for i, name := range []string{"bookworm-backports", "trixie-backports"} { // the second one comes before the first
+		version := strconv.Itoa(4 + i)
+		write(t, filepath.Join(world, name), "linux-source-7.3 "+version+"\n")
+		if err := os.Chtimes(filepath.Join(h.Cache.Dir, "apt", name, "fetched"), old, old); err != nil {
+			t.Fatal(err)
+		}
+		if asked := fetch("7.3-" + version); !strings.Contains(asked, name+" ") {
+			t.Errorf("the lists of %s were old, and apt was asked:\n%s", name, asked)
+		}
+	}
+	if asked := fetch("7.3-5"); asked != "" {
+		t.Errorf("at last apt was asked:\n%s", asked)
 	}
 }
 

@@ -47,6 +47,26 @@ func (a apt) lists() string {
 	return filepath.Join(a.dir, "lists")
 }
 
+// changed returns when the lists were fetched last. It returns the zero time if the machine has
+// none of its own.
+func (a apt) changed() (time.Time, error) {
+	path := machineLists
+	if a.suite != "" {
+		path = a.fetched()
+	}
+	info, err := os.Stat(path)
+	if a.suite == "" && errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
+// fetched returns the path of a file that is written when a suite's lists have been fetched.
+func (a apt) fetched() string { return filepath.Join(a.dir, "fetched") }
+
 // String names the lists, for messages.
 func (a apt) String() string {
 	if a.suite == "" {
@@ -72,10 +92,9 @@ func (a apt) command(ctx context.Context, dir, name string, args ...string) *exe
 // the machine's own apt uses for Debian.
 func suite(ctx context.Context, h host.Host, name string) (apt, error) {
 	a := apt{suite: name, dir: filepath.Join(h.Cache.Dir, "apt", name)}
-	fetched := filepath.Join(a.dir, "fetched")
 	fresh := func() bool {
-		info, err := os.Stat(fetched)
-		return err == nil && time.Since(info.ModTime()) < listsAge
+		changed, err := a.changed()
+		return err == nil && time.Since(changed) < listsAge
 	}
 	if fresh() {
 		return a, nil
@@ -110,7 +129,7 @@ func suite(ctx context.Context, h host.Host, name string) (apt, error) {
 	if _, err := sandbox.Run(a.command(ctx, "", "apt-get", "update", "-o", "APT::Update::Error-Mode=any")); err != nil {
 		return a, fmt.Errorf("fetch the lists of Debian %s: %w", name, err)
 	}
-	return a, cache.WriteFile(fetched, nil)
+	return a, cache.WriteFile(a.fetched(), nil)
 }
 
 // debianMirror returns the address of the mirror that the machine's apt uses for Debian.
