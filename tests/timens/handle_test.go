@@ -15,15 +15,7 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// nsHandle is struct nsfs_file_handle, by which open_by_handle_at() opens a
-// namespace without a path.
-type nsHandle struct {
-	ID          uint64
-	Type, Inode uint32
-}
-
-// nsHandleType is FILEID_NSFS.
-const nsHandleType = 0xf1
+type nsHandle timens.Handle
 
 // openHandle opens a namespace by the bytes of a handle. The error is not wrapped.
 func openHandle(t *testing.T, kind int32, bytes []byte) (*os.File, error) {
@@ -39,18 +31,14 @@ func openHandle(t *testing.T, kind int32, bytes []byte) (*os.File, error) {
 
 func (h nsHandle) open(t *testing.T) (*os.File, error) {
 	t.Helper()
-	return openHandle(t, nsHandleType, clone.Bytes(h))
+	return openHandle(t, timens.HandleType, clone.Bytes(h))
 }
 
 // openInside adds an open of the namespace to a program.
 func (h nsHandle) openInside(p *clone.Program) clone.Result {
-	handle := struct {
-		Size uint32
-		Kind int32
-		nsHandle
-	}{16, nsHandleType, h}
-	const root = ^uintptr(-unix.FD_NSFS_ROOT - 1)
-	return p.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, root, p.Data(clone.Bytes(handle)), unix.O_RDONLY)
+	file := clone.Alloc[timens.FileHandle](p)
+	*file = timens.NewFileHandle(timens.Handle(h))
+	return timens.OpenByHandle(p, file)
 }
 
 // handleOf returns the handle of a namespace. It skips the test on a kernel whose
@@ -63,8 +51,8 @@ func handleOf(t *testing.T, file *os.File) nsHandle {
 		t.Fatalf("name_to_handle_at: %v", err)
 	}
 	want := nsHandle{needID(t, file), unix.CLONE_NEWTIME, uint32(inode(t, file))}
-	if got := handle.Bytes(); handle.Type() != nsHandleType || string(got) != string(clone.Bytes(want)) {
-		t.Errorf("the handle of a namespace has type %#x and bytes %x, want %#x and %x", handle.Type(), got, nsHandleType, clone.Bytes(want))
+	if got := handle.Bytes(); handle.Type() != timens.HandleType || string(got) != string(clone.Bytes(want)) {
+		t.Errorf("the handle of a namespace has type %#x and bytes %x, want %#x and %x", handle.Type(), got, timens.HandleType, clone.Bytes(want))
 	}
 	return want
 }
@@ -200,18 +188,18 @@ func TestFileHandleRefuses(t *testing.T) {
 		bytes []byte
 		want  unix.Errno
 	}{
-		{"no identifier", nsHandleType, bytes(func(h *nsHandle) { h.ID = 0 }), unix.ESTALE},
-		{"identifier of the initial namespace", nsHandleType, bytes(func(h *nsHandle) { h.ID = initialID }), unix.ESTALE},
-		{"identifier of nothing", nsHandleType, bytes(func(h *nsHandle) { h.ID += 1 << 40 }), unix.ESTALE},
-		{"another type", nsHandleType, bytes(func(h *nsHandle) { h.Type = unix.CLONE_NEWUTS }), unix.ESTALE},
-		{"type of nothing", nsHandleType, bytes(func(h *nsHandle) { h.Type = unix.CLONE_VM }), unix.ESTALE},
-		{"no type", nsHandleType, bytes(func(h *nsHandle) { h.Type = 0 }), unix.ESTALE},
-		{"another inode", nsHandleType, bytes(func(h *nsHandle) { h.Inode++ }), unix.ESTALE},
-		{"no inode", nsHandleType, bytes(func(h *nsHandle) { h.Inode = 0 }), unix.ESTALE},
-		{"too short", nsHandleType, clone.Bytes(h)[:12], unix.ESTALE},
-		{"handle of another kind", nsHandleType - 1, clone.Bytes(h), unix.ESTALE},
-		{"empty", nsHandleType, nil, unix.EINVAL},
-		{"too long", nsHandleType, make([]byte, 132), unix.EINVAL},
+		{"no identifier", timens.HandleType, bytes(func(h *nsHandle) { h.ID = 0 }), unix.ESTALE},
+		{"identifier of the initial namespace", timens.HandleType, bytes(func(h *nsHandle) { h.ID = initialID }), unix.ESTALE},
+		{"identifier of nothing", timens.HandleType, bytes(func(h *nsHandle) { h.ID += 1 << 40 }), unix.ESTALE},
+		{"another type", timens.HandleType, bytes(func(h *nsHandle) { h.Type = unix.CLONE_NEWUTS }), unix.ESTALE},
+		{"type of nothing", timens.HandleType, bytes(func(h *nsHandle) { h.Type = unix.CLONE_VM }), unix.ESTALE},
+		{"no type", timens.HandleType, bytes(func(h *nsHandle) { h.Type = 0 }), unix.ESTALE},
+		{"another inode", timens.HandleType, bytes(func(h *nsHandle) { h.Inode++ }), unix.ESTALE},
+		{"no inode", timens.HandleType, bytes(func(h *nsHandle) { h.Inode = 0 }), unix.ESTALE},
+		{"too short", timens.HandleType, clone.Bytes(h)[:12], unix.ESTALE},
+		{"handle of another kind", timens.HandleType - 1, clone.Bytes(h), unix.ESTALE},
+		{"empty", timens.HandleType, nil, unix.EINVAL},
+		{"too long", timens.HandleType, make([]byte, 132), unix.EINVAL},
 	} {
 		if _, err := openHandle(t, test.kind, test.bytes); err != test.want {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
@@ -264,16 +252,16 @@ func TestGapFileHandleTail(t *testing.T) {
 		t.Fatalf("NS_GET_ID: %v", err)
 	}
 	known := clone.Bytes(nsHandle{id, unix.CLONE_NEWTIME, uint32(inode(t, file))})
-	if _, err := openHandle(t, nsHandleType, known); err != nil {
+	if _, err := openHandle(t, timens.HandleType, known); err != nil {
 		t.Fatalf("open_by_handle_at: %v", err)
 	}
 	for _, more := range []int{4, 8, 112} {
 		tail := make([]byte, more)
-		if _, err := openHandle(t, nsHandleType, slices.Concat(known, tail)); err != nil {
+		if _, err := openHandle(t, timens.HandleType, slices.Concat(known, tail)); err != nil {
 			t.Errorf("open_by_handle_at with %d more bytes that are zero: %v", more, err)
 		}
 		tail[more-1] = 1
-		if _, err := openHandle(t, nsHandleType, slices.Concat(known, tail)); err != unix.ESTALE {
+		if _, err := openHandle(t, timens.HandleType, slices.Concat(known, tail)); err != unix.ESTALE {
 			t.Errorf("open_by_handle_at with %d more bytes that are not all zero: %v, want %v", more, err, unix.ESTALE)
 		}
 	}

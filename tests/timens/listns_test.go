@@ -15,31 +15,16 @@ import (
 	"timens-vmtest/tests/internal/timens"
 )
 
-// listRequest is struct ns_id_req, what listns() is asked for.
-type listRequest struct {
-	Size, Spare  uint32
-	After        uint64 // identifier after which the list begins
-	Type, Spare2 uint32
-	Owner        uint64 // identifier of the user namespace that owns what is listed
-}
+type listRequest timens.ListRequest
 
-const (
-	listRequestSize = 32
-	currentUser     = 1<<64 - 1 // LISTNS_CURRENT_USER, as Owner
-)
+// currentUser is LISTNS_CURRENT_USER, as Owner.
+const currentUser = 1<<64 - 1
 
 // timeList is a request for all time namespaces.
-var timeList = listRequest{Size: listRequestSize, Type: unix.CLONE_NEWTIME}
+var timeList = listRequest(timens.TimeList)
 
 // list returns up to n identifiers. The error is not wrapped.
-func (r listRequest) list(n int) ([]uint64, error) {
-	ids := make([]uint64, n)
-	got, _, errno := unix.Syscall6(unix.SYS_LISTNS, uintptr(unsafe.Pointer(&r)), uintptr(unsafe.Pointer(unsafe.SliceData(ids))), uintptr(n), 0, 0, 0)
-	if errno != 0 {
-		return nil, errno
-	}
-	return ids[:got], nil
-}
+func (r listRequest) list(n int) ([]uint64, error) { return timens.ListRequest(r).List(n) }
 
 // needList is list for a test that is skipped on a kernel without listns().
 func (r listRequest) needList(t *testing.T) []uint64 {
@@ -55,7 +40,7 @@ func (r listRequest) needList(t *testing.T) []uint64 {
 // listInside adds a listns() to a program.
 func (r listRequest) listInside(p *clone.Program) (clone.Result, *[8]uint64) {
 	ids := clone.Alloc[[8]uint64](p)
-	return p.Syscall(unix.SYS_LISTNS, p.Data(clone.Bytes(r)), clone.Addr(ids), uintptr(len(ids)), 0), ids
+	return timens.ListRequest(r).ListInside(p, &ids[0], len(ids)), ids
 }
 
 // listns() lists the identifiers of the time namespaces in which somebody is, or
@@ -128,7 +113,7 @@ func TestListnsOfKinds(t *testing.T) {
 		5: unix.CLONE_NEWCGROUP, initialID: unix.CLONE_NEWTIME, 7: unix.CLONE_NEWNET, 8: unix.CLONE_NEWNS,
 	}
 	for _, kinds := range []uint32{0, unix.CLONE_NEWTIME, unix.CLONE_NEWTIME | unix.CLONE_NEWUTS, unix.CLONE_NEWUSER} {
-		got := listRequest{Size: listRequestSize, Type: kinds}.needList(t)
+		got := listRequest{Size: timens.ListRequestSize, Type: kinds}.needList(t)
 		for id, kind := range initial {
 			if want := kinds == 0 || kinds&kind != 0; slices.Contains(got, id) != want {
 				t.Errorf("listns() of the kinds %#x: the initial namespace of kind %#x is listed: %v, want %v", kinds, kind, !want, want)
