@@ -8,21 +8,29 @@ import "time"
 // for as long as QEMU had to wait for a CPU of the host: a guest that got none does not hang.
 type limit struct {
 	*time.Timer
-	ends  time.Time
-	left  time.Duration // while it is held
-	held  bool
-	qemu  process
-	began scheduled // of qemu, when the time that runs now began
+	ends   time.Time
+	left   time.Duration // while it is held
+	held   bool
+	qemu   process
+	began  scheduled     // of qemu, when the time that runs now began
+	waited time.Duration // how long qemu had waited until then
 }
 
 // newLimit returns a timer that ends after d.
 func newLimit(d time.Duration, qemu process) *limit {
-	return &limit{Timer: time.NewTimer(d), ends: time.Now().Add(d), qemu: qemu, began: qemu.scheduled()}
+	l := &limit{Timer: time.NewTimer(d), qemu: qemu}
+	l.begin(d)
+	return l
+}
+
+func (l *limit) begin(d time.Duration) {
+	l.left, l.ends, l.began = d, time.Now().Add(d), l.qemu.scheduled()
+	l.waited = max(l.waited, l.qemu.waited(scheduled{}, l.began)) // QEMU may have ended
 }
 
 // Reset lets the timer end after d, or d after release.
 func (l *limit) Reset(d time.Duration) {
-	l.left, l.ends, l.began = d, time.Now().Add(d), l.qemu.scheduled()
+	l.begin(d)
 	if !l.held {
 		l.Timer.Reset(d)
 	}

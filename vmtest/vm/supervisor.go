@@ -68,7 +68,7 @@ func (s supervisor) run(ctx context.Context, opts *qemu.Options, dir string) (wi
 	if w.exit.Reason == wire.EndedItself && ctx.Err() != nil {
 		w.exit.Reason = interruption(ctx) // the terminal sends Ctrl-C to QEMU, too
 	}
-	w.exit.DurationS, w.exit.WaitedS = time.Since(w.began).Seconds(), w.qemu.waited(scheduled{}, w.step.began).Seconds()
+	w.exit.DurationS, w.exit.WaitedS = time.Since(w.began).Seconds(), w.step.waited.Seconds()
 	return w.exit, nil
 }
 
