@@ -94,11 +94,11 @@ func TestListRefused(t *testing.T) {
 }
 
 // Each page has a row for every mutant of its series, as make mutants UPDATE=yes writes it.
-// The tests that a row names exist, because they run first. The page of the default base
-// says how many mutants have not run since their series were written anew; there may be fewer.
+// The tests that a row names exist, because they run first. Some mutants of the designs have not
+// run since the series were written anew; there may be fewer of them on each base.
 func TestPages(t *testing.T) {
-	const mostDue = 154
-	all, due := listed(t), 0
+	mostDue := map[string]int{"6.12": 154, "7.3": 163}
+	all := listed(t)
 	exist := testNames(t)
 	for base, file := range tableFiles {
 		page := filepath.Base(file)
@@ -115,10 +115,11 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s is not in step with %s; run make mutants BASE=%s UPDATE=yes", page, listHere, base)
 		}
 		release, _ := source.ParseRelease(base)
+		due := 0
 		for _, m := range all {
 			caught, ok := last[m.String()]
 			again := fmt.Sprintf("run make mutants BASE=%s RUN='^%v$' UPDATE=yes", base, m)
-			if !ok && base == source.DefaultRelease {
+			if !ok {
 				due++
 			}
 			why := m.none[release]
@@ -131,9 +132,9 @@ func TestPages(t *testing.T) {
 				}
 			}
 		}
-	}
-	if due > mostDue {
-		t.Errorf("nobody has run %d mutants of %s, want %d at most; run make mutants UPDATE=yes RUN=...", due, source.DefaultRelease, mostDue)
+		if due > mostDue[base] {
+			t.Errorf("nobody has run %d mutants of %s, want %d at most; run make mutants BASE=%s UPDATE=yes RUN=...", due, base, mostDue[base], base)
+		}
 	}
 }
 
