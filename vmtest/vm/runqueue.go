@@ -62,8 +62,8 @@ func (p process) ready(thread string) bool {
 	return bytes.HasPrefix(after, []byte("R"))
 }
 
-// waited returns how long the process waited for a CPU between two moments: the thread that waited
-// the longest, which was ready to run and had none.
+// waited returns how long the process waited for a CPU between two moments. That is the time of
+// the thread that waited the longest.
 func (p process) waited(from, to scheduled) time.Duration {
 	var longest time.Duration
 	for thread, now := range to.threads {
