@@ -108,3 +108,21 @@ func TestExpects(t *testing.T) {
 		}
 	}
 }
+
+// A lane says that it was without a CPU of the host where that can have made a test fail.
+func TestStarved(t *testing.T) {
+	for _, tc := range []struct {
+		ran, waited float64
+		want        bool
+	}{
+		{0, 0, false},
+		{0.3, 0.2, false}, // too short to be late
+		{1.5, 1, true},
+		{10, 4.9, false},
+		{10, 5.1, true},
+	} {
+		if got := (LaneResult{DurationS: tc.ran, WaitedS: tc.waited}).Starved(); got != tc.want {
+			t.Errorf("%v of %v s without a CPU: starved %v, want %v", tc.waited, tc.ran, got, tc.want)
+		}
+	}
+}
