@@ -93,7 +93,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err := errors.Join(b.Cache.Wrote(cache.Kernel, key, b.About), b.used(key)); err != nil {
 		return Image{}, err
 	}
-	if image, err = openEntry(entry); err == nil {
+	if image, err = Open(entry); err == nil {
 		image.shared = b.share(ctx, entry)
 	}
 	return image, err
@@ -102,7 +102,7 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 // kept returns the kernel that the cache has, or that the store has. It returns false if the
 // kernel is to be built.
 func (b *build) kept(ctx context.Context, entry string) (Image, bool, error) {
-	image, err := openEntry(entry)
+	image, err := Open(entry)
 	switch {
 	case err == nil:
 		image.Cached = true

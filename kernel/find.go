@@ -43,7 +43,7 @@ func use(ctx context.Context, h host.Host, key string) (Image, error) {
 	}
 	defer unlock()
 	entry := filepath.Join(h.Cache.Dir, string(cache.Kernel), key)
-	image, err := openEntry(entry)
+	image, err := Open(entry)
 	if err != nil {
 		return Image{}, err
 	}

@@ -151,8 +151,8 @@ func (i Image) seal(ctx context.Context, box sandbox.Box, tmp, entry string) (er
 	return errors.Join(os.RemoveAll(entry), os.Rename(tmp, entry))
 }
 
-// openEntry reads a cache entry and verifies its files.
-func openEntry(entry string) (Image, error) {
+// Open reads an entry of the cache, which is a folder, and verifies its files.
+func Open(entry string) (Image, error) {
 	if _, err := os.Stat(entry); err != nil {
 		return Image{}, err
 	}

@@ -73,7 +73,7 @@ func (s Spec) take(ctx context.Context, h host.Host) (Image, error) {
 	defer unlock()
 	entry := filepath.Join(h.Cache.Dir, "kernel", key)
 	about := "the build in " + s.Prebuilt
-	if image, err := openEntry(entry); err == nil {
+	if image, err := Open(entry); err == nil {
 		image.Cached = true
 		return image, h.Cache.Use(cache.Kernel, key, about)
 	}
@@ -87,7 +87,7 @@ func (s Spec) take(ctx context.Context, h host.Host) (Image, error) {
 	if err := h.Cache.Use(cache.Kernel, key, about); err != nil {
 		return Image{}, err
 	}
-	return openEntry(entry)
+	return Open(entry)
 }
 
 // lacks adds a fragment with the options that a build lacks to the error that names them.

@@ -83,7 +83,7 @@ func (b *build) fetch(ctx context.Context, entry string) (Image, bool, error) {
 	if err := errors.Join(os.RemoveAll(entry), os.Rename(tmp, entry)); err != nil {
 		return Image{}, false, err
 	}
-	image, err := openEntry(entry)
+	image, err := Open(entry)
 	image.Cached, image.Fetched, image.shared = true, true, b.mayShare()
 	return image, err == nil, errors.Join(err, b.Cache.Wrote(cache.Kernel, image.key(), b.About))
 }
@@ -91,7 +91,7 @@ func (b *build) fetch(ctx context.Context, entry string) (Image, bool, error) {
 // accept verifies the files of a kernel from the store, as far as it is not done on every use,
 // and writes what the store does not have.
 func (b *build) accept(dir string, files []store.File) error {
-	image, err := openEntry(dir)
+	image, err := Open(dir)
 	if err != nil {
 		return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), dir+"/", ""))
 	}

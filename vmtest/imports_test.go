@@ -116,7 +116,7 @@ var testsMayImport = map[string][]string{
 	"vmtest/flags":         {"internal/host/hosttest"},
 	"vmtest/run":           {"internal/host/hosttest"},
 	"vmtest/check":         {"internal/host/hosttest", "kernel/debuginfo", "kernel/kerneltest"},
-	"vmtest/bench":         {"internal/cache", "internal/wire", "kernel/source"},
+	"vmtest/bench":         {"internal/wire", "kernel", "kernel/source"},
 	"tests/canary":         {"internal/wire"},
 	"docs":                 {"docs/docstest", "internal/retest", "vmtest/scale", "vmtest/verdict"},
 	"tests/internal/":      {"docs/docstest"},

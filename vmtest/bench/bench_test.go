@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/source"
 )
 
@@ -191,8 +191,8 @@ func newWorld(b *testing.B) *world {
 // cache may have older packages of the same version; the one that was unpacked last counts.
 func (w *world) unpacked() string {
 	w.b.Helper()
-	var image struct{ Base string }
-	if err := cache.ReadSealed(filepath.Join(filepath.Dir(w.config), "image.json"), &image); err != nil {
+	image, err := kernel.Open(filepath.Dir(w.config))
+	if err != nil {
 		w.b.Fatal(err)
 	}
 	makefiles, err := filepath.Glob(filepath.Join(w.userCache, "timens-vmtest", "base", "*", "Makefile"))
