@@ -167,6 +167,9 @@ func (h *hunt) say(f history.Finding) {
 // holds. The others that did the same as it in every run of that search are broken by the same.
 // Then it goes on with the first that is left.
 func (h *hunt) find(ctx context.Context) error {
+	if !h.trusted(h.good.Inputs) || !h.trusted(h.bad.Inputs) {
+		return errors.New("the patches of that night were the work of others, and tonight the cell has a series of this checkout: they are not built in its place")
+	}
 	if err := h.again(ctx); err != nil {
 		return err
 	}
@@ -337,6 +340,14 @@ func (h *hunt) with(in, now history.Inputs) Attempt {
 		a.Config = h.Kept(in.Config)
 	}
 	return a
+}
+
+// trusted says that the patches of an earlier night may be built as those of tonight are: in a work
+// folder of this checkout's own series, and without a sandbox where there is none.
+func (h *hunt) trusted(in history.Inputs) bool {
+	night, _ := h.Log.Night(h.Tonight)
+	tonight, _ := night.Cell(h.cell.Name)
+	return !in.Foreign || tonight.Inputs.Foreign
 }
 
 // command returns what reproduces a failure.

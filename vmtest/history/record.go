@@ -89,6 +89,7 @@ type Inputs struct {
 	Tree      string   `json:"tree,omitempty"`      // path of the git tree, if the base is one
 	Commit    string   `json:"commit,omitempty"`    // of Tree
 	Patches   []Digest `json:"patches,omitempty"`   // of the series, in order
+	Foreign   bool     `json:"foreign,omitempty"`   // Patches are the work of others: of a mailbox, or of a folder outside of the checkout
 	Config    string   `json:"config,omitempty"`    // digest
 	Toolchain string   `json:"toolchain,omitempty"` // version lines
 	QEMU      string   `json:"qemu,omitempty"`      // version line

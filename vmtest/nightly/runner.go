@@ -90,10 +90,13 @@ func (m Machine) run(ctx context.Context, cell Cell, a culprit.Attempt, dir stri
 	if _, err := run.Judge(ctx, m.Host, req, dir); err != nil {
 		return history.Cell{}, err
 	}
-	return m.read(ctx, m.Root, dir)
+	c, err := m.read(ctx, m.Root, dir)
+	c.Inputs.Foreign = req.Series.Foreign != ""
+	return c, err
 }
 
-// request returns the request of a cell with the inputs of an attempt.
+// request returns the request of a cell with the inputs of an attempt. What an earlier night has
+// kept is not in the checkout, so its kernel is not for the store.
 func (m Machine) request(ctx context.Context, cell Cell, a culprit.Attempt) (run.Request, error) {
 	req, err := m.Request(ctx, cell)
 	if err != nil {
@@ -115,6 +118,7 @@ func (m Machine) request(ctx context.Context, cell Cell, a culprit.Attempt) (run
 			return req, err
 		}
 	}
+	req.ShareKernel = req.ShareKernel && !a.Replace && a.Config == ""
 	if a.Replace {
 		if req.Series.Patches, err = m.patches(ctx, a.Patches); err != nil {
 			return req, err

@@ -27,7 +27,7 @@ func machine(t *testing.T) Machine {
 	return Machine{
 		Host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: &teller{}}, Root: t.TempDir(),
 		Request: func(context.Context, Cell) (run.Request, error) {
-			return run.Request{Base: source.Spec{Tree: "/linux"}}, nil
+			return run.Request{Base: source.Spec{Tree: "/linux"}, ShareKernel: true}, nil
 		},
 		Flags: func(Cell) []string { return []string{"-lane", "real"} },
 	}
@@ -51,7 +51,7 @@ func TestRequestOfAttempt(t *testing.T) {
 		check   func(run.Request) bool
 	}{
 		"tonight's": {culprit.Attempt{}, func(r run.Request) bool {
-			return r.Base == source.Spec{Tree: "/linux"} && r.Match == nil && !r.Forget && strings.Join(r.Command, " ") == "bin/vmtest run -lane real"
+			return r.Base == source.Spec{Tree: "/linux"} && r.Match == nil && !r.Forget && r.ShareKernel && strings.Join(r.Command, " ") == "bin/vmtest run -lane real"
 		}},
 		"two tests": {culprit.Attempt{Tests: []string{"p.TestA", "p/386.TestB"}}, func(r run.Request) bool {
 			return r.Match.MatchString("p.TestA") && r.Match.MatchString("p/386.TestB") && !r.Match.MatchString("p.TestAB") && !r.Match.MatchString("q.p.TestA") && !r.Match.MatchString("pxTestA")
@@ -62,10 +62,10 @@ func TestRequestOfAttempt(t *testing.T) {
 			return r.Base == source.Spec{Package: "linux-source-6.12", Version: "6.12.117-1"}
 		}},
 		"patches": {culprit.Attempt{Replace: true, Patches: []culprit.Patch{{Name: "0001-x.patch", Path: put("digest", diff)}}}, func(r run.Request) bool {
-			return len(r.Series.Patches) == 1 && r.Series.Patches[0].Name == "0001-x.patch"
+			return len(r.Series.Patches) == 1 && r.Series.Patches[0].Name == "0001-x.patch" && !r.ShareKernel
 		}},
-		"no patch at all":      {culprit.Attempt{Replace: true}, func(r run.Request) bool { return len(r.Series.Patches) == 0 }},
-		"an old configuration": {culprit.Attempt{Config: put("config", "CONFIG_A=y\n")}, func(r run.Request) bool { return len(r.Config.Options) == 1 }},
+		"no patch at all":      {culprit.Attempt{Replace: true}, func(r run.Request) bool { return len(r.Series.Patches) == 0 && !r.ShareKernel }},
+		"an old configuration": {culprit.Attempt{Config: put("config", "CONFIG_A=y\n")}, func(r run.Request) bool { return len(r.Config.Options) == 1 && !r.ShareKernel }},
 	} {
 		r, err := m.request(t.Context(), Cell{}, tc.attempt)
 		if err != nil || !tc.check(r) {

@@ -33,6 +33,7 @@ type world struct {
 
 	commit  int               // of the tree: the kernel of tonight
 	patches map[string]string // of the series: name to text
+	foreign bool              // patches are the work of others
 	tests   int               // commit of the project tonight
 	config  string
 	more    []string // tests beside TestA and TestB, which do what TestA does
@@ -145,7 +146,7 @@ func (w *world) test(c *history.Cell, cell Cell, a culprit.Attempt, patches stri
 // leaves there.
 func (w *world) inputs(a culprit.Attempt, dir string) (history.Inputs, string) {
 	in := history.Inputs{Base: "6.12.0 commit", Tree: w.tree.dir, Commit: w.tree.commits[w.commit], Config: digestOf(w.config), QEMU: w.qemu, Toolchain: "gcc 12",
-		Tests: digestOf(fmt.Sprint(w.tests)), Project: w.project.commits[w.tests]}
+		Tests: digestOf(fmt.Sprint(w.tests)), Project: w.project.commits[w.tests], Foreign: w.foreign}
 	if w.pkg != "" {
 		in.Base, in.Package, in.Tree, in.Commit = "6.12."+w.pkg[len(w.pkg)-1:]+" Debian", w.pkg, "", ""
 	}
