@@ -48,7 +48,7 @@ func (c *Command) checkShards() error {
 	if c.guest.GDB != "" {
 		return blame.Usagef("-gdb is for one guest of a lane, and -shards %d makes several; leave out -shards", c.shards)
 	}
-	if err := c.guest.CheckBeside(c.guestsBeside()); err != nil {
+	if err := c.guest.CheckBeside(int(c.shards), Lanes[c.Lane]); err != nil {
 		return blame.Usagef("-shards %d: %w", c.shards, err)
 	}
 	return nil

@@ -34,15 +34,19 @@ func (m machine) beside(lanes []string, c Change) int {
 	return max(1, min(m.cpus/cpus, (m.freeMB-restMB)/memory))
 }
 
-// CheckBeside returns an error if the memory of so many guests, changed like c, is more than this
-// machine has free.
-func (c Change) CheckBeside(guests int) error {
+// CheckBeside returns an error if so many guests of each of these lanes, changed like c, need more
+// memory than this machine has free.
+func (c Change) CheckBeside(n int, lanes []string) error {
 	free, err := FreeMB()
 	if err != nil {
 		return err
 	}
-	if need := guests * (Guest{Change: c}).memoryMB(); need > free {
-		return fmt.Errorf("%d guests side by side have %d MB of memory, and this machine has %d MB free; give fewer, or pass auto", guests, need, free)
+	return machine{freeMB: free}.checkBeside(n, lanes, c)
+}
+
+func (m machine) checkBeside(n int, lanes []string, c Change) error {
+	if need := n*c.NeededMB(lanes) + restMB; need > m.freeMB {
+		return fmt.Errorf("%d guests side by side and the rest of the machine need %d MB of memory, and %d MB are free; give fewer, or pass auto", n*len(lanes), need, m.freeMB)
 	}
 	return nil
 }

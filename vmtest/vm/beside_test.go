@@ -41,11 +41,17 @@ func TestBeside(t *testing.T) {
 
 // Guests that the machine has no memory for are refused.
 func TestCheckBeside(t *testing.T) {
-	if err := (Change{MemoryMB: 1 << 40}).CheckBeside(2); err == nil || !strings.Contains(err.Error(), "2 guests side by side have 2199023255552 MB of memory") {
-		t.Errorf("got %v", err)
-	}
-	if err := (Change{MemoryMB: 1}).CheckBeside(1); err != nil {
+	both := []string{wire.Real, wire.Virtual}
+	m := machine{freeMB: 2*(1000+overheadMB) + restMB}
+	if err := m.checkBeside(1, both, Change{MemoryMB: 1000}); err != nil {
 		t.Error(err)
+	}
+	m.freeMB--
+	if err := m.checkBeside(1, both, Change{MemoryMB: 1000}); err == nil || err.Error() != "2 guests side by side and the rest of the machine need 3536 MB of memory, and 3535 MB are free; give fewer, or pass auto" {
+		t.Errorf("one MB less: %v", err)
+	}
+	if err := (Change{MemoryMB: 1 << 40}).CheckBeside(1, both); err == nil {
+		t.Error("this machine: more than there can be is not refused")
 	}
 }
 
