@@ -28,7 +28,8 @@ type Costs struct {
 	Judging []float64            `json:"judging"` // to judge one cell again when all have run
 
 	PackageMB float64 `json:"package_mb"` // of a source
-	KernelMB  float64 `json:"kernel_mb"`  // without its debug information
+	StoreMB   float64 `json:"store_mb"`   // of a kernel that is put into the store, packed
+	FetchMB   float64 `json:"fetch_mb"`   // of a kernel that a run fetches from there: it leaves the debug information
 	ResultMB  float64 `json:"result_mb"`  // what a cell leaves
 
 	Include int `json:"include"` // one of so many patches of our series touches include/, so that all is compiled again

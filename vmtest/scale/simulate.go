@@ -109,7 +109,7 @@ func (s *simulation) kernel(m *machine, k kernel, then func()) {
 		stored := entry(s.store, k)
 		fetch := func() {
 			s.result.Fetched++
-			s.send(s.costs.KernelMB, done)
+			s.send(s.costs.FetchMB, done)
 		}
 		switch {
 		case stored.there:
@@ -123,7 +123,7 @@ func (s *simulation) kernel(m *machine, k kernel, then func()) {
 					done()
 					return
 				}
-				s.send(s.costs.KernelMB, func() {
+				s.send(s.costs.StoreMB, func() {
 					stored.finish()
 					done()
 				})

@@ -58,7 +58,7 @@ func CostTable(c Costs) string {
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.what, row.often, span(row.seconds))
 	}
-	fmt.Fprintf(&b, "\nA package with a source has %.0f MB, a kernel without debug information %.0f MB, and what a cell leaves %.1f MB. Recorded on %s.\n", c.PackageMB, c.KernelMB, c.ResultMB, c.Machine)
+	fmt.Fprintf(&b, "\nA package with a source has %.0f MB. A kernel has %.0f MB in the store, of which a run fetches %.1f MB. A cell leaves %.1f MB. Recorded on %s.\n", c.PackageMB, c.StoreMB, c.FetchMB, c.ResultMB, c.Machine)
 	return b.String()
 }
 
