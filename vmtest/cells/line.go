@@ -40,6 +40,10 @@ type Line struct {
 	Needs    Needs             `json:"needs"`
 }
 
+// Shared are the keys that are the same for all cells of a night which one checkout and one machine
+// have listed.
+var Shared = []string{"project", "toolchain", "make", "qemu", "tree"}
+
 // Needs says what the machine that runs a cell has to have.
 type Needs struct {
 	KVM   bool `json:"kvm"` // the cell cannot run without /dev/kvm

@@ -3,8 +3,10 @@
 package nightly
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +23,7 @@ type Found struct {
 	Cells   []history.Cell // those that are there, in the order of the list. One that cannot count is unjudged, and its Trouble says why
 	Absent  []string       // names of those that are not there
 	Foreign []string       // each is a sentence about a cell that the list does not name
+	Mixed   []string       // each is a sentence about what the cells of one night should share, and do not
 }
 
 // place is a folder that a cell has left.
@@ -42,7 +45,7 @@ func (f Folder) Examine() (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	found := Found{Night: list[0].Night, Foreign: foreign}
+	found := Found{Night: list[0].Night, Foreign: foreign, Mixed: mixed(list)}
 	for _, l := range list {
 		at := places[l.ID]
 		delete(places, l.ID)
@@ -137,6 +140,27 @@ func versions(all []history.Cell) {
 	}
 }
 
+// mixed names what is not the same for all cells of a list: a night that was interrupted may go on
+// with another checkout. Each cell has the verdict of what it was made of.
+func mixed(list []cells.Line) []string {
+	var all []string
+	for _, key := range cells.Shared {
+		count := make(map[string]int)
+		for _, l := range list {
+			count[l.Keys[key]]++
+		}
+		if len(count) < 2 {
+			continue
+		}
+		var each []string
+		for _, value := range slices.Sorted(maps.Keys(count)) {
+			each = append(each, fmt.Sprintf("%s of %s", plural(count[value], "cell"), cmp.Or(value, "none")))
+		}
+		all = append(all, fmt.Sprintf("the night has more than one %s: %s", key, strings.Join(each, ", ")))
+	}
+	return all
+}
+
 // Verdict is what all cells come to together. It is never Passed if a cell is absent or foreign.
 func (f Found) Verdict() verdict.Verdict {
 	v := verdict.Passed
@@ -158,5 +182,5 @@ func (f Found) Lines() []string {
 	for _, id := range f.Absent {
 		all = append(all, id+": absent")
 	}
-	return append(all, f.Foreign...)
+	return slices.Concat(all, f.Foreign, f.Mixed)
 }

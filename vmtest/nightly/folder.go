@@ -70,9 +70,8 @@ func (f Folder) Run(ctx context.Context, c Cell, line cells.Line) (got history.C
 		return got, false, err
 	}
 	defer unlock()
-	if r, ok := f.ran(c.Name); ok && r.Verdict != verdict.Unjudged.String() {
-		got, err := f.judge(c.Name, r)
-		return got, true, err
+	if got, done, err := f.done(c.Name); done || err != nil {
+		return got, done, err
 	}
 	work := filepath.Join(f.Dir, runningDir, c.Name)
 	// What a process left that was killed is no evidence.
@@ -231,10 +230,28 @@ func (f Folder) judge(at string, r ran) (history.Cell, error) {
 	return c, nil
 }
 
+// done returns what became of a cell that has run, and whether it has a verdict: it had one when it
+// ran, and its evidence still has.
+func (f Folder) done(id string) (history.Cell, bool, error) {
+	r, ok := f.ran(id)
+	if !ok || r.Verdict == verdict.Unjudged.String() {
+		return history.Cell{}, false, nil
+	}
+	c, err := f.judge(id, r)
+	return c, c.Verdict != verdict.Unjudged.String(), err
+}
+
 // Left returns the lines of the cells that have no verdict in the folder.
-func (f Folder) Left(list []cells.Line) []cells.Line {
-	return slices.DeleteFunc(slices.Clone(list), func(l cells.Line) bool {
-		r, ok := f.ran(l.ID)
-		return ok && r.Verdict != verdict.Unjudged.String()
-	})
+func (f Folder) Left(list []cells.Line) ([]cells.Line, error) {
+	var left []cells.Line
+	for _, l := range list {
+		_, done, err := f.done(l.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !done {
+			left = append(left, l)
+		}
+	}
+	return left, nil
 }

@@ -162,6 +162,29 @@ func TestRunAgain(t *testing.T) {
 	}
 }
 
+// A cell whose evidence has no verdict any more is left, and is run again.
+func TestDamagedCell(t *testing.T) {
+	f := newFolder(t, always("pass"))
+	list := []cells.Line{lineOf(cellA)}
+	run := func() bool {
+		c, there, err := f.Run(t.Context(), Cell{Name: cellA}, list[0])
+		if err != nil || c.Verdict != "pass" {
+			t.Errorf("%v, got %s", err, c.Verdict)
+		}
+		return there
+	}
+	run()
+	if left, err := f.Left(list); err != nil || len(left) != 0 || !run() {
+		t.Errorf("whole: %v, left are %d", err, len(left))
+	}
+	if err := os.Remove(filepath.Join(f.Dir, cellA, "report.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := f.Left(list); err != nil || len(left) != 1 || run() {
+		t.Errorf("damaged: %v, left are %d", err, len(left))
+	}
+}
+
 // Two processes do not run one cell at the same time.
 func TestCellRunsOnce(t *testing.T) {
 	var second error
@@ -268,6 +291,18 @@ func TestExamine(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, cellA + ": pass|" + cellB + ": unjudged, no report", 4},
+		"of two commits": {func(t *testing.T, f Folder) {
+			other := slices.Clone(list)
+			other[1].Keys = map[string]string{"project": "b"}
+			path := filepath.Join(f.Dir, cellB, RanFile)
+			text, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, []byte(strings.Replace(string(text), `"project": "a"`, `"project": "b"`, 1)), 0o644)
+			}
+			if err := errors.Join(err, cells.Save(f.Dir, other)); err != nil {
+				t.Fatal(err)
+			}
+		}, cellA + ": pass|" + cellB + ": pass|the night has more than one project: 1 cell of a, 1 cell of b", 0},
 		"one fails": {func(t *testing.T, f Folder) {
 			if err := os.WriteFile(filepath.Join(f.Dir, cellB, "report.txt"), []byte("verdict fail\n"), 0o644); err != nil {
 				t.Fatal(err)

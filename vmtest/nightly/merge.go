@@ -33,7 +33,10 @@ func (j Job) Begin() ([]cells.Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	left := n.folder().Left(list)
+	left, err := n.folder().Left(list)
+	if err != nil {
+		return nil, err
+	}
 	if len(left) == 0 {
 		n.Report.Step("all %d cells of the night %s have run; \"vmtest merge\" judges them", len(list), n.name)
 	}
@@ -63,7 +66,10 @@ func (n *night) list() error {
 	if err != nil {
 		return err
 	}
-	left := dir.Left(old)
+	left, err := dir.Left(old)
+	if err != nil {
+		return err
+	}
 	var all []cells.Line
 	for _, name := range n.tonight().Plan.Cells {
 		is := func(l cells.Line) bool { return l.ID == name }
@@ -170,8 +176,8 @@ func (n *night) collect() (absent []string, added bool, err error) {
 		}
 		added = added || one
 	}
-	for _, what := range found.Foreign {
-		n.foreign = true
+	n.foreign = n.foreign || len(found.Foreign) > 0
+	for _, what := range append(found.Foreign, found.Mixed...) {
 		if !slices.Contains(n.tonight().Notes, what) {
 			if err := n.note("%s", what); err != nil {
 				return nil, added, err
