@@ -71,14 +71,20 @@ func (n slurmNight) shell(line string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// submit lists the cells of the night that are left, and submits them.
-func (n slurmNight) submit(cells string) {
+// submit lists the cells of the night that are left, and submits them with options of sbatch. It
+// returns the number of the job that judges them.
+func (n slurmNight) submit(cells string, options ...string) string {
 	n.t.Helper()
-	line := fmt.Sprintf("vmtest cells -out %s/slurm %s >%[1]s/lines && vmtest slurm -throttle 2 <%[1]s/lines", n.work, n.flags(cells))
-	if out, code := n.shell(line); code != 0 || !strings.Contains(out, "submitted ") {
+	line := fmt.Sprintf("vmtest cells -out %s/slurm %s >%[1]s/lines && vmtest slurm -throttle 2 -- %[3]s <%[1]s/lines", n.work, n.flags(cells), strings.Join(options, " "))
+	out, code := n.shell(line)
+	judge := judgeRE.FindStringSubmatch(out)
+	if code != 0 || judge == nil {
 		n.t.Fatalf("%s: exit code %d\n%s", line, code, out)
 	}
+	return judge[1]
 }
+
+var judgeRE = regexp.MustCompile(`(?m)^submitted .*, and (\d+), which judges them;`)
 
 // told is what the history in a folder says of the last night, and the page, both without times.
 func (n slurmNight) told(name string) (verdicts, page string) {
@@ -100,7 +106,7 @@ func (n slurmNight) told(name string) (verdicts, page string) {
 	return verdicts, timesRE.ReplaceAllString(strings.NewReplacer(dir, "DIR", "<tbody>", "<tbody>\n").Replace(string(text)), "TIME")
 }
 
-var timesRE = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:]+(Z|[+-]\d\d:\d\d)|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\b\d{13}\b|[0-9.]+ (ms|s|min|h|%)|[0-9.]+(?:</td>| MB| kB)|points="[^"]*"|"(?:\d+\.)?\d+"`)
+var timesRE = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:]+(Z|[+-]\d\d:\d\d)|\d{4}-\d\d-\d\d \d\d:\d\d UTC|\b\d{13}\b|[0-9.]+ (ms|s|min|h|%)|[0-9.]+ [Mk]B|points="[^"]*"|"(?:\d+\.)?\d+"`)
 
 // logs is what the jobs of the night have printed.
 func (n slurmNight) logs() string {
@@ -118,6 +124,7 @@ func TestSlurm(t *testing.T) {
 	t.Run("unjudged", func(t *testing.T) { slurmRetries(t, c) })
 	t.Run("cancelled", func(t *testing.T) { slurmCancelled(t, c) })
 	t.Run("lost", func(t *testing.T) { slurmLosesNode(t, c) })
+	t.Run("over its limit", func(t *testing.T) { slurmOverLimit(t, c) })
 }
 
 // A night over Slurm ends as the same night does on this machine, although slurmd is killed in its
@@ -224,6 +231,22 @@ func slurmLosesNode(t *testing.T, c *cluster) {
 	n.waitEmpty()
 	if verdicts, _ := n.told("slurm"); !strings.HasPrefix(verdicts, "long: true pass ") {
 		t.Errorf("the verdicts are\n%s\n%s", verdicts, n.logs())
+	}
+}
+
+// A cell that is over its limits is absent. The last job names it, and is not green.
+func slurmOverLimit(t *testing.T, c *cluster) {
+	n := c.newNight(t, "long sleep 600", "short exit 0")
+	judge := n.submit("^(long|short)$", "--time=1") // minutes, the shortest limit of Slurm
+	n.waitEmpty()
+	if n.has("long") || !n.has("short/cell.json") {
+		t.Errorf("the cell that was over its limit is there: %v; the other one is: %v", n.has("long"), n.has("short"))
+	}
+	if told := n.logs(); !strings.Contains(told, "1 cell of the night ") || !strings.Contains(told, " left nothing: long\n") {
+		t.Errorf("the last job does not name the cell:\n%s", told)
+	}
+	if job := n.run("scontrol", "show", "job", judge); !strings.Contains(job, "ExitCode=4:0") {
+		t.Errorf("the last job did not end with 4:\n%s", job)
 	}
 }
 
