@@ -28,7 +28,8 @@ type Compiler struct {
 	Key string
 
 	box      sandbox.Box
-	dir      string            // has src, the tree; and out, with what make has generated
+	dir      string // has src, the tree; and out, with what make has generated
+	unlock   func()
 	commands map[string]string // by source: what make has told the shell
 	includes map[string]string // by source: the files that the compiler has read
 	calls    atomic.Int64
@@ -46,11 +47,18 @@ func NewCompiler(ctx context.Context, h host.Host, s Spec) (*Compiler, error) {
 		return nil, err
 	}
 	defer leave()
-	dir, err := cache.Scratch(filepath.Dir(b.Dir), "compiler")
+	// Each process has a copy of its own. Its lock tells all others that it is no leftover.
+	name := fmt.Sprintf("compiler-%d", os.Getpid())
+	unlock, err := h.Lock(ctx, "work-"+name, "the compiler of single sources")
 	if err != nil {
 		return nil, err
 	}
-	c := &Compiler{Key: b.Makes.Inputs, box: h.Sandbox, dir: dir, commands: make(map[string]string), includes: make(map[string]string)}
+	dir, err := cache.Scratch(filepath.Dir(b.Dir), name)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	c := &Compiler{Key: b.Makes.Inputs, box: h.Sandbox, dir: dir, unlock: unlock, commands: make(map[string]string), includes: make(map[string]string)}
 	if err := errors.Join(os.Mkdir(c.out(), 0o755), b.copySource(ctx, dir), c.takeMade(b)); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -132,7 +140,10 @@ func (c *Compiler) Including(header string) []string {
 }
 
 // Close deletes the copy of the tree.
-func (c *Compiler) Close() error { return cache.RemoveAll(c.dir) }
+func (c *Compiler) Close() error {
+	defer c.unlock()
+	return cache.RemoveAll(c.dir)
+}
 
 // Compile compiles a source. Each file in texts has the given text, the source among them or a header below a
 // folder that the compiler looks for headers in. It returns the object, and what the compiler printed. The
