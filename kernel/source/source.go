@@ -208,6 +208,9 @@ func unpacked(ctx context.Context, h host.Host, digest, origin string, fetch fun
 	if err != nil {
 		return Base{}, fmt.Errorf("%s is no kernel source: %w; delete it to have it fetched again", dir, err)
 	}
+	if err := tooOld(fmt.Sprintf("the base (%s) is linux-%s", origin, version), ReleaseOf(version)); err != nil {
+		return Base{}, err
+	}
 	base := Base{Dir: dir, Version: version, ID: digest, Origin: origin, Private: true}
 	return base, h.Cache.Use(cache.Source, name, fmt.Sprintf("linux-%s, %s", version, origin))
 }
