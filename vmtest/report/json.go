@@ -25,6 +25,7 @@ type (
 		Origin        string            `json:"origin,omitempty"`
 		Tree          *verdict.Tree     `json:"tree,omitempty"`
 		Extra         []string          `json:"extra_patches"`
+		LeftOut       []string          `json:"left_out,omitempty"` // options that were not requested from this tree, each with the reason
 		Make          []string          `json:"make,omitempty"`
 		NotStandard   []string          `json:"not_standard,omitempty"` // flags that changed the guest
 		KernelRelease string            `json:"kernel_release"`
@@ -99,7 +100,7 @@ func marshal(v any) ([]byte, error) {
 func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
 		Schema: Schema, Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
-		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, NotStandard: r.Run.NotStandard, KernelRelease: r.Run.Release,
+		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), LeftOut: r.Run.LeftOut, Make: r.Run.Make, NotStandard: r.Run.NotStandard, KernelRelease: r.Run.Release,
 		KernelCached: r.Run.KernelCached, KernelStore: r.Run.KernelStore, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),
 		Counts:    make(map[string]int),

@@ -40,6 +40,9 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 		fmt.Fprintf(w, ", %d compiler warnings (first: %s)", n, r.Run.KernelWarning[0])
 	}
 	fmt.Fprintln(w)
+	for _, line := range r.Run.LeftOut {
+		fmt.Fprintf(w, "config   %s\n", look.Harmless(line))
+	}
 	for _, l := range r.Lanes {
 		lane(w, l)
 	}
