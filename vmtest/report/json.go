@@ -64,6 +64,7 @@ type (
 		Status    verdict.Status `json:"status"`
 		Expected  verdict.Status `json:"expected"`
 		Mended    bool           `json:"mended,omitempty"` // older kernels are known to fail it
+		New       bool           `json:"new,omitempty"`    // older kernels are known to lack what it is about
 		DurationS float64        `json:"duration_s"`
 		LatenessS *float64       `json:"lateness_s,omitempty"`
 		Note      string         `json:"note,omitempty"`
@@ -130,7 +131,7 @@ func toJSON(r verdict.Result) jsonRun {
 
 func toJSONTest(l verdict.LaneResult, t verdict.TestResult) jsonTest {
 	j := jsonTest{
-		Package: t.Package, Name: t.Name, Shard: t.Shard, Status: t.Status, Expected: t.Expected, Mended: t.Mended, DurationS: t.DurationS, LatenessS: t.LatenessS,
+		Package: t.Package, Name: t.Name, Shard: t.Shard, Status: t.Status, Expected: t.Expected, Mended: t.Mended, New: t.New, DurationS: t.DurationS, LatenessS: t.LatenessS,
 		Note: t.Note, Telling: t.Telling, File: outputPath(l, t), Trace: tracePath(l, t),
 	}
 	if !t.AsExpected() {
