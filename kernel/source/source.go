@@ -51,6 +51,8 @@ type Spec struct {
 
 	Tree   string // a kernel checkout, tested as it is now and never written to
 	Commit string // if set, this commit of the git tree Tree is tested, not the files in Tree
+
+	keyring string // file with the keys that sign Debian's suites; "": debianKeyring
 }
 
 // Base is a kernel source tree on disk.
