@@ -233,6 +233,20 @@ func TestOwnFragments(t *testing.T) {
 	}
 }
 
+// What Linux 6.1 does not define is requested only from trees that define it.
+func TestOwnFragmentsOnOlderKernels(t *testing.T) {
+	for file, name := range map[string]string{"debug.config": "HARDLOCKUP_DETECTOR_PREFER_BUDDY", "trace.config": "FUNCTION_GRAPH_RETVAL"} {
+		c, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(c.Options, func(o Option) bool { return o.Name == "CONFIG_"+name })
+		if at < 0 || c.Options[at].IfDefined != name {
+			t.Errorf("%s requests CONFIG_%s from each tree, or from none", file, name)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("CONFIG_A=y\n# CONFIG_B is not set\n"))
 	f.Add([]byte("#if-defined A\nCONFIG_A=y\n"))
