@@ -3,46 +3,35 @@
 package kconfig
 
 import (
-	"io/fs"
-	"os"
+	"fmt"
 	"path/filepath"
-	"regexp"
-	"strings"
 )
 
-var definition = regexp.MustCompile(`^\s*(?:menu)?config\s+([A-Za-z0-9_]+)\s*$`)
-
 // Defined returns the symbols that the Kconfig files of a tree define, without the
-// CONFIG_ prefix. Files of other architectures than x86 are left out: a kernel for
-// x86_64 never reads them.
-func Defined(tree string) (map[string]bool, error) {
+// CONFIG_ prefix. These are the files that a kernel for x86_64 reads: the file Kconfig, and
+// those that it sources. read returns the contents of a file of the tree.
+func Defined(read func(path string) ([]byte, error)) (map[string]bool, error) {
+	m, err := readModel(read)
 	all := make(map[string]bool)
-	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			rel, err := filepath.Rel(tree, path)
-			if arch, ok := strings.CutPrefix(rel, "arch/"); ok && arch != "x86" && !strings.HasPrefix(arch, "x86/") {
-				return fs.SkipDir
-			}
-			return err
-		}
-		if !strings.HasPrefix(d.Name(), "Kconfig") || !d.Type().IsRegular() {
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		AddDefined(all, text)
-		return err
-	})
+	for name := range m.entries {
+		all[name] = true
+	}
 	return all, err
 }
 
-// AddDefined adds the options that the text of a Kconfig file defines.
-func AddDefined(all map[string]bool, text []byte) {
-	for line := range strings.Lines(string(text)) {
-		if m := definition.FindStringSubmatch(line); m != nil {
-			all[m[1]] = true
-		}
+// LeftOut says of each option that it is not requested from a tree that defines these symbols,
+// and why.
+func (c Config) LeftOut(defined map[string]bool) []string {
+	var all []string
+	add := func(o Option, why string) {
+		all = append(all, fmt.Sprintf("%s:%d: %s is left out: %s", filepath.Base(o.File), o.Line, o, why))
 	}
+	for _, o := range c.Tiny {
+		add(o, "it is for tinyconfig alone")
+	}
+	_, others := c.For(defined)
+	for _, o := range others.Options {
+		add(o, "this tree does not define "+o.IfDefined)
+	}
+	return all
 }

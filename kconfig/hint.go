@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math/big"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ import (
 // explain the loss.
 func Hints(tree string, dotconfig []byte, lost []Lost) []string {
 	all := make([]string, len(lost))
-	m, err := readModel(tree)
+	m, err := modelOf(tree)
 	if err != nil {
 		for i := range all {
 			all[i] = fmt.Sprintf("cannot be explained, because the Kconfig files cannot be read: %v", err)
@@ -37,6 +36,16 @@ func Hints(tree string, dotconfig []byte, lost []Lost) []string {
 		all[i] = strings.Join(h.of(name, l), "; ")
 	}
 	return all
+}
+
+// modelOf reads the Kconfig files of the tree in a folder. A link that leads out of the tree is an error.
+func modelOf(tree string) (model, error) {
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return model{}, err
+	}
+	defer root.Close()
+	return readModel(root.ReadFile)
 }
 
 // hints holds the Kconfig files of a tree, and the values of a .config that the tree made.
@@ -299,9 +308,9 @@ func otherArch(tree, name string) string {
 		if err != nil || d.IsDir() || !d.Type().IsRegular() || !strings.HasPrefix(d.Name(), "Kconfig") {
 			return nil
 		}
-		lines, err := readLines(root, filepath.FromSlash(path))
-		for _, l := range lines {
-			if err == nil && entry.MatchString(l.text) {
+		text, _ := root.ReadFile(path)
+		for _, l := range joinLines(path, text) {
+			if entry.MatchString(l.text) {
 				found = l.String()
 				return fs.SkipAll
 			}

@@ -4,9 +4,11 @@ package kconfig
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -166,19 +168,57 @@ func TestIfDefined(t *testing.T) {
 	}
 }
 
-// Symbols come from the Kconfig files that a kernel for x86 reads.
+// Symbols come from the Kconfig files that a kernel for x86 reads, and from the lines of these that
+// define one.
 func TestDefined(t *testing.T) {
-	tree := t.TempDir()
-	write(t, filepath.Join(tree, "Kconfig"), "# "+strings.Repeat("x", 1<<17)+"\nconfig A\n\tbool\nmenuconfig B\n\tbool \"config C\"\n")
-	for _, arch := range []string{"x86", "arm64"} {
-		if err := os.MkdirAll(filepath.Join(tree, "arch", arch), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(tree, "arch", arch, "Kconfig.cpu"), "config IS_"+strings.ToUpper(arch)+"\n")
+	files := map[string]string{
+		"Kconfig": "# " + strings.Repeat("x", 1<<17) + "\nconfig A # a comment\n\tbool\nmenuconfig\tB\n\tbool \"config C\"\n\thelp\n\t  See\n\t  config HELPED\n\t  for more.\n" +
+			"if A\n  config INDENTED\n\tbool\nendif\nsource \"arch/$(SRCARCH)/Kconfig\"\nsource \"nowhere/Kconfig\"\nsource \"../outside/Kconfig\"\nsource \"sub/Kconfig.x\"\n",
+		"arch/x86/Kconfig":                "config IS_X86\n",
+		"arch/arm64/Kconfig":              "config IS_ARM64\n",
+		"sub/Kconfig.x":                   "config SUB\nsource \"Kconfig\"\n",
+		"sub/Kconfig":                     "config UNREAD\n",
+		"scripts/kconfig/tests/x/Kconfig": "config TESTED\n",
+		"../outside/Kconfig":              "config OUTSIDE\n",
 	}
-	got, err := Defined(tree)
-	if want := (map[string]bool{"A": true, "B": true, "IS_X86": true}); err != nil || !maps.Equal(got, want) {
+	read := func(path string) ([]byte, error) {
+		if text, ok := files[path]; ok {
+			return []byte(text), nil
+		}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrNotExist}
+	}
+	got, err := Defined(read)
+	if want := (map[string]bool{"A": true, "B": true, "INDENTED": true, "IS_X86": true, "SUB": true}); err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	// What cannot be read may define anything.
+	denied := func(path string) ([]byte, error) {
+		if path == "sub/Kconfig.x" {
+			return nil, fs.ErrPermission
+		}
+		return read(path)
+	}
+	if got, err := Defined(denied); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("with a file that cannot be read: got %v, %v", got, err)
+	}
+	if got, err := Defined(func(string) ([]byte, error) { return nil, fs.ErrNotExist }); err != nil || len(got) != 0 {
+		t.Errorf("without Kconfig files: got %v, %v", got, err)
+	}
+}
+
+// What is left out is said with the reason.
+func TestLeftOut(t *testing.T) {
+	c, err := Parse("/x/f.config", []byte("CONFIG_A=y\n#if-tinyconfig\n# CONFIG_VT is not set\n#if-defined OLD\nCONFIG_OLD=y\n#if-defined HERE\nCONFIG_H=8\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defined := map[string]bool{"HERE": true}
+	const old = "f.config:5: CONFIG_OLD=y is left out: this tree does not define OLD"
+	if got := c.LeftOut(defined); !slices.Equal(got, []string{old}) {
+		t.Errorf("on top of tinyconfig: %q, want %q", got, old)
+	}
+	if got, want := c.Full().LeftOut(defined), []string{"f.config:3: # CONFIG_VT is not set is left out: it is for tinyconfig alone", old}; !slices.Equal(got, want) {
+		t.Errorf("on top of a .config: %q, want %q", got, want)
 	}
 }
 
@@ -190,6 +230,20 @@ func TestOwnFragments(t *testing.T) {
 	}
 	if _, err := Load(files...); err != nil {
 		t.Error(err)
+	}
+}
+
+// What Linux 6.1 does not define is requested only from trees that define it.
+func TestOwnFragmentsOnOlderKernels(t *testing.T) {
+	for file, name := range map[string]string{"debug.config": "HARDLOCKUP_DETECTOR_PREFER_BUDDY", "trace.config": "FUNCTION_GRAPH_RETVAL"} {
+		c, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(c.Options, func(o Option) bool { return o.Name == "CONFIG_"+name })
+		if at < 0 || c.Options[at].IfDefined != name {
+			t.Errorf("%s requests CONFIG_%s from each tree, or from none", file, name)
+		}
 	}
 }
 

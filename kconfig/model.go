@@ -5,10 +5,9 @@ package kconfig
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -57,35 +56,35 @@ type block struct {
 // reader reads Kconfig files, from the first one to those that it sources.
 type reader struct {
 	model
-	tree  *os.Root
+	read  func(path string) ([]byte, error)
 	stack []block
 	seen  map[string]bool
 	at    *entry // entry that attributes belong to; nil if they belong to the innermost block or to nothing
 	inTop bool   // attributes belong to the innermost block
 }
 
-// readModel reads the Kconfig files of a tree. A path that leads out of the tree is an error.
-func readModel(tree string) (model, error) {
-	root, err := os.OpenRoot(tree)
-	if err != nil {
-		return model{}, err
-	}
-	defer root.Close()
-	r := reader{model: model{make(map[string][]*entry), make(map[string][]place)}, tree: root, seen: make(map[string]bool)}
+// readModel reads the Kconfig files of a tree by a function that reads one file of it.
+func readModel(read func(path string) ([]byte, error)) (model, error) {
+	r := reader{model: model{make(map[string][]*entry), make(map[string][]place)}, read: read, seen: make(map[string]bool)}
 	return r.model, r.file("Kconfig")
 }
 
+// file reads a Kconfig file. Without the file it does nothing: if the tree needs it, make says so.
+// A path that leads out of the tree is no file of it.
 func (r *reader) file(name string) error {
-	if r.seen[name] {
+	if r.seen[name] || !filepath.IsLocal(name) {
 		return nil
 	}
 	r.seen[name] = true
-	lines, err := readLines(r.tree, name)
+	text, err := r.read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	helped := -1 // indentation of the help text; 0: not known yet; -1: no help text
-	for _, l := range lines {
+	for _, l := range joinLines(name, text) {
 		text := strings.TrimSpace(l.text)
 		indent := indentation(l.text)
 		switch {
@@ -125,17 +124,8 @@ func indentation(line string) int {
 	return n
 }
 
-// readLines joins lines that end with a backslash.
-func readLines(tree *os.Root, name string) ([]place, error) {
-	f, err := tree.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
-	if err != nil {
-		return nil, err
-	}
+// joinLines returns the lines of a file. It joins those that end with a backslash.
+func joinLines(name string, text []byte) []place {
 	var all []place
 	joined, first := "", 1
 	for i, line := range strings.Split(string(text), "\n") {
@@ -149,7 +139,7 @@ func readLines(tree *os.Root, name string) ([]place, error) {
 		all = append(all, place{name, first, joined + line})
 		joined, first = "", i+2
 	}
-	return all, nil
+	return all
 }
 
 var (
@@ -232,11 +222,7 @@ func (r *reader) source(p place) error {
 	if strings.HasSuffix(m[1], "rsource") {
 		name = path.Join(path.Dir(p.file), name)
 	}
-	err := r.file(path.Clean(name))
-	if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(m[1], "o") {
-		return nil
-	}
-	return err
+	return r.file(path.Clean(name))
 }
 
 // attribute reads a line of an entry or a block.

@@ -18,6 +18,7 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/source"
 	"timens-vmtest/kernel/work"
@@ -33,7 +34,14 @@ const typicalObjects = 700
 // takes the kernel from there.
 func Build(ctx context.Context, h host.Host, s Spec) (Image, error) {
 	if s.Prebuilt != "" {
-		return s.take(ctx, h)
+		defined, err := kconfig.Defined(s.Tree.Read)
+		if err != nil {
+			return Image{}, err
+		}
+		left := s.sayLeftOut(h.Report, defined)
+		image, err := s.take(ctx, h, defined)
+		image.LeftOut = left
+		return image, err
 	}
 	for try := 1; ; try++ {
 		image, err := s.buildOnce(ctx, h)
@@ -55,7 +63,24 @@ func (s Spec) buildOnce(ctx context.Context, h host.Host) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	key := b.key()
+	defined, err := b.defined()
+	if err != nil {
+		return Image{}, err
+	}
+	left := s.sayLeftOut(h.Report, defined) // of a kernel in the cache, too
+	image, err := b.getOrMake(ctx)
+	if err == nil {
+		var dotconfig []byte
+		dotconfig, err = os.ReadFile(image.Config)
+		left = append(left, s.sayReplaced(h.Report, dotconfig)...)
+	}
+	image.LeftOut = left
+	return image, err
+}
+
+// getOrMake takes the kernel from the cache or the store, or builds it.
+func (b *build) getOrMake(ctx context.Context) (Image, error) {
+	s, h, key := b.Spec, b.Host, b.key()
 	unlock, err := h.Lock(ctx, "kernel-"+key, "this kernel")
 	if err != nil {
 		return Image{}, err
@@ -148,7 +173,8 @@ type build struct {
 	Spec
 	work.Folder
 	toolchain string
-	profiled  []string // sources whose objects are to count
+	profiled  []string                        // sources whose objects are to count
+	defined   func() (map[string]bool, error) // symbols of the tree's Kconfig files
 	printed   kbuild.Log
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/source"
@@ -127,17 +128,11 @@ func readByKconfig(path string) bool {
 // .config. If the result lacks a request, the error is a blame.BuildError.
 func (b *build) configure(ctx context.Context) error {
 	b.Report.Step("configure linux-%s", b.Tree.Base.Version)
-	defined, err := kconfig.Defined(b.Src())
+	defined, err := b.defined()
 	if err != nil {
 		return err
 	}
-	meant, others := b.Config.For(defined)
-	for _, o := range b.Config.Tiny {
-		b.Report.Step("%s:%d: %s is left out: it is for tinyconfig alone", filepath.Base(o.File), o.Line, o)
-	}
-	for _, o := range others.Options {
-		b.Report.Step("%s:%d: %s is left out: this tree does not define %s", filepath.Base(o.File), o.Line, o, o.IfDefined)
-	}
+	meant, _ := b.Config.For(defined)
 	steps := []func() error{
 		func() error { return b.startConfig(ctx) },
 		func() error { return b.appendConfig(meant) },
@@ -152,7 +147,6 @@ func (b *build) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.sayReplaced(got)
 	err = b.Config.Verify(got, defined)
 	var lost *kconfig.LostError
 	if errors.As(err, &lost) {
@@ -180,18 +174,30 @@ func (b *build) startConfig(ctx context.Context) error {
 	return errors.Join(err, f.Close())
 }
 
-// sayReplaced reports which options of the user's .config this tree does not have so. Kconfig
-// says nothing of them.
-func (b *build) sayReplaced(got []byte) {
-	all := b.Config.Replaced(got)
+// sayLeftOut reports and returns which options are not requested from a tree that defines these
+// symbols.
+func (s Spec) sayLeftOut(r host.Reporter, defined map[string]bool) []string {
+	left := s.Config.LeftOut(defined)
+	for _, line := range left {
+		r.Step("%s", line)
+	}
+	return left
+}
+
+// sayReplaced reports and returns which options of the user's .config a kernel does not have so.
+// Kconfig says nothing of them.
+func (s Spec) sayReplaced(r host.Reporter, dotconfig []byte) []string {
+	all := s.Config.Replaced(dotconfig)
 	if len(all) == 0 {
-		return
+		return nil
 	}
 	var some []string
 	for _, l := range all[:min(5, len(all))] {
 		some = append(some, fmt.Sprintf("%s (%s)", l.Option, l.Got))
 	}
-	b.Report.Step("%s: %d of its options are otherwise in this tree: %s", b.Config.Start.File, len(all), strings.Join(some, ", "))
+	line := fmt.Sprintf("%s: %d of its options are otherwise in this tree: %s", s.Config.Start.File, len(all), strings.Join(some, ", "))
+	r.Step("%s", line)
+	return []string{line}
 }
 
 // appendConfig appends the requests to the .config.

@@ -40,10 +40,11 @@ type Image struct {
 	// that does not count.
 	Profiled map[string]string `json:"profiled,omitempty"`
 
-	Cached  bool   `json:"-"` // nothing was built
-	From    string `json:"-"` // the store that the image came from; "": it was built here
-	Fetched bool   `json:"-"` // it came from there now
-	shared  bool   // see Shared
+	Cached  bool     `json:"-"` // nothing was built
+	From    string   `json:"-"` // the store that the image came from; "": it was built here
+	Fetched bool     `json:"-"` // it came from there now
+	LeftOut []string `json:"-"` // options that were not requested from this tree, or that it has otherwise; set even if Build fails
+	shared  bool     // see Shared
 }
 
 // Debug returns the path of vmlinux with its debug information. It is a file of its own,

@@ -49,14 +49,11 @@ func SourceOf(dir string) (string, error) {
 // take makes an image of a kernel that the user has built in s.Prebuilt. It builds nothing
 // and writes nothing there. If the .config lacks requested options, the error is a
 // blame.BuildError that lists all of them, with a fragment to paste.
-func (s Spec) take(ctx context.Context, h host.Host) (Image, error) {
+// defined has the symbols of the tree's Kconfig files.
+func (s Spec) take(ctx context.Context, h host.Host, defined map[string]bool) (Image, error) {
 	dotconfig, err := sandbox.ReadMade(s.Prebuilt, ".config")
 	if err != nil {
 		return Image{}, blame.Usagef("-build: %w", err)
-	}
-	defined, err := kconfig.Defined(s.Tree.Base.Dir)
-	if err != nil {
-		return Image{}, err
 	}
 	if err := s.Config.Verify(dotconfig, defined); err != nil {
 		return Image{}, s.lacks(err)

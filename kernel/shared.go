@@ -14,7 +14,6 @@ import (
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/store"
-	"timens-vmtest/kconfig"
 )
 
 // The store has a kernel under a digest of its inputs. Each file that comes from there has the
@@ -129,14 +128,9 @@ func (b *build) hasOptions(dotconfig string) error {
 	if err != nil {
 		return err
 	}
-	defined, err := kconfig.Defined(b.Tree.Base.Dir)
+	defined, err := b.defined()
 	if err != nil {
 		return err
-	}
-	for path, f := range b.Tree.over {
-		if f != nil && strings.HasPrefix(filepath.Base(path), "Kconfig") {
-			kconfig.AddDefined(defined, f.text)
-		}
 	}
 	return b.Config.Verify(text, defined)
 }

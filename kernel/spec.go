@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host"
@@ -120,6 +121,7 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 		return nil, err
 	}
 	b := &build{Spec: s, toolchain: toolchain, profiled: s.counting()}
+	b.defined = sync.OnceValues(func() (map[string]bool, error) { return kconfig.Defined(s.Tree.Read) })
 	b.Folder = work.Folder{
 		Host: h, Dir: filepath.Join(h.Cache.Dir, "work", s.workKey()), Base: s.Tree.Base, Series: s.Tree.Series.Name, About: s.about(),
 		Makes: work.Objects{

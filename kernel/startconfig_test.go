@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"timens-vmtest/internal/host/hosttest"
@@ -39,10 +40,54 @@ func TestBuildOnTopOfConfig(t *testing.T) {
 	if want := "my.config: 1 of its options are otherwise in this tree: CONFIG_IMPOSSIBLE=y (n)"; !said.Said(want) {
 		t.Errorf("said %q, want %q", said, want)
 	}
-	if again := build("CONFIG_MINE=y\nCONFIG_IMPOSSIBLE=y"); !again.Cached {
+	said = nil
+	again := build("CONFIG_MINE=y\nCONFIG_IMPOSSIBLE=y")
+	if !again.Cached {
 		t.Error("the same .config: the kernel was built again")
+	}
+	if want := "my.config: 1 of its options are otherwise in this tree: CONFIG_IMPOSSIBLE=y (n)"; !said.Said(want) || !slices.Equal(again.LeftOut, []string{want}) {
+		t.Errorf("of a kernel in the cache: said %q and %q, want %q", said, again.LeftOut, want)
 	}
 	if other := build("CONFIG_MINE=m\n"); other.Cached {
 		t.Error("another .config: the kernel was taken from the cache")
+	}
+}
+
+// Each build says which options are not for its tree: the first one, one that takes the kernel from
+// the cache, one that need not configure again, and one that fails. A patch can define what an
+// option is for.
+func TestBuildSaysWhatIsLeftOut(t *testing.T) {
+	w := newWorld(t)
+	var said hosttest.Steps
+	w.Report = &said
+	const config = good + "#if-defined NEVER\nCONFIG_NEVER=y\n"
+	const line = "frag:3: CONFIG_NEVER=y is left out: this tree does not define NEVER"
+	define := "--- a/Kconfig\n+++ b/Kconfig\n@@ -1,3 +1,4 @@\n+config NEVER # but here\n config GOOD\n \tbool \"Good\"\n config IMPOSSIBLE\n"
+	for _, tc := range []struct {
+		name, config, patch string
+		left, cached, fails bool
+	}{
+		{"first", config, "", true, false, false},
+		{"cached", config, "", true, true, false},
+		{"configured already", config, patchOf("main.c", "return 0;", "return 3;"), true, false, false},
+		{"fails", config + "CONFIG_IMPOSSIBLE=y\n", "", true, false, true},
+		{"defined by a patch", config, define, false, false, false},
+	} {
+		said = nil
+		var patches []string
+		if tc.patch != "" {
+			patches = []string{tc.patch}
+		}
+		image, err := w.build(tc.config, patches...)
+		if (err != nil) != tc.fails || image.Cached != tc.cached {
+			t.Errorf("%s: cached %v, %v", tc.name, image.Cached, err)
+		}
+		var want []string
+		if tc.left {
+			want = []string{line}
+		}
+		if said.Said("CONFIG_NEVER") != tc.left || !slices.Equal(image.LeftOut, want) {
+			t.Errorf("%s: said %q, and %q are left out, want %q", tc.name, said, image.LeftOut, want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ package source
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -32,7 +33,8 @@ func (s Spec) Check() error {
 	return err
 }
 
-// checkedOut returns the version of a kernel tree. The tree's files must be checked out.
+// checkedOut returns the version of a kernel tree. The tree's files must be checked out, and
+// its kernel must not be too old.
 func checkedOut(dir string) (string, error) {
 	version, err := treeVersion(dir)
 	if errors.Is(err, fs.ErrNotExist) && isGitTree(dir) {
@@ -41,7 +43,7 @@ func checkedOut(dir string) (string, error) {
 	if err != nil {
 		return "", blame.Usagef("-tree %s is no kernel source tree: %w", dir, err)
 	}
-	return version, nil
+	return version, tooOld(fmt.Sprintf("-tree %s is linux-%s", dir, version), ReleaseOf(version))
 }
 
 // isDigest reports whether a text can be a SHA-256.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,7 +47,7 @@ func (s Spec) fetchPackage(ctx context.Context, h host.Host) (Base, error) {
 	return unpacked(ctx, h, d.SHA256, origin, func(tmp string) error {
 		from := apt{}
 		if d.Suite != "" {
-			if from, err = suite(ctx, h, d.Suite); err != nil {
+			if from, err = s.suite(ctx, h, d.Suite); err != nil {
 				return err
 			}
 		}
@@ -93,7 +94,7 @@ func (s Spec) find(ctx context.Context, h host.Host) (deb, error) {
 		return deb{}, fmt.Errorf("the base comes from Debian's package %s, and this system has no apt; pass -tree DIR, or -tarball URL -sha256 SUM", pkg)
 	}
 	if pkg == Newest {
-		return newest(ctx, h)
+		return s.newest(ctx, h)
 	}
 	memory := memoryOf(h, pkg, s.Version)
 	var last deb
@@ -137,7 +138,7 @@ func inCache(h host.Host, d deb) bool {
 // to answer, so ask returns last while no list has changed that has a say.
 func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, error) {
 	if last.Package == pkg {
-		if changed, err := last.listsChanged(ctx, h); err == nil && changed.Equal(last.Lists) {
+		if changed, err := s.listsChanged(ctx, h, last.Suite); err == nil && changed.Equal(last.Lists) {
 			return last, nil
 		}
 	}
@@ -152,7 +153,7 @@ func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, 
 	var offers []string
 	var unreached error
 	for _, name := range suites {
-		from, err := suite(ctx, h, name)
+		from, err := s.suite(ctx, h, name)
 		if err != nil {
 			unreached = errors.Join(unreached, err)
 			continue
@@ -182,21 +183,21 @@ func (s Spec) ask(ctx context.Context, h host.Host, pkg string, last deb) (deb, 
 	return deb{}, blame.Usagef("Debian has no package %s any more, or never had it; %s", what, strings.Join(offers, "; "))
 }
 
-// listsChanged returns what Lists would be if the package were looked for now. It fetches the
-// lists of suites that are old.
-func (d deb) listsChanged(ctx context.Context, h host.Host) (time.Time, error) {
+// listsChanged returns what Lists of a package from this suite would be if the package were looked
+// for now. It fetches the lists of suites that are old.
+func (s Spec) listsChanged(ctx context.Context, h host.Host, last string) (time.Time, error) {
 	changed, err := (apt{}).changed()
 	for _, name := range suites {
-		if err != nil || d.Suite == "" {
+		if err != nil || last == "" {
 			break
 		}
-		from, suiteErr := suite(ctx, h, name)
+		from, suiteErr := s.suite(ctx, h, name)
 		if suiteErr != nil {
 			return time.Time{}, suiteErr
 		}
 		var at time.Time
 		at, err = from.changed()
-		if changed = later(changed, at); name == d.Suite {
+		if changed = later(changed, at); name == last {
 			break
 		}
 	}
@@ -233,35 +234,121 @@ func (a apt) find(ctx context.Context, pkg, version string) (deb, error) {
 	return deb{Package: pkg, File: string(m[1]), SHA256: string(m[2]), Suite: a.suite}, nil
 }
 
-// newest returns the newest source package of all lists.
-func newest(ctx context.Context, h host.Host) (deb, error) {
-	best, where := "", apt{}
-	for _, name := range append([]string{""}, suites...) {
-		from := apt{}
-		if name != "" {
-			var err error
-			if from, err = suite(ctx, h, name); err != nil {
-				return deb{}, fmt.Errorf("the newest source cannot be found: %w; name a base, such as -base 6.12", err)
-			}
+// newest returns the newest source package of all lists. If a suite cannot be asked, that is
+// reported, and the packages in the cache count as well. If no suite can be asked, they alone count.
+func (s Spec) newest(ctx context.Context, h host.Host) (deb, error) {
+	best, err := deb{}.orNewerOf(ctx, apt{})
+	if err != nil {
+		return deb{}, err
+	}
+	var silent []string // suites that cannot be asked
+	var why error
+	for _, name := range suites {
+		from, err := s.suite(ctx, h, name)
+		if err != nil {
+			silent, why = append(silent, from.String()), errors.Join(why, err)
+			continue
 		}
-		has, err := from.sourcePackages(ctx)
+		if best, err = best.orNewerOf(ctx, from); err != nil {
+			return deb{}, err
+		}
+	}
+	if ctx.Err() != nil {
+		return deb{}, ctx.Err()
+	}
+	switch {
+	case silent != nil:
+		h.Report.Step("%s cannot be asked for the newest source: %v", strings.Join(silent, ", "), why)
+		if len(silent) == len(suites) {
+			best = deb{}
+		}
+		return best.orNewestInCache(ctx, h, why)
+	case best.Package == "":
+		return deb{}, errors.New("no list of Debian has a package linux-source-N.N; pass -tree DIR")
+	}
+	h.Report.Step("the newest source is %s, from %v", best.name(), apt{suite: best.Suite})
+	return best, nil
+}
+
+// orNewestInCache returns d, or the newest source in the cache if that is newer, and reports which.
+// why says why suites cannot be asked.
+func (d deb) orNewestInCache(ctx context.Context, h host.Host, why error) (deb, error) {
+	last, err := newestInCache(ctx, h)
+	if err != nil {
+		return deb{}, err
+	}
+	newer, err := last.newerThan(ctx, d)
+	switch {
+	case err != nil:
+		return deb{}, err
+	case newer:
+		h.Report.Step("the newest source that can be had is %s, which is in the cache", last.name())
+		return last, nil
+	case d.Package == "":
+		return deb{}, fmt.Errorf("the newest source cannot be found, and the cache has none; name a base, such as -base %s: %w", DefaultRelease, why)
+	}
+	h.Report.Step("the newest source that can be had is %s, from %v", d.name(), apt{suite: d.Suite})
+	return d, nil
+}
+
+// orNewerOf returns d, or the newest source package of these lists if that is newer.
+func (d deb) orNewerOf(ctx context.Context, from apt) (deb, error) {
+	has, err := from.sourcePackages(ctx)
+	if err != nil || len(has) == 0 {
+		return d, err
+	}
+	mine, _ := releaseOf(d.Package)
+	if release, _ := releaseOf(has[0]); release.Compare(mine) < 0 {
+		return d, nil // its version need not be asked for
+	}
+	other, err := from.find(ctx, has[0], "")
+	if err != nil {
+		return d, err
+	}
+	newer, err := other.newerThan(ctx, d)
+	if newer {
+		d = other
+	}
+	return d, err
+}
+
+// newerThan reports whether d is the newer source: that of a later release or, of one release, the
+// later version in dpkg's order. The zero value is older than every package.
+func (d deb) newerThan(ctx context.Context, other deb) (bool, error) {
+	a, _ := releaseOf(d.Package)
+	b, _ := releaseOf(other.Package)
+	if order := a.Compare(b); order != 0 || d.Package == "" {
+		return order > 0, nil
+	}
+	cmd := sandbox.Command(ctx, "", nil, "dpkg", "--compare-versions", d.version(), "gt", other.version())
+	_, err := sandbox.Run(cmd)
+	if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 1 {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// newestInCache returns the newest package linux-source-N.N that is unpacked in the cache, or the
+// zero value.
+func newestInCache(ctx context.Context, h host.Host) (deb, error) {
+	pattern := memoryOf(h, sourcePrefix+"*", "")
+	files, err := fs.Glob(os.DirFS(filepath.Dir(pattern)), filepath.Base(pattern))
+	if err != nil {
+		return deb{}, err
+	}
+	var best deb
+	for _, file := range files {
+		var d deb
+		if cache.ReadSealed(filepath.Join(filepath.Dir(pattern), file), &d) != nil || !inCache(h, d) { // damaged, or deleted since
+			continue
+		}
+		newer, err := d.newerThan(ctx, best)
 		if err != nil {
 			return deb{}, err
 		}
-		if len(has) == 0 {
-			continue
-		}
-		a, _ := releaseOf(best)
-		if b, _ := releaseOf(has[0]); a.Compare(b) < 0 {
-			best, where = has[0], from
+		if newer {
+			best = d
 		}
 	}
-	if best == "" {
-		return deb{}, errors.New("no list of Debian has a package linux-source-N.N; pass -tree DIR")
-	}
-	d, err := where.find(ctx, best, "")
-	if err == nil {
-		h.Report.Step("the newest source is %s, from %v", d.name(), where)
-	}
-	return d, err
+	return best, nil
 }

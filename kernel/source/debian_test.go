@@ -61,13 +61,11 @@ esac
 exit 0
 `
 
-// aptWorld puts a fake apt first on PATH.
+// aptWorld puts a fake apt first on PATH. Its file "keyring" stands for the machine's.
 func aptWorld(t *testing.T, files map[string]string) string {
 	t.Helper()
-	if _, err := os.Stat(keyring); err != nil {
-		t.Skipf("suites cannot be tried: %v; install Debian's package debian-archive-keyring", err)
-	}
 	world := hosttest.Folder(t, files)
+	write(t, filepath.Join(world, "keyring"), "")
 	bin := t.TempDir()
 	for _, name := range []string{"apt-get", "apt-cache"} {
 		if err := os.WriteFile(filepath.Join(bin, name), fmt.Appendf(nil, fakeApt, world), 0o755); err != nil {
@@ -81,6 +79,17 @@ func aptWorld(t *testing.T, files map[string]string) string {
 		}
 	}
 	return world
+}
+
+// named is Named with the keyring of a world.
+func named(t *testing.T, world, name string) Spec {
+	t.Helper()
+	spec, err := Named(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.keyring = filepath.Join(world, "keyring")
+	return spec
 }
 
 // pack makes a package with a kernel source of this version in a world.
@@ -120,11 +129,7 @@ func TestFetchPackage(t *testing.T) {
 		"6.12": "6.12-1", "7.3": "7.3-3", "newest": "7.12-1",
 		"debian:linux-source-7.3=2": "7.3-2", "debian:linux-source-6.12=9": "6.12-9",
 	} {
-		spec, err := Named(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if base, err := spec.Fetch(t.Context(), h); err != nil || base.Version != want {
+		if base, err := named(t, world, name).Fetch(t.Context(), h); err != nil || base.Version != want {
 			t.Errorf("%s: got %s, %v, want %s", name, base.Version, err, want)
 		}
 	}
@@ -143,7 +148,7 @@ func TestFetchPackageAgain(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(world, "asked")); err != nil {
 			t.Fatal(err)
 		}
-		if base, err := (Spec{Package: "linux-source-7.3"}).Fetch(t.Context(), h); err != nil || base.Version != want {
+		if base, err := named(t, world, "7.3").Fetch(t.Context(), h); err != nil || base.Version != want {
 			t.Errorf("got %s, %v, want %s", base.Version, err, want)
 		}
 		text, err := os.ReadFile(filepath.Join(world, "asked"))
@@ -172,6 +177,98 @@ func TestFetchPackageAgain(t *testing.T) {
 	}
 }
 
+// The newest source is that of the latest release in all lists, and its latest version in dpkg's
+// order, whichever list has it. If a suite cannot be asked, that is said, and what the cache has
+// counts as well. If none can be asked, only that counts.
+func TestFetchNewest(t *testing.T) {
+	all := strings.Join(suites, "\n") + "\n"
+	for name, tc := range map[string]struct {
+		lists  map[string]string
+		cached string // fetched before from the machine's lists: PACKAGE VERSION
+		want   string // version, or part of the error
+		said   string
+	}{
+		"a later version in a later suite": {map[string]string{"machine": "linux-source-6.12 6.12.9-1\n", "trixie-backports": "linux-source-7.3 7.3.4-1~bpo13+1\n", "sid": "linux-source-7.3 7.3.9-1\n"},
+			"", "7.3-7.3.9-1", "the newest source is linux-source-7.3_7.3.9-1, from Debian sid"},
+		"an earlier version in a later suite": {map[string]string{"trixie-backports": "linux-source-7.3 7.3.10-1\n", "sid": "linux-source-7.3 7.3.9-1\nlinux-source-6.12 6.12.99-1\n"},
+			"", "7.3-7.3.10-1", "the newest source is linux-source-7.3_7.3.10-1, from Debian trixie-backports"},
+		"a suite that cannot be asked": {map[string]string{"machine": "linux-source-6.12 6.12.9-1\n", "trixie-backports": "linux-source-7.3 7.3.4-1\n", "sid": "linux-source-7.4 7.4-1\n", "unreachable": "sid\n"},
+			"linux-source-6.12 6.12.9-1", "7.3-7.3.4-1", "Debian sid cannot be asked for the newest source: fetch the lists of Debian sid: |the newest source that can be had is linux-source-7.3_7.3.4-1, from Debian trixie-backports"},
+		"a newer one in the cache": {map[string]string{"trixie-backports": "linux-source-7.3 7.3.4-1\n", "unreachable": "sid\n"},
+			"linux-source-7.3 7.3.10-1", "7.3-7.3.10-1", "the newest source that can be had is linux-source-7.3_7.3.10-1, which is in the cache"},
+		"a newer one in the cache that no list has": {map[string]string{"trixie-backports": "linux-source-7.3 7.3.4-1\n"},
+			"linux-source-7.3 7.3.10-1", "7.3-7.3.4-1", "the newest source is linux-source-7.3_7.3.4-1, from Debian trixie-backports"},
+		"no suite": {map[string]string{"machine": "linux-source-7.4 7.4-1\n", "unreachable": all},
+			"linux-source-7.3 7.3.4-1", "7.3-7.3.4-1", "Debian trixie-backports, Debian bookworm-backports, Debian sid cannot be asked|which is in the cache"},
+		"neither a suite nor the cache": {map[string]string{"machine": "linux-source-7.4 7.4-1\n", "unreachable": all},
+			"", "the newest source cannot be found, and the cache has none; name a base, such as -base 6.12: fetch the lists of Debian trixie-backports: ", ""},
+		"no package": {nil, "", "no list of Debian has a package linux-source-N.N", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := aptWorld(t, tc.lists)
+			h := hosttest.New(t)
+			for list, lines := range tc.lists {
+				for line := range strings.Lines(lines) {
+					if pkg, version, ok := strings.Cut(strings.TrimSpace(line), " "); ok && list != "unreachable" {
+						pack(t, world, pkg, version)
+					}
+				}
+			}
+			if pkg, version, ok := strings.Cut(tc.cached, " "); ok {
+				pack(t, world, pkg, version)
+				write(t, filepath.Join(world, "machine"), tc.cached+"\n")
+				if _, err := named(t, world, "debian:"+pkg+"="+version).Fetch(t.Context(), h); err != nil {
+					t.Fatal(err)
+				}
+				write(t, filepath.Join(world, "machine"), tc.lists["machine"])
+			}
+			var said hosttest.Steps
+			h.Report = &said
+			base, err := named(t, world, Newest).Fetch(t.Context(), h)
+			if err != nil {
+				if blame.Of(err) != blame.Host || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("got %v, want %q", err, tc.want)
+				}
+				return
+			}
+			if base.Version != tc.want {
+				t.Errorf("got %s, want %s", base.Version, tc.want)
+			}
+			for want := range strings.SplitSeq(tc.said, "|") {
+				if !said.Said(want) {
+					t.Errorf("said %q, want %q", said, want)
+				}
+			}
+		})
+	}
+}
+
+// Without the keyring no list of a suite is fetched, and the message says what to install. With it,
+// apt is told to verify by it.
+func TestFetchWithoutKeyring(t *testing.T) {
+	world := aptWorld(t, map[string]string{"trixie-backports": "linux-source-7.3 3\n"})
+	pack(t, world, "linux-source-7.3", "3")
+	h, spec := hosttest.New(t), named(t, world, "7.3")
+	if err := os.Remove(spec.keyring); err != nil {
+		t.Fatal(err)
+	}
+	base, err := spec.Fetch(t.Context(), h)
+	if want := spec.keyring + " is missing; install Debian's package debian-archive-keyring"; blame.Of(err) != blame.Host || err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got linux-%s, %v, want %q", base.Version, err, want)
+	}
+	if asked, err := os.ReadFile(filepath.Join(world, "asked")); err != nil || strings.Contains(string(asked), "update") {
+		t.Errorf("asked apt, %v:\n%s", err, asked)
+	}
+	write(t, spec.keyring, "")
+	if _, err := spec.Fetch(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	sources, err := os.ReadFile(filepath.Join(h.Cache.Dir, "apt/trixie-backports/sources.list"))
+	if want := "deb [signed-by=" + spec.keyring + "] mirror trixie-backports main\n"; err != nil || string(sources) != want {
+		t.Errorf("sources.list is %q, %v, want %q", sources, err, want)
+	}
+}
+
 // A package that mirrors have dropped stays in the cache. A package that never existed is
 // the user's fault, and the message names those that exist. If no list can be reached, the
 // host is at fault.
@@ -179,7 +276,7 @@ func TestFetchPackageThatIsGone(t *testing.T) {
 	world := aptWorld(t, map[string]string{"trixie-backports": "linux-source-7.3 3\n"})
 	pack(t, world, "linux-source-7.3", "3")
 	h := hosttest.New(t)
-	spec := Spec{Package: "linux-source-7.3"}
+	spec := named(t, world, "7.3")
 	if _, err := spec.Fetch(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
@@ -191,11 +288,7 @@ func TestFetchPackageThatIsGone(t *testing.T) {
 		"7.2":                       {blame.User, "Debian trixie-backports has linux-source-7.4"},
 		"debian:linux-source-7.4=9": {blame.User, "no package linux-source-7.4=9"},
 	} {
-		spec, err := Named(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if base, err := spec.Fetch(t.Context(), h); blame.Of(err) != want.party || err == nil || !strings.Contains(err.Error(), want.text) {
+		if base, err := named(t, world, name).Fetch(t.Context(), h); blame.Of(err) != want.party || err == nil || !strings.Contains(err.Error(), want.text) {
 			t.Errorf("%s: got %s, %v, want %q", name, base.Version, err, want.text)
 		}
 	}
@@ -209,7 +302,7 @@ func TestFetchPackageThatIsGone(t *testing.T) {
 	if base, err := spec.Fetch(t.Context(), h); err != nil || base.Version != "7.3-3" {
 		t.Errorf("without any list: got %s, %v", base.Version, err)
 	}
-	if base, err := (Spec{Package: "linux-source-7.2"}).Fetch(t.Context(), h); err == nil || blame.Of(err) != blame.Host {
+	if base, err := named(t, world, "7.2").Fetch(t.Context(), h); err == nil || blame.Of(err) != blame.Host {
 		t.Errorf("with suites that cannot be reached: got %s, %v, want an error that blames the host", base.Version, err)
 	}
 }
@@ -223,11 +316,7 @@ func TestFetchVersionThatIsGone(t *testing.T) {
 	pack(t, world, "linux-source-7.3", "3")
 	h := hosttest.New(t)
 	fetch := func(name string) (Base, error) {
-		spec, err := Named(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return spec.Fetch(t.Context(), h)
+		return named(t, world, name).Fetch(t.Context(), h)
 	}
 	for _, name := range []string{"6.12", Newest} {
 		if _, err := fetch(name); err != nil {

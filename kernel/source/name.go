@@ -27,18 +27,26 @@ func Named(name string) (Spec, error) {
 	if name == Newest {
 		return Spec{Package: Newest}, nil
 	}
+	spec := Spec{Package: sourcePrefix + name}
 	if m := debianName.FindStringSubmatch(name); m != nil {
-		return Spec{Package: m[1], Version: m[2]}, nil
-	}
-	pkg := sourcePrefix + name
-	release, ok := releaseOf(pkg)
-	if !ok {
+		spec = Spec{Package: m[1], Version: m[2]}
+	} else if _, ok := releaseOf(spec.Package); !ok {
 		return Spec{}, blame.Usagef("-base %s is none of %s; give a folder with -tree, a tarball with -tarball", name, Names)
 	}
-	if release.Compare(Release{5, 6}) < 0 {
-		return Spec{}, blame.Usagef("-base %s: time namespaces exist since Linux 5.6, clone3() since 5.3", name)
+	release, _ := releaseOf(spec.Package)
+	if err := tooOld("-base "+name, release); err != nil {
+		return Spec{}, err
 	}
-	return Spec{Package: pkg}, nil
+	return spec, nil
+}
+
+// tooOld returns an error if a release has nothing that can be tested. The zero Release is unknown,
+// and no error.
+func tooOld(what string, r Release) error {
+	if r != (Release{}) && r.Compare(Release{5, 6}) < 0 {
+		return blame.Usagef("%s: time namespaces exist since Linux 5.6, clone3() since 5.3", what)
+	}
+	return nil
 }
 
 // Name returns a short name for the base, which can be the name of a folder: "7.3" for

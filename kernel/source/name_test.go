@@ -21,7 +21,7 @@ func TestNamed(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "mainline", "6", "6.", "6.12.1", "06.12", "6.012", "5.5", "4.19", "-1.2", "debian:", "debian:=1", "debian:a b", "../x"} {
+	for _, name := range []string{"", "mainline", "6", "6.", "6.12.1", "06.12", "6.012", "5.5", "4.19", "-1.2", "debian:linux-source-5.4", "debian:linux-source-5.5=5.5.1-1", "debian:", "debian:=1", "debian:a b", "../x"} {
 		if got, err := Named(name); blame.Of(err) != blame.User {
 			t.Errorf("%q: got %+v, %v, want a usage error", name, got, err)
 		}

@@ -51,6 +51,8 @@ type Spec struct {
 
 	Tree   string // a kernel checkout, tested as it is now and never written to
 	Commit string // if set, this commit of the git tree Tree is tested, not the files in Tree
+
+	keyring string // file with the keys that sign Debian's suites; "": debianKeyring
 }
 
 // Base is a kernel source tree on disk.
@@ -207,6 +209,9 @@ func unpacked(ctx context.Context, h host.Host, digest, origin string, fetch fun
 	version, err := treeVersion(dir)
 	if err != nil {
 		return Base{}, fmt.Errorf("%s is no kernel source: %w; delete it to have it fetched again", dir, err)
+	}
+	if err := tooOld(fmt.Sprintf("the base (%s) is linux-%s", origin, version), ReleaseOf(version)); err != nil {
+		return Base{}, err
 	}
 	base := Base{Dir: dir, Version: version, ID: digest, Origin: origin, Private: true}
 	return base, h.Cache.Use(cache.Source, name, fmt.Sprintf("linux-%s, %s", version, origin))

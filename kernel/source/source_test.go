@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
 )
@@ -67,6 +69,41 @@ func TestFetchCommit(t *testing.T) {
 	again, err := Spec{Tree: dir, Commit: commit}.Fetch(t.Context(), h)
 	if err != nil || again.Dir != base.Dir || again.ID != base.ID {
 		t.Errorf("asked again it is %v, %v, want %v", again, err, base)
+	}
+}
+
+// A kernel without time namespaces is refused, wherever it comes from. What has no release is
+// unknown.
+func TestFetchTooOld(t *testing.T) {
+	dir, git := repository(t)
+	write(t, filepath.Join(dir, "Makefile"), "VERSION = 5\nPATCHLEVEL = 5\nSUBLEVEL = 19\n")
+	git("commit", "-qam", "older")
+	tarball := filepath.Join(t.TempDir(), "linux.tar")
+	if _, err := sandbox.Run(sandbox.Command(t.Context(), dir, nil, "tar", "-cf", tarball, "--transform=s,^,linux/,", "Makefile")); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := cache.HashFile(tarball)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := git("rev-parse", "HEAD")
+	h := hosttest.New(t)
+	for want, spec := range map[string]Spec{
+		"-tree " + dir + " is linux-5.5.19: time namespaces exist since Linux 5.6":                           {Tree: dir},
+		"the base (commit " + commit[:12] + ") is linux-5.5.19: time namespaces exist since Linux 5.6":       {Tree: dir, Commit: commit},
+		"the base (file://" + tarball + ") is linux-5.5.19: time namespaces exist since Linux 5.6, clone3()": {URL: "file://" + tarball, SHA256: sum},
+	} {
+		for range 2 { // the second time the cache has it
+			if base, err := spec.Fetch(t.Context(), h); blame.Of(err) != blame.User || !strings.Contains(err.Error(), want) {
+				t.Errorf("got linux-%s, %v, want %q", base.Version, err, want)
+			}
+		}
+	}
+	for _, text := range []string{"VERSION = 5\nPATCHLEVEL = 6\n", "VERSION = x\nPATCHLEVEL = 1\n"} {
+		write(t, filepath.Join(dir, "Makefile"), text)
+		if _, err := (Spec{Tree: dir}).Fetch(t.Context(), h); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

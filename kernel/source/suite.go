@@ -3,6 +3,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,9 +25,9 @@ import (
 // this needs no root, and the machine's apt sources do not change.
 var suites = []string{"trixie-backports", "bookworm-backports", "sid"}
 
-// keyring has the keys that sign all suites. It comes with Debian's package
+// debianKeyring has the keys that sign all suites. It comes with Debian's package
 // debian-archive-keyring.
-const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 // listsAge is the age at which a suite's lists are fetched again.
 const listsAge = 12 * time.Hour
@@ -90,7 +91,8 @@ func (a apt) command(ctx context.Context, dir, name string, args ...string) *exe
 
 // suite fetches the lists of a suite if they are missing or old. It uses the mirror that
 // the machine's own apt uses for Debian.
-func suite(ctx context.Context, h host.Host, name string) (apt, error) {
+func (s Spec) suite(ctx context.Context, h host.Host, name string) (apt, error) {
+	keyring := cmp.Or(s.keyring, debianKeyring)
 	a := apt{suite: name, dir: filepath.Join(h.Cache.Dir, "apt", name)}
 	fresh := func() bool {
 		changed, err := a.changed()

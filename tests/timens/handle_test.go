@@ -246,12 +246,7 @@ func TestFileHandleOfStranger(t *testing.T) {
 // taken if all of them are.
 func TestGapFileHandleTail(t *testing.T) {
 	timens.Need(t)
-	file := openNamespace(t, os.Getpid(), "time")
-	id, err := namespaceID(file)
-	if err != nil {
-		t.Fatalf("NS_GET_ID: %v", err)
-	}
-	known := clone.Bytes(nsHandle{id, unix.CLONE_NEWTIME, uint32(inode(t, file))})
+	known := clone.Bytes(handleOf(t, openNamespace(t, os.Getpid(), "time")))
 	if _, err := openHandle(t, timens.HandleType, known); err != nil {
 		t.Fatalf("open_by_handle_at: %v", err)
 	}

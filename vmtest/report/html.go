@@ -44,7 +44,9 @@ type (
 		Warnings      int
 		Warning       string
 		Lanes         []htmlLane
+		LeftOut       []string // options
 		Mended        []string
+		New           []string
 		Order         []string
 		Findings      []htmlFinding
 		Outputs       []htmlOutput
@@ -115,7 +117,7 @@ func toHTML(dir string, r verdict.Result, divide int) htmlRun {
 	most := func(n int) int { return max(1, n/divide) }
 	p := htmlRun{
 		Verdict: markOf(r.Verdict), Title: title(r.Run), Counts: counts(r), Seconds: r.DurationS(), Coverage: r.Coverage,
-		Mended: mendedNames(r), Order: orderLines(r),
+		LeftOut: r.Run.LeftOut, Mended: namesOf(r, isMended), New: namesOf(r, isNew), Order: orderLines(r),
 	}
 	if len(r.Run.Command) > 0 {
 		p.Command = shell.Quote(r.Run.Command...)

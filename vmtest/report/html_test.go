@@ -34,7 +34,7 @@ func TestHTML(t *testing.T) {
 	for name, want := range map[string]string{
 		"pass": "tests", "fail": "findings outputs splats tests", "lanes": "findings lateness tests", "build": "findings", "many": "findings outputs tests",
 		"traced": "findings splats tests", "stopped": "findings outputs tests", "covered": "coverage", "nothing": "findings", "ordered": "findings tests", "changed": "tests",
-		"split": "findings splats tests",
+		"split": "findings splats tests", "between": "tests",
 	} {
 		dir := t.TempDir()
 		page := htmlOf(t, dir, results[name])
@@ -49,8 +49,8 @@ func TestHTML(t *testing.T) {
 			t.Errorf("%s has the sections %v, want %s", name, got, want)
 		}
 	}
-	if len(results) != 12 {
-		t.Errorf("%d results, of which this test knows 12", len(results))
+	if len(results) != 13 {
+		t.Errorf("%d results, of which this test knows 13", len(results))
 	}
 }
 

@@ -25,6 +25,7 @@ type (
 		Origin        string            `json:"origin,omitempty"`
 		Tree          *verdict.Tree     `json:"tree,omitempty"`
 		Extra         []string          `json:"extra_patches"`
+		LeftOut       []string          `json:"left_out,omitempty"` // options that were not requested from this tree, each with the reason
 		Make          []string          `json:"make,omitempty"`
 		NotStandard   []string          `json:"not_standard,omitempty"` // flags that changed the guest
 		KernelRelease string            `json:"kernel_release"`
@@ -63,6 +64,7 @@ type (
 		Status    verdict.Status `json:"status"`
 		Expected  verdict.Status `json:"expected"`
 		Mended    bool           `json:"mended,omitempty"` // older kernels are known to fail it
+		New       bool           `json:"new,omitempty"`    // older kernels are known to lack what it is about
 		DurationS float64        `json:"duration_s"`
 		LatenessS *float64       `json:"lateness_s,omitempty"`
 		Note      string         `json:"note,omitempty"`
@@ -99,7 +101,7 @@ func marshal(v any) ([]byte, error) {
 func toJSON(r verdict.Result) jsonRun {
 	j := jsonRun{
 		Schema: Schema, Verdict: r.Verdict, Exit: r.Verdict.ExitCode(),
-		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), Make: r.Run.Make, NotStandard: r.Run.NotStandard, KernelRelease: r.Run.Release,
+		Series: r.Run.Series, Variant: r.Run.Variant, Base: r.Run.Base, Origin: r.Run.Origin, Tree: r.Run.Tree, Extra: list(r.Run.Extra), LeftOut: r.Run.LeftOut, Make: r.Run.Make, NotStandard: r.Run.NotStandard, KernelRelease: r.Run.Release,
 		KernelCached: r.Run.KernelCached, KernelStore: r.Run.KernelStore, Warnings: list(r.Run.KernelWarning),
 		DurationS: r.DurationS(),
 		Counts:    make(map[string]int),
@@ -129,7 +131,7 @@ func toJSON(r verdict.Result) jsonRun {
 
 func toJSONTest(l verdict.LaneResult, t verdict.TestResult) jsonTest {
 	j := jsonTest{
-		Package: t.Package, Name: t.Name, Shard: t.Shard, Status: t.Status, Expected: t.Expected, Mended: t.Mended, DurationS: t.DurationS, LatenessS: t.LatenessS,
+		Package: t.Package, Name: t.Name, Shard: t.Shard, Status: t.Status, Expected: t.Expected, Mended: t.Mended, New: t.New, DurationS: t.DurationS, LatenessS: t.LatenessS,
 		Note: t.Note, Telling: t.Telling, File: outputPath(l, t), Trace: tracePath(l, t),
 	}
 	if !t.AsExpected() {

@@ -109,11 +109,32 @@ var results = map[string]verdict.Result{
 		Verdict: verdict.Unbuilt, Run: verdict.Run{Series: "x", Base: "6.12.117"},
 		Findings: []verdict.Finding{{Verdict: verdict.Unbuilt, Text: "build: exit status 2\na.c:1:2: error: no\nwhole log: build.log"}},
 	},
+	"between": between(),
 	"many":    many(),
 	"traced":  traced(),
 	"stopped": stopped(),
 	"covered": {Verdict: verdict.Passed, Run: run, Coverage: &covered},
 	"nothing": {Findings: []verdict.Finding{{Verdict: verdict.Unjudged, Text: "there is no run.json"}}},
+}
+
+// between is a run on a kernel between two releases. A test that is mended or new is there for two
+// lanes, and as a 32-bit program.
+func between() verdict.Result {
+	r := run
+	r.Base, r.Lanes = "7.0.2", []string{"real", "virtual"}
+	r.LeftOut = []string{"base.config:38: CONFIG_PROC_SYSCTL=y is left out: this tree does not define PROC_SYSCTL"}
+	var tests []verdict.TestResult
+	for _, pkg := range []string{"p", "p/386"} {
+		gap, feature, wrong := test("TestGap", verdict.Pass, verdict.Pass), test("TestFeature", verdict.Pass, verdict.Pass), test("TestWrong", verdict.Fail, verdict.Fail)
+		gap.Mended, feature.New, wrong.New = true, true, true
+		for _, t := range []verdict.TestResult{gap, feature, wrong} {
+			t.Package = pkg
+			tests = append(tests, t)
+		}
+	}
+	return verdict.Result{Verdict: verdict.Passed, Run: r, Lanes: []verdict.LaneResult{
+		{Lane: "real", Accel: "kvm", BootS: 0.5, DurationS: 2, Tests: tests[:3]}, {Lane: "virtual", Accel: "tcg", BootS: 2.5, DurationS: 4, Tests: tests},
+	}}
 }
 
 // inShard is a test that a shard of its lane has run.

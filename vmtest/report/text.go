@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/shell"
+	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/page/look"
 	"timens-vmtest/vmtest/several"
 	"timens-vmtest/vmtest/verdict"
@@ -40,13 +41,16 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 		fmt.Fprintf(w, ", %d compiler warnings (first: %s)", n, r.Run.KernelWarning[0])
 	}
 	fmt.Fprintln(w)
+	for _, line := range r.Run.LeftOut {
+		fmt.Fprintf(w, "config   %s\n", look.Harmless(line))
+	}
 	for _, l := range r.Lanes {
 		lane(w, l)
 	}
 	for _, line := range orderLines(r) {
 		fmt.Fprintf(w, "order    %s\n", look.Harmless(line))
 	}
-	mended(w, r)
+	sinceOlder(w, r)
 	findings(w, dir, r, show.findings)
 	splats(w, dir, r, show)
 	failedOutput(w, dir, r)
@@ -60,19 +64,29 @@ func text(w io.Writer, dir string, r verdict.Result, show extent) {
 	fmt.Fprintf(w, "verdict  %s%s (%s, %.1f s)\n", r.Verdict, notStandard(r.Run), counts(r), r.DurationS())
 }
 
-// mended prints the tests that pass here, but are known to fail on older kernels.
-func mended(w io.Writer, r verdict.Result) {
-	if names := mendedNames(r); names != nil {
-		fmt.Fprintf(w, "mended here: %d known gaps of older kernels: %s\n", len(names), strings.Join(names, ", "))
+// sinceOlder prints the tests that are known to fail on older kernels and pass here, and those that
+// older kernels are known to skip.
+func sinceOlder(w io.Writer, r verdict.Result) {
+	if names := namesOf(r, isMended); names != nil {
+		fmt.Fprintf(w, "mended here: %s of older kernels: %s\n", plural(len(names), "known gap"), strings.Join(names, ", "))
+	}
+	if names := namesOf(r, isNew); names != nil {
+		fmt.Fprintf(w, "new here: %s of what older kernels lack: %s\n", plural(len(names), "test"), strings.Join(names, ", "))
 	}
 }
 
-func mendedNames(r verdict.Result) []string {
+func isMended(t verdict.TestResult) bool { return t.Mended }
+func isNew(t verdict.TestResult) bool    { return t.New }
+
+// namesOf returns the names of some tests. A test that ran in several lanes, or as a 32-bit program
+// as well, is there once.
+func namesOf(r verdict.Result, some func(verdict.TestResult) bool) []string {
 	var names []string
 	for _, l := range r.Lanes {
 		for _, t := range l.Tests {
-			if t.Mended && !slices.Contains(names, t.TestID.String()) {
-				names = append(names, t.TestID.String())
+			name := wire.TestID{Package: strings.TrimSuffix(t.Package, wire.I386), Name: t.Name}.String()
+			if some(t) && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}

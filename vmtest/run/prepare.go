@@ -79,7 +79,8 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 		}
 		t.Series.Design, t.Series.Expect = s.Design, s.Expect
 		p.tree, record.Base, record.Origin = t, t.Base.Version, t.Base.Origin
-		if p.image, err = kernel.Build(partsCtx, r.Host, r.kernelSpec(t)); err != nil {
+		p.image, err = kernel.Build(partsCtx, r.Host, r.kernelSpec(t))
+		if record.LeftOut = p.image.LeftOut; err != nil {
 			return err
 		}
 		abi := r.compareABI(partsCtx, &p) // it may build the kernel

@@ -42,6 +42,7 @@ type Run struct {
 	VmlinuxBytes  int64    `json:"vmlinux_bytes,omitempty"`   // size of the built kernel; 0: not recorded
 	KernelWarning []string `json:"kernel_warnings,omitempty"` // compiler warnings
 	Command       []string `json:"command"`                   // the command that repeats the run
+	LeftOut       []string `json:"left_out,omitempty"`        // options that were not requested from this tree, each with the reason
 	Make          []string `json:"make,omitempty"`            // variables that the user added to make's command line
 	Coverage      bool     `json:"coverage,omitempty"`        // measure which changed lines run
 	NotStandard   []string `json:"not_standard,omitempty"`    // flags that make the guest another than the standard one; nil: there are none

@@ -25,13 +25,18 @@ type Expectation struct {
 	// kernel.
 	Span Span
 
+	// Later is the status that the test should have on the later kernels of Span. It is
+	// Missing without a Span.
+	Later Status
+
 	// Open reports whether the kernel lies between the releases of Span, so that the test
-	// may pass as well. On sets it.
+	// may have the status Later as well. On sets it.
 	Open bool
 }
 
 // ParseExpect reads an expect file. Package reasons describes the lines "pass|fail|skip
-// package Test [OLD-NEW] # reason". OLD-NEW is a Span, such as 6.12-7.3.
+// package Test [OLD-NEW] # reason". OLD-NEW is a Span, such as 6.12-7.3. The later kernels pass
+// the test, unless the line begins with two statuses, such as skip-fail.
 func ParseExpect(text []byte) ([]Expectation, error) {
 	entries, err := expectKind.Parse(text)
 	if err != nil {
@@ -52,15 +57,8 @@ func ParseExpect(text []byte) ([]Expectation, error) {
 			return nil, entry.Malformed()
 		}
 		e := Expectation{Span: span, TestID: wire.TestID{Package: word[1], Name: word[2]}, Reason: entry.Reason, Line: entry.Line}
-		switch word[0] {
-		case "pass":
-			e.Status = Pass
-		case "fail":
-			e.Status = Fail
-		case "skip":
-			e.Status = Skip
-		default:
-			return nil, entry.Errorf("%q is not one of pass, fail, skip", word[0])
+		if e.Status, e.Later, err = parseStatuses(word[0], span != (Span{})); err != nil {
+			return nil, entry.Errorf("%w", err)
 		}
 		if first, ok := seen[e.TestID]; ok {
 			return nil, entry.Errorf("%s is already on line %d", e.TestID, first)
@@ -69,6 +67,39 @@ func ParseExpect(text []byte) ([]Expectation, error) {
 		all = append(all, e)
 	}
 	return all, nil
+}
+
+// parseStatuses reads what a test should do: STATUS, or STATUS-STATUS on the older and on the later
+// kernels of a Span. later is Missing without a Span.
+func parseStatuses(text string, span bool) (status, later Status, err error) {
+	older, newer, two := strings.Cut(text, "-")
+	if status, err = parseStatus(older); err != nil || !span && !two {
+		return status, Missing, err
+	}
+	later = Pass
+	if two {
+		later, err = parseStatus(newer)
+	}
+	switch {
+	case err != nil:
+		return status, later, err
+	case !span:
+		return status, later, fmt.Errorf("%q is for a line with two releases, such as 6.12-7.3", text)
+	case status == later:
+		return status, later, fmt.Errorf("%q says the same of older and later kernels; leave out the releases, and write %s", text, status)
+	case two && later == Pass:
+		return status, later, fmt.Errorf("%q means what %s means; write that", text, status)
+	}
+	return status, later, nil
+}
+
+func parseStatus(text string) (Status, error) {
+	for _, s := range []Status{Pass, Fail, Skip} {
+		if text == s.String() {
+			return s, nil
+		}
+	}
+	return Missing, fmt.Errorf("%q is not one of pass, fail, skip", text)
 }
 
 // JoinExpect joins the expectations for every kernel and those for a series. If both name a
@@ -97,7 +128,7 @@ func Expected(all []Expectation, id wire.TestID) Status { return expectationOf(a
 // Expects reports whether a test did what it is to do on the kernel that On was told of.
 func Expects(all []Expectation, t TestResult) bool {
 	x := expectationOf(all, t.TestID)
-	return t.Status == x.Status || x.Open && t.Status == Pass
+	return t.Status == x.Status || x.Open && t.Status == x.Later
 }
 
 // expectationOf returns the expectation of a test. If no line names the test, it should pass.

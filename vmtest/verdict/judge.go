@@ -100,10 +100,9 @@ func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneRes
 	for _, t := range plan.Tests {
 		result := tests[t.TestID] // missing, if no boot started it
 		result.TestID, result.Shard = t.TestID, plan.ShardOf(e.Lane, t.TestID)
-		if x := expectationOf(expect, t.TestID); x.Open && result.Status == Pass {
-			result.Expected, result.Mended = Pass, true
-		} else {
-			result.Expected = x.Status
+		x := expectationOf(expect, t.TestID)
+		if result.Expected = x.Status; x.Open && result.Status == x.Later {
+			result.Expected, result.Mended, result.New = x.Later, x.Status == Fail && x.Later == Pass, x.Status == Skip
 		}
 		if result.Telling == nil && result.Status != Pass && result.Status != Skip {
 			result.Telling = splatIn(t.TestID, r.Splats)

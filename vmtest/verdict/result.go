@@ -113,7 +113,8 @@ type TestResult struct {
 	Shard     int `json:",omitempty"` // the shard of its lane that runs it, from 1; 0: the lane is not split
 	Status    Status
 	Expected  Status
-	Mended    bool     `json:",omitempty"` // it passes, but older kernels are known to fail it
+	Mended    bool     `json:",omitempty"` // it passes, and older kernels are known to fail it
+	New       bool     `json:",omitempty"` // it is not skipped, and older kernels are known to lack what it is about
 	DurationS float64  // guest seconds
 	LatenessS *float64 `json:",omitempty"` // the largest that the test reported, in guest seconds; nil if it reported none
 	Note      string   // how it ended, if the status alone does not tell

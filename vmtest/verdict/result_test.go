@@ -83,19 +83,19 @@ func TestResultSums(t *testing.T) {
 
 // A kernel between two releases may do either, and any other must do what the line says.
 func TestExpects(t *testing.T) {
-	all, err := ParseExpect([]byte("fail p TestA 6.12-7.3 # why\nskip p TestB # why\n"))
+	all, err := ParseExpect([]byte("fail p TestA 6.12-7.3 # why\nskip p TestB # why\nskip-fail p TestD 6.12-7.3 # why\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b, c := testA, testB, testA
-	c.Name = "TestC"
+	a, b, c, d := testA, testB, testA, testA
+	c.Name, d.Name = "TestC", "TestD"
 	for version, want := range map[string][]string{
-		"6.12": {"p.TestA fail", "p.TestB skip", "p.TestC pass"},
-		"6.15": {"p.TestA pass", "p.TestA fail", "p.TestB skip", "p.TestC pass"},
-		"7.3":  {"p.TestA pass", "p.TestB skip", "p.TestC pass"},
+		"6.12": {"p.TestA fail", "p.TestB skip", "p.TestC pass", "p.TestD skip"},
+		"6.15": {"p.TestA pass", "p.TestA fail", "p.TestB skip", "p.TestC pass", "p.TestD fail", "p.TestD skip"},
+		"7.3":  {"p.TestA pass", "p.TestB skip", "p.TestC pass", "p.TestD fail"},
 	} {
 		var got []string
-		for _, id := range []TestResult{{TestID: a}, {TestID: b}, {TestID: c}} {
+		for _, id := range []TestResult{{TestID: a}, {TestID: b}, {TestID: c}, {TestID: d}} {
 			for s := Missing; s <= Timeout; s++ {
 				id.Status = s
 				if Expects(On(all, version, false), id) {

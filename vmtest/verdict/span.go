@@ -9,8 +9,8 @@ import (
 )
 
 // Span is a pair of releases between which the kernel changed its behaviour. Old and older
-// releases have to show the status of the line, New and later releases have to pass. A
-// kernel between them may do either. The zero value is for every kernel.
+// releases have to show the first status of the line, New and later releases the second one.
+// A kernel between them may show either. The zero value is for every kernel.
 type Span struct{ Old, New Release }
 
 // Release is a release of the kernel, such as 6.12.
@@ -55,7 +55,7 @@ func On(all []Expectation, version string, tree bool) []Expectation {
 		if e.Span != (Span{}) {
 			switch after := r.compare(e.Span.New); {
 			case after > 0, after == 0 && !candidate:
-				e.Status = Pass
+				e.Status = e.Later
 			case tree || r.compare(e.Span.Old) > 0:
 				e.Open = true
 			}
