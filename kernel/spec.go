@@ -108,10 +108,11 @@ func (s Spec) foreign() string {
 
 // begin is a build of which nothing is done yet.
 func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
-	toolchain, err := s.Make.Toolchain(ctx)
+	tools, err := s.Make.Toolchain(ctx)
 	if err != nil {
 		return nil, err
 	}
+	toolchain := tools.Versions
 	script, err := s.Tree.Read(kbuild.MinimumFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
