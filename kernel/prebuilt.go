@@ -90,7 +90,8 @@ func (s Spec) take(ctx context.Context, h host.Host) (Image, error) {
 	return Open(entry)
 }
 
-// lacks adds a fragment with the options that a build lacks to the error that names them.
+// lacks adds a fragment with the options that a build lacks to the error that names them. An option
+// that is meant for other trees is off in the fragment.
 func (s Spec) lacks(err error) error {
 	lost, ok := errors.AsType[*kconfig.LostError](err)
 	if !ok {
@@ -98,14 +99,15 @@ func (s Spec) lacks(err error) error {
 	}
 	var fragment strings.Builder
 	for _, l := range lost.Lost {
-		if !l.Unmeant {
-			fmt.Fprintln(&fragment, l.Option)
+		if l.Unmeant {
+			l.Value = "n"
 		}
+		fmt.Fprintln(&fragment, l.Option)
 	}
 	_, list, _ := strings.Cut(err.Error(), "\n")
 	return &blame.BuildError{
 		Stage: "configure",
-		Err:   fmt.Errorf("the kernel in %s was built with other options, %d of which are needed:\n%s", s.Prebuilt, len(lost.Lost), list),
+		Err:   fmt.Errorf("the kernel in %s was built with other options, %d of which have to change:\n%s", s.Prebuilt, len(lost.Lost), list),
 		Shown: fmt.Sprintf("Append these lines to %s, type \"make olddefconfig vmlinux\" there, and try again:\n\n%s",
 			filepath.Join(s.Prebuilt, ".config"), fragment.String()),
 	}
