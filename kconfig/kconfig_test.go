@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -285,6 +286,21 @@ func TestReplaced(t *testing.T) {
 	}
 	if all := (Config{}).Replaced([]byte("CONFIG_A=y\n")); all != nil {
 		t.Errorf("without a .config of the user's: %v", all)
+	}
+}
+
+// What is known of a .config before it is made: what is requested has the last word.
+func TestLines(t *testing.T) {
+	c, err := Parse("f", []byte("# CONFIG_A is not set\nCONFIG_B=y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Lines(), []string{"# CONFIG_A is not set", "CONFIG_B=y"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	on := onTop(t, c, "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\nCONFIG_C=y\r\n# CONFIG_D is not set\n# a comment\n")
+	if got, want := on.Lines(), []string{"# CONFIG_A is not set", "# CONFIG_D is not set", "CONFIG_B=y", "CONFIG_C=y"}; !slices.Equal(got, want) {
+		t.Errorf("on top of a .config: got %q, want %q", got, want)
 	}
 }
 
