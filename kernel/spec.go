@@ -128,6 +128,7 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 			Config: cache.Digest(append([]string{string(s.Config.Bytes()), toolchain}, s.Make...)...),
 		},
 	}
+	b.tools = tools
 	return b, nil
 }
 
