@@ -233,6 +233,13 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 		b.Make.Args(names), kbuild.ProfileArgs(b.profiled), targets)
 	at := b.InSandbox(kbuild.Env)
 	at.Programs = b.tools.Programs
+	if b.tools.Ccache() {
+		done, err := b.withCcache(ctx, &at)
+		if err != nil {
+			return errors.Join(err, log.Close())
+		}
+		defer done()
+	}
 	cmd, release, err := b.Sandbox.Command(ctx, at, "make", args...)
 	if err != nil {
 		return errors.Join(err, log.Close())
