@@ -341,3 +341,58 @@ func TestReplaced(t *testing.T) {
 		t.Errorf("without a .config of the user's: %v", all)
 	}
 }
+
+// What is known of a .config before it is made: what is requested has the last word.
+func TestLines(t *testing.T) {
+	c, err := Parse("f", []byte("# CONFIG_A is not set\nCONFIG_B=y\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Lines(), []string{"# CONFIG_A is not set", "CONFIG_B=y"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	on := onTop(t, c, "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\nCONFIG_C=y\r\n# CONFIG_D is not set\n# a comment\n")
+	if got, want := on.Lines(), []string{"# CONFIG_A is not set", "# CONFIG_D is not set", "CONFIG_B=y", "CONFIG_C=y"}; !slices.Equal(got, want) {
+		t.Errorf("on top of a .config: got %q, want %q", got, want)
+	}
+}
+
+// A kernel that the user has built for a machine of his own is not refused for options that neither
+// a guest nor the judge needs.
+func TestFullNeeds(t *testing.T) {
+	c, err := Load("base.config", "x86_64.config", "timens.config", "clone3.config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := c.Full()
+	all := make(map[string]bool) // defined by the tree
+	for _, o := range c.Options {
+		all[o.IfDefined] = true
+	}
+	distribution := `CONFIG_LOCALVERSION="-mine"
+CONFIG_LOCALVERSION_AUTO=y
+CONFIG_DEFAULT_HOSTNAME="(none)"
+CONFIG_RD_GZIP=y
+CONFIG_RD_BZIP2=y
+CONFIG_RD_LZMA=y
+CONFIG_RD_XZ=y
+CONFIG_RD_LZO=y
+CONFIG_RD_LZ4=y
+CONFIG_RD_ZSTD=y
+CONFIG_LOG_BUF_SHIFT=17
+CONFIG_UNWINDER_ORC=y
+CONFIG_UNWINDER_FRAME_POINTER=n
+CONFIG_NR_CPUS=512
+CONFIG_SERIAL_8250_NR_UARTS=32
+CONFIG_VT=y
+CONFIG_WIRELESS=y
+`
+	if err := full.Verify(append(c.Bytes(), distribution...), all); err != nil {
+		t.Error(err)
+	}
+	for _, needed := range []string{"CONFIG_IKCONFIG_PROC=n", "CONFIG_SERIAL_8250_RUNTIME_UARTS=1", "CONFIG_PVH=n", "CONFIG_HZ_250=n"} {
+		if err := full.Verify(append(c.Bytes(), needed...), all); err == nil {
+			t.Errorf("%s was accepted", needed)
+		}
+	}
+}

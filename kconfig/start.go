@@ -5,7 +5,9 @@ package kconfig
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +39,26 @@ func (c Config) On(s Start) (Config, error) {
 	on := c.Full()
 	on.Start = &s
 	return on, nil
+}
+
+// Lines returns what is known of a .config before Kconfig has made it, as its lines: the requests, and
+// the options of the Start that no request replaces.
+func (c Config) Lines() []string {
+	lines := make(map[string]string) // by option
+	if c.Start != nil {
+		for line := range strings.Lines(string(c.Start.Text)) {
+			line = strings.TrimRight(line, " \t\r\n")
+			for _, re := range []*regexp.Regexp{setRE, unsetRE} {
+				if m := re.FindStringSubmatch(line); m != nil {
+					lines[m[1]] = line
+				}
+			}
+		}
+	}
+	for _, o := range c.Options {
+		lines[o.Name] = o.String()
+	}
+	return slices.Sorted(maps.Values(lines))
 }
 
 // Replaced lists the options that a .config has otherwise than the Start, without those

@@ -172,6 +172,7 @@ func (s Spec) saveLog(from string) error {
 type build struct {
 	Spec
 	work.Folder
+	tools     kbuild.Toolchain
 	toolchain string
 	profiled  []string                        // sources whose objects are to count
 	defined   func() (map[string]bool, error) // symbols of the tree's Kconfig files
@@ -256,11 +257,20 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.Seen(b.Src()), b.Seen(b.Out()))
 	args := slices.Concat([]string{"O=" + b.Seen(b.Out()), fmt.Sprintf("-j%d", b.UsableCores())},
 		b.Make.Args(names), kbuild.ProfileArgs(b.profiled), targets)
-	cmd, release, err := b.Sandbox.Command(ctx, b.InSandbox(kbuild.Env), "make", args...)
+	at := b.InSandbox(kbuild.Env)
+	at.Programs = b.tools.Programs
+	if b.tools.Ccache() {
+		done, err := b.withCcache(ctx, &at)
+		if err != nil {
+			return errors.Join(err, log.Close())
+		}
+		defer done()
+	}
+	cmd, release, err := b.Sandbox.Command(ctx, at, "make", args...)
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	fmt.Fprintf(log, "$ %s make %s\n", strings.Join(kbuild.Env, " "), strings.Join(args, " "))
+	fmt.Fprintf(log, "$ %s make %s\n", strings.Join(at.Env, " "), strings.Join(args, " "))
 	b.printed.File = log
 	both := &work.Unseen{Folder: b.Folder, To: io.MultiWriter(&b.printed, watch)}
 	cmd.Stdout, cmd.Stderr = both, both

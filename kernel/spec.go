@@ -109,10 +109,11 @@ func (s Spec) foreign() string {
 
 // begin is a build of which nothing is done yet.
 func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
-	toolchain, err := s.Make.Toolchain(ctx)
+	tools, err := s.Make.Toolchain(ctx)
 	if err != nil {
 		return nil, err
 	}
+	toolchain := tools.Versions
 	script, err := s.Tree.Read(kbuild.MinimumFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -129,6 +130,7 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 			Config: cache.Digest(append([]string{string(s.Config.Bytes()), toolchain}, s.Make...)...),
 		},
 	}
+	b.tools = tools
 	return b, nil
 }
 

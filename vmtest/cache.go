@@ -67,6 +67,7 @@ var kindWords = map[cache.EntryKind][2]string{
 	cache.Repository: {"repository", "repositories"},
 	cache.Guest:      {"guest's programs", "guests' programs"},
 	cache.Selftests:  {"selftests", "selftests"},
+	cache.Ccache:     {"folder of ccache", "folders of ccache"},
 	cache.Answer:     {"answer", "answers"},
 	cache.Run:        {"run", "runs"},
 }

@@ -40,6 +40,7 @@ type verb struct {
 
 var (
 	kernelFlags      = (*app).registerKernel
+	buildFlag        = (*app).RegisterBuild
 	baseFlags        = (*app).registerBase
 	suiteFlags       = (*app).RegisterSuites
 	testFlags        = (*app).RegisterTests
@@ -75,11 +76,11 @@ type registrars = []func(*app, *flag.FlagSet)
 // verbs are all there are. Help and completion are made of this table.
 func verbs() []verb {
 	return []verb{
-		{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
+		{"run", "", "apply, build, boot, test, judge", registrars{kernelFlags, buildFlag, suiteFlags, testFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, resultsFlags, runFlags, verboseFlags}, runVerb},
 		{"compare", "", "run the plan of a series without and with it, and class every test", registrars{kernelFlags, suiteFlags, testFlags, bootFlags, resultsFlags, verboseFlags}, compareVerb},
 		{"presubmit", "[SERIES...]", "all that a maintainer will ask: every patch, all tests without and with the series, the lines that they run", registrars{suiteFlags, testFlags, bootFlags, presubmitFlags}, presubmitVerb},
 		{"map", "", "record which functions of the kernel each test reaches, so that run knows which tests to run first", registrars{kernelFlags}, mapVerb},
-		{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags}, kernelVerb},
+		{"kernel", "", "build the kernel only and print its path", registrars{kernelFlags, buildFlag}, kernelVerb},
 		{"initramfs", "", "build the initramfs only and list its tests", registrars{suiteFlags, testFlags, outFlag}, initramfsVerb},
 		{"nightly", "", "run a night: all series on all bases, commands and mutants; say what changed since the last, and what broke it", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, planFlags, endFlags, jobsFlag}, nightlyVerb},
 		{"cells", "", "print the cells of a night, a line of JSON each, for whatever runs them; with -out DIR the night begins", registrars{historyFlags, matrixFlags, suiteFlags, testFlags, bootFlags, planFlags, endFlags}, cellsVerb},
@@ -89,7 +90,7 @@ func verbs() []verb {
 		{"kubernetes", "[-- KUBECTL OPTION...]", "write Indexed Jobs of the cells that \"vmtest cells -out DIR\" prints, and the script that submits and merges them", registrars{throttleFlag, kubernetesFlags}, kubernetesVerb},
 		{"history", "TEST|CELL", "print the nights of a test or a cell", registrars{historyFlags}, historyVerb},
 		{"judge", "DIR", "judge what a run, comparison, check or presubmit left in DIR again", nil, judgeVerb},
-		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, suiteFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, guestFileFlags}, shellVerb},
+		{"shell", "[-- COMMAND ARG...]", "boot the kernel into a shell, or run one command in it and exit with its code", registrars{kernelFlags, buildFlag, suiteFlags, bootFlags, guestFlags, gdbFlags, vmcoreFlags, traceFlags, guestFileFlags}, shellVerb},
 		{"debug", "RESULTS [TEST] [-- COMMAND ARG...]", "boot the guest of a stored run up to a test, and open a shell before it or where it fails", registrars{debugFlags, gdbFlags, vmcoreFlags, guestFileFlags}, debugVerb},
 		{"series list", "", "list the series that there are, and with -base which variants apply", registrars{baseFlags}, seriesListVerb},
 		{"series show", "SERIES", "list a series' patches and what they change; of a mailbox, also what is left out", registrars{trailersFlag, baseFlags}, seriesShowVerb},

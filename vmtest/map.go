@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/vmtest/report"
 	"timens-vmtest/vmtest/run"
@@ -22,9 +21,6 @@ func mapVerb(ctx context.Context, a *app, _ []string) (int, error) {
 	req, err := a.OneRequest(ctx)
 	if err != nil {
 		return 0, err
-	}
-	if req.Prebuilt != "" {
-		return 0, blame.Usagef("-build: a map needs a kernel that counts which functions run; leave the flag out, and it is built")
 	}
 	dir, err := run.NewFolder(a.Results, "map-"+req.Series.Name)
 	if err != nil {

@@ -81,15 +81,15 @@ func TestPruneOldestFirst(t *testing.T) {
 	for i, k := range kinds {
 		s.put(k, fmt.Sprint(k), 100, (i*5)%len(kinds))
 	}
-	order := "git answers work guest runs base selftests kernel" // from 7 hours ago to now
+	order := "answers selftests git work runs ccache guest base kernel" // from 8 hours ago to now
 	if removed, left := s.prune(10000); removed != "" || left != order {
 		t.Errorf("below the limit: removed %q, left %q, want %q", removed, left, order)
 	}
-	removed, left := s.prune(560)
-	if removed != "git answers work" || left != "guest runs base selftests kernel" {
+	removed, left := s.prune(700)
+	if removed != "answers selftests git" || left != "work runs ccache guest base kernel" {
 		t.Errorf("removed %q, left %q, want the three oldest of %q gone", removed, left, order)
 	}
-	if removed, left = s.prune(0); left != "" || removed != "guest runs base selftests kernel" {
+	if removed, left = s.prune(0); left != "" || removed != "work runs ccache guest base kernel" {
 		t.Errorf("removed %q, left %q, want nothing left", removed, left)
 	}
 	rest, err := filepath.Glob(filepath.Join(s.Dir, "*", "*"))

@@ -24,11 +24,12 @@ const (
 	Repository EntryKind = "git"
 	Guest      EntryKind = "guest" // programs of the guest
 	Selftests  EntryKind = "selftests"
+	Ccache     EntryKind = "ccache" // what ccache keeps
 	Answer     EntryKind = "answers"
 	Run        EntryKind = "runs" // that have passed
 )
 
-var kinds = []EntryKind{Kernel, Work, Source, Repository, Guest, Selftests, Answer, Run}
+var kinds = []EntryKind{Kernel, Work, Source, Repository, Guest, Selftests, Ccache, Answer, Run}
 
 // lock returns the name of the lock of an entry.
 func (k EntryKind) lock(key string) string {

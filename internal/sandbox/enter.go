@@ -88,6 +88,14 @@ func (c confinement) mountRoot() error {
 			return err
 		}
 	}
+	for _, path := range c.Programs {
+		if err := os.MkdirAll(filepath.Join(c.Root, filepath.Dir(path)), 0o755); err != nil {
+			return err
+		}
+		if err := c.show(path); err != nil {
+			return err
+		}
+	}
 	for _, name := range devices {
 		if err := c.bind(filepath.Join("/dev", name)); err != nil {
 			return err
@@ -145,7 +153,10 @@ func (c confinement) bind(path string) error {
 	if info.IsDir() {
 		err = os.MkdirAll(to, 0o755)
 	} else if err = os.MkdirAll(filepath.Dir(to), 0o755); err == nil {
-		err = os.WriteFile(to, nil, 0o644)
+		var f *os.File
+		if f, err = os.OpenFile(to, os.O_RDONLY|os.O_CREATE, 0o644); err == nil { // not truncated: it may be there, in a folder of the host
+			err = f.Close()
+		}
 	}
 	if err != nil {
 		return err

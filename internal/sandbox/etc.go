@@ -77,7 +77,7 @@ func strangePaths() []string {
 		if !filepath.IsAbs(dir) || slices.ContainsFunc(systemFolders, func(s string) bool { return below(dir, s) }) {
 			continue
 		}
-		if home := os.Getenv("HOME"); home != "" && below(filepath.Clean(dir), home) && filepath.Base(dir) == shims {
+		if isShims(dir) {
 			continue
 		}
 		real, err := filepath.EvalSymlinks(dir) // an error: there is no such folder
@@ -86,6 +86,12 @@ func strangePaths() []string {
 		}
 	}
 	return strange
+}
+
+// isShims reports whether a folder is one of shims of the user's home.
+func isShims(dir string) bool {
+	home := os.Getenv("HOME")
+	return home != "" && below(filepath.Clean(dir), home) && filepath.Base(dir) == shims
 }
 
 // private says that a folder must not be shown in the sandbox.

@@ -46,6 +46,7 @@ type Place struct {
 	Readable []string // folders that it sees, besides those of the system
 	Writable []string // folders that it may write to; the first also holds its temporary files
 	Env      []string // environment, besides LC_ALL, PATH, HOME and TMPDIR
+	Programs []string // paths of programs that it runs, wherever they are; see shownFor
 
 	// At has the paths at which the command sees folders of Readable and Writable that
 	// are not at their own paths. Dir is a path as the command sees it. A Box that is
@@ -79,6 +80,7 @@ func noSandbox(err error, output []byte) error {
 type confinement struct {
 	Root     string   // an empty folder; the new root is mounted on it
 	Readable []string // folders to show besides systemFolders
+	Programs []string // programs, or links to them, in none of these folders
 	Writable []string
 	At       map[string]string // where such folders are shown; others are at their own paths
 	Dir      string
@@ -121,7 +123,7 @@ func EndedBy(s *os.ProcessState) syscall.Signal {
 	return 0
 }
 
-// Command returns a command that sees only the system's folders and those of the place.
+// Command returns a command that sees only the system's folders, those on PATH and those of the place.
 // If b.Off is set, the command sees what the user sees, and nothing is bounded. The caller runs the command,
 // and calls release when it has ended. A tool that is not installed is an error.
 func (b Box) Command(ctx context.Context, at Place, name string, args ...string) (cmd *Cmd, release func() error, err error) {
@@ -159,7 +161,8 @@ func (b Box) Command(ctx context.Context, at Place, name string, args ...string)
 		}
 		return cache.RemoveAll(tmp)
 	}
-	c := confinement{Root: root, Readable: slices.Concat(at.Readable, strangePaths()), Writable: at.Writable, At: at.At, Dir: at.Dir, Limits: limits}
+	folders, programs := shownFor(at.Programs)
+	c := confinement{Root: root, Readable: slices.Concat(at.Readable, folders), Programs: programs, Writable: at.Writable, At: at.At, Dir: at.Dir, Limits: limits}
 	shown := tmp
 	if len(at.Writable) > 0 {
 		shown = filepath.Join(c.at(at.Writable[0]), ".tmp")

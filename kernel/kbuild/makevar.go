@@ -6,16 +6,10 @@
 package kbuild
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os/exec"
 	"regexp"
-	"slices"
 	"strings"
 
 	"timens-vmtest/internal/blame"
-	"timens-vmtest/internal/sandbox"
 )
 
 // MakeVars are variables of make, each in the form VAR=VALUE, as a user adds them to the
@@ -25,32 +19,64 @@ type MakeVars []string
 
 var makeVar = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
 
-// ownVars are variables that vmtest sets, with the flag or the rule that decides
-// them.
+// ownVars are variables that vmtest sets, or kbuild for itself, with the flag or the rule that
+// decides them. A name that ends in "*" stands for all that begin so.
 var ownVars = map[string]string{
-	"O": "the build folder is in the cache", "KBUILD_OUTPUT": "the build folder is in the cache",
-	"ARCH": "only x86_64 is built", "SUBARCH": "only x86_64 is built", "CROSS_COMPILE": "only x86_64 is built, by native tools; LLVM=-VERSION and CC= choose others",
-	"KCONFIG_CONFIG": "-config adds options", "KBUILD_BUILD_TIMESTAMP": "equal inputs make equal kernels", "KBUILD_BUILD_USER": "equal inputs make equal kernels",
-	"KBUILD_BUILD_HOST": "equal inputs make equal kernels", "KBUILD_BUILD_VERSION": "equal inputs make equal kernels",
-	"RUSTC": "no object is built with it", "BINDGEN": "no object is built with it", "PAHOLE": "no object is built with it",
-	"MAKEFLAGS": "type flags of make nowhere", "KBUILD_EXTMOD": "no module is built", "M": "no module is built",
+	"O": inCache, "MO": noModule, "KBUILD_OUTPUT": inCache, "srctree": inCache, "objtree": inCache, "srcroot": inCache, "abs_srctree": inCache, "abs_objtree": inCache, "abs_output": inCache, "output": inCache,
+	"building_out_of_srctree": inCache, "VPATH": inCache,
+	"ARCH": oneArch, "SUBARCH": oneArch, "SRCARCH": oneArch, "UTS_MACHINE": oneArch, "BITS": oneArch,
+	"CROSS_COMPILE": oneArch + ", by native tools; LLVM=-VERSION and CC= choose others",
+	"CONFIG_*":      options, "KCONFIG_*": options,
+	"KBUILD_BUILD_TIMESTAMP": sameKernel, "KBUILD_BUILD_USER": sameKernel, "KBUILD_BUILD_HOST": sameKernel, "KBUILD_BUILD_VERSION": sameKernel,
+	"KBUILD_EXTMOD": noModule, "M": noModule,
+	"KBUILD_*": "kbuild sets its own variables; W=, V= and KCFLAGS= are for its users",
+	"RUSTC":    notUsed, "BINDGEN": notUsed, "PAHOLE": notUsed,
+	"MAKEFLAGS": "type flags of make nowhere",
+}
+
+// Why a variable cannot be set.
+const (
+	inCache    = "the build folder is in the cache"
+	oneArch    = "only x86_64 is built"
+	options    = "-config adds options"
+	sameKernel = "equal inputs make equal kernels"
+	noModule   = "no module is built"
+	notUsed    = "no object is built with it"
+)
+
+// own returns why a variable cannot be set, or "" if it can.
+func own(name string) string {
+	if why := ownVars[name]; why != "" {
+		return why
+	}
+	for kind, why := range ownVars {
+		if start, ok := strings.CutSuffix(kind, "*"); ok && strings.HasPrefix(name, start) {
+			return why
+		}
+	}
+	return ""
 }
 
 // Check returns a blame.UsageError for a variable that has not the form VAR=VALUE, is given
-// twice, or is one that vmtest sets.
+// twice, is one of ownVars, or names tools that the kernel's make cannot find.
 func (m MakeVars) Check() error {
 	seen := make(map[string]bool)
 	for _, v := range m {
 		part := makeVar.FindStringSubmatch(v)
-		switch {
-		case part == nil || strings.ContainsAny(v, "\n\x00"):
+		if part == nil || strings.ContainsAny(v, "\n\x00") {
 			return blame.Usagef("-make %q is not of the form VAR=VALUE, such as LLVM=1", v)
-		case ownVars[part[1]] != "":
-			return blame.Usagef("-make %s: %s is set by vmtest: %s", v, part[1], ownVars[part[1]])
-		case seen[part[1]]:
-			return blame.Usagef("-make: %s is given twice", part[1])
 		}
-		seen[part[1]] = true
+		name, value := part[1], part[2]
+		if why := own(name); why != "" {
+			return blame.Usagef("-make %s: %s cannot be set: %s", v, name, why)
+		}
+		if seen[name] {
+			return blame.Usagef("-make: %s is given twice", name)
+		}
+		seen[name] = true
+		if err := checkTool(name, value); err != nil {
+			return blame.Usagef("-make %s: %w", v, err)
+		}
 	}
 	return nil
 }
@@ -92,97 +118,4 @@ func (m MakeVars) Args(flags string) []string {
 		}
 	}
 	return append(all, unusedTools...)
-}
-
-// llvmTools are the programs that LLVM=1 stands for: "Building Linux with Clang/LLVM" in
-// Documentation/kbuild/llvm.rst.
-var llvmTools = []string{"clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-objdump", "llvm-readelf", "llvm-strip"}
-
-// tools returns the programs that compile and link a kernel. The first is the compiler and
-// the second the linker.
-func (m MakeVars) tools() []string {
-	all := []string{"gcc", "ld"}
-	if llvm := m.value("LLVM"); llvm != "" && llvm != "0" {
-		prefix, suffix := "", ""
-		if strings.HasSuffix(llvm, "/") {
-			prefix = llvm
-		} else if strings.HasPrefix(llvm, "-") {
-			suffix = llvm
-		}
-		all = nil
-		for _, tool := range llvmTools {
-			all = append(all, prefix+tool+suffix)
-		}
-	}
-	for i, name := range []string{"CC", "LD"} {
-		if words := strings.Fields(m.value(name)); len(words) > 0 { // ccache gcc
-			all[i] = words[len(words)-1]
-			all = append(all, words[:len(words)-1]...)
-		}
-	}
-	return all
-}
-
-var toolName = regexp.MustCompile(`^(?:.*/)?(.*?)(-[0-9]+)?$`)
-
-// packageOf returns the Debian package of a program.
-func packageOf(tool string) string {
-	part := toolName.FindStringSubmatch(tool)
-	name, version := part[1], part[2]
-	switch {
-	case name == "ld.lld":
-		name = "lld"
-	case strings.HasPrefix(name, "llvm-"):
-		name = "llvm"
-	case name == "ld":
-		name = "binutils"
-	}
-	return name + version
-}
-
-// Toolchain returns the versions of the programs that build a kernel. A program that is
-// missing is an error that names all of the missing ones, and their packages.
-func (m MakeVars) Toolchain(ctx context.Context) (string, error) {
-	var missing, packages []string
-	tools := m.tools()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing = append(missing, tool)
-			if pkg := packageOf(tool); !slices.Contains(packages, pkg) {
-				packages = append(packages, pkg)
-			}
-		}
-	}
-	switch {
-	case missing != nil && m == nil:
-		return "", fmt.Errorf("%s is not installed; type \"make deps\"", strings.Join(missing, ", "))
-	case missing != nil:
-		return "", fmt.Errorf("-make %s needs %s, not installed here; type \"sudo apt-get install %s\"", strings.Join(m, " "), strings.Join(missing, ", "), strings.Join(packages, " "))
-	}
-	var all []byte
-	for _, tool := range tools {
-		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
-		if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
-			return "", err
-		}
-		all = append(all, out...)
-	}
-	return string(all), nil
-}
-
-// Tools names what builds and checks kernels, with versions, a line a tool.
-func Tools(ctx context.Context, m MakeVars) ([]string, error) {
-	var all []string
-	for _, tool := range append(m.tools()[:2], "sparse") {
-		out, err := sandbox.Run(sandbox.Command(ctx, "", nil, tool, "--version"))
-		if err != nil {
-			return nil, err
-		}
-		line, _, _ := strings.Cut(string(out), "\n")
-		if tool == "sparse" { // it does not say who it is
-			line = "sparse " + line
-		}
-		all = append(all, line)
-	}
-	return all, nil
 }

@@ -80,7 +80,7 @@ func Build(ctx context.Context, h host.Host, t kernel.Tree, suites []string) (ma
 	if err != nil {
 		return nil, err
 	}
-	parts := []string{"selftests 2", toolchain, strings.Join(b.suites, " ")}
+	parts := []string{"selftests 2", toolchain.Versions, strings.Join(b.suites, " ")}
 	for _, path := range slices.Concat(b.sources, headers) {
 		text, err := t.Read(path)
 		if err != nil {

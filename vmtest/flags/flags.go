@@ -144,6 +144,11 @@ func (c *Command) RegisterKernel(set *flag.FlagSet) {
 	c.RegisterBase(set)
 	c.RegisterSandbox(set)
 	c.RegisterConfig(set)
+}
+
+// RegisterBuild registers -build. A verb that builds several kernels, or one of a kind of its own,
+// has no use for it.
+func (c *Command) RegisterBuild(set *flag.FlagSet) {
 	set.StringVar(&c.prebuilt, "build", "", "test the kernel that you have built in `DIR`, from the tree that it belongs to or -tree names; nothing is built")
 }
 

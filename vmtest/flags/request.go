@@ -15,6 +15,7 @@ import (
 	"timens-vmtest/internal/nearest"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
@@ -145,6 +146,13 @@ func (c *Command) checkBase(ctx context.Context) error {
 		if err := base.Check(); err != nil {
 			return err
 		}
+	}
+	if c.prebuilt != "" {
+		version, err := source.TreeVersion(c.Source.Tree)
+		if err != nil {
+			return err
+		}
+		return kernel.CheckBuiltFrom(c.prebuilt, c.Source.Tree, version)
 	}
 	if c.Source.URL == "" {
 		return nil

@@ -203,7 +203,11 @@ func (d *debugger) prepare(ctx context.Context) error {
 		d.Report.Step("the run had KVM, which is not known to work here; the guest is emulated")
 		d.guest.Accel = vm.TCG
 	}
-	if err := d.archive(ctx, *lane.Planned()); err != nil {
+	options, err := d.optionsOf(image)
+	if err != nil {
+		return err
+	}
+	if err := d.archive(ctx, options, *lane.Planned()); err != nil {
 		return err
 	}
 	if d.files, err = d.traced(ctx, d.files, image, func() (kernel.Tree, error) { return d.tree(ctx) }); err != nil {
@@ -244,10 +248,10 @@ func (d *debugger) image(ctx context.Context, was wire.Boot) (kernel.Image, erro
 // tree makes the tree of the run.
 func (d *debugger) tree(ctx context.Context) (kernel.Tree, error) { return d.Request.Tree(ctx, d.Host) }
 
-// archive makes the archive of the run, with a shell unless none is to be opened. was is the
-// plan of the lane.
-func (d *debugger) archive(ctx context.Context, was wire.Plan) error {
-	spec := d.archiveSpec(d.Series.Design, d.Config)
+// archive makes the archive of the run, with a shell unless none is to be opened. options are those
+// of the kernel, and was is the plan of the lane.
+func (d *debugger) archive(ctx context.Context, options []string, was wire.Plan) error {
+	spec := d.archiveSpec(d.Series.Design, options)
 	spec.Key = d.guest.Key
 	spec.Files = d.selftests(func() (kernel.Tree, error) { return d.tree(ctx) })
 	spec.Flags = func(context.Context) (uint64, error) { return was.CloneFlags, nil }

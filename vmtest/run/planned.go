@@ -40,7 +40,11 @@ func Only(tests []string) string {
 func (r Request) Plan() (wire.Plan, error) {
 	design := cmp.Or(r.Design, r.Series.Design, wire.NoDesign)
 	one := runner{Request: r}
-	plan, err := one.archiveSpec(design, r.Config).Plan()
+	options, err := r.options()
+	if err != nil {
+		return wire.Plan{}, err
+	}
+	plan, err := one.archiveSpec(design, options).Plan()
 	if err != nil {
 		if errors.Is(err, initramfs.ErrEmptyPlan) {
 			err = &NothingPlanned{plan.Filtered, err}

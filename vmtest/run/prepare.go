@@ -60,15 +60,18 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 		return prepared{}, err
 	}
 	p := prepared{key: rand.Text()}
+	options, err := r.options()
+	if err != nil {
+		return prepared{}, err
+	}
+	spec := r.archiveSpec(s.Design, options)
+	spec.Key, spec.Files, spec.Flags = p.key, r.selftests(tree), cloneFlags(tree)
 	parts.Go(func() (err error) {
 		p.qemu, err = vm.Version(partsCtx)
 		return err
 	})
 	parts.Go(func() (err error) {
-		spec := r.archiveSpec(s.Design, r.Config)
-		spec.Key, spec.Files, spec.Flags = p.key, r.selftests(tree), cloneFlags(tree)
 		p.archive, err = buildArchive(partsCtx, r.Host, spec)
-		p.planID = p.archive.Plan.ID
 		return err
 	})
 	parts.Go(func() error { return r.writeLocal(partsCtx, record.Tree) })
@@ -95,6 +98,10 @@ func (r *runner) prepare(ctx context.Context, record *verdict.Run) (prepared, er
 	if err := parts.Wait(); err != nil {
 		return prepared{}, errors.Join(err, wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record))
 	}
+	if p.archive, err = r.corrected(ctx, p.archive, spec, p.image); err != nil {
+		return prepared{}, errors.Join(err, wire.WriteJSON(filepath.Join(r.dir, verdict.RunFile), record))
+	}
+	p.planID = p.archive.Plan.ID
 	record.Lanes = slices.DeleteFunc(slices.Clone(record.Lanes), func(lane string) bool { return len(p.archive.Plan.In(lane).Tests) == 0 })
 	if len(record.Lanes) == 0 {
 		return prepared{}, onlyElsewhere(r.Lanes, p.archive.Plan)
@@ -125,17 +132,13 @@ func (r Request) needsDebug() bool { return r.Guest.GDB != "" || r.Vmcore != "" 
 
 // archiveSpec returns the spec of the archive for a design. The binaries of the guest are
 // kept in a folder for each checkout and choice of test packages, so that a binary that is
-// up to date is not linked again.
-func (r *runner) archiveSpec(design string, config kconfig.Config) initramfs.Spec {
+// up to date is not linked again. options are those of the kernel.
+func (r *runner) archiveSpec(design string, options []string) initramfs.Spec {
 	tests, only := r.testFolders(design)
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{r.Checkout.Root}, tests...), "\n")))
 	timeout := r.Timeout
-	var options []string
-	for _, o := range config.Options {
-		options = append(options, o.String())
-		if o.String() == "CONFIG_PROVE_LOCKING=y" {
-			timeout *= wire.CheckedFactor
-		}
+	if checksItself(options) {
+		timeout *= wire.CheckedFactor
 	}
 	return initramfs.Spec{
 		Module:  r.Checkout.Root,
@@ -158,7 +161,11 @@ func cloneFlags(tree func() (kernel.Tree, error)) initramfs.FlagsFunc {
 // checkSelftests returns an error if the tree's own selftests are to be built, and the host lacks
 // what that needs.
 func (r *runner) checkSelftests(ctx context.Context) error {
-	plan, err := r.archiveSpec(r.Series.Design, r.Config).Plan()
+	options, err := r.options()
+	if err != nil {
+		return err
+	}
+	plan, err := r.archiveSpec(r.Series.Design, options).Plan()
 	if err != nil || !runsSelftests(plan) {
 		return nil // buildArchive says what is wrong with the plan
 	}
@@ -195,7 +202,7 @@ func (r *runner) selftests(tree func() (kernel.Tree, error)) initramfs.FilesFunc
 // the configuration are left out.
 func (r Request) Archive(ctx context.Context, h host.Host, design string, config kconfig.Config) (initramfs.Archive, error) {
 	one := runner{Host: h, Request: r}
-	return buildArchive(ctx, h, one.archiveSpec(design, config))
+	return buildArchive(ctx, h, one.archiveSpec(design, config.Lines()))
 }
 
 // buildArchive builds an initramfs. It waits while another process builds one in the same

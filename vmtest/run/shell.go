@@ -36,7 +36,11 @@ func Shell(ctx context.Context, h host.Host, req Request, args []string) (int, e
 		return 0, err
 	}
 	r := &runner{Host: h, Request: req}
-	spec := r.archiveSpec(req.Series.Design, r.Config)
+	options, err := r.options()
+	if err != nil {
+		return 0, err
+	}
+	spec := r.archiveSpec(req.Series.Design, options)
 	spec.Shell, spec.With, spec.Share = true, req.With, req.Share
 	archive, err := buildArchive(ctx, h, spec)
 	if given, ok := errors.AsType[*initramfs.HostFileError](err); ok {
