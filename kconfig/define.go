@@ -5,6 +5,7 @@ package kconfig
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // Defined returns the symbols that the Kconfig files of a tree define, without the
@@ -19,19 +20,19 @@ func Defined(read func(path string) ([]byte, error)) (map[string]bool, error) {
 	return all, err
 }
 
-// LeftOut says of each option that it is not requested from a tree that defines these symbols,
-// and why.
+// LeftOut names the options that are not requested from a tree that defines these symbols, and
+// says why: in a line each, but for those that are for tinyconfig alone.
 func (c Config) LeftOut(defined map[string]bool) []string {
-	var all []string
-	add := func(o Option, why string) {
-		all = append(all, fmt.Sprintf("%s:%d: %s is left out: %s", filepath.Base(o.File), o.Line, o, why))
-	}
+	var all, tiny []string
 	for _, o := range c.Tiny {
-		add(o, "it is for tinyconfig alone")
+		tiny = append(tiny, o.Name)
+	}
+	if tiny != nil {
+		all = append(all, "left out, as they are for tinyconfig alone: "+strings.Join(tiny, ", "))
 	}
 	_, others := c.For(defined)
 	for _, o := range others.Options {
-		add(o, "this tree does not define "+o.IfDefined)
+		all = append(all, fmt.Sprintf("%s:%d: %s is left out: this tree does not define %s", filepath.Base(o.File), o.Line, o, o.IfDefined))
 	}
 	return all
 }
