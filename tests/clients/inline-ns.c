@@ -4,6 +4,7 @@
  * on a kernel without it.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/types.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -19,18 +20,33 @@ struct args {
 	__aligned_s64 monotonic_offset_ns, boottime_offset_ns;
 };
 
+/* Does not overflow: restore.h limits the seconds. */
+static long long nanoseconds(const struct timespec *ts)
+{
+	return ts->tv_sec * 1000000000LL + ts->tv_nsec;
+}
+
 static pid_t new_child(const struct timespec ts[2])
 {
 	struct args args = {
 		.flags = 0x80 /* CLONE_NEWTIME */ | CLONE_TIMENS_MONOTONIC | CLONE_TIMENS_BOOTTIME,
 		.exit_signal = SIGCHLD,
-		.monotonic_offset_ns = ts[0].tv_sec * 1000000000LL + ts[0].tv_nsec,
-		.boottime_offset_ns = ts[1].tv_sec * 1000000000LL + ts[1].tv_nsec,
+		.monotonic_offset_ns = nanoseconds(&ts[0]),
+		.boottime_offset_ns = nanoseconds(&ts[1]),
 	};
 
 	return syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* A kernel without the flags says EINVAL if both offsets are 0. */
-#define UNKNOWN_TO_THE_KERNEL(err) ((err) == E2BIG || (err) == EINVAL || (err) == ENOSYS)
+/*
+ * Says whether the error is one of a kernel without the members: E2BIG to an
+ * offset other than 0, and EINVAL, for the flags, if both offsets are 0.
+ */
+static int too_old(int err, const struct timespec ts[2])
+{
+	int zero = !ts[0].tv_sec && !ts[0].tv_nsec && !ts[1].tv_sec && !ts[1].tv_nsec;
+
+	return err == E2BIG || err == ENOSYS || (err == EINVAL && zero);
+}
+
 #include "restore.h"

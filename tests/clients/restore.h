@@ -9,7 +9,7 @@
  *	print the clocks, in seconds
  *
  * It needs CAP_SYS_ADMIN and CAP_SYS_TIME. Whoever includes this file defines
- * new_child() before.
+ * new_child() and too_old() before.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +22,16 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
+_Static_assert(sizeof(time_t) == 8, "use -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64");
+
 static const clockid_t clocks[2] = { CLOCK_MONOTONIC, CLOCK_BOOTTIME };
 static const char *const names[2] = { "monotonic", "boottime" };
+
+/*
+ * No kernel sets a clock to more, which is KTIME_SEC_MAX / 2. So the offset of
+ * a clock, in nanoseconds, fits into 64 bits.
+ */
+#define MOST_SECONDS 4611686018LL
 
 static void die(const char *what)
 {
@@ -52,15 +60,29 @@ static pid_t new_child_by_unshare(const struct timespec offset[2])
 	return fork();
 }
 
+static long long parse_seconds(const char *text)
+{
+	long long seconds;
+	char *end;
+
+	errno = 0;
+	seconds = strtoll(text, &end, 10);
+	if (end == text || *end || errno || seconds < 0 || seconds > MOST_SECONDS) {
+		fprintf(stderr, "\"%s\" is no number of seconds from 0 to %lld\n", text, MOST_SECONDS);
+		exit(2);
+	}
+	return seconds;
+}
+
 /* The offset of a clock that is to begin at so many seconds. */
-static struct timespec offset_for(clockid_t clock, const char *seconds)
+static struct timespec offset_for(clockid_t clock, long long seconds)
 {
 	struct timespec now, offset;
 
 	/* The clocks of the initial time namespace, so do not nest this. */
 	if (clock_gettime(clock, &now))
 		die("clock_gettime");
-	offset.tv_sec = atoll(seconds) - now.tv_sec - 1;
+	offset.tv_sec = seconds - now.tv_sec - 1;
 	offset.tv_nsec = 1000000000 - now.tv_nsec;
 	if (offset.tv_nsec == 1000000000) {
 		offset.tv_sec++;
@@ -72,6 +94,7 @@ static struct timespec offset_for(clockid_t clock, const char *seconds)
 int main(int argc, char *argv[])
 {
 	struct timespec ts[2];
+	long long seconds[2];
 	pid_t child;
 	int i, status;
 
@@ -88,9 +111,11 @@ int main(int argc, char *argv[])
 		return 2;
 	}
 	for (i = 0; i < 2; i++)
-		ts[i] = offset_for(clocks[i], argv[1 + i]);
+		seconds[i] = parse_seconds(argv[1 + i]);
+	for (i = 0; i < 2; i++)
+		ts[i] = offset_for(clocks[i], seconds[i]);
 	child = new_child(ts);
-	if (child < 0 && UNKNOWN_TO_THE_KERNEL(errno))
+	if (child < 0 && too_old(errno, ts))
 		child = new_child_by_unshare(ts);
 	if (child < 0)
 		die("new child");

@@ -28,15 +28,16 @@ const (
 // the wait for it. In the lane virtual, the time counts instructions.
 func TestCalls(t *testing.T) {
 	timens.Need(t)
-	fork := &clone.Args{ExitSignal: uint64(unix.SIGCHLD)}
-	measure(t, "fork", func(p, child *clone.Program) clone.Ended { return p.Wait(p.Fork(fork, clone.SizeVer2, child)) })
+	plain := &clone.Args{ExitSignal: uint64(unix.SIGCHLD)}
+	measure(t, "fork", func(p, child *clone.Program) clone.Ended { return p.Wait(p.OldFork(child)) })
+	measure(t, "clone3", func(p, child *clone.Program) clone.Ended { return p.Wait(p.Fork(plain, clone.SizeVer2, child)) })
 	measure(t, "new-time", func(p, child *clone.Program) clone.Ended {
 		return p.Wait(p.Fork(design.NewTime(), clone.SizeVer2, child))
 	})
 	measure(t, "by-file", func(p, child *clone.Program) clone.Ended {
 		p.Syscall(unix.SYS_UNSHARE, unix.CLONE_NEWTIME)
 		p.WriteFile("/proc/self/timens_offsets", timens.Ahead.String())
-		return p.Wait(p.Fork(fork, clone.SizeVer2, child))
+		return p.Wait(p.OldFork(child))
 	})
 	if d := design.Need(t); d != design.None {
 		measure(t, "offsets", func(p, child *clone.Program) clone.Ended {

@@ -255,6 +255,25 @@ func TestFork(t *testing.T) {
 	}
 }
 
+// A child made by fork() runs its own steps, and its parent the next one.
+func TestOldFork(t *testing.T) {
+	p := newProgram(t)
+	inner := p.Sub()
+	parent := inner.Syscall(unix.SYS_GETPPID)
+	inner.Exit(7)
+	pid := p.Syscall(unix.SYS_GETPID)
+	ended := p.Wait(p.OldFork(inner))
+	run(t, &fork, p)
+	got, err1 := parent.Value()
+	want, err2 := pid.Value()
+	if err1 != nil || err2 != nil || got != want {
+		t.Errorf("getppid of the grandchild is %d, %v, want %d, %v", got, err1, want, err2)
+	}
+	if status, err := ended.Status(); err != nil || status.ExitStatus() != 7 {
+		t.Errorf("the grandchild ended with %v, %v, want exit status 7", status, err)
+	}
+}
+
 // A slim child works like any other, with nearly no memory mapped.
 func TestSlim(t *testing.T) {
 	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)

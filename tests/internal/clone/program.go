@@ -255,6 +255,15 @@ func (p *Program) ForkAt(args *Args, size uintptr, child *Program) Result {
 	return call
 }
 
+// OldFork is Fork by the system call fork(), which has no arguments. The grandchild continues on
+// its copy of the stack.
+func (p *Program) OldFork(child *Program) Result {
+	fork := p.Syscall(unix.SYS_FORK)
+	fork.step.twin = uintptr(unsafe.Pointer(&child.steps[0]))
+	p.forks = append(p.forks, child)
+	return fork
+}
+
 // adopt copies into the program the first size bytes of args, and their offsets
 // if those were passed to Hold.
 func (p *Program) adopt(args *Args, size uintptr) *Args {

@@ -133,6 +133,18 @@ func NeedOnly(t testing.TB, only Name) {
 	}
 }
 
+// NeedTimeless is NeedOnly for the tests of a kernel without CONFIG_TIME_NS. They have the line
+// "//vmtest:config # CONFIG_TIME_NS is not set", so that they are planned for no other kernel.
+func NeedTimeless(t testing.TB, only Name) {
+	t.Helper()
+	if !inGuest() {
+		t.Skipf("`make vmtest SERIES=%s RUN=%s ARGS='-config kconfig/no-timens.config'` runs this test on a kernel without time namespaces", only, t.Name())
+	}
+	if _, err := os.Stat("/proc/self/ns/time"); !os.IsNotExist(err) {
+		t.Fatalf("the kernel has time namespaces: %v", err)
+	}
+}
+
 // NewTime returns the arguments of a child in a new time namespace that
 // inherits its offsets.
 func NewTime() *clone.Args {
