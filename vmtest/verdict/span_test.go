@@ -148,6 +148,3 @@ func ending(e Evidence, does string) Evidence {
 	e.Lanes[0].Boots[0].Records = s.bytes()
 	return e
 }
-
-// failing returns the evidence with a TestB that fails.
-func failing(e Evidence) Evidence { return ending(e, "FAIL") }
