@@ -60,7 +60,7 @@ func (p Plan) ShardOf(lane string, id TestID) int {
 	return 1 + slices.IndexFunc(p.Shards[lane], func(names []string) bool { return slices.Contains(names, id.String()) })
 }
 
-// QuietIn reports whether no other guest of a lane may run beside the one with this plan.
+// QuietIn reports whether no other guest of a lane may take CPUs from the one with this plan.
 func (p Plan) QuietIn(lane string) bool {
 	return slices.ContainsFunc(p.Tests, func(t Test) bool { return t.Quiet == lane })
 }

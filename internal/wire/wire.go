@@ -195,7 +195,7 @@ type Test struct {
 	// test runs in a later guest, which boots when the other tests have run.
 	After string `json:"after,omitempty"`
 
-	// Quiet names a lane. In that lane no other guest of the lane runs beside this test,
+	// Quiet names a lane. In that lane no other guest of the lane takes CPUs from this test,
 	// because the test fails if it gets too little of the host. Empty: other guests may run.
 	Quiet string `json:"quiet,omitempty"`
 }

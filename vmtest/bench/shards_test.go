@@ -21,11 +21,11 @@ var shardTests = flag.String("shard-tests", "", "`REGEXP` of the tests that Benc
 // BenchmarkShards runs the tests of a lane in 1, 2, 4 and 8 guests, on the unpatched kernel. For
 // each number of guests it prints the CPU time of all guests as a ratio to that of one guest, and
 // the critical path as a ratio to the ideal: the CPU time of one guest divided by the number, and
-// one boot. The critical path is the CPU time of the guest that has the most, and of the guest
-// that runs when the others have ended. For these two the guests run one after the other: the CPUs
-// of a machine slow each other, so that guests side by side take more CPU time for the same work.
-// So neither depends on how many CPUs the machine has. For the wall time, which it prints as a
-// ratio, too, all guests run once more, side by side.
+// one boot. The critical path is the CPU time of the guest that has the most. For these two the
+// guests run one after the other, split as for a machine that has a CPU for each of theirs: the
+// CPUs of a machine slow each other, so that guests side by side take more CPU time for the same
+// work. So neither depends on how many CPUs the machine has. For the wall time, which it prints as
+// a ratio, too, all guests run once more, side by side.
 func BenchmarkShards(b *testing.B) {
 	for _, lane := range []string{wire.Real, wire.Virtual} {
 		b.Run(lane, func(b *testing.B) {
@@ -115,6 +115,9 @@ func (s sharding) run(n int, way string, more ...string) cost {
 	}
 	cmd := s.vmtest(s.userCache, "run", append(args, more...)...)
 	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(s.tmp, way)+":"+os.Getenv("PATH"))
+	if way == inTurn {
+		cmd.Env = append(cmd.Env, "GOMAXPROCS=64")
+	}
 	s.do(cmd)
 	return s.cost(filepath.Join(dir, "latest", s.lane))
 }
@@ -134,40 +137,22 @@ func (s sharding) cost(lane string) cost {
 	if err != nil || len(report.Lanes) != 1 || len(files) < max(1, len(plan.Shards[s.lane])) {
 		s.b.Fatalf("the times of %d guests in %d lanes, %v; want %d or more in one", len(files), len(report.Lanes), err, max(1, len(plan.Shards[s.lane])))
 	}
-	c, each := cost{wall: report.Lanes[0].DurationS}, make(map[int]float64)
+	c, each := cost{wall: report.Lanes[0].DurationS}, make(map[string]float64)
 	for _, f := range files {
 		text, err := os.ReadFile(filepath.Join(s.cpu, f.Name()))
 		if err != nil {
 			s.b.Fatal(err)
 		}
-		name, _, _ := strings.Cut(f.Name(), "-")
-		shard, err := strconv.Atoi(name)
 		var user, system float64
-		if err == nil {
-			_, err = fmt.Sscan(string(text), &user, &system)
-		}
-		if err != nil {
+		if _, err := fmt.Sscan(string(text), &user, &system); err != nil {
 			s.b.Fatalf("%s: %q: %v", f.Name(), text, err)
 		}
 		c.total += user + system
+		shard, _, _ := strings.Cut(f.Name(), "-")
 		each[shard] += user + system
+		c.path = max(c.path, each[shard])
 	}
-	c.path = path(plan, s.lane, each)
 	return c
-}
-
-// path returns the CPU time on the critical path, from that of each shard: that of the longest
-// of those that run side by side, and of those that run afterwards.
-func path(plan wire.Plan, lane string, each map[int]float64) float64 {
-	longest, after := 0.0, 0.0
-	for shard, seconds := range each {
-		if shard > 0 && plan.Shard(lane, shard).QuietIn(lane) {
-			after += seconds
-		} else {
-			longest = max(longest, seconds)
-		}
-	}
-	return longest + after
 }
 
 // read reads JSON from a file.
@@ -179,21 +164,5 @@ func read(b *testing.B, path string, into any) {
 	}
 	if err != nil {
 		b.Fatal(err)
-	}
-}
-
-func TestPath(t *testing.T) {
-	test := func(name, quiet string) wire.Test {
-		return wire.Test{TestID: wire.TestID{Package: "p", Name: name}, Quiet: quiet}
-	}
-	plan := wire.Plan{
-		Tests:  []wire.Test{test("TestA", ""), test("TestB", ""), test("TestC", wire.Real)},
-		Shards: map[string]wire.Shards{wire.Real: {{"p.TestA"}, {"p.TestB"}, {"p.TestC"}}},
-	}
-	if got := path(plan, wire.Real, map[int]float64{1: 2, 2: 5, 3: 4}); got != 9 {
-		t.Errorf("got %v, want the second shard and then the third: 9", got)
-	}
-	if got := path(wire.Plan{}, wire.Real, map[int]float64{0: 3}); got != 3 {
-		t.Errorf("one guest: got %v, want 3", got)
 	}
 }

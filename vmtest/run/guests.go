@@ -76,8 +76,8 @@ func (l lane) announce(choice vm.Choice) error {
 	return nil
 }
 
-// run boots the guests of a lane: the shards side by side, and when all have ended, those that no
-// other guest may run beside. guests ends with -fail-fast. Then those that have not begun are still
+// run boots the guests of a lane: the shards side by side, and on a crowded machine, when all have
+// ended, those that no other guest may run beside. guests ends with -fail-fast. Then those that have not begun are still
 // booted and ended at once, so that their folders say why their tests are missing.
 func (l lane) run(ctx, guests context.Context) error {
 	beside, quiet := l.shards()
@@ -119,7 +119,7 @@ func (l lane) shards() (beside, quiet []*lane) {
 	for i := 1; i <= n; i++ {
 		s := l
 		s.guest.Shard, s.plan, s.dir, s.took = i, l.plan.Shard(l.guest.Lane, i), filepath.Join(l.dir, wire.ShardDir(i)), make(map[string]float64)
-		if s.plan.QuietIn(l.guest.Lane) {
+		if l.crowded && s.plan.QuietIn(l.guest.Lane) {
 			quiet = append(quiet, &s)
 		} else {
 			beside = append(beside, &s)

@@ -36,6 +36,7 @@ type prepared struct {
 	qemu    string // version line of QEMU
 	planID  string // of the plan in the order of the sources
 	key     string // the guest repeats it in its records; see wire.KeyPath
+	crowded bool   // the guests of all lanes have more CPUs than the machine
 }
 
 // prepare makes the tree, the kernel and the archive. It writes the inputs to the folder of

@@ -26,13 +26,14 @@ func (r *runner) shard(p *prepared, lanes []string) error {
 		most = n
 		r.Report.Step("at most %d guests of each lane side by side: there are %s", n, why)
 	}
+	p.crowded = r.Guest.Crowded(most, r.UsableCores(), lanes)
 	all := make(map[string]wire.Shards)
 	for _, lane := range lanes {
 		seconds, err := r.seconds(lane)
 		if err != nil {
 			r.Report.Step("how long the tests took cannot be read: %v", err)
 		}
-		if s := split(p.archive.Plan.In(lane), lane, most, seconds); s != nil {
+		if s := split(p.archive.Plan.In(lane), lane, most, p.crowded, seconds); s != nil {
 			all[lane] = s
 		}
 	}
@@ -51,15 +52,20 @@ func (r *runner) shard(p *prepared, lanes []string) error {
 type group struct {
 	tests   []wire.Test
 	seconds float64 // all of them together
-	quiet   bool    // no other guest of the lane may run beside it
+	quiet   bool    // no other guest of the lane may take CPUs from it
 }
 
-// split splits the plan of a lane over at most so many guests that run side by side, and one more
-// for the tests that no other guest may run beside. It returns nil if one guest is enough. seconds
-// is how long tests take, by package.Name. The longest group goes first, to the guest that has the
-// least to do. Equal arguments give equal shards.
-func split(plan wire.Plan, lane string, most int, seconds map[string]float64) wire.Shards {
+// split splits the plan of a lane over at most so many guests that run side by side, and if they
+// crowd the machine, one more for the tests that no other guest may run beside. It returns nil if
+// one guest is enough. seconds is how long tests take, by package.Name. The longest group goes
+// first, to the guest that has the least to do. Equal arguments give equal shards.
+func split(plan wire.Plan, lane string, most int, crowded bool, seconds map[string]float64) wire.Shards {
 	groups := groupsOf(plan, lane, seconds)
+	if !crowded {
+		for i := range groups {
+			groups[i].quiet = false
+		}
+	}
 	var quiet []wire.Test
 	for _, g := range groups {
 		if g.quiet {

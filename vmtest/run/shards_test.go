@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/vm"
 )
 
 // plannedAs returns a plan of tests p.TestX that take so many seconds. "<" before a name makes the
@@ -63,11 +64,11 @@ func TestSplit(t *testing.T) {
 			}
 			want = append(want, names)
 		}
-		got := split(plan, wire.Real, tc.most, seconds)
+		got := split(plan, wire.Real, tc.most, true, seconds)
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
-		if again := split(plan, wire.Real, tc.most, seconds); !reflect.DeepEqual(again, got) {
+		if again := split(plan, wire.Real, tc.most, true, seconds); !reflect.DeepEqual(again, got) {
 			t.Errorf("%s: got %v, and %v the second time", name, got, again)
 		}
 		plan.Shards = map[string]wire.Shards{wire.Real: got}
@@ -76,7 +77,30 @@ func TestSplit(t *testing.T) {
 		}
 	}
 	plan, seconds := plannedAs("A 1", "=B 9", "C 1", "D 1")
-	if got := split(plan, wire.Virtual, 2, seconds); len(got) != 2 {
+	if got := split(plan, wire.Virtual, 2, true, seconds); len(got) != 2 {
 		t.Errorf("in the lane virtual, which nothing disturbs: got %v", got)
+	}
+	want := wire.Shards{{"p.TestB"}, {"p.TestA", "p.TestC", "p.TestD"}}
+	if got := split(plan, wire.Real, 2, false, seconds); !reflect.DeepEqual(got, want) {
+		t.Errorf("a CPU for each CPU of a guest: got %v, want %v", got, want)
+	}
+}
+
+// Quiet tests wait for the other guests of their lane only if the guests take CPUs from each other.
+func TestQuietShards(t *testing.T) {
+	for crowded, want := range map[bool]string{true: "[1 3] [2]", false: "[1 2 3] []"} {
+		plan, _ := plannedAs("A 1", "=B 1", "C 1")
+		plan.Shards = map[string]wire.Shards{wire.Real: {{"p.TestA"}, {"p.TestB"}, {"p.TestC"}}}
+		beside, quiet := lane{guest: vm.Guest{Lane: wire.Real}, plan: plan, prepared: prepared{crowded: crowded}}.shards()
+		numbers := func(lanes []*lane) []int {
+			all := make([]int, len(lanes))
+			for i, l := range lanes {
+				all[i] = l.guest.Shard
+			}
+			return all
+		}
+		if got := fmt.Sprint(numbers(beside), numbers(quiet)); got != want {
+			t.Errorf("crowded %v: got %s, want %s", crowded, got, want)
+		}
 	}
 }

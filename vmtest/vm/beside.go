@@ -24,14 +24,24 @@ func (c Change) Beside(cpus int, lanes []string) (n int, why string, err error) 
 
 // beside counts a CPU of the machine for each CPU of a guest.
 func (m machine) beside(lanes []string, c Change) int {
-	cpus, memory := 0, c.NeededMB(lanes)
-	for _, lane := range lanes {
-		cpus += (Guest{Lane: lane, Change: c}).cpus()
-	}
+	cpus, memory := c.neededCPUs(lanes), c.NeededMB(lanes)
 	if m.cpus <= 2 || cpus == 0 || c.GDB != "" {
 		return 1
 	}
 	return max(1, min(m.cpus/cpus, (m.freeMB-restMB)/memory))
+}
+
+// Crowded reports whether so many guests of each of these lanes have more CPUs together than these
+// of the machine.
+func (c Change) Crowded(n, cpus int, lanes []string) bool { return n*c.neededCPUs(lanes) > cpus }
+
+// neededCPUs returns how many CPUs one guest of each of these lanes has together.
+func (c Change) neededCPUs(lanes []string) int {
+	cpus := 0
+	for _, lane := range lanes {
+		cpus += (Guest{Lane: lane, Change: c}).cpus()
+	}
+	return cpus
 }
 
 // CheckBeside returns an error if so many guests of each of these lanes, changed like c, need more

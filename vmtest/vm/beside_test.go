@@ -39,6 +39,27 @@ func TestBeside(t *testing.T) {
 	}
 }
 
+// Guests crowd a machine if one CPU of the machine has two of theirs.
+func TestCrowded(t *testing.T) {
+	both, virtual := []string{wire.Real, wire.Virtual}, []string{wire.Virtual}
+	for _, tc := range []struct {
+		n, cpus int
+		lanes   []string
+		change  Change
+		want    bool
+	}{
+		{1, 2, both, Change{}, true},
+		{4, 12, both, Change{}, false},
+		{5, 12, both, Change{}, true},
+		{12, 12, virtual, Change{}, false},
+		{4, 12, both, Change{CPUs: 4}, true},
+	} {
+		if got := tc.change.Crowded(tc.n, tc.cpus, tc.lanes); got != tc.want {
+			t.Errorf("%d guests of %v on %d CPUs, changed by %+v: got %v", tc.n, tc.lanes, tc.cpus, tc.change, got)
+		}
+	}
+}
+
 // Guests that the machine has no memory for are refused.
 func TestCheckBeside(t *testing.T) {
 	both := []string{wire.Real, wire.Virtual}
