@@ -12,8 +12,11 @@ import (
 // AutoShards is the value of Request.Shards for as many guests as the machine has room for.
 const AutoShards = -1
 
-// startS is how long it takes to start any test, in seconds.
-const startS = 0.05
+// How long it takes to start any test, and to boot a later guest, in seconds.
+const (
+	startS = 0.05
+	bootS  = 1.5
+)
 
 // shard splits the plan of each lane over several guests, if the request wants that.
 func (r *runner) shard(p *prepared, lanes []string) error {
@@ -134,6 +137,7 @@ func groupsOf(plan wire.Plan, lane string, seconds map[string]float64) []group {
 			all = append(all, one)
 		case together < 0:
 			together = len(all)
+			one.seconds += bootS
 			all = append(all, one)
 		default:
 			g := &all[together]

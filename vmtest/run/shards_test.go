@@ -51,6 +51,7 @@ func TestSplit(t *testing.T) {
 		"fewer tests than guests":          {8, []string{"A 1", "B 1"}, shards{{"A"}, {"B"}}},
 		"a single test":                    {8, []string{"A 1"}, nil},
 		"later guests in one shard":        {3, []string{"A 1", "B 1", "C 1", "<D 1", "<E 1"}, shards{{"A", "D", "E"}, {"B"}, {"C"}}},
+		"the boot of a later guest":        {2, []string{"A 1", "B 1", "C 1", "E 1", "<D 1"}, shards{{"A", "D"}, {"B", "C", "E"}}},
 		"quiet ones come last":             {2, []string{"A 1", "=B 9", "C 1", "D 1"}, shards{{"A", "D"}, {"C"}, {"B"}}},
 		"nothing beside the quiet one":     {2, []string{"A 1", "=B 9"}, nil},
 		"a later guest of a quiet one":     {2, []string{"=A 1", "B 1", "C 1", "<D 1"}, shards{{"B"}, {"C"}, {"A", "D"}}},
