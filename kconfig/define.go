@@ -5,6 +5,7 @@ package kconfig
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,29 @@ func Defined(read func(path string) ([]byte, error)) (map[string]bool, error) {
 		all[name] = true
 	}
 	return all, err
+}
+
+// Undefined returns the symbols that options depend on and that a tree, which defines these, lacks:
+// sorted, and never nil.
+func (c Config) Undefined(defined map[string]bool) []string {
+	all := []string{}
+	_, others := c.For(defined)
+	for _, o := range others.Options {
+		all = append(all, o.IfDefined)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// DefinedBut returns the symbols that options depend on, but for these.
+func (c Config) DefinedBut(undefined []string) map[string]bool {
+	all := make(map[string]bool)
+	for _, o := range c.Options {
+		if o.IfDefined != "" && !slices.Contains(undefined, o.IfDefined) {
+			all[o.IfDefined] = true
+		}
+	}
+	return all
 }
 
 // LeftOut names the options that are not requested from a tree that defines these symbols, and

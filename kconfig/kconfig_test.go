@@ -158,6 +158,13 @@ func TestIfDefined(t *testing.T) {
 	if string(meant.Bytes()) != "CONFIG_A=y\n" || len(others.Options) != 1 {
 		t.Errorf("meant are %q, others %v", meant.Bytes(), others)
 	}
+	for _, defined := range []map[string]bool{nil, old, {"A": true}} {
+		undefined := c.Undefined(defined)
+		want, _ := c.For(defined)
+		if got, _ := c.For(c.DefinedBut(undefined)); undefined == nil || string(got.Bytes()) != string(want.Bytes()) {
+			t.Errorf("with %v defined and %q not: %q is meant, want %q", defined, undefined, got.Bytes(), want.Bytes())
+		}
+	}
 	for _, wrong := range []string{"#if-defined\nCONFIG_A=y\n", "#if-defined A B\nCONFIG_A=y\n", "#if-defined A\n\nCONFIG_A=y\n", "#if-defined A\n#if-defined B\nCONFIG_A=y\n"} {
 		if _, err := Parse("f", []byte(wrong)); err == nil || !strings.Contains(err.Error(), "f:") {
 			t.Errorf("%q: got %v, want an error with file and line", wrong, err)

@@ -86,7 +86,7 @@ func (b *build) getOrMake(ctx context.Context) (Image, error) {
 		return Image{}, err
 	}
 	defer unlock()
-	entry := filepath.Join(h.Cache.Dir, "kernel", key)
+	entry := b.entry()
 	image, ok, err := b.kept(ctx, entry)
 	if err != nil {
 		return Image{}, err
@@ -175,7 +175,7 @@ type build struct {
 	tools     kbuild.Toolchain
 	toolchain string
 	profiled  []string                        // sources whose objects are to count
-	defined   func() (map[string]bool, error) // symbols of the tree's Kconfig files
+	defined   func() (map[string]bool, error) // see symbols
 	printed   kbuild.Log
 }
 
@@ -187,6 +187,9 @@ func (b *build) key() string {
 	}
 	return b.Makes.Inputs[:32]
 }
+
+// entry is the folder of the kernel in the cache.
+func (b *build) entry() string { return filepath.Join(b.Cache.Dir, string(cache.Kernel), b.key()) }
 
 func (b *build) log() string { return filepath.Join(b.Dir, "make.log") }
 

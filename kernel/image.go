@@ -35,6 +35,10 @@ type Image struct {
 	Warnings      []string `json:"warnings"`       // compiler warnings, as printed
 	DebugSHA256   string   `json:"debug_sha256"`   // of the file Debug(); debuginfo.Decode checks it
 
+	// Undefined are the symbols that options depend on (see kconfig.Option.IfDefined) and that the
+	// tree does not define. It is nil if the image is of an older vmtest, which did not store them.
+	Undefined []string `json:"undefined"`
+
 	// Profiled are the sources that were compiled with counters, with the SHA-256 of
 	// the compiler's notes on each. Package coverage checks it. It is nil for a kernel
 	// that does not count.
@@ -97,7 +101,11 @@ func (i Image) Forget() error { return os.RemoveAll(filepath.Dir(i.Vmlinux)) }
 // store copies the files that make left into the cache. The entry gets its final name
 // when it is whole.
 func (b *build) store(ctx context.Context, entry string) error {
-	image := Image{Base: b.Tree.Base.Version}
+	defined, err := b.defined()
+	if err != nil {
+		return err
+	}
+	image := Image{Base: b.Tree.Base.Version, Undefined: b.Config.Undefined(defined)}
 	release, err := sandbox.ReadMade(b.Out(), "include/config/kernel.release")
 	if err != nil {
 		return err

@@ -122,7 +122,6 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 		return nil, err
 	}
 	b := &build{Spec: s, toolchain: toolchain, profiled: s.counting()}
-	b.defined = sync.OnceValues(func() (map[string]bool, error) { return kconfig.Defined(s.Tree.Read) })
 	b.Folder = work.Folder{
 		Host: h, Dir: filepath.Join(h.Cache.Dir, "work", s.workKey()), Base: s.Tree.Base, Series: s.Tree.Series.Name, About: s.about(),
 		Makes: work.Objects{
@@ -131,7 +130,18 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 		},
 	}
 	b.tools = tools
+	b.defined = sync.OnceValues(b.symbols)
 	return b, nil
+}
+
+// symbols returns which symbols the tree defines, of those at least that options depend on. A kernel
+// in the cache knows them, and the Kconfig files need not be read.
+func (b *build) symbols() (map[string]bool, error) {
+	var image Image
+	if cache.ReadSealed(filepath.Join(b.entry(), "image.json"), &image) != nil || image.Undefined == nil {
+		return kconfig.Defined(b.Tree.Read)
+	}
+	return b.Config.DefinedBut(image.Undefined), nil
 }
 
 // inputs returns the digest of all that the kernel is made of. profiled are the sources

@@ -4,9 +4,11 @@ package kernel
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/kconfig"
 )
@@ -89,5 +91,41 @@ func TestBuildSaysWhatIsLeftOut(t *testing.T) {
 		if said.Said("CONFIG_NEVER") != tc.left || !slices.Equal(image.LeftOut, want) {
 			t.Errorf("%s: said %q, and %q are left out, want %q", tc.name, said, image.LeftOut, want)
 		}
+	}
+}
+
+// A kernel in the cache knows what its tree defines: the Kconfig files, which are gone here, are not
+// read. An older vmtest did not store it.
+func TestKernelKnowsSymbols(t *testing.T) {
+	w := newWorld(t)
+	const config = good + "#if-defined NEVER\nCONFIG_NEVER=y\n#if-defined IMPOSSIBLE\n# CONFIG_IMPOSSIBLE is not set\n"
+	c, err := kconfig.Parse("frag", []byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := w.tree()
+	build := func() Image {
+		image, err := Build(w.ctx, w.Host, Spec{Tree: tree, Config: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image
+	}
+	image := build()
+	if want := []string{"NEVER"}; !slices.Equal(image.Undefined, want) || len(image.LeftOut) != 1 {
+		t.Errorf("the tree lacks %q, and %q are left out; want %q, and one line", image.Undefined, image.LeftOut, want)
+	}
+	if err := os.Remove(filepath.Join(w.base.Dir, "Kconfig")); err != nil {
+		t.Fatal(err)
+	}
+	if again := build(); !again.Cached || !slices.Equal(again.LeftOut, image.LeftOut) {
+		t.Errorf("cached %v: %q are left out, want %q", again.Cached, again.LeftOut, image.LeftOut)
+	}
+	image.Undefined = nil
+	if err := cache.WriteSealed(filepath.Join(filepath.Dir(image.Vmlinux), "image.json"), image); err != nil {
+		t.Fatal(err)
+	}
+	if again := build(); !again.Cached || len(again.LeftOut) != 2 {
+		t.Errorf("without what the kernel knows: cached %v, %q are left out, want both, as no file defines anything", again.Cached, again.LeftOut)
 	}
 }
