@@ -5,10 +5,13 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"timens-vmtest/internal/blame"
@@ -154,6 +157,42 @@ func TestFillBeside(t *testing.T) {
 		if err != nil || len(e.Answers) != want || judged.Verdict() != verdict.Failed || judged.Trouble != nil {
 			t.Errorf("-keep-going=%v: %v, %v, %+v, %d answers, want %d", keepGoing, err, judged.Verdict(), judged.Trouble, len(e.Answers), want)
 		}
+	}
+}
+
+// Questions that are answered in one folder wait for each other, and others are asked meanwhile.
+func TestFillInOneFolder(t *testing.T) {
+	for name, tc := range map[string]struct {
+		steps []step
+		want  string
+	}{
+		"one folder":  {[]step{{folder: "y"}}, "a1 with 4, a2 with 4"},
+		"two folders": {[]step{{folder: "y"}, {folder: "y"}, {folder: "n"}}, "a1 with 2, c1 with 2, c2 with 2, b1 with 4, a2 with 4, b2 with 4"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log []string
+			var said sync.Mutex
+			for i := range tc.steps {
+				s := &tc.steps[i]
+				s.Name, s.Heavy = string(rune('a'+i)), true
+				s.ask = func(_ context.Context, at prefix) error {
+					time.Sleep(time.Duration(i) * time.Millisecond) // of two that begin together, the first is first
+					said.Lock()
+					log = append(log, fmt.Sprintf("%s%d with %d", s.Name, at.n, at.on.Cores))
+					said.Unlock()
+					time.Sleep(time.Duration(3-i) * time.Second)
+					return nil
+				}
+			}
+			c := asked(t, false, tc.steps...)
+			c.Worker = worker.Worker{Jobs: 2, Cores: 4}
+			if err := c.fill(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(log, ", "); got != tc.want {
+				t.Errorf("%s: asked %s\nwant %s", name, got, tc.want)
+			}
+		})
 	}
 }
 

@@ -51,8 +51,8 @@ func (c *checking) rules() []step {
 	quick := func(name string, ask func(context.Context, prefix) error) step {
 		return step{Step: several.Step{Name: name}, ask: ask}
 	}
-	heavy := func(name string, ask func(context.Context, prefix) error) step {
-		return step{Step: several.Step{Name: name, Heavy: true}, ask: ask}
+	heavy := func(name, folder string, ask func(context.Context, prefix) error) step {
+		return step{Step: several.Step{Name: name, Heavy: true}, folder: folder, ask: ask}
 	}
 	config := c.Request.Config
 	return []step{
@@ -60,12 +60,12 @@ func (c *checking) rules() []step {
 		quick("applies", func(ctx context.Context, at prefix) error { _, err := c.tree(ctx, at); return err }),
 		formal("checkpatch", c.checkpatch),
 		quick("kernel-doc", c.kernelDoc),
-		heavy("TIME_NS=y", c.build(config)),
-		heavy(kernel.Sparse.Name, c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
-		heavy(kernel.W1.Name, c.lint(kernel.W1, config)),
-		heavy("TIME_NS=n", c.build(c.timeless)),
-		heavy(kernel.W1.Name, c.lint(kernel.W1, c.timeless)),
-		{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, boot: c.boots},
+		heavy("TIME_NS=y", "y", c.build(config)),
+		heavy(kernel.Sparse.Name, "y", c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
+		heavy(kernel.W1.Name, "y", c.lint(kernel.W1, config)),
+		heavy("TIME_NS=n", "n", c.build(c.timeless)),
+		heavy(kernel.W1.Name, "n", c.lint(kernel.W1, c.timeless)),
+		{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, folder: "y", boot: c.boots},
 	}
 }
 

@@ -21,6 +21,7 @@ type Item struct {
 	Name     string // for messages
 	MemoryMB int    // that it is likely to need
 	Kernel   string // names the kernel that it builds, unless the cache has it; "": none that another item needs, too
+	Folder   string // names the folder that it builds in, which one item at a time can do; "": none that another item needs, too
 
 	// Run does the work, on a part of the machine. When its context ends, it ends all that it
 	// has begun, and returns.
@@ -48,8 +49,9 @@ type Panic struct {
 func (p *Panic) Error() string { return fmt.Sprintf("%s: panic: %v\n%s", p.Item, p.Value, p.Stack) }
 
 // Work runs the items, and yields the number of each and what its Run returned, as soon as it has
-// ended. The loop runs in the goroutine of the caller. Items begin in their order, with one
-// exception: an item whose kernel another one is building begins behind those that need not wait.
+// ended. The loop runs in the goroutine of the caller. Items begin in their order, with two
+// exceptions: an item whose kernel another one is building begins behind those that need not wait,
+// and one whose folder is in use begins when it is free.
 //
 // When ctx ends, no item begins any more, and those that run are yielded when they have ended.
 // Items that have not begun are yielded last, with ErrNotRun. If the caller leaves the loop, Work
@@ -124,6 +126,9 @@ func (s *shift) next(ctx context.Context) bool {
 		return false
 	}
 	at := s.first()
+	if at < 0 {
+		return false
+	}
 	item := s.left[at]
 	if !s.room(s.items[item]) {
 		return false
@@ -139,18 +144,34 @@ func (s *shift) next(ctx context.Context) bool {
 	return true
 }
 
-// first returns the place in left of the item that begins next. Two items that build one kernel
-// would have one waiting for the other, and all other items for a free place.
+// first returns the place in left of the item that begins next, or -1 if all have to wait for a
+// folder. Two items that build one kernel would have one waiting for the other, and all other items
+// for a free place.
 func (s *shift) first() int {
-	built := make(map[string]bool)
+	built, used := make(map[string]bool), s.folders()
 	for i := range s.running {
 		built[s.items[i].Kernel] = true
 	}
+	free := func(i int) bool { return !used[s.items[i].Folder] }
 	at := slices.IndexFunc(s.left, func(i int) bool {
 		k := s.items[i].Kernel
-		return k == "" || s.known[k] || !built[k]
+		return free(i) && (k == "" || s.known[k] || !built[k])
 	})
-	return max(at, 0)
+	if at < 0 {
+		at = slices.IndexFunc(s.left, free)
+	}
+	return at
+}
+
+// folders returns the folders of the items that run.
+func (s *shift) folders() map[string]bool {
+	used := make(map[string]bool)
+	for i := range s.running {
+		if f := s.items[i].Folder; f != "" {
+			used[f] = true
+		}
+	}
+	return used
 }
 
 // room says that one more item can run beside those that do. Some of these may not have taken
@@ -188,10 +209,16 @@ func (s *shift) freeNow() int {
 }
 
 // share returns the part of the machine that an item gets: the cores divided by the number of
-// items that will run at the same time, as far as the memory lets them.
+// items that will run at the same time, as far as the memory and their folders let them.
 func (s *shift) share(item int) Share {
-	n, sum := len(s.running)+1, s.needed()+s.items[item].MemoryMB
+	n, sum, used := len(s.running)+1, s.needed()+s.items[item].MemoryMB, s.folders()
+	used[s.items[item].Folder] = true
 	for _, i := range s.left {
+		f := s.items[i].Folder
+		if f != "" && used[f] {
+			continue
+		}
+		used[f] = true
 		sum += s.items[i].MemoryMB
 		if n >= s.Jobs || s.Free != nil && sum > s.free {
 			break

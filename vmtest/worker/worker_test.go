@@ -111,6 +111,29 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// Two items of one folder never run at the same time. Where only one can run, it gets all cores.
+func TestFolders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		items := itemsOf([]job{{seconds: 3}, {seconds: 2}, {seconds: 1}, {seconds: 1}, {seconds: 1}})
+		cores := make([]int, len(items))
+		for i, folder := range []string{"x", "x", "y", "", "x"} {
+			run := items[i].Run
+			items[i].Folder = folder
+			items[i].Run = func(ctx context.Context, s Share) error {
+				cores[i] = s.Cores
+				return run(ctx, s)
+			}
+		}
+		got := schedule(t.Context(), Worker{Jobs: 2, Cores: 8}, items)
+		if want := "0: +a +c 1: -c +d 2: -d 3: -a +b 5: -b +e 6: -e"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		if want := []int{4, 8, 4, 4, 8}; !slices.Equal(cores, want) {
+			t.Errorf("they had %v cores, want %v", cores, want)
+		}
+	})
+}
+
 // What programs take that do not belong to the list counts, too: the memory is looked at before
 // each item.
 func TestMemoryOfOthers(t *testing.T) {
