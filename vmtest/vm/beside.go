@@ -15,8 +15,8 @@ const overheadMB = 256
 const restMB = 1024
 
 // Beside returns how many guests of each of these lanes have room on so many CPUs of this machine,
-// if the guests of all lanes run side by side. why says what there is. Beside returns 1 if there
-// are two CPUs or fewer, or if the guest waits for gdb.
+// if the guests of all lanes run side by side. why says what there is. Beside returns 1 if there is
+// room for none, or if the guest waits for gdb.
 func (c Change) Beside(cpus int, lanes []string) (n int, why string, err error) {
 	free, err := FreeMB()
 	return machine{cpus, free}.beside(lanes, c), fmt.Sprintf("%d CPUs and %d MB of free memory", cpus, free), err
@@ -25,7 +25,7 @@ func (c Change) Beside(cpus int, lanes []string) (n int, why string, err error) 
 // beside counts a CPU of the machine for each CPU of a guest.
 func (m machine) beside(lanes []string, c Change) int {
 	cpus, memory := c.neededCPUs(lanes), c.NeededMB(lanes)
-	if m.cpus <= 2 || cpus == 0 || c.GDB != "" {
+	if cpus == 0 || c.GDB != "" {
 		return 1
 	}
 	return max(1, min(m.cpus/cpus, (m.freeMB-restMB)/memory))

@@ -19,7 +19,8 @@ func TestBeside(t *testing.T) {
 		want    int
 	}{
 		"two CPUs":          {machine{2, 64000}, both, Change{}, 1},
-		"two CPUs, virtual": {machine{2, 64000}, virtual, Change{}, 1},
+		"two CPUs, virtual": {machine{2, 64000}, virtual, Change{}, 2},
+		"one CPU, virtual":  {machine{1, 64000}, virtual, Change{}, 1},
 		"eight":             {machine{8, 64000}, both, Change{}, 2},
 		"eight, virtual":    {machine{8, 64000}, virtual, Change{}, 8},
 		"many":              {machine{96, 640000}, both, Change{}, 32},
