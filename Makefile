@@ -28,6 +28,7 @@ TAKES_initramfs := RUN ARGS
 TAKES_check     := SERIES BASE LANE RUN STORE ARGS
 TAKES_presubmit := SERIES BASE LANE RUN STORE ARGS
 TAKES_bench     := BASE BENCH
+TAKES_client-test   := BASE
 TAKES_selftest-test := BASE
 TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE STORE ARGS
@@ -104,9 +105,9 @@ shell-test: deps build
 	go test -count=1 -timeout 30m ./vmtest -run '^TestShell$$' -args -boot-shell
 
 # Runs the programs in tests/clients on the kernels of their designs, and on an unpatched one: see docs/clients.md.
-client-test: PACKAGES += strace
+client-test: PACKAGES += patch strace
 client-test: deps build
-	go test -count=1 -v -timeout 2h ./vmtest -run '^TestClients' -args -boot-clients
+	go test -count=1 -v -timeout 2h ./vmtest -run '^TestClients' -args -boot-clients $(OF)
 
 # Runs the selftests of the series on an unpatched kernel, where no row must pass: see docs/designs.md.
 selftest-test: deps build

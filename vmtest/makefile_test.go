@@ -36,6 +36,7 @@ func TestMakeRefusesVariables(t *testing.T) {
 		"nightly OUT=/x":                   "bin/vmtest nightly -out '/x'     \n",
 		"steady N=4":                       "-steady 4 ",
 		"slurm-test":                       " slurm-wlm\n",
+		"client-test BASE=7.3":             "-boot-clients -base '7.3'\n",
 		"selftest-test BASE=7.3":           "-boot-selftests -base '7.3'\n",
 		"slurm-test RUN=x":                 `"make slurm-test" does not read RUN; it reads no variable.`,
 		"vmtest SERIE=control":             `"make vmtest" does not read SERIE; it reads ARGS BASE LANE RUN SERIES STORE.`,
