@@ -30,6 +30,7 @@ TAKES_presubmit := SERIES BASE LANE RUN STORE ARGS
 TAKES_bench     := BASE BENCH
 TAKES_client-test   := BASE
 TAKES_selftest-test := BASE
+TAKES_mails-test    := BASE
 TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE STORE ARGS
 TAKES_nightly   := SERIES BASE LANE RUN STORE OUT ARGS
@@ -72,7 +73,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest nightly test build deps bench canary long mutants harness-mutants steady shell shell-test debug-test client-test selftest-test slurm-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants harness-mutants steady shell shell-test debug-test client-test selftest-test mails-test slurm-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -112,6 +113,10 @@ client-test: deps build
 # Runs the selftests of the series on an unpatched kernel, where no row must pass: see docs/designs.md.
 selftest-test: deps build
 	go test -count=1 -v -timeout 2h ./tests/kselftest/rows -args -boot-selftests $(OF)
+
+# Applies the mails of every series to a git tree of the base, as whoever gets them does: see docs/series.md.
+mails-test: deps build
+	go test -count=1 -v -timeout 2h ./vmtest -run '^TestMailsApplyToBase$$' -args -real-mails $(OF)
 
 # Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
 debug-test: PACKAGES += crash python3-drgn qemu-utils

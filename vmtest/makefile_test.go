@@ -38,6 +38,8 @@ func TestMakeRefusesVariables(t *testing.T) {
 		"slurm-test":                       " slurm-wlm\n",
 		"client-test BASE=7.3":             "-boot-clients -base '7.3'\n",
 		"selftest-test BASE=7.3":           "-boot-selftests -base '7.3'\n",
+		"mails-test":                       "-real-mails \n",
+		"mails-test SERIES=x":              `"make mails-test" does not read SERIES; it reads BASE.`,
 		"slurm-test RUN=x":                 `"make slurm-test" does not read RUN; it reads no variable.`,
 		"vmtest SERIE=control":             `"make vmtest" does not read SERIE; it reads ARGS BASE LANE RUN SERIES STORE.`,
 		"N=4":                              `"make vmtest" does not read N; `,
