@@ -28,6 +28,9 @@ TAKES_initramfs := RUN ARGS
 TAKES_check     := SERIES BASE LANE RUN STORE ARGS
 TAKES_presubmit := SERIES BASE LANE RUN STORE ARGS
 TAKES_bench     := BASE BENCH
+TAKES_client-test   := BASE
+TAKES_selftest-test := BASE
+TAKES_mails-test    := BASE
 TAKES_steady    := SERIES LANE RUN ARGS N
 TAKES_long      := SERIES BASE STORE ARGS
 TAKES_nightly   := SERIES BASE LANE RUN STORE OUT ARGS
@@ -45,12 +48,13 @@ $(foreach v,$(filter-out $(TAKEN),$(GIVEN)),$(error "make $(GOALS)" does not rea
 
 FROM    = $(if $(SERIES),-series '$(SERIES)') $(ON)
 ON      = $(if $(BASE),-base '$(BASE)')$(if $(STORE), -store '$(STORE)')
+OF      = $(if $(BASE),-base '$(BASE)')
 TESTS   = $(if $(LANE),-lane '$(LANE)') $(if $(RUN),-run '$(RUN)')
 CHOICES = $(FROM) $(TESTS) $(ARGS)
 
 # The packages whose tests run on the host. Other packages in tests/, such as
 # tests/timens and tests/clone3, run in the guest: the host only vets them.
-HOST_FOLDERS  = internal kernel kconfig initramfs vmtest tests/internal tests/layout tests/canary/redteam tests/mutants docs
+HOST_FOLDERS  = internal kernel kconfig initramfs vmtest tests/internal tests/layout tests/canary/redteam tests/kselftest/rows tests/mutants docs
 HOST_PACKAGES = $(patsubst timens-vmtest/%,./%,$(shell go list $(HOST_FOLDERS:%=./%/...)))
 
 # Those of them that start goroutines. The race detector makes a program up to ten times
@@ -69,7 +73,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest nightly test build deps bench canary long mutants harness-mutants steady shell shell-test debug-test client-test slurm-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants harness-mutants steady shell shell-test debug-test client-test selftest-test mails-test slurm-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -102,9 +106,17 @@ shell-test: deps build
 	go test -count=1 -timeout 30m ./vmtest -run '^TestShell$$' -args -boot-shell
 
 # Runs the programs in tests/clients on the kernels of their designs, and on an unpatched one: see docs/clients.md.
-client-test: PACKAGES += strace
+client-test: PACKAGES += patch strace
 client-test: deps build
-	go test -count=1 -v -timeout 2h ./vmtest -run '^TestClients' -args -boot-clients
+	go test -count=1 -v -timeout 2h ./vmtest -run '^TestClients' -args -boot-clients $(OF)
+
+# Runs the selftests of the series on an unpatched kernel, where no row must pass: see docs/designs.md.
+selftest-test: deps build
+	go test -count=1 -v -timeout 2h ./tests/kselftest/rows -args -boot-selftests $(OF)
+
+# Applies the mails of every series to a git tree of the base, as whoever gets them does: see docs/series.md.
+mails-test: deps build
+	go test -count=1 -v -timeout 2h ./vmtest -run '^TestMailsApplyToBase$$' -args -real-mails $(OF)
 
 # Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
 debug-test: PACKAGES += crash python3-drgn qemu-utils

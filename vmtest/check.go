@@ -41,7 +41,7 @@ func (a *app) registerPresubmit(set *flag.FlagSet) {
 
 func (a *app) registerSeriesCheck(set *flag.FlagSet) {
 	a.registerPresubmit(set)
-	set.Var(&a.steps, "steps", "rules to ask, by commas, of `"+strings.Join(check.StepNames(), ",")+"`; the first four take seconds and need no build (default all)")
+	set.Var(&a.steps, "steps", "rules to ask, by commas, of `"+strings.Join(check.StepNames(), ",")+"`; the first six take seconds and need no build (default all)")
 }
 
 // seriesCheckVerb holds every patch of some series to the rules for patches.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -16,9 +17,13 @@ import (
 
 	"timens-vmtest/internal/retest"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel/source"
 )
 
-var bootClients = flag.Bool("boot-clients", false, "boot kernels for the programs in tests/clients, by ../bin/vmtest")
+var (
+	bootClients = flag.Bool("boot-clients", false, "boot kernels for the programs in tests/clients, by ../bin/vmtest")
+	baseOfTests = flag.String("base", source.DefaultRelease, "name of the base for -boot-clients and -real-mails")
+)
 
 // compileClients compiles the programs in tests/clients as they are compiled for a user.
 func compileClients(t *testing.T) (dir string) {
@@ -106,7 +111,7 @@ func TestClients(t *testing.T) {
 				program := "/share/" + design
 				script := fmt.Sprintf(`strace -o /tmp/refused -e inject=clone3:error=EINVAL %[1]s 1000000 2000000 %[1]s; echo exit $?; cat /tmp/refused; echo end; `+
 					`strace -f -o /tmp/log %[1]s 1000000 2000000 %[1]s && cat /tmp/log`, program)
-				cmd := exec.CommandContext(t.Context(), filepath.Join(root, "bin", "vmtest"), "shell", "-series", series, "-with", "strace", "-share", dir, "--", "sh", "-c", script)
+				cmd := exec.CommandContext(t.Context(), filepath.Join(root, "bin", "vmtest"), "shell", "-base", *baseOfTests, "-series", series, "-with", "strace", "-share", dir, "--", "sh", "-c", script)
 				var out, said bytes.Buffer
 				cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = root, realEnv(t), &out, &said
 				if err := cmd.Run(); err != nil {
@@ -132,4 +137,12 @@ func TestClients(t *testing.T) {
 			})
 		}
 	}
+}
+
+func copyProgram(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o755)
 }

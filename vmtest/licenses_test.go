@@ -26,8 +26,9 @@ type annotation struct {
 	License   string `toml:"SPDX-License-Identifier"`
 }
 
-// demanded is the licence that a kind of file must have. Files of no kind may
-// have any licence of LICENSES.
+// demanded is the licence that a kind of file must have. Of several kinds that
+// match a file, the last one counts. Files of no kind may have any licence of
+// LICENSES.
 var demanded = []struct{ path, license string }{
 	// The guest's programs link modules under Apache-2.0, which the GPL-2.0 does
 	// not allow.
@@ -36,6 +37,8 @@ var demanded = []struct{ path, license string }{
 	// They derive from the kernel.
 	{"**.patch", "GPL-2.0-only"},
 	{"tests/mutants/list/**", "GPL-2.0-only"},
+	// They derive from libcrun.
+	{"tests/clients/crun/*.patch", "LGPL-2.1-or-later"},
 }
 
 var spdxLine = regexp.MustCompile(`(?m)^(?://|#|/\*|\{\{- /\*) SPDX-License-Identifier: (.+?)(?: \*/.*)?$`)
@@ -87,10 +90,14 @@ func licenseOf(path, head string, table []annotation) (string, error) {
 	case own != nil && strings.HasSuffix(path, ".go") && !strings.HasPrefix(head, own[0]+"\n\n"):
 		return "", fmt.Errorf("%s must begin with %q and an empty line, or the line becomes part of the package's documentation", path, own[0])
 	}
+	must := license
 	for _, d := range demanded {
-		if matches(d.path, path) && license != d.license {
-			return "", fmt.Errorf("%s is under %s, and must be under %s", path, license, d.license)
+		if matches(d.path, path) {
+			must = d.license
 		}
+	}
+	if license != must {
+		return "", fmt.Errorf("%s is under %s, and must be under %s", path, license, must)
 	}
 	return license, nil
 }

@@ -38,6 +38,7 @@ type Series struct {
 	About   string        // comment on top of its series file, as one line
 	Floor   []byte        // text of its coverage file; nil if it has none
 	Cover   []byte        // text of its cover letter; nil if it has none
+	Man     []patch.Patch // patches for man pages, which are not applied to the kernel
 
 	// Variants are those among which kernel.Choose chooses for a base; nil if there is no
 	// choice, or if the user has named a variant.
@@ -100,6 +101,9 @@ func Load(ctx context.Context, box sandbox.Box, patchesDir, which string) (Serie
 			return Series{}, blame.Usagef("series %s: %w", which, err)
 		}
 	}
+	if s.Man, err = loadMan(ctx, box, beside(dir, "man")); err != nil {
+		return Series{}, blame.Usagef("series %s: %w", which, err)
+	}
 	if s.Design, err = loadDesign(beside(dir, "design")); err != nil {
 		return Series{}, &blame.UsageError{Err: err}
 	}
@@ -160,6 +164,20 @@ func resolve(patchesDir, which string) (folder string, variant bool) {
 		return filepath.Dir(which), true // the patches in the series' own folder
 	}
 	return which, true
+}
+
+// loadMan reads the patches for man pages in a folder, in the order of their names. There may be no such folder.
+func loadMan(ctx context.Context, box sandbox.Box, dir string) ([]patch.Patch, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	var all []patch.Patch
+	for _, path := range paths {
+		var some []patch.Patch
+		if some, err = patch.Load(ctx, box, path); err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, err
 }
 
 // loadDesign reads the file that says how the series' clone3() takes offsets: a

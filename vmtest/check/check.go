@@ -82,6 +82,7 @@ type checking struct {
 	dir      string // where the evidence goes
 	evidence evidence
 	steps    []step
+	leftOut  []string      // rules that are not checked
 	plan     several.Check // has these steps
 	excuses  []excuse
 	sources  []string // C files that the patches touch
@@ -101,8 +102,8 @@ func (c Checker) of(s series.Series, dir string) (*checking, error) {
 		return nil, err
 	}
 	one := &checking{Checker: c, series: s, dir: dir, excuses: excuses, sources: s.Sources(), trees: trees{made: make(map[int]kernel.Tree)}}
-	one.steps = slices.DeleteFunc(one.rules(), func(s step) bool { return !c.asked(s.Name) })
-	return one, nil
+	one.steps = one.rules()
+	return one, one.leaveOut()
 }
 
 // ask finds out the design of the series, and then asks all questions.

@@ -28,7 +28,7 @@ func (c *checking) begin(presubmit bool) error {
 	c.evidence = evidence{c.dir, time.Now()}
 	c.plan = several.Check{
 		Schema: several.CheckSchema, Series: c.series.Name, Variant: c.series.Variant, Base: c.base.Version, Began: c.evidence.began.Format(time.RFC3339),
-		KeepGoing: c.KeepGoing, Presubmit: presubmit, LeftOut: c.leftOut(),
+		KeepGoing: c.KeepGoing, Presubmit: presubmit, LeftOut: c.leftOut,
 	}
 	for _, s := range c.steps {
 		c.plan.Steps = append(c.plan.Steps, s.Step)

@@ -56,6 +56,8 @@ type step struct {
 	// boot replaces ask in a step that boots. It returns the folder of the run, which has
 	// the answer. An error means that there is no such folder.
 	boot func(context.Context, prefix) (string, error)
+
+	program string // that ask runs; "" if every machine has what it runs
 }
 
 // fill asks all questions and appends each answer to the evidence, in the order of

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -40,8 +41,26 @@ func StepNames() []string {
 // asked reports whether a rule is to be checked.
 func (c Checker) asked(name string) bool { return c.Only == nil || slices.Contains(c.Only, name) }
 
-// leftOut returns the names of the rules that are not to be checked.
-func (c Checker) leftOut() []string { return slices.DeleteFunc(StepNames(), c.asked) }
+// leaveOut takes the rules out of c.steps that are not to be checked, or that need a program which
+// this machine does not have. A rule that the user names is not left out for want of its program.
+func (c *checking) leaveOut() error {
+	c.leftOut = slices.DeleteFunc(StepNames(), c.asked)
+	var left []step
+	for _, s := range c.steps {
+		_, err := exec.LookPath(s.program)
+		switch {
+		case !c.asked(s.Name):
+		case s.program == "" || err == nil:
+			left = append(left, s)
+		case c.Only != nil:
+			return fmt.Errorf("the rule %s needs the program %s: %w; install it, or leave the rule out of -steps", s.Name, s.program, err)
+		default:
+			c.leftOut = append(c.leftOut, fmt.Sprintf("%s (there is no %s)", s.Name, s.program))
+		}
+	}
+	c.steps = left
+	return nil
+}
 
 // rules returns all steps in the order of the columns.
 func (c *checking) rules() []step {
@@ -60,6 +79,8 @@ func (c *checking) rules() []step {
 		quick("applies", func(ctx context.Context, at prefix) error { _, err := c.tree(ctx, at); return err }),
 		formal("checkpatch", c.checkpatch),
 		quick("kernel-doc", c.kernelDoc),
+		c.with(sphinx, hasPages(c.series.Patches), quick("docs", c.docs)),
+		c.with(groff, len(c.series.Man) > 0, quick("man", c.man)),
 		heavy("TIME_NS=y", "y", c.build(config)),
 		heavy(kernel.Sparse.Name, "y", c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
 		heavy(kernel.W1.Name, "y", c.lint(kernel.W1, config)),
@@ -67,6 +88,14 @@ func (c *checking) rules() []step {
 		heavy(kernel.W1.Name, "n", c.lint(kernel.W1, c.timeless)),
 		{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, folder: "y", boot: c.boots},
 	}
+}
+
+// with returns a step that needs a program, if the series has something for it.
+func (c *checking) with(program string, needed bool, s step) step {
+	if needed {
+		s.program = program
+	}
+	return s
 }
 
 // complaints returns a blame.RuleError, or nil if there are no complaints.

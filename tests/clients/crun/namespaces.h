@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * clone3() with the offsets of a new time namespace, by the series namespaces:
+ * a structure with a part for the time namespace.
+ */
+
+#define CLONE_TIMENS_MONOTONIC UINT64_C (1)
+#define CLONE_TIMENS_BOOTTIME UINT64_C (2)
+
+struct clone3_namespaces
+{
+  struct
+  {
+    uint64_t mask;
+    int64_t monotonic_ns;
+    int64_t boottime_ns;
+    uint64_t reserved[5];
+  } time;
+};
+
+/* Returns false if the offset is not one that the file timens_offsets takes, too.  */
+static bool
+time_offset_ns (const runtime_spec_schema_defs_linux_time_offsets *offset, int64_t *ns)
+{
+  return offset->nanosecs < 1000000000 && ! __builtin_mul_overflow (offset->secs, INT64_C (1000000000), ns)
+         && ! __builtin_add_overflow (*ns, (int64_t) offset->nanosecs, ns);
+}
+
+/* Returns -1 also if an old kernel refuses the members, with E2BIG.  */
+static pid_t
+syscall_clone3_time_offsets (const struct _clone3_args *args, const runtime_spec_schema_config_linux_time_offsets *offsets)
+{
+#ifdef __NR_clone3
+  struct clone3_namespaces namespaces;
+  struct
+  {
+    struct _clone3_args args;
+    __aligned_u64 namespaces;
+    __aligned_u64 namespaces_size;
+  } with = { .args = *args, .namespaces = (uintptr_t) &namespaces, .namespaces_size = sizeof (namespaces) };
+
+  memset (&namespaces, 0, sizeof (namespaces));
+  errno = ERANGE;
+  if (offsets->monotonic)
+    {
+      namespaces.time.mask |= CLONE_TIMENS_MONOTONIC;
+      if (! time_offset_ns (offsets->monotonic, &namespaces.time.monotonic_ns))
+        return -1;
+    }
+  if (offsets->boottime)
+    {
+      namespaces.time.mask |= CLONE_TIMENS_BOOTTIME;
+      if (! time_offset_ns (offsets->boottime, &namespaces.time.boottime_ns))
+        return -1;
+    }
+
+  return (pid_t) syscall (__NR_clone3, &with, sizeof (with));
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
