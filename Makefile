@@ -138,6 +138,9 @@ initramfs: deps build
 series: deps build
 	@bin/vmtest series list $(ON) $(ARGS)
 
+# Sphinx reads the pages that a series changes, and the extensions of the kernel's Documentation need YAML.
+check presubmit nightly: PACKAGES += python3-sphinx python3-yaml
+
 # Checks every patch of all series, or of SERIES=name, against the rules: see
 # docs/presubmit.md.
 check: deps build

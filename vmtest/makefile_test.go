@@ -36,6 +36,8 @@ func TestMakeRefusesVariables(t *testing.T) {
 		"nightly OUT=/x":                   "bin/vmtest nightly -out '/x'     \n",
 		"steady N=4":                       "-steady 4 ",
 		"slurm-test":                       " slurm-wlm\n",
+		"check":                            " python3-sphinx python3-yaml\n",
+		"nightly":                          " python3-sphinx python3-yaml\n",
 		"client-test BASE=7.3":             "-boot-clients -base '7.3'\n",
 		"selftest-test BASE=7.3":           "-boot-selftests -base '7.3'\n",
 		"mails-test":                       "-real-mails \n",
