@@ -95,7 +95,7 @@ func buildCrun(t *testing.T) (share string) {
 	build("plain")
 	in(t, source, "patch", "-p1", "-F0", "-i", filepath.Join(clients, "clone3.patch"))
 	for _, design := range wire.Designs {
-		if err := copyProgram(filepath.Join(clients, design+".h"), filepath.Join(source, "src/libcrun/time_offsets.h")); err != nil {
+		if err := cache.CopyFile(filepath.Join(clients, design+".h"), filepath.Join(source, "src/libcrun/time_offsets.h")); err != nil {
 			t.Fatal(err)
 		}
 		in(t, source, "touch", "src/libcrun/linux.c") // make knows nothing of the header
@@ -107,7 +107,7 @@ func buildCrun(t *testing.T) (share string) {
 		}
 	}
 	in(t, clients, "gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", filepath.Join(share, "rootfs", "probe"), "probe.c")
-	if err := copyProgram(filepath.Join(clients, "config.json"), filepath.Join(share, "config.json")); err != nil {
+	if err := cache.CopyFile(filepath.Join(clients, "config.json"), filepath.Join(share, "config.json")); err != nil {
 		t.Fatal(err)
 	}
 	return share
