@@ -97,7 +97,7 @@ func TestListRefused(t *testing.T) {
 // The tests that a row names exist, because they run first. Some mutants of the designs have not
 // run since the series were written anew; there may be fewer of them on each base.
 func TestPages(t *testing.T) {
-	mostDue := map[string]int{"6.12": 154, "7.3": 0}
+	mostDue := map[string]int{"6.12": 53, "7.3": 0}
 	all := listed(t)
 	exist := testNames(t)
 	for base, file := range tableFiles {
