@@ -63,12 +63,7 @@ type group struct {
 // one guest is enough. seconds is how long tests take, by package.Name. The longest group goes
 // first, to the guest that has the least to do. Equal arguments give equal shards.
 func split(plan wire.Plan, lane string, most int, crowded bool, seconds map[string]float64) wire.Shards {
-	groups := groupsOf(plan, lane, seconds)
-	if !crowded {
-		for i := range groups {
-			groups[i].quiet = false
-		}
-	}
+	groups := groupsOf(plan, lane, crowded, seconds)
 	var quiet []wire.Test
 	for _, g := range groups {
 		if g.quiet {
@@ -116,7 +111,7 @@ func inOrderOf(plan wire.Plan, tests []wire.Test) []string {
 // groupsOf returns the tests of a plan in groups that cannot be split. Most tests are a group of
 // their own. All tests for a later guest, with those that leave files for them, are one: so one
 // shard alone boots a later guest.
-func groupsOf(plan wire.Plan, lane string, seconds map[string]float64) []group {
+func groupsOf(plan wire.Plan, lane string, crowded bool, seconds map[string]float64) []group {
 	usual := median(plan, seconds)
 	needed := make(map[wire.TestID]bool)
 	for _, t := range plan.Tests {
@@ -131,7 +126,7 @@ func groupsOf(plan wire.Plan, lane string, seconds map[string]float64) []group {
 		if !known {
 			s = usual
 		}
-		one := group{[]wire.Test{t}, s + startS, t.Quiet == lane}
+		one := group{[]wire.Test{t}, s + startS, crowded && t.Quiet == lane}
 		switch {
 		case t.After == "" && !needed[t.TestID]:
 			all = append(all, one)
