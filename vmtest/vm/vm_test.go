@@ -360,7 +360,7 @@ func TestLimitsSpareTheStarved(t *testing.T) {
 		cpu++
 	}
 	on := []string{"taskset", "-c", strconv.Itoa(cpu)}
-	qemuIs(t, "exec "+strings.Join(on, " ")+" chrt --idle 0 sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo \"$0\" >&4; exit 9' '"+hello+"'\n")
+	qemuIs(t, "exec "+strings.Join(on, " ")+" nice -n 19 sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo \"$0\" >&4; exit 9' '"+hello+"'\n")
 	hog := exec.CommandContext(t.Context(), on[0], append(on[1:], "sh", "-c", "while :; do :; done")...)
 	if err := hog.Start(); err != nil {
 		t.Fatal(err)
