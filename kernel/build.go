@@ -259,7 +259,7 @@ func (b *build) runMake(ctx context.Context, watch io.Writer, targets ...string)
 	// build was: the build ID covers it.
 	names := fmt.Sprintf("-ffile-prefix-map=%s/= -ffile-prefix-map=%s=.", b.Seen(b.Src()), b.Seen(b.Out()))
 	args := slices.Concat([]string{"O=" + b.Seen(b.Out()), fmt.Sprintf("-j%d", b.UsableCores())},
-		b.Make.Args(names), kbuild.ProfileArgs(b.profiled), targets)
+		b.Make.Args(names), b.Make.DebugArgs(b.Tree.sources()), kbuild.ProfileArgs(b.profiled), targets)
 	at := b.InSandbox(kbuild.Env)
 	at.Programs = b.tools.Programs
 	if b.tools.Ccache() {

@@ -24,16 +24,16 @@ func Notes(source string) string { return strings.TrimSuffix(source, ".c") + ".g
 // relative to the output folder of the build.
 func Counters(source string) string { return strings.TrimSuffix(source, ".c") + ".gcda" }
 
-// profilable returns the source files that the series changes or adds, as far as they can
-// be compiled with counters.
+// sources returns the C files of the kernel that the series changes or adds.
+func (t Tree) sources() []string {
+	return slices.DeleteFunc(t.Touched(), func(file string) bool {
+		return t.over[file] == nil || !strings.HasSuffix(file, ".c") || !patch.InKernel(file)
+	})
+}
+
+// profilable returns those of the sources that can be compiled with counters.
 func (t Tree) profilable() []string {
-	var sources []string
-	for _, file := range t.Touched() {
-		if t.over[file] != nil && patch.Profilable(file) {
-			sources = append(sources, file)
-		}
-	}
-	return sources
+	return slices.DeleteFunc(t.sources(), func(file string) bool { return !patch.Profilable(file) })
 }
 
 // counting returns the sources whose objects are to count.

@@ -148,6 +148,6 @@ func (b *build) symbols() (map[string]bool, error) {
 // whose objects are to count.
 func (s Spec) inputs(toolchain string, profiled []string) string {
 	parts := []string{recipe, s.Tree.Base.ID, s.Tree.over.digest(), string(s.Config.Bytes()), toolchain, strings.Join(kbuild.Env, "\n")}
-	parts = append(parts, kbuild.ProfileArgs(profiled)...)
+	parts = slices.Concat(parts, s.Make.DebugArgs(s.Tree.sources()), kbuild.ProfileArgs(profiled))
 	return cache.Digest(append(parts, s.Make...)...)
 }

@@ -124,7 +124,7 @@ func TestGDB(t *testing.T) {
 				t.Errorf("gdb: %v", err)
 			}
 			<-ended
-			for _, want := range []string{`Breakpoint \d+, \w+ \(`, `(?m)^#1 `, `init/1|swapper`, `Linux version 6`} {
+			for _, want := range []string{`Breakpoint \d+, \w+ \(\w+=`, `(?m)^#1 `, `init/1|swapper`, `Linux version 6`} {
 				if !regexp.MustCompile(want).Match(session) {
 					t.Errorf("gdb does not say %s:\n%s", want, session)
 				}

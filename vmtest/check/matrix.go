@@ -53,9 +53,9 @@ type step struct {
 	// other error if it could not find out.
 	ask func(context.Context, prefix) error
 
-	// boot replaces ask in a step that boots. It returns the folder of the run, which has
-	// the answer. An error means that there is no such folder.
-	boot func(context.Context, prefix) (string, error)
+	// boot replaces ask in a step that boots. It returns the run that has the answer. An error
+	// means that there is none.
+	boot func(context.Context, prefix) (several.Found, error)
 
 	program string // that ask runs; "" if every machine has what it runs
 }
@@ -135,10 +135,10 @@ func (c *checking) answer(ctx context.Context, q several.Question, s step, at pr
 // find asks a step about a tree. It returns an error only for the user's mistakes, which
 // are not evidence.
 func (c *checking) find(ctx context.Context, s step, at prefix) (several.Found, error) {
-	var folder string
+	found := several.Found{Complaints: []string{}}
 	var err error
 	if s.Boots {
-		folder, err = s.boot(ctx, at)
+		found, err = s.boot(ctx, at)
 	} else {
 		err = s.ask(ctx, at)
 	}
@@ -146,10 +146,8 @@ func (c *checking) find(ctx context.Context, s step, at prefix) (several.Found, 
 	build, unbuilt := errors.AsType[*blame.BuildError](err)
 	rule, broken := errors.AsType[*blame.RuleError](err)
 	switch {
-	case err == nil && s.Boots:
-		return several.Found{Run: folder}, nil
 	case err == nil:
-		return several.Found{Complaints: []string{}}, nil
+		return found, nil
 	case blame.Of(err) == blame.User:
 		return several.Found{}, fmt.Errorf("%d/%d %s, %s: %w", at.n, at.of, c.series.Patches[at.n-1].Subject, s.Name, err)
 	case unbuilt:

@@ -81,7 +81,7 @@ func (c *checking) rules() []step {
 		quick("kernel-doc", c.kernelDoc),
 		c.with(sphinx, hasPages(c.series.Patches), quick("docs", c.docs)),
 		c.with(groff, len(c.series.Man) > 0, quick("man", c.man)),
-		heavy("TIME_NS=y", "y", c.build(config)),
+		heavy("TIME_NS=y", "y", c.afterBase(c.build(config))),
 		heavy(kernel.Sparse.Name, "y", c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
 		heavy(kernel.W1.Name, "y", c.lint(kernel.W1, config)),
 		heavy("TIME_NS=n", "n", c.build(c.timeless)),
@@ -162,6 +162,21 @@ func (c *checking) build(config kconfig.Config) func(context.Context, prefix) er
 	}
 }
 
+// afterBase returns a step of a presubmit that builds the base before the first patch. A presubmit
+// needs the kernel of the base, too. If it is built first, make compiles the whole kernel once for
+// both, and what the patch changes. At the end it would compile all that includes a header that
+// the series changes. If the base does not build, the patch does not either, and the judge says why.
+func (c *checking) afterBase(ask func(context.Context, prefix) error) func(context.Context, prefix) error {
+	return func(ctx context.Context, at prefix) error {
+		if c.plan.Presubmit && at.n == 1 && !at.base {
+			if _, err := c.image(ctx, at.without()); ctx.Err() != nil {
+				return err
+			}
+		}
+		return ask(ctx, at)
+	}
+}
+
 func (c *checking) lint(l kernel.Linter, config kconfig.Config) func(context.Context, prefix) error {
 	return func(ctx context.Context, at prefix) error {
 		spec, err := c.spec(ctx, at, config)
@@ -202,8 +217,8 @@ func (c *checking) newWarnings(ctx context.Context, at prefix, l kernel.Linter, 
 // other test.
 var smallPlan = regexp.MustCompile(`^timens\.Test(Clock|Offset)`)
 
-// boots runs the tests that should pass at this patch, and returns the name of the folder
-// of the run in c.dir.
+// boots runs the tests that should pass at this patch, and returns the run. If the last patch has
+// the same kernel, its run has the answer.
 //
 // At the last patch it runs all tests in all lanes. At an earlier patch it runs one lane.
 // There, the kernel's own selftests are those that have to pass on the base and with the
@@ -212,7 +227,10 @@ var smallPlan = regexp.MustCompile(`^timens\.Test(Clock|Offset)`)
 //
 // For the base it uses the lanes of the patch. Tests find leaks of tasks and namespaces. If
 // kmemleak is configured, it finds leaks of memory at the end of a boot.
-func (c *checking) boots(ctx context.Context, at prefix) (string, error) {
+func (c *checking) boots(ctx context.Context, at prefix) (several.Found, error) {
+	if id, err := c.asLast(ctx, at); id != "" || err != nil {
+		return several.Found{AsLast: id}, err
+	}
 	req := c.Request
 	req.Series = at.series
 	if !at.last() {
@@ -221,7 +239,7 @@ func (c *checking) boots(ctx context.Context, at prefix) (string, error) {
 	if !at.last() || at.base {
 		var err error
 		if req, err = c.early(ctx, req, at); err != nil {
-			return "", err
+			return several.Found{}, err
 		}
 	}
 	name := fmt.Sprintf("%04d", at.n)
@@ -230,10 +248,46 @@ func (c *checking) boots(ctx context.Context, at prefix) (string, error) {
 	}
 	dir := filepath.Join(c.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
+		return several.Found{}, err
 	}
 	_, err := run.Remembered(ctx, at.on, req, dir)
-	return name, err
+	return several.Found{Run: name}, err
+}
+
+// asLast returns the build ID of the kernel of a patch if the patches behind it change neither the
+// kernel nor its selftests. It is "" if they may, and for the base and the last patch.
+func (c *checking) asLast(ctx context.Context, at prefix) (string, error) {
+	if at.base || at.last() {
+		return "", nil
+	}
+	for _, p := range c.series.Patches[at.n:] {
+		if slices.ContainsFunc(p.Touches(), tested) {
+			return "", nil
+		}
+	}
+	here, err := c.image(ctx, at)
+	if err != nil {
+		return "", err
+	}
+	last := to(at.of, c.series)
+	last.on = at.on
+	end, err := c.image(ctx, last)
+	if err != nil || here.VmlinuxSHA256 != end.VmlinuxSHA256 {
+		return "", nil // what is wrong with the last patch, its own steps say
+	}
+	return here.BuildID, nil
+}
+
+// tested says that a file becomes a part of the kernel, or of what runs in the guest.
+func tested(file string) bool { return !strings.HasPrefix(file, "Documentation/") }
+
+// image returns the kernel of a prefix, which has been built before.
+func (c *checking) image(ctx context.Context, at prefix) (kernel.Image, error) {
+	spec, err := c.spec(ctx, at, c.Request.Config)
+	if err != nil {
+		return kernel.Image{}, err
+	}
+	return kernel.Build(ctx, at.on, spec)
 }
 
 // early returns the request with the tests that should pass before the last patch.
@@ -280,7 +334,7 @@ func (c *checking) hasABI(ctx context.Context, at prefix) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	image, err := kernel.Build(ctx, at.on, spec)
+	image, err := c.image(ctx, at)
 	if err != nil {
 		return false, err
 	}

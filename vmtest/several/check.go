@@ -92,12 +92,13 @@ type Answered struct {
 	Base *Found `json:"base,omitempty"` // what a heavy step found in the base; only if the patch has a fault
 }
 
-// Found is what a step found in a tree. Exactly one of Complaints, Trouble and Run is set.
+// Found is what a step found in a tree. Exactly one of Complaints, Trouble, Run and AsLast is set.
 type Found struct {
 	Complaints []string         `json:"complaints,omitzero"` // not nil, but empty if there are none
 	Trouble    *verdict.Trouble `json:"trouble,omitempty"`   // the tree does not apply or build, or the host could not find out
 	Stage      string           `json:"stage,omitempty"`     // the stage of the build that failed, if the kernel is to blame
 	Run        string           `json:"run,omitempty"`       // folder of a run, within the check's
+	AsLast     string           `json:"as_last,omitempty"`   // build ID: the kernel is that of the last patch, whose run answers for both
 }
 
 // CheckEvidence is the contents of the folder of a check.

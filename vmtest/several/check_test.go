@@ -246,6 +246,70 @@ func TestJudgeCheck(t *testing.T) {
 	}
 }
 
+// A patch with the kernel of the last one has no run of its own. The run of the last patch counts for
+// both, if it is there, is of that kernel, and has no fault.
+func TestJudgeCheckAsLast(t *testing.T) {
+	const boots, boots2 = 4, 6
+	asLast := func(id string) several.Found { return several.Found{AsLast: id} }
+	for name, tc := range map[string]struct {
+		change func([]several.Answered, string) []several.Answered
+		cells  string
+		want   verdict.Verdict
+		says   string
+	}{
+		"the same kernel": {func(all []several.Answered, id string) []several.Answered {
+			all[boots].Found = asLast(id)
+			return all
+		}, "oool nooo", verdict.Passed, ""},
+		"another kernel": {func(all []several.Answered, id string) []several.Answered {
+			all[boots].Found = asLast("b" + id)
+			return all
+		}, "oool nooo", verdict.Unjudged, "patch 1, boots: the answer is said to be that of the last patch, but the kernel has the build ID b"},
+		"the last one fails": {func(all []several.Answered, id string) []several.Answered {
+			all[boots].Found, all[boots2].Found, all[boots2].Base = asLast(id), several.Found{Run: "fail"}, &several.Found{Run: "0001"}
+			return all
+		}, "oool nooF", verdict.Failed, "evidence"},
+		"no answer of the last one": {func(all []several.Answered, id string) []several.Answered {
+			all[boots].Found = asLast(id)
+			return all[:boots2]
+		}, "oool noo-", verdict.Unjudged, "2/2 two, boots: there is no answer"},
+		"the last one itself": {func(all []several.Answered, id string) []several.Answered {
+			all[boots2].Found = asLast(id)
+			return all
+		}, "oooo noo-", verdict.Unjudged, "the answer of the last patch is said to be that of the last patch"},
+		"the base": {func(all []several.Answered, id string) []several.Answered {
+			base := asLast(id)
+			all[boots].Found, all[boots].Base = several.Found{Run: "fail"}, &base
+			return all[:boots+1]
+		}, "ooo- n-o-", verdict.Unjudged, "the answer of the base is said to be that of the last patch"},
+		"a step that does not boot": {func(all []several.Answered, id string) []several.Answered {
+			all[boots-1].Found = asLast(id)
+			return all[:boots]
+		}, "o-o- n-o-", verdict.Unjudged, "does not fit this step"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := folder(t, plan(), nil)
+			e, err := verdict.Load(filepath.Join(dir, "0002"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir = folder(t, plan(), tc.change(green(), e.Lanes[0].Boots[0].Boot.BuildID))
+			put(t, "fail", filepath.Join(dir, "fail"))
+			c := judgeCheck(t, dir)
+			said := ""
+			if patch, step, ok := c.Matrix.Fault(); ok {
+				said = c.Matrix.Patches[patch].Cells[step].Fault
+			}
+			if c.Trouble != nil {
+				said = c.Trouble.Text
+			}
+			if c.Verdict() != tc.want || cells(c.Matrix) != tc.cells || !strings.Contains(said, tc.says) {
+				t.Errorf("got %v, %q, %q, want %v, %q, %q", c.Verdict(), cells(c.Matrix), said, tc.want, tc.cells, tc.says)
+			}
+		})
+	}
+}
+
 // If a check ended outside of a question, the reason decides the verdict, whatever the
 // answers are.
 func TestJudgeCheckTrouble(t *testing.T) {

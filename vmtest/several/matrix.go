@@ -41,9 +41,10 @@ const (
 	Faultless
 	Faulty
 	Exempt // the step is about the form of patches, and this is a change that is not committed
+	AsLast // the step boots, and the kernel is that of the last patch, which has the answer
 )
 
-var answerNames = [...]string{Unasked: "-", Faultless: "ok", Faulty: "FAIL", Exempt: "n/a"}
+var answerNames = [...]string{Unasked: "-", Faultless: "ok", Faulty: "FAIL", Exempt: "n/a", AsLast: "last"}
 
 func (a Answer) String() string { return answerNames[a] }
 
@@ -167,12 +168,36 @@ func (c *Checked) fill(e CheckEvidence) *verdict.Trouble {
 		if cell.Answer == Faulty && !e.Check.KeepGoing {
 			break
 		}
+		if trouble = e.asLast(q, a); trouble != nil {
+			return trouble
+		}
 	}
 	switch {
 	case len(left) > 0:
 		return unjudged("%s continues after the answer that ends the check", AnswersFile)
 	case e.Cut != "":
 		return unjudged("%s, after the answer that ends the check", e.Cut)
+	}
+	return nil
+}
+
+// asLast returns a Trouble if an answer is the run of the last patch, and an earlier patch relies on
+// it that had another kernel.
+func (e CheckEvidence) asLast(q Question, a AnswerEvidence) *verdict.Trouble {
+	if a.run == nil || q.Patch != len(e.Check.Patches)-1 {
+		return nil
+	}
+	for _, earlier := range e.Answers {
+		if earlier.AsLast == "" {
+			continue
+		}
+		for _, lane := range a.run.Lanes {
+			for _, boot := range lane.Boots {
+				if boot.Boot != nil && boot.Boot.BuildID != earlier.AsLast {
+					return unjudged("patch %d, %s: the answer is said to be that of the last patch, but the kernel has the build ID %s, and the last one %s", earlier.Patch, earlier.Name, earlier.AsLast, boot.Boot.BuildID)
+				}
+			}
+		}
 	}
 	return nil
 }
@@ -203,12 +228,19 @@ func (c Check) Judge(q Question, a AnswerEvidence) (Cell, *verdict.Trouble) {
 		return Cell{}, unjudged("%s: %s", place, why)
 	case fault == "" && a.Base != nil:
 		return Cell{}, unjudged("%s: there is no fault, but the base was asked", place)
+	case a.AsLast != "" && q.Patch == len(c.Patches)-1:
+		return Cell{}, unjudged("%s: the answer of the last patch is said to be that of the last patch", place)
+	case a.AsLast != "":
+		return Cell{Answer: AsLast}, nil
 	case fault == "":
 		return Cell{Answer: Faultless}, nil
 	case !step.Heavy:
 		return Cell{Answer: Faulty, Fault: fault}, nil
 	case a.Base == nil:
 		return Cell{}, unjudged("%s: the base was not asked whether the fault is its own: %s", place, fault)
+	}
+	if a.Base.AsLast != "" {
+		return Cell{}, unjudged("%s: the answer of the base is said to be that of the last patch", place)
 	}
 	own, why := c.fault(step, *a.Base, a.baseRun, a.Dir)
 	if own+why != "" {
@@ -229,15 +261,17 @@ func (c Check) AsksBase(q Question, a AnswerEvidence) bool {
 func (c Check) fault(step Step, f Found, run *verdict.Evidence, dir string) (fault, why string) {
 	switch {
 	case f.kinds() != 1:
-		return "", fmt.Sprintf("the answer has %d of complaints, trouble and run; it must have one", f.kinds())
+		return "", fmt.Sprintf("the answer has %d of complaints, trouble, run and as_last; it must have one", f.kinds())
 	case f.Trouble != nil && f.Trouble.Text == "":
 		return "", "the trouble has no text"
 	case f.Trouble != nil && f.Trouble.Blame == verdict.BlameKernel:
 		return f.Trouble.Text, ""
 	case f.Trouble != nil:
 		return "", f.Trouble.Text
-	case step.Boots != (f.Run != ""):
+	case step.Boots != (f.Run != "" || f.AsLast != ""):
 		return "", "the answer does not fit this step: a step that boots needs a run, and another step must not have one"
+	case f.AsLast != "":
+		return "", ""
 	case f.Run != "":
 		return c.faultOfRun(run, filepath.Join(dir, f.Run))
 	case len(f.Complaints) == 0:
@@ -265,10 +299,10 @@ func (c Check) faultOfRun(run *verdict.Evidence, dir string) (fault, why string)
 	return found, ""
 }
 
-// kinds returns how many of Complaints, Trouble and Run are set.
+// kinds returns how many of Complaints, Trouble, Run and AsLast are set.
 func (f Found) kinds() int {
 	n := 0
-	for _, is := range []bool{f.Complaints != nil, f.Trouble != nil, f.Run != ""} {
+	for _, is := range []bool{f.Complaints != nil, f.Trouble != nil, f.Run != "", f.AsLast != ""} {
 		if is {
 			n++
 		}
