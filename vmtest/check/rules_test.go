@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/vmtest/run"
 	"timens-vmtest/vmtest/verdict"
 )
 
@@ -31,6 +32,26 @@ func TestTooEarly(t *testing.T) {
 			if got := tooEarly(complete, control, nil)(id); got != want {
 				t.Errorf("%s, with the structures %v: too early is %v, want %v", id, complete, got, want)
 			}
+		}
+	}
+}
+
+// A series of fixes has no structures that say when a test has to pass. The test of its second fix need
+// not pass at the first one.
+func TestEarlyWithoutDesign(t *testing.T) {
+	c := asked(t, false, step{})
+	var err error
+	if c.control, err = verdict.ParseExpect([]byte("fail timens TestGap # known\n")); err != nil {
+		t.Fatal(err)
+	}
+	c.series.Design, c.series.Expect = wire.NoDesign, []byte("pass timens TestGap # 2.patch mends it\n")
+	req, err := c.early(t.Context(), run.Request{Series: c.series}, to(1, c.series))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"TestGap": true, "TestClock": false} {
+		if got := req.Without(wire.TestID{Package: "timens", Name: name}); got != want {
+			t.Errorf("%s is left out: %v, want %v", name, got, want)
 		}
 	}
 }
