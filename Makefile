@@ -54,7 +54,7 @@ CHOICES = $(FROM) $(TESTS) $(ARGS)
 
 # The packages whose tests run on the host. Other packages in tests/, such as
 # tests/timens and tests/clone3, run in the guest: the host only vets them.
-HOST_FOLDERS  = internal kernel kconfig initramfs vmtest tests/internal tests/layout tests/canary/redteam tests/kselftest/rows tests/mutants docs
+HOST_FOLDERS  = internal kernel kconfig initramfs vmtest tests/internal tests/layout tests/canary/redteam tests/kselftest/rows tests/mutants tests/um docs
 HOST_PACKAGES = $(patsubst timens-vmtest/%,./%,$(shell go list $(HOST_FOLDERS:%=./%/...)))
 
 # Those of them that start goroutines. The race detector makes a program up to ten times
@@ -73,7 +73,7 @@ TOOL = go tool -modfile=tools/go.mod
 
 # Every target is phony. Otherwise make would call vmtest and kernel up to date, because
 # there are folders of these names.
-.PHONY: vmtest nightly test build deps bench canary long mutants harness-mutants steady shell shell-test debug-test client-test selftest-test mails-test slurm-test kernel initramfs series check presubmit clean
+.PHONY: vmtest nightly test build deps bench canary long mutants harness-mutants steady shell shell-test debug-test client-test selftest-test mails-test um-test slurm-test kernel initramfs series check presubmit clean
 
 vmtest: deps build
 	@bin/vmtest run $(CHOICES)
@@ -117,6 +117,10 @@ selftest-test: deps build
 # Applies the mails of every series to a git tree of the base, as whoever gets them does: see docs/series.md.
 mails-test: deps build
 	go test -count=1 -v -timeout 2h ./vmtest -run '^TestMailsApplyToBase$$' -args -real-mails $(OF)
+
+# Shows on User Mode Linux what the series fixes does where the vDSO has no time namespaces: see docs/tests.md.
+um-test: deps build
+	go test -count=1 -v -timeout 2h ./tests/um -args -boot-um
 
 # Debugs tests in guests, by shells, by scripted sessions of gdb, and by the memory that a dead guest leaves: see docs/debugging.md.
 debug-test: PACKAGES += crash python3-drgn qemu-utils

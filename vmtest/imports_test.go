@@ -129,6 +129,7 @@ var testsMayImport = map[string][]string{
 	"tests/namespaces":     {"tests/internal/"},
 	"tests/kselftest":      {"internal/wire", "tests/internal/"},
 	"tests/kselftest/rows": {"internal/cache", "internal/host", "internal/host/hosttest", "internal/wire", "kernel", "kernel/selftests", "kernel/series", "kernel/source", "tests/internal/"},
+	"tests/um":             {"internal/host/hosttest", "internal/sandbox", "kconfig", "kernel/kbuild"},
 	"vmtest":               {"initramfs/uinit", "internal/ci", "internal/host/hosttest", "internal/retest", "internal/store/storetest"},
 
 	"tests/mutants/generate": {"internal/retest"},

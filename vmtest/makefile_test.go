@@ -42,6 +42,8 @@ func TestMakeRefusesVariables(t *testing.T) {
 		"selftest-test BASE=7.3":           "-boot-selftests -base '7.3'\n",
 		"mails-test":                       "-real-mails \n",
 		"mails-test SERIES=x":              `"make mails-test" does not read SERIES; it reads BASE.`,
+		"um-test":                          "./tests/um -args -boot-um\n",
+		"um-test BASE=6.12":                `"make um-test" does not read BASE; it reads no variable.`,
 		"slurm-test RUN=x":                 `"make slurm-test" does not read RUN; it reads no variable.`,
 		"vmtest SERIE=control":             `"make vmtest" does not read SERIE; it reads ARGS BASE LANE RUN SERIES STORE.`,
 		"N=4":                              `"make vmtest" does not read N; `,
