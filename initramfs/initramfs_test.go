@@ -261,7 +261,7 @@ func TestPlan(t *testing.T) {
 		t.Errorf("%d tests are planned or filtered, %d exist", got, want)
 	}
 	want := []string{"canary", "canary/386", "cost", "cost/386", "inline-ns", "inline-ns/386", "kselftest", "kselftest/386", "layout", "layout/386",
-		"mutants", "mutants/386", "namespaces", "namespaces/386", "timens/386", "timens-offset", "timens-offset/386"}
+		"mutants", "mutants/386", "namespaces", "namespaces/386", "timens/386", "timens-offset", "timens-offset/386", "um", "um/386"}
 	if !slices.Equal(all.Plan.LeftOut, want) {
 		t.Errorf("left out %v, want %v", all.Plan.LeftOut, want)
 	}
