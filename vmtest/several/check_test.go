@@ -116,6 +116,17 @@ func judgeCheck(t *testing.T, dir string) several.Checked {
 	return several.JudgeCheck(e)
 }
 
+// why returns the trouble of a check, or its first fault; "" if it has neither.
+func why(c several.Checked) string {
+	if c.Trouble != nil {
+		return c.Trouble.Text
+	}
+	if patch, step, ok := c.Matrix.Fault(); ok {
+		return c.Matrix.Patches[patch].Cells[step].Fault
+	}
+	return ""
+}
+
 func TestJudgeCheckGreen(t *testing.T) {
 	c := judgeCheck(t, folder(t, plan(), green()))
 	if c.Verdict() != verdict.Passed || !c.Whole() || cells(c.Matrix) != "oooo nooo" || c.TookS != 7 || c.Series != "s" || c.Base != baseOf {
@@ -228,14 +239,7 @@ func TestJudgeCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := judgeCheck(t, dir)
-			said := ""
-			if patch, step, ok := c.Matrix.Fault(); ok {
-				said = c.Matrix.Patches[patch].Cells[step].Fault
-			}
-			if c.Trouble != nil {
-				said = c.Trouble.Text
-			}
-			said = strings.ReplaceAll(said, dir, "DIR")
+			said := strings.ReplaceAll(why(c), dir, "DIR")
 			if c.Verdict() != tc.want || cells(c.Matrix) != tc.cells || !strings.Contains(said, tc.says) {
 				t.Errorf("got %v, %q, %q, want %v, %q, %q", c.Verdict(), cells(c.Matrix), said, tc.want, tc.cells, tc.says)
 			}
@@ -296,13 +300,7 @@ func TestJudgeCheckAsLast(t *testing.T) {
 			dir = folder(t, plan(), tc.change(green(), e.Lanes[0].Boots[0].Boot.BuildID))
 			put(t, "fail", filepath.Join(dir, "fail"))
 			c := judgeCheck(t, dir)
-			said := ""
-			if patch, step, ok := c.Matrix.Fault(); ok {
-				said = c.Matrix.Patches[patch].Cells[step].Fault
-			}
-			if c.Trouble != nil {
-				said = c.Trouble.Text
-			}
+			said := why(c)
 			if c.Verdict() != tc.want || cells(c.Matrix) != tc.cells || !strings.Contains(said, tc.says) {
 				t.Errorf("got %v, %q, %q, want %v, %q, %q", c.Verdict(), cells(c.Matrix), said, tc.want, tc.cells, tc.says)
 			}

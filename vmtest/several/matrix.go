@@ -192,7 +192,7 @@ func (e CheckEvidence) asLast(q Question, a AnswerEvidence) *verdict.Trouble {
 			continue
 		}
 		for _, lane := range a.run.Lanes {
-			for _, boot := range lane.Boots {
+			for _, boot := range lane.AllBoots() {
 				if boot.Boot != nil && boot.Boot.BuildID != earlier.AsLast {
 					return unjudged("patch %d, %s: the answer is said to be that of the last patch, but the kernel has the build ID %s, and the last one %s", earlier.Patch, earlier.Name, earlier.AsLast, boot.Boot.BuildID)
 				}

@@ -75,7 +75,7 @@ func rank(v, headline Verdict) int {
 // judgeLane judges one lane. The lane has one guest, or several that each run a part of its
 // plan. A guest has one boot, or several that continue its tests one after another.
 func judgeLane(e LaneEvidence, expect []Expectation, allow []Allowance) (LaneResult, []Finding) {
-	r := LaneResult{Lane: e.Lane, Boots: len(e.boots())}
+	r := LaneResult{Lane: e.Lane, Boots: len(e.AllBoots())}
 	f := findings{lane: e.Lane}
 	if e.Planned() == nil {
 		f.add(Unjudged, "it was never booted")

@@ -8,7 +8,7 @@ func judgeSame(lanes []LaneEvidence, f *findings) {
 	var first *BootEvidence
 	for _, l := range lanes {
 		f.lane = l.Lane
-		for _, b := range l.boots() {
+		for _, b := range l.AllBoots() {
 			if b.Boot == nil || b.Plan == nil {
 				continue
 			}

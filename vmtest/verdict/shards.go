@@ -48,8 +48,8 @@ func (l LaneEvidence) BootsOf(n int) []BootEvidence {
 	return nil
 }
 
-// boots returns all boots of the lane.
-func (l LaneEvidence) boots() []BootEvidence {
+// AllBoots returns all boots of the lane, those of its shards too.
+func (l LaneEvidence) AllBoots() []BootEvidence {
 	all := slices.Clone(l.Boots)
 	for _, s := range l.Shards {
 		all = append(all, s.Boots...)

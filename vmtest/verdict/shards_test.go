@@ -340,12 +340,12 @@ func TestPlanned(t *testing.T) {
 			t.Errorf("shard %d has %d boots, want %d", n, got, want)
 		}
 	}
-	if got := l.boots(); len(got) != 3 {
+	if got := l.AllBoots(); len(got) != 3 {
 		t.Errorf("the lane has %d boots, want 3", len(got))
 	}
 	// The evidence of several lanes may lie in one array.
 	l.Shards = []ShardEvidence{{1, []BootEvidence{{Plan: plan}}}}
-	if got := l.boots(); len(got) != 2 || boots[1].Plan != nil {
+	if got := l.AllBoots(); len(got) != 2 || boots[1].Plan != nil {
 		t.Errorf("got %+v, and the boot behind those of the lane became %+v", got, boots[1])
 	}
 }
