@@ -36,6 +36,8 @@ func (m *meddler) Step(format string, args ...any) {
 	}
 }
 
+func (m *meddler) Note(text string) { m.Step("%s", text) }
+
 func (m *meddler) Count(string, int, int, string) {}
 
 func lived(t *testing.T) (string, host.Host) {

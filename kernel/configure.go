@@ -179,7 +179,7 @@ func (b *build) startConfig(ctx context.Context) error {
 func (s Spec) sayLeftOut(r host.Reporter, defined map[string]bool) []string {
 	left := s.Config.LeftOut(defined)
 	for _, line := range left {
-		r.Step("%s", line)
+		r.Note(line)
 	}
 	return left
 }
@@ -196,7 +196,7 @@ func (s Spec) sayReplaced(r host.Reporter, dotconfig []byte) []string {
 		some = append(some, fmt.Sprintf("%s (%s)", l.Option, l.Got))
 	}
 	line := fmt.Sprintf("%s: %d of its options are otherwise in this tree: %s", s.Config.Start.File, len(all), strings.Join(some, ", "))
-	r.Step("%s", line)
+	r.Note(line)
 	return []string{line}
 }
 

@@ -135,5 +135,6 @@ func TestTreeOfLinks(t *testing.T) {
 type nothing struct{}
 
 func (nothing) Step(string, ...any) {}
+func (nothing) Note(string)         {}
 
 func (nothing) Count(string, int, int, string) {}

@@ -20,6 +20,9 @@ type Reporter interface {
 	// Step says which step begins now. Its arguments are those of fmt.Sprintf. A step
 	// that takes no time is not reported.
 	Step(format string, args ...any)
+	// Note says what holds for several steps, such as what a tree lacks. It is said once, also
+	// if each of the steps notes it.
+	Note(text string)
 	// Count says that done things of total are done. name is the last of them. what
 	// is a plural that says what they are, such as "objects". total is 0 if it is
 	// not known.

@@ -243,4 +243,6 @@ type reporter struct{}
 
 func (reporter) Step(format string, args ...any) { say(format, args...) }
 
+func (reporter) Note(string) {} // every kernel of mutants is of one base
+
 func (reporter) Count(string, int, int, string) {}

@@ -25,6 +25,7 @@ import (
 type silent struct{}
 
 func (silent) Step(string, ...any) {}
+func (silent) Note(string)         {}
 
 func (silent) Count(string, int, int, string) {}
 

@@ -208,6 +208,8 @@ func (r *teller) Step(format string, args ...any) {
 	r.said = append(r.said, fmt.Sprintf(format, args...))
 }
 
+func (r *teller) Note(text string) { r.Step("%s", text) }
+
 func (r *teller) Count(string, int, int, string) {}
 
 // clock is a clock that is told what time it is.

@@ -21,6 +21,7 @@ import (
 type said []string
 
 func (s *said) Step(format string, args ...any)       { *s = append(*s, fmt.Sprintf(format, args...)) }
+func (s *said) Note(text string)                      { s.Step("%s", text) }
 func (s *said) Count(_ string, _, _ int, name string) { *s = append(*s, "runs "+name) }
 
 // With -v, each line of a test is shown while the test runs, and then how its process

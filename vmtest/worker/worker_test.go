@@ -309,6 +309,8 @@ func (s *steps) Step(format string, args ...any) {
 	s.said = append(s.said, fmt.Sprintf(format, args...))
 }
 
+func (s *steps) Note(text string) { s.Step("%s", text) }
+
 func (s *steps) Count(what string, _, _ int, _ string) { s.said = append(s.said, "count "+what) }
 
 // Beside others an item says which one it is, and does not count.

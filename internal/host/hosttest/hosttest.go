@@ -28,6 +28,7 @@ func New(t testing.TB) host.Host {
 type reporter struct{ t testing.TB }
 
 func (r reporter) Step(format string, args ...any) { r.t.Logf(format, args...) }
+func (r reporter) Note(text string)                { r.t.Log(text) }
 func (r reporter) Count(string, int, int, string)  {}
 
 // Steps is a reporter that keeps the steps.
@@ -35,6 +36,9 @@ type Steps []string
 
 // Step implements host.Reporter.
 func (s *Steps) Step(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
+
+// Note implements host.Reporter.
+func (s *Steps) Note(text string) { s.Step("%s", text) }
 
 // Count implements host.Reporter.
 func (s *Steps) Count(string, int, int, string) {}
