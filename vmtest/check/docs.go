@@ -35,18 +35,6 @@ func hasPages(patches []patch.Patch) bool {
 	return slices.ContainsFunc(patches, func(p patch.Patch) bool { return slices.ContainsFunc(p.Touches(), isPage) })
 }
 
-func (c *checking) docs(ctx context.Context, at prefix) error {
-	tree, err := c.tree(ctx, at)
-	if err != nil {
-		return err
-	}
-	found, err := docs(ctx, at.on, tree)
-	if err != nil {
-		return err
-	}
-	return warnings(found)
-}
-
 // docs returns the warnings of Sphinx about the pages that a tree's series touches and the lists of
 // contents above them, without those that the base has, too.
 func docs(ctx context.Context, h host.Host, t kernel.Tree) ([]kbuild.Warning, error) {

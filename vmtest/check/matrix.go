@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"timens-vmtest/internal/blame"
 	"timens-vmtest/internal/host"
@@ -61,8 +62,9 @@ type step struct {
 }
 
 // fill asks all questions and appends each answer to the evidence, in the order of
-// Check.Questions. It stops at the first question without an answer, and at the first fault
-// unless KeepGoing is set. Answers to later questions are then no evidence.
+// Check.Questions: first those that need no build. It stops at the first question without an
+// answer, and at the first fault unless KeepGoing is set. Answers to later questions are then no
+// evidence.
 func (c *checking) fill(ctx context.Context) error {
 	var items []worker.Item
 	var asked []several.Question
@@ -83,21 +85,35 @@ func (c *checking) fill(ctx context.Context) error {
 			return err
 		}})
 	}
-	for i, err := range worker.InOrder(c.Worker.Work(ctx, items)) {
-		if err != nil {
-			return err
+	take := func(from, to int) (goOn bool, err error) {
+		for i, err := range worker.InOrder(c.Worker.Work(ctx, items[from:to])) {
+			if err != nil {
+				return false, err
+			}
+			a := answers[from+i]
+			a.AfterS = c.evidence.after()
+			if err := c.evidence.answered(a.Answered); err != nil {
+				return false, err
+			}
+			cell, trouble := c.plan.Judge(asked[from+i], a)
+			if trouble != nil || cell.Answer == several.Faulty && !c.KeepGoing {
+				return false, nil
+			}
 		}
-		a := answers[i]
-		a.AfterS = c.evidence.after()
-		if err := c.evidence.answered(a.Answered); err != nil {
-			return err
-		}
-		cell, trouble := c.plan.Judge(asked[i], a)
-		if trouble != nil || cell.Answer == several.Faulty && !c.KeepGoing {
-			return nil
-		}
+		return true, nil
 	}
-	return nil
+	quick := slices.IndexFunc(asked, func(q several.Question) bool { return c.steps[q.Step].Heavy })
+	if quick < 0 {
+		quick = len(items)
+	}
+	if goOn, err := take(0, quick); err != nil || !goOn || quick == len(items) {
+		return err
+	}
+	if err := c.buildBase(ctx); err != nil {
+		return err
+	}
+	_, err := take(quick, len(items))
+	return err
 }
 
 // memory returns how many MB of memory a step is likely to need.

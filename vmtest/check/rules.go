@@ -15,6 +15,7 @@ import (
 
 	"timens-vmtest/initramfs"
 	"timens-vmtest/internal/blame"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel"
@@ -74,19 +75,24 @@ func (c *checking) rules() []step {
 		return step{Step: several.Step{Name: name, Heavy: true}, folder: folder, ask: ask}
 	}
 	config := c.Request.Config
+	const built = "TIME_NS=y"
+	boots := step{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, boot: c.boots}
+	if !c.asked(built) { // nothing has built the kernel that it boots
+		boots.folder = "y"
+	}
 	return []step{
 		formal("form", c.form),
 		quick("applies", func(ctx context.Context, at prefix) error { _, err := c.tree(ctx, at); return err }),
 		formal("checkpatch", c.checkpatch),
-		quick("kernel-doc", c.kernelDoc),
-		c.with(sphinx, hasPages(c.series.Patches), quick("docs", c.docs)),
+		quick("kernel-doc", c.warningsOf(kernelDoc)),
+		c.with(sphinx, hasPages(c.series.Patches), quick("docs", c.warningsOf(docs))),
 		c.with(groff, len(c.series.Man) > 0, quick("man", c.man)),
-		heavy("TIME_NS=y", "y", c.afterBase(c.build(config))),
+		heavy(built, "y", c.build(config)),
 		heavy(kernel.Sparse.Name, "y", c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
 		heavy(kernel.W1.Name, "y", c.lint(kernel.W1, config)),
 		heavy("TIME_NS=n", "n", c.build(c.timeless)),
 		heavy(kernel.W1.Name, "n", c.lint(kernel.W1, c.timeless)),
-		{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, folder: "y", boot: c.boots},
+		boots,
 	}
 }
 
@@ -123,16 +129,19 @@ func (c *checking) checkpatch(ctx context.Context, at prefix) error {
 	return complaints(unexcused(at.patch(), found, c.excuses))
 }
 
-func (c *checking) kernelDoc(ctx context.Context, at prefix) error {
-	tree, err := c.tree(ctx, at)
-	if err != nil {
-		return err
+// warningsOf returns a step that asks a program of the base for warnings about a tree.
+func (c *checking) warningsOf(program func(context.Context, host.Host, kernel.Tree) ([]kbuild.Warning, error)) func(context.Context, prefix) error {
+	return func(ctx context.Context, at prefix) error {
+		tree, err := c.tree(ctx, at)
+		if err != nil {
+			return err
+		}
+		found, err := program(ctx, at.on, tree)
+		if err != nil {
+			return err
+		}
+		return warnings(found)
 	}
-	found, err := kernelDoc(ctx, at.on, tree)
-	if err != nil {
-		return err
-	}
-	return warnings(found)
 }
 
 // spec returns the kernel of a prefix. Kernels that are only built are built in one folder
@@ -162,19 +171,21 @@ func (c *checking) build(config kconfig.Config) func(context.Context, prefix) er
 	}
 }
 
-// afterBase returns a step of a presubmit that builds the base before the first patch. A presubmit
-// needs the kernel of the base, too. If it is built first, make compiles the whole kernel once for
-// both, and what the patch changes. At the end it would compile all that includes a header that
-// the series changes. If the base does not build, the patch does not either, and the judge says why.
-func (c *checking) afterBase(ask func(context.Context, prefix) error) func(context.Context, prefix) error {
-	return func(ctx context.Context, at prefix) error {
-		if c.plan.Presubmit && at.n == 1 && !at.base {
-			if _, err := c.image(ctx, at.without()); ctx.Err() != nil {
-				return err
-			}
-		}
-		return ask(ctx, at)
+// buildBase builds the base of a presubmit with all cores, before anything else is built. A presubmit
+// needs the kernel of the base, too. If it is built first, make compiles the whole kernel once: the
+// kernels of the patches and those with another configuration begin with its objects. If the base
+// does not build, no patch does, and the judge says why.
+func (c *checking) buildBase(ctx context.Context) error {
+	if !c.plan.Presubmit {
+		return nil
 	}
+	c.Report.Step("%s: the base, with whose objects all kernels begin", c.series.Name)
+	at := to(1, c.series).without()
+	at.on = c.Host
+	if _, err := c.image(ctx, at); ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 func (c *checking) lint(l kernel.Linter, config kconfig.Config) func(context.Context, prefix) error {
