@@ -98,6 +98,7 @@ func (c *Compiler) takeMade(b *build) error {
 			}
 			first, rest, _ := strings.Cut(string(text), "\n")
 			_, command, _ := strings.Cut(first, " := ")
+			command = ccacheRE.ReplaceAllString(command, "") // nobody compiles the same again
 			if source := sourceOf(command, b.Seen(b.Src())); source != "" {
 				c.commands[source], c.includes[source] = paths.Replace(command), paths.Replace(rest)
 			}
@@ -105,6 +106,8 @@ func (c *Compiler) takeMade(b *build) error {
 		return nil
 	})
 }
+
+var ccacheRE = regexp.MustCompile(`^(\S*/)?ccache `)
 
 // sourceOf returns the source that a command compiles, which is in the folder src; "" for other commands. What follows the compiler
 // looks at the object.
