@@ -2,8 +2,7 @@
 
 // Package work keeps the work folders of the cache, in which make builds kernels. In a work
 // folder builds of one series follow each other, so that make compiles only what changed.
-// A new folder begins as a copy of one in which only code of the user was built, with the
-// same configuration or with another one.
+// A new folder begins as a copy of one in which only code of the user was built.
 package work
 
 import (
@@ -140,14 +139,13 @@ func (f Folder) ClearCompiled() error { return os.RemoveAll(f.compiled()) }
 
 // Objects says what the objects in a work folder were made of.
 type Objects struct {
-	Inputs   string          `json:"inputs"`   // of the kernel, as one digest
-	Foreign  bool            `json:"foreign"`  // code of others ran when they were made
-	Place    string          `json:"place"`    // of the base
-	Base     string          `json:"base"`     // its ID
-	Over     source.Manifest `json:"over"`     // stamps of the files that the series touches
-	Tools    string          `json:"tools"`    // digest of the toolchain and of make's variables
-	Requests []string        `json:"requests"` // lines of the merged fragment
-	Seen     string          `json:"seen"`     // path of the tree, as make saw it: the objects' command lines have it
+	Inputs  string          `json:"inputs"`  // of the kernel, as one digest
+	Foreign bool            `json:"foreign"` // code of others ran when they were made
+	Place   string          `json:"place"`   // of the base
+	Base    string          `json:"base"`    // its ID
+	Over    source.Manifest `json:"over"`    // stamps of the files that the series touches
+	Config  string          `json:"config"`  // digest of the requests
+	Seen    string          `json:"seen"`    // path of the tree, as make saw it: the objects' command lines have it
 }
 
 // SetCompiled notes that vmlinux was made to its end, and what the objects were made of.

@@ -19,8 +19,7 @@ import (
 // A series from elsewhere may do to the objects what it likes when it is built. So its
 // work folder is its own, and no other folder begins with its objects. Every work folder
 // begins as a copy of one in which only code of this checkout, or of the user's own tree,
-// was built. make compiles what differs: kbuild knows of each object which options it
-// depends on, and its command line.
+// was built. make compiles what differs.
 
 // seed makes the work folder, unless it is there already. Without a sandbox the objects of
 // one folder are of no use in another, and nothing is copied.
@@ -39,19 +38,18 @@ func (f Folder) seed(ctx context.Context) error {
 		}
 	}
 	if f.Makes.Foreign {
-		f.Report.Step("no kernel of linux-%s was built here from code of your own: make compiles everything", f.Base.Version)
+		f.Report.Step("no kernel of linux-%s was built here from code of your own, with this configuration: make compiles everything", f.Base.Version)
 	}
 	return nil
 }
 
-// seeds returns the work folders whose objects may be copied. The first has the most requests
-// in common with this kernel, and of those the most files.
+// seeds returns the work folders whose objects may be copied. The first has the most files
+// in common with this kernel.
 func (f Folder) seeds() []string {
 	type candidate struct {
 		dir      string
-		requests int // how many lines of the fragments differ
 		otherID  int // 1 if it has another state of the base
-		files    int // how many differ, of those that a series touches
+		distance int // how many files differ, of those that a series touches
 	}
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(f.Dir), "*", "compiled"))
 	if err != nil {
@@ -65,19 +63,19 @@ func (f Folder) seeds() []string {
 		if err != nil || !f.canBegin(o) { // one that is damaged is not used
 			continue
 		}
-		c := candidate{dir: dir, requests: differing(f.Makes.Requests, o.Requests)}
+		c := candidate{dir: dir}
 		if o.Base != f.Base.ID {
 			c.otherID = 1
 		}
 		for path := range source.Merged(ours, o.Over) {
 			if o.Over[path] != ours[path] {
-				c.files++
+				c.distance++
 			}
 		}
 		all = append(all, c)
 	}
 	slices.SortStableFunc(all, func(x, y candidate) int {
-		return cmp.Or(cmp.Compare(x.requests, y.requests), cmp.Compare(x.otherID, y.otherID), cmp.Compare(x.files, y.files))
+		return cmp.Or(cmp.Compare(x.otherID, y.otherID), cmp.Compare(x.distance, y.distance))
 	})
 	var dirs []string
 	for _, c := range all {
@@ -86,21 +84,9 @@ func (f Folder) seeds() []string {
 	return dirs
 }
 
-// differing returns how many lines only one of the two fragments has.
-func differing(a, b []string) int {
-	n := 0
-	for _, line := range slices.Concat(a, b) {
-		if !slices.Contains(a, line) || !slices.Contains(b, line) {
-			n++
-		}
-	}
-	return n
-}
-
-// canBegin says that a build can begin with these objects. If they are of another
-// configuration, kbuild compiles those again that depend on it.
+// canBegin says that a build can begin with these objects.
 func (f Folder) canBegin(o Objects) bool {
-	return !o.Foreign && o.Place == f.Makes.Place && o.Tools == f.Makes.Tools && o.Seen == f.Seen(f.Src())
+	return !o.Foreign && o.Place == f.Makes.Place && o.Config == f.Makes.Config && o.Seen == f.Seen(f.Src())
 }
 
 // seedFiles are the files and folders of a work folder that are copied, besides src.

@@ -172,14 +172,14 @@ func (c *checking) build(config kconfig.Config) func(context.Context, prefix) er
 }
 
 // buildBase builds the base of a presubmit with all cores, before anything else is built. A presubmit
-// needs the kernel of the base, too. If it is built first, make compiles the whole kernel once: the
-// kernels of the patches and those with another configuration begin with its objects. If the base
-// does not build, no patch does, and the judge says why.
+// needs the kernel of the base, too. If it is built first, make compiles the whole kernel once for all
+// patches. At the end it would compile all that includes a header that the series changes. If the
+// base does not build, no patch does, and the judge says why.
 func (c *checking) buildBase(ctx context.Context) error {
 	if !c.plan.Presubmit {
 		return nil
 	}
-	c.Report.Step("%s: the base, with whose objects all kernels begin", c.series.Name)
+	c.Report.Step("%s: the base, with whose objects the kernels of the patches begin", c.series.Name)
 	at := to(1, c.series).without()
 	at.on = c.Host
 	if _, err := c.image(ctx, at); ctx.Err() != nil {
