@@ -93,9 +93,9 @@ test: deps build
 	go -C tools mod tidy -diff
 	$(TOOL) staticcheck ./...
 	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yml docs/nightly/cells.yml
-	$(NO_RSEQ) go test -vet=off -p 3 -race -skip '^(TestScripts|TestShell)$$' $(CONCURRENT)
-	go test -vet=off -p 3 $(filter-out $(CONCURRENT),$(HOST_PACKAGES))
-	go test -vet=off -race -run '^TestScripts$$/^guests$$' ./vmtest
+	$(NO_RSEQ) go test -vet=off -timeout 30m -p 3 -race -skip '^(TestScripts|TestShell)$$' $(CONCURRENT)
+	go test -vet=off -timeout 30m -p 3 $(filter-out $(CONCURRENT),$(HOST_PACKAGES))
+	go test -vet=off -timeout 30m -race -run '^TestScripts$$/^guests$$' ./vmtest
 	go test -vet=off -timeout 30m -run '^(TestScripts|TestShell)$$' ./vmtest
 
 build:
