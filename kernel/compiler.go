@@ -98,7 +98,7 @@ func (c *Compiler) takeMade(b *build) error {
 			}
 			first, rest, _ := strings.Cut(string(text), "\n")
 			_, command, _ := strings.Cut(first, " := ")
-			command = ccacheRE.ReplaceAllString(command, "") // nobody compiles the same again
+			command = ccacheRE.ReplaceAllString(command, "") // each text is compiled once, so ccache has no use
 			if source := sourceOf(command, b.Seen(b.Src())); source != "" {
 				c.commands[source], c.includes[source] = paths.Replace(command), paths.Replace(rest)
 			}

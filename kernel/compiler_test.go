@@ -21,10 +21,17 @@ import (
 // A compiler makes of a source what make has made of it, and of another text something else. Kernels are built
 // meanwhile.
 func TestCompiler(t *testing.T) {
+	for name, launcher := range map[string]string{"gcc": "", "ccache": "/usr/bin/ccache "} {
+		t.Run(name, func(t *testing.T) { testCompiler(t, launcher) })
+	}
+}
+
+// testCompiler tests the compiler of a kernel whose make has put the launcher before gcc.
+func testCompiler(t *testing.T, launcher string) {
 	tree := maps.Clone(fakeTree)
 	tree["Makefile"] = strings.Replace(tree["Makefile"], "\t@gcc -c -Wall -o $@ $(CURDIR)/$<\n", `	@mkdir -p $(O)/include && echo '#define MADE 5' > $(O)/include/made.h
 	@gcc -I$(CURDIR)/include -I$(O)/include -c -o $@ $(CURDIR)/$<
-	@printf 'savedcmd_main.o := /usr/bin/ccache gcc -Wp,-MMD,.main.o.d -I$(CURDIR)/include -I./include -c -o main.o $(CURDIR)/main.c ; ./look main.o\n\n' > $(O)/.main.o.cmd
+	@printf 'savedcmd_main.o := `+launcher+`gcc -Wp,-MMD,.main.o.d -I$(CURDIR)/include -I./include -c -o main.o $(CURDIR)/main.c ; ./look main.o\n\n' > $(O)/.main.o.cmd
 	@printf 'deps_main.o := \\\n  $(CURDIR)/include/lib.h \\\n\n' >> $(O)/.main.o.cmd
 `, 1)
 	const source, header = "main.c", "include/lib.h"

@@ -68,7 +68,7 @@ func TestPrejudge(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(functionsFile), 0o755), os.WriteFile(functionsFile, []byte(functions), 0o644), os.Mkdir("bin", 0o755), os.WriteFile("bin/vmtest", []byte(fakeVmtest), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	r := runner{host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: reporter{}}, base: "6.12", first: true, unmutated: make(map[string]unmutated)}
+	r := runner{host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: new(reporter)}, base: "6.12", first: true, unmutated: make(map[string]unmutated)}
 	r.made = &generation{asked: map[string]map[string]bool{"control": {"CONFIG_A": true, "CONFIG_B": false}}}
 	unpatched := kernel.Tree{Base: source.Base{Version: "6.12.1"}}
 	if err := r.unmutatedKernel(t.Context(), "control", unpatched); err != nil || r.unmutated["control"].vmlinux != "first/vmlinux" {

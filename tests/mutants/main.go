@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 
@@ -114,7 +115,7 @@ func mutate(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	h := host.Host{Cache: kept, Report: reporter{}}
+	h := host.Host{Cache: kept, Report: new(reporter)}
 	all, made := listed, (*generation)(nil)
 	if o.generated {
 		base, err := spec.Fetch(ctx, h)
@@ -239,10 +240,16 @@ func say(format string, args ...any) {
 }
 
 // reporter is a host.Reporter that prints progress.
-type reporter struct{}
+type reporter struct {
+	noted sync.Map // what has been said once
+}
 
-func (reporter) Step(format string, args ...any) { say(format, args...) }
+func (*reporter) Step(format string, args ...any) { say(format, args...) }
 
-func (reporter) Note(string) {} // every kernel of mutants is of one base
+func (r *reporter) Note(text string) {
+	if _, again := r.noted.LoadOrStore(text, true); !again {
+		say("%s", text)
+	}
+}
 
-func (reporter) Count(string, int, int, string) {}
+func (*reporter) Count(string, int, int, string) {}

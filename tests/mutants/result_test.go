@@ -89,7 +89,7 @@ func TestGeneratedResult(t *testing.T) {
 }
 
 func TestAnswersAreKept(t *testing.T) {
-	r := runner{host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: reporter{}}, tests: "tests"}
+	r := runner{host: host.Host{Cache: cache.Cache{Dir: t.TempDir()}, Report: new(reporter)}, tests: "tests"}
 	other := r
 	other.tests = "other tests"
 	survives := errors.New("survives")

@@ -129,7 +129,7 @@ func (c *checking) checkpatch(ctx context.Context, at prefix) error {
 	return complaints(unexcused(at.patch(), found, c.excuses))
 }
 
-// warningsOf returns a step that asks a program of the base for warnings about a tree.
+// warningsOf returns a step that asks a program for its warnings about a tree.
 func (c *checking) warningsOf(program func(context.Context, host.Host, kernel.Tree) ([]kbuild.Warning, error)) func(context.Context, prefix) error {
 	return func(ctx context.Context, at prefix) error {
 		tree, err := c.tree(ctx, at)

@@ -24,7 +24,7 @@ type Progress struct {
 	bar      *progressbar.ProgressBar
 	barTotal int
 	said     time.Time // when the last plain line was printed
-	noted    map[string]bool
+	noted    sync.Map  // what has been said once
 }
 
 // New returns a Progress that writes to standard error.
@@ -39,27 +39,16 @@ const plainEvery = 15 * time.Second
 func (p *Progress) Step(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.step(fmt.Sprintf(format, args...))
-}
-
-func (p *Progress) step(text string) {
 	p.drop()
-	fmt.Fprintf(p.w, "vmtest: %s\n", text)
+	fmt.Fprintf(p.w, "vmtest: "+format+"\n", args...)
 	p.said = time.Now()
 }
 
 // Note implements host.Reporter.
 func (p *Progress) Note(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.noted[text] {
-		return
+	if _, again := p.noted.LoadOrStore(text, true); !again {
+		p.Step("%s", text)
 	}
-	if p.noted == nil {
-		p.noted = make(map[string]bool)
-	}
-	p.noted[text] = true
-	p.step(text)
 }
 
 // Count implements host.Reporter.

@@ -102,9 +102,9 @@ func (r Request) MemoryMB(cores int) int {
 // testFolders returns the folders of the test packages for a design. only has the lane of
 // each package that runs in one lane alone. 32-bit programs run only in the virtual lane,
 // unless the user asks for them: under QEMU's emulation with several threads, one of some
-// hundred of them ends by SIGTRAP, with EFLAGS full of ones after a CMPXCHG8B: QEMU 7.2 computes
-// the flags of that instruction from what an older one has left (gen_helper_cmpxchg8b_unlocked
-// without gen_update_cc_op), which is seen if an interrupt comes right after it. If clone3()
+// hundred of them ends by SIGTRAP, with EFLAGS full of ones after a CMPXCHG8B. It seems that QEMU
+// 7.2 takes the flags from an older instruction there: it calls gen_helper_cmpxchg8b_unlocked()
+// without gen_update_cc_op(), and an interrupt right after it shows them. If clone3()
 // takes no offsets, the tests of all designs run, and have to fail.
 func (r Request) testFolders(design string) (folders []string, only map[string]string) {
 	if len(r.Tests) > 0 {
