@@ -62,6 +62,18 @@ func state(t *testing.T, pid string) string {
 	return after[:1]
 }
 
+// wantState waits until a process is in a state. A thread that is no longer traced stops a moment
+// after it was told to.
+func wantState(t *testing.T, pid, want string) {
+	t.Helper()
+	for last := time.Now().Add(30 * time.Second); state(t, pid) != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(last) {
+			t.Errorf("its state is %s, want %s", state(t, pid), want)
+			return
+		}
+	}
+}
+
 // A test is stopped where it fails, with all its threads, and can be continued. A test that
 // ends otherwise is stopped at its end, if it has failed.
 func TestStopAtFail(t *testing.T) {
@@ -104,8 +116,8 @@ func TestStopAtFail(t *testing.T) {
 			if !strings.Contains(where, tc.want) {
 				t.Fatalf("got %q, want %q", where, tc.want)
 			}
-			if tc.state != "" && state(t, pid) != tc.state {
-				t.Errorf("its state is %s, want %s", state(t, pid), tc.state)
+			if tc.state != "" {
+				wantState(t, pid, tc.state)
 			}
 			if what != "fails" {
 				return
