@@ -232,6 +232,9 @@ func (b *build) compile(ctx context.Context) error {
 		}
 	}
 	count := kbuild.ObjectCounter{Total: total, Report: b.Report, Out: b.Out() + "/"}
+	if err := b.rememberLinked(ctx); err != nil {
+		return err
+	}
 	err := b.runMake(ctx, &count, "vmlinux")
 	if werr := b.RememberWarned(kbuild.WarnedObjects(b.printed.Text)); werr != nil {
 		return werr
@@ -239,7 +242,7 @@ func (b *build) compile(ctx context.Context) error {
 	if err != nil {
 		return b.failed(ctx, "build", err)
 	}
-	if err := b.SetCompiled(); err != nil {
+	if err := errors.Join(b.forgetUnlinked(ctx), b.SetCompiled()); err != nil {
 		return err
 	}
 	b.Report.Count("objects", count.Done, count.Done, "vmlinux")

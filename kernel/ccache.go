@@ -20,7 +20,7 @@ const ownCcache = "own"
 // A series from elsewhere could leave there objects that are not what they are named after, so
 // it has one in its work folder.
 func (b *build) ccacheDir() string {
-	if b.Makes.Foreign {
+	if b.Makes.Others != "" {
 		return filepath.Join(b.Dir, "ccache")
 	}
 	return filepath.Join(b.Cache.Dir, string(cache.Ccache), ownCcache)
@@ -45,7 +45,7 @@ func (b *build) withCcache(ctx context.Context, at *sandbox.Place) (done func(),
 // wroteCcache notes in the cache that the objects are used, and that more of them may be there.
 func (b *build) wroteCcache(ctx context.Context) error {
 	dir := b.ccacheDir()
-	if b.Makes.Foreign { // a part of the work folder, which counts as a whole
+	if b.Makes.Others != "" { // a part of the work folder, which counts as a whole
 		return os.MkdirAll(dir, 0o755)
 	}
 	unlock, err := b.Lock(ctx, "ccache-"+ownCcache, "the objects of ccache")

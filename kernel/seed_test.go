@@ -13,6 +13,7 @@ import (
 
 	"timens-vmtest/internal/cache"
 	"timens-vmtest/internal/host/hosttest"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
@@ -181,7 +182,7 @@ func TestSeedSharesNothingWritable(t *testing.T) {
 }
 
 // Objects that others' code may have touched are nobody else's beginning, nor are those of
-// a build that failed, or that had another configuration.
+// a build that failed, or of another compiler.
 func TestSeedIsOursAndComplete(t *testing.T) {
 	all := "config main.o other.o"
 	mailbox := func(b seedbench) series.Series { return b.series("b", "B", map[string]string{"main.c": "2"}) }
@@ -206,8 +207,8 @@ func TestSeedIsOursAndComplete(t *testing.T) {
 			b.Sandbox.Off = true
 			b.wants(series.Series{Name: "control"}, all)
 		},
-		"another configuration": func(b seedbench) {
-			b.config.Options = nil
+		"another compiler": func(b seedbench) {
+			b.make = kbuild.MakeVars{"HOSTCC=gcc"}
 			b.wants(series.Series{Name: "control"}, all)
 		},
 	} {
@@ -232,6 +233,79 @@ func TestSeedIsTheNearest(t *testing.T) {
 	b.wants(b.series("mine", "", map[string]string{"other.c": "6"}), "other.o")
 	b.wants(b.series("v2", "B", map[string]string{"other.c": "6", "main.c": "2"}), "main.o")
 	b.wants(b.series("other", "C", map[string]string{"main.c": "3"}), "main.o")
+}
+
+// A build with another configuration begins with the objects, too: make compiles those that
+// depend on what differs. Its kernel is that of a whole build. Objects of the same
+// configuration are preferred, though more files differ.
+func TestSeedOfAnotherConfiguration(t *testing.T) {
+	tree := hosttest.Folder(t, configuredTree(t))
+	b, whole := newSeedbench(t, source.Base{}, tree), newSeedbench(t, source.Base{}, tree)
+	control, mine := series.Series{Name: "control"}, b.series("mine", "", map[string]string{"main.c": "1", "other.c": "6"})
+	good := b.config
+	b.wants(control, "config main.o other.o")
+
+	b.config.Options, whole.config.Options = nil, nil
+	want := whole.wants(control, "config main.o other.o")
+	if id := b.wants(control, "config main.o"); id != want {
+		t.Errorf("build ID %s, want %s, which a whole build has", id, want)
+	}
+	b.forgetKernels()
+	b.wants(control, "")
+
+	b.config = good
+	b.wants(mine, "main.o other.o")
+	b.config.Options = nil
+	b.wants(b.series("mine too", "", map[string]string{"main.c": "1", "other.c": "6"}), "main.o other.o")
+}
+
+// A folder gives up its objects for those of another configuration, if it would else compile what
+// includes a header that differs. It keeps them if only a source differs.
+func TestSeedInPlaceOfOwn(t *testing.T) {
+	files := configuredTree(t)
+	files["all.h"] = "int main(void)\n{\n\treturn 0;\n}\n"
+	files["Makefile"] = strings.Replace(files["Makefile"], "$(O)/%.o: %.c", "$(O)/%.o: %.c all.h", 1)
+	tree := hosttest.Folder(t, files)
+	b, whole := newSeedbench(t, source.Base{}, tree), newSeedbench(t, source.Base{}, tree)
+	good := b.config
+	header, source := map[string]string{"all.h": "1"}, map[string]string{"other.c": "6"}
+	b.wants(b.series("mine", "", nil), "config main.o other.o")
+	b.config.Options, whole.config.Options = nil, nil
+	b.wants(b.series("check", "", nil), "config main.o")
+
+	b.config = good
+	b.wants(b.series("mine", "", source), "other.o")
+	b.config.Options = nil
+	b.wants(b.series("check", "", source), "other.o")
+
+	b.config = good
+	b.wants(b.series("mine", "", header), "main.o other.o")
+	b.config.Options = nil
+	want := whole.wants(b.series("check", "", header), "config main.o other.o")
+	if id := b.wants(b.series("check", "", header), "config main.o"); id != want {
+		t.Errorf("build ID %s, want %s, which a whole build has", id, want)
+	}
+}
+
+// A mailbox may begin with what was made of it with another configuration, and no other one may.
+func TestSeedOfTheSameMailbox(t *testing.T) {
+	b := newSeedbench(t, source.Base{}, hosttest.Folder(t, configuredTree(t)))
+	b.wants(b.series("a", "A", map[string]string{"main.c": "1"}), "config main.o other.o")
+	b.config.Options = nil
+	b.wants(b.series("a", "A", map[string]string{"main.c": "1"}), "config main.o")
+	b.wants(b.series("a", "B", map[string]string{"main.c": "1"}), "config main.o other.o")
+}
+
+// configuredTree is a tree with two sources, of which main.c depends on the configuration.
+func configuredTree(t *testing.T) map[string]string {
+	tree := twoSources("int main(void)\n{\n\treturn 5;\n}\n")
+	tree["Makefile"] = strings.NewReplacer(
+		"CC      main.o", "CC      $*.o",
+		"$(O)/%.o: %.c", "$(O)/good: FORCE\n\t@grep GOOD $(O)/.config | cmp -s - $@ || grep GOOD $(O)/.config > $@ || true\nFORCE:\n$(O)/main.o: $(O)/good\n$(O)/%.o: %.c",
+		"gcc -c -Wall", "gcc -c -Wall -Dmain=in_$* -Wa,--defsym,good=$$(test $* = other || grep -c GOOD=y $(O)/.config; true)0",
+		"-e,main", "-e,in_main",
+	).Replace(tree["Makefile"])
+	return tree
 }
 
 // A copy that was cut short is not taken for a work folder, and does not stay.

@@ -125,8 +125,9 @@ func (s Spec) begin(ctx context.Context, h host.Host) (*build, error) {
 	b.Folder = work.Folder{
 		Host: h, Dir: filepath.Join(h.Cache.Dir, "work", s.workKey()), Base: s.Tree.Base, Series: s.Tree.Series.Name, About: s.about(),
 		Makes: work.Objects{
-			Inputs: s.inputs(toolchain, b.profiled), Foreign: s.foreign() != "", Place: s.place(), Base: s.Tree.Base.ID, Over: s.Tree.over.stamps(),
-			Config: cache.Digest(append([]string{string(s.Config.Bytes()), toolchain}, s.Make...)...),
+			Inputs: s.inputs(toolchain, b.profiled), Others: s.foreign(), Place: s.place(), Base: s.Tree.Base.ID, Over: s.Tree.over.stamps(),
+			Tools:    cache.Digest(append([]string{toolchain}, s.Make...)...),
+			Requests: strings.Split(string(s.Config.Bytes()), "\n"),
 		},
 	}
 	b.tools = tools

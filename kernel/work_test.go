@@ -15,6 +15,7 @@ import (
 	"timens-vmtest/internal/host/hosttest"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kconfig"
+	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/kernel/source"
 )
@@ -68,6 +69,7 @@ type workbench struct {
 	world
 	dir    string
 	config kconfig.Config
+	make   kbuild.MakeVars
 }
 
 func newWorkbench(t *testing.T, dir string) workbench {
@@ -76,7 +78,7 @@ func newWorkbench(t *testing.T, dir string) workbench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return workbench{world{hosttest.New(t), t, t.Context(), source.Base{}}, dir, c}
+	return workbench{world: world{hosttest.New(t), t, t.Context(), source.Base{}}, dir: dir, config: c}
 }
 
 // standing is the tree as it stands.
@@ -113,7 +115,7 @@ func (w workbench) built(base source.Base, s series.Series) (id, done string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	spec := Spec{Tree: tree, Config: w.config, Log: filepath.Join(w.Cache.Dir, "log")}
+	spec := Spec{Tree: tree, Config: w.config, Make: w.make, Log: filepath.Join(w.Cache.Dir, "log")}
 	image, err := Build(w.ctx, w.Host, spec)
 	if err != nil {
 		w.t.Fatal(err)

@@ -2,7 +2,8 @@
 
 // Package work keeps the work folders of the cache, in which make builds kernels. In a work
 // folder builds of one series follow each other, so that make compiles only what changed.
-// A new folder begins as a copy of one in which only code of the user was built.
+// A folder begins as a copy of one in which only code of the user was built, with the
+// same configuration or with another one.
 package work
 
 import (
@@ -41,15 +42,15 @@ func (f Folder) Out() string { return filepath.Join(f.Dir, "out") }
 
 func (f Folder) key() string { return filepath.Base(f.Dir) }
 
-// Enter keeps others out of the work folder, until the caller calls leave. A new folder
-// gets objects to begin with.
+// Enter keeps others out of the work folder, until the caller calls leave. If another folder
+// has objects that are nearer to those that will be made, the folder gets copies of them.
 func (f Folder) Enter(ctx context.Context) (leave func(), err error) {
-	unlock, err := f.Lock(ctx, "work-"+f.key(), "another kernel of the series "+f.Series)
+	unlock, err := f.seed(ctx)
 	if err != nil {
 		return nil, err
 	}
 	wrote := func() error { return f.Cache.Wrote(cache.Work, f.key(), f.About) }
-	if err := errors.Join(wrote(), f.seed(ctx)); err != nil {
+	if err := wrote(); err != nil {
 		unlock()
 		return nil, err
 	}
@@ -139,13 +140,14 @@ func (f Folder) ClearCompiled() error { return os.RemoveAll(f.compiled()) }
 
 // Objects says what the objects in a work folder were made of.
 type Objects struct {
-	Inputs  string          `json:"inputs"`  // of the kernel, as one digest
-	Foreign bool            `json:"foreign"` // code of others ran when they were made
-	Place   string          `json:"place"`   // of the base
-	Base    string          `json:"base"`    // its ID
-	Over    source.Manifest `json:"over"`    // stamps of the files that the series touches
-	Config  string          `json:"config"`  // digest of the requests
-	Seen    string          `json:"seen"`    // path of the tree, as make saw it: the objects' command lines have it
+	Inputs   string          `json:"inputs"`   // of the kernel, as one digest
+	Others   string          `json:"others"`   // says whose code ran when they were made; "": the user's own
+	Place    string          `json:"place"`    // of the base
+	Base     string          `json:"base"`     // its ID
+	Over     source.Manifest `json:"over"`     // stamps of the files that the series touches
+	Tools    string          `json:"tools"`    // digest of the toolchain and of make's variables
+	Requests []string        `json:"requests"` // lines of the merged fragment
+	Seen     string          `json:"seen"`     // path of the tree, as make saw it: the objects' command lines have it
 }
 
 // SetCompiled notes that vmlinux was made to its end, and what the objects were made of.

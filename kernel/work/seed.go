@@ -17,96 +17,164 @@ import (
 )
 
 // A series from elsewhere may do to the objects what it likes when it is built. So its
-// work folder is its own, and no other folder begins with its objects. Every work folder
-// begins as a copy of one in which only code of this checkout, or of the user's own tree,
-// was built. make compiles what differs.
+// work folders are its own, and no other folder begins with their objects. All other objects
+// were made of code of this checkout, or of the user's own tree. make compiles what differs:
+// kbuild knows of each object which files and options it depends on, and its command line.
 
-// seed makes the work folder, unless it is there already. Without a sandbox the objects of
-// one folder are of no use in another, and nothing is copied.
-func (f Folder) seed(ctx context.Context) error {
-	if f.Sandbox.Off {
-		return nil
-	}
-	_, err := os.Stat(filepath.Join(f.Dir, ManifestFile))
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, from := range f.seeds() {
-		copied, err := f.copyFrom(ctx, from)
+// seed locks the work folder. If another one has objects that are nearer to what will be made,
+// seed first makes it a copy of that. Without a sandbox the objects of one folder are of no use
+// in another, and nothing is copied.
+func (f Folder) seed(ctx context.Context) (unlock func(), err error) {
+	for _, from := range f.nearer() {
+		unlock, copied, err := f.copyFrom(ctx, from)
 		if copied || err != nil {
-			return err
+			return unlock, err
 		}
 	}
-	if f.Makes.Foreign {
-		f.Report.Step("no kernel of linux-%s was built here from code of your own, with this configuration: make compiles everything", f.Base.Version)
+	unlock, err = f.Lock(ctx, "work-"+f.key(), "another kernel of the series "+f.Series)
+	if err == nil && f.Makes.Others != "" && !f.Sandbox.Off && f.isNew() {
+		f.Report.Step("no kernel of linux-%s was built here from code of your own: make compiles everything", f.Base.Version)
 	}
-	return nil
+	return unlock, err
 }
 
-// seeds returns the work folders whose objects may be copied. The first has the most files
-// in common with this kernel.
-func (f Folder) seeds() []string {
-	type candidate struct {
-		dir      string
-		otherID  int // 1 if it has another state of the base
-		distance int // how many files differ, of those that a series touches
+// isNew reports whether nothing was ever built in the folder.
+func (f Folder) isNew() bool {
+	_, err := os.Lstat(filepath.Join(f.Dir, ManifestFile))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// nearer returns the work folders whose objects make it worth to give up those in this one. The
+// nearest comes first.
+func (f Folder) nearer() []string {
+	if f.Sandbox.Off {
+		return nil
 	}
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(f.Dir), "*", "compiled"))
 	if err != nil {
 		return nil
 	}
-	var all []candidate
-	ours := f.Makes.Over
+	var dirs []string
+	away := make(map[string]distance)
 	for _, path := range found {
 		dir := filepath.Dir(path)
-		o, err := readObjects(dir)
-		if err != nil || !f.canBegin(o) { // one that is damaged is not used
-			continue
+		if d, ok := f.worthCopying(dir); ok && dir != f.Dir {
+			dirs, away[dir] = append(dirs, dir), d
 		}
-		c := candidate{dir: dir}
-		if o.Base != f.Base.ID {
-			c.otherID = 1
-		}
-		for path := range source.Merged(ours, o.Over) {
-			if o.Over[path] != ours[path] {
-				c.distance++
-			}
-		}
-		all = append(all, c)
 	}
-	slices.SortStableFunc(all, func(x, y candidate) int {
-		return cmp.Or(cmp.Compare(x.otherID, y.otherID), cmp.Compare(x.distance, y.distance))
-	})
-	var dirs []string
-	for _, c := range all {
-		dirs = append(dirs, c.dir)
-	}
+	slices.SortStableFunc(dirs, func(x, y string) int { return away[x].compare(away[y]) })
 	return dirs
 }
 
-// canBegin says that a build can begin with these objects.
+// worthCopying reports whether the objects of another folder can be copied, and are so much
+// nearer than those in this one that make has less to do. Objects in this folder are given up
+// only if many of them have to be compiled again.
+func (f Folder) worthCopying(dir string) (distance, bool) {
+	o, err := readObjects(dir)
+	if err != nil || !f.canBegin(o) { // one that is damaged is not used
+		return distance{}, false
+	}
+	theirs := f.distance(o)
+	if f.isNew() {
+		return theirs, true
+	}
+	own, err := readObjects(f.Dir)
+	return theirs, err == nil && f.distance(own).wide && !theirs.wide && !theirs.far
+}
+
+// distance says how much make has to compile if it begins with some objects.
+type distance struct {
+	far      bool // so many options differ that some of them may be about all objects
+	wide     bool // a file may differ that many others include
+	requests int  // how many lines of the fragments differ
+	files    int  // how many differ, of those that a series touches
+}
+
+// nearRequests is how many lines of two fragments differ at most if the configurations are near
+// each other. That is so for those that the rules of a check build, and for those that count
+// which lines run. It is not so for the debug kernel.
+const nearRequests = 6
+
+func (f Folder) distance(o Objects) distance {
+	d := distance{requests: differing(f.Makes.Requests, o.Requests), wide: o.Base != f.Makes.Base}
+	for path := range source.Merged(f.Makes.Over, o.Over) {
+		if o.Over[path] != f.Makes.Over[path] {
+			d.files++
+			d.wide = d.wide || filepath.Ext(path) != ".c"
+		}
+	}
+	d.far = d.requests > nearRequests
+	return d
+}
+
+// compare returns a negative number if make has less to do than for another distance.
+func (d distance) compare(other distance) int {
+	number := func(is bool) int {
+		if is {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(number(d.far)-number(other.far), number(d.wide)-number(other.wide), d.requests-other.requests, d.files-other.files)
+}
+
+// differing returns how many lines only one of the two fragments has.
+func differing(a, b []string) int {
+	n := 0
+	for _, line := range slices.Concat(a, b) {
+		if !slices.Contains(a, line) || !slices.Contains(b, line) {
+			n++
+		}
+	}
+	return n
+}
+
+// canBegin says that a build can begin with these objects. If they are of another
+// configuration, kbuild compiles those again that depend on it.
 func (f Folder) canBegin(o Objects) bool {
-	return !o.Foreign && o.Place == f.Makes.Place && o.Config == f.Makes.Config && o.Seen == f.Seen(f.Src())
+	return (o.Others == "" || o.Others == f.Makes.Others) && o.Place == f.Makes.Place && o.Tools == f.Makes.Tools && o.Seen == f.Seen(f.Src())
 }
 
 // seedFiles are the files and folders of a work folder that are copied, besides src.
 var seedFiles = []string{"out", ManifestFile, "configured", "verified", "warned"}
 
-// copyFrom makes the work folder a copy of another one. It returns false if the other one
-// has become unusable.
-func (f Folder) copyFrom(ctx context.Context, from string) (bool, error) {
-	unlock, err := f.Lock(ctx, "work-"+filepath.Base(from), "the kernel whose objects are copied")
-	if err != nil {
-		return false, err
+// copyFrom makes the work folder a copy of another one, and locks it. If the other one has become
+// unusable, it does neither.
+func (f Folder) copyFrom(ctx context.Context, from string) (unlock func(), copied bool, err error) {
+	locks := []lock{{f.key(), "another kernel of the series " + f.Series}, {filepath.Base(from), "the kernel whose objects are copied"}}
+	slices.SortFunc(locks, func(x, y lock) int { return cmp.Compare(x.key, y.key) }) // so that two folders never wait for each other
+	unlocks := make(map[string]func())
+	defer func() {
+		for key, unlock := range unlocks {
+			if key != f.key() || !copied {
+				unlock()
+			}
+		}
+	}()
+	for _, l := range locks {
+		if unlocks[l.key], err = f.Lock(ctx, "work-"+l.key, l.holder); err != nil {
+			delete(unlocks, l.key)
+			return nil, false, err
+		}
 	}
-	defer unlock()
-	if o, err := readObjects(from); err != nil || !f.canBegin(o) { // since it was listed
-		return false, nil
+	if _, ok := f.worthCopying(from); !ok { // since it was listed
+		return nil, false, nil
 	}
+	if err := f.copyObjects(ctx, from); err != nil {
+		return nil, false, err
+	}
+	return unlocks[f.key()], true, nil
+}
+
+// lock is the key of a work folder, and what may hold its lock.
+type lock struct{ key, holder string }
+
+// copyObjects makes the work folder a copy of another one. Both are locked.
+func (f Folder) copyObjects(ctx context.Context, from string) error {
 	f.Report.Step("copy the objects of a kernel that was built from code of your own: make compiles what differs")
 	tmp, err := cache.Scratch(filepath.Dir(f.Dir), filepath.Base(f.Dir))
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer os.RemoveAll(tmp)
 	// No makefile can write to src, and package kernel replaces files there and changes
@@ -128,11 +196,11 @@ func (f Folder) copyFrom(ctx context.Context, from string) (bool, error) {
 		slices.Concat([]string{"-a", "--reflink=auto", "--"}, paths, []string{tmp}),
 	} {
 		if _, err := sandbox.Run(sandbox.Command(ctx, "", nil, "cp", args...)); err != nil {
-			return false, err
+			return err
 		}
 	}
-	if err := os.RemoveAll(f.Dir); err != nil {
-		return false, err
+	if err := cache.RemoveAll(f.Dir); err != nil {
+		return err
 	}
-	return true, errors.Join(os.Rename(tmp, f.Dir), f.Cache.Use(cache.Work, filepath.Base(from), ""))
+	return errors.Join(os.Rename(tmp, f.Dir), f.Cache.Use(cache.Work, filepath.Base(from), ""))
 }
