@@ -33,17 +33,18 @@ type Checker struct {
 	Worker    worker.Worker // asks the questions about a series
 
 	base     source.Base
-	timeless kconfig.Config        // fragment that switches time namespaces off
+	timeless kconfig.Config        // the configuration without time namespaces
 	control  []verdict.Expectation // expectations of the unpatched kernel
 }
 
 // New returns a Checker. It reads what the checks of all series share.
 func New(ctx context.Context, h host.Host, req run.Request, keepGoing bool) (Checker, error) {
 	c := Checker{Host: h, Request: req, KeepGoing: keepGoing}
-	var err error
-	if c.timeless, err = req.Checkout.Fragment("no-timens"); err != nil {
+	without, err := req.Checkout.Fragment("no-timens")
+	if err != nil {
 		return c, err
 	}
+	c.timeless = req.Config.Merge(without)
 	control, err := req.Checkout.Control(ctx, h)
 	if err != nil {
 		return c, err

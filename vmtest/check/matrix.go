@@ -81,6 +81,9 @@ func (c *checking) fill(ctx context.Context) error {
 				c.Report.Step("%s (cell %d of %d, %d left)", share.Item, n+1, len(all), len(all)-n-1)
 			}
 			at.on = share.Of(c.Host)
+			if step.folder == builds {
+				at.on.Cores = c.Host.Cores
+			}
 			answers[k], err = c.answer(ctx, q, step, at)
 			return err
 		}})
@@ -118,12 +121,11 @@ func (c *checking) fill(ctx context.Context) error {
 
 // memory returns how many MB of memory a step is likely to need.
 func (c *checking) memory(s step) int {
-	cores := c.UsableCores() / max(1, c.Worker.Jobs)
 	switch {
 	case s.Boots:
-		return c.Request.MemoryMB(cores)
+		return c.Request.MemoryMB(c.UsableCores() / max(1, c.Worker.Jobs))
 	case s.Heavy:
-		return run.BuildMB(cores)
+		return run.BuildMB(c.UsableCores())
 	}
 	return run.BuildMB(1) // a script reads a patch
 }

@@ -25,6 +25,10 @@ import (
 	"timens-vmtest/vmtest/verdict"
 )
 
+// builds is the folder of all steps that build: the kernel without time namespaces begins with the
+// objects of the one with them. So one step builds at a time, and it has all cores, while others boot.
+const builds = "builds"
+
 // Boots is the name of the only rule that boots a kernel and runs tests.
 const Boots = "boots"
 
@@ -71,14 +75,14 @@ func (c *checking) rules() []step {
 	quick := func(name string, ask func(context.Context, prefix) error) step {
 		return step{Step: several.Step{Name: name}, ask: ask}
 	}
-	heavy := func(name, folder string, ask func(context.Context, prefix) error) step {
-		return step{Step: several.Step{Name: name, Heavy: true}, folder: folder, ask: ask}
+	heavy := func(name string, ask func(context.Context, prefix) error) step {
+		return step{Step: several.Step{Name: name, Heavy: true}, folder: builds, ask: ask}
 	}
 	config := c.Request.Config
 	const built = "TIME_NS=y"
 	boots := step{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, boot: c.boots}
 	if !c.asked(built) { // nothing has built the kernel that it boots
-		boots.folder = "y"
+		boots.folder = builds
 	}
 	return []step{
 		formal("form", c.form),
@@ -87,11 +91,11 @@ func (c *checking) rules() []step {
 		quick("kernel-doc", c.warningsOf(kernelDoc)),
 		c.with(sphinx, hasPages(c.series.Patches), quick("docs", c.warningsOf(docs))),
 		c.with(groff, len(c.series.Man) > 0, quick("man", c.man)),
-		heavy(built, "y", c.build(config)),
-		heavy(kernel.Sparse.Name, "y", c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
-		heavy(kernel.W1.Name, "y", c.lint(kernel.W1, config)),
-		heavy("TIME_NS=n", "n", c.build(c.timeless)),
-		heavy(kernel.W1.Name, "n", c.lint(kernel.W1, c.timeless)),
+		heavy(built, c.build(config)),
+		heavy(kernel.Sparse.Name, c.lint(kernel.Sparse, config)), // before W=1, which compiles the sources with other options
+		heavy(kernel.W1.Name, c.lint(kernel.W1, config)),
+		heavy("TIME_NS=n", c.build(c.timeless)),
+		heavy(kernel.W1.Name, c.lint(kernel.W1, c.timeless)),
 		boots,
 	}
 }
@@ -172,9 +176,9 @@ func (c *checking) build(config kconfig.Config) func(context.Context, prefix) er
 }
 
 // buildBase builds the base of a presubmit with all cores, before anything else is built. A presubmit
-// needs the kernel of the base, too. If it is built first, make compiles the whole kernel once for all
-// patches. At the end it would compile all that includes a header that the series changes. If the
-// base does not build, no patch does, and the judge says why.
+// needs the kernel of the base, too. If it is built first, make compiles the whole kernel once: the
+// kernels of the patches begin with its objects. If the base does not build, no patch does, and the
+// judge says why.
 func (c *checking) buildBase(ctx context.Context) error {
 	if !c.plan.Presubmit {
 		return nil

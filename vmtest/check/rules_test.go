@@ -59,7 +59,7 @@ func TestEarlyWithoutDesign(t *testing.T) {
 // A kernel boots beside what the next patch has to build. A check that only boots builds its kernels
 // itself, one after the other.
 func TestBootsFolder(t *testing.T) {
-	for want, only := range map[string][]string{"": nil, "y": {Boots, "form"}} {
+	for want, only := range map[string][]string{"": nil, builds: {Boots, "form"}} {
 		c := asked(t, false)
 		c.Only = only
 		for _, s := range c.rules() {
