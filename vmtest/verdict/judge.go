@@ -292,6 +292,9 @@ func statusOf(name string, t *testRecords, x wire.Exit) (s Status, note string) 
 	case t.end.Exit == 1 && fail == 1 && pass == 0 && skip == 0:
 		return Fail, ""
 	}
+	if flagsRE.Match(t.output) {
+		return Crash, emulatorEnded
+	}
 	return Crash, "it ended without one clear result"
 }
 

@@ -168,6 +168,10 @@ func (f *findings) add(v Verdict, format string, args ...any) {
 
 // addTest adds that a test does not have the expected status.
 func (f *findings) addTest(t TestResult) {
-	f.add(Failed, "%s: %s, expected %s", t.TestID, t.how(), t.Expected)
+	v := Failed
+	if t.Note == emulatorEnded {
+		v = Unjudged
+	}
+	f.add(v, "%s: %s, expected %s", t.TestID, t.how(), t.Expected)
 	f.all[len(f.all)-1].Test = t.TestID.String()
 }
