@@ -127,16 +127,21 @@ func TestReached(t *testing.T) {
 	start, end := wire.Record{Type: wire.TypeStart}, wire.Record{Type: wire.TypeEnd, End: &wire.End{}}
 	counts := wire.Record{Type: wire.TypeCounts, Path: "out/kernel/check.gcda", Data: small.Bytes()}
 	reached := map[string][]string{"p.TestOther": {"f"}}
-	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached); err != nil {
+	var said []string
+	read := func(test string) { said = append(said, test) }
+	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached, read); err != nil {
 		t.Fatal(err)
 	}
 	if want := map[string][]string{"p.TestOther": {"f"}, "p/386.TestA": {"main", "twice"}}; !reflect.DeepEqual(reached, want) {
 		t.Errorf("got %v, want %v", reached, want)
 	}
+	if len(said) != 1 || said[0] != "p/386.TestA" {
+		t.Errorf("said %q, want the test that was read", said)
+	}
 	damaged := counts
 	damaged.Data = []byte("x")
 	for what, dir := range map[string]string{"no counts": stream(start, end), "counts that are damaged": stream(start, damaged, end), "no records": t.TempDir()} {
-		if err := Reached(t.Context(), sandbox.Box{}, image, dir, reached); err == nil {
+		if err := Reached(t.Context(), sandbox.Box{}, image, dir, reached, read); err == nil {
 			t.Errorf("%s: no error", what)
 		}
 	}
@@ -145,7 +150,7 @@ func TestReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	image.Profiled["kernel/other.c"] = image.Profiled["kernel/check.c"]
-	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached); err == nil {
+	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached, read); err == nil {
 		t.Error("the counts of one source are missing, and there is no error")
 	}
 }

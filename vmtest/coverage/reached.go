@@ -19,9 +19,9 @@ import (
 )
 
 // Reached reads the counts of a boot of image from its folder. It adds the functions that
-// each test ran to reached, by package.Name. It is an error if a test that ended lacks
-// counts of a profiled source.
-func Reached(ctx context.Context, box sandbox.Box, image kernel.Image, boot string, reached map[string][]string) error {
+// each test ran to reached, by package.Name, and calls read after each. It is an error if a test
+// that ended lacks counts of a profiled source.
+func Reached(ctx context.Context, box sandbox.Box, image kernel.Image, boot string, reached map[string][]string, read func(test string)) error {
 	tmp, err := os.MkdirTemp("", "vmtest-gcov-")
 	if err != nil {
 		return err
@@ -38,8 +38,12 @@ func Reached(ctx context.Context, box sandbox.Box, image kernel.Image, boot stri
 	}
 	err = each(counts, records, func(id wire.TestID, gcda map[string][]byte) error {
 		functions, err := counts.functions(ctx, gcda)
+		if err != nil {
+			return err
+		}
 		reached[id.String()] = functions
-		return err
+		read(id.String())
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)

@@ -53,9 +53,14 @@ func Map(ctx context.Context, h host.Host, req Request, dir string) (order.Map, 
 		return order.Map{}, "", result, err
 	}
 	reached := make(map[string][]string)
+	ran := 0
+	for _, l := range result.Lanes {
+		ran += len(l.Tests)
+	}
+	h.Report.Step("read which functions the tests reach")
 	for _, boot := range bootsIn(filepath.Join(dir, wire.Virtual)) {
-		h.Report.Step("read which functions the tests reach")
-		if err := coverage.Reached(ctx, h.Sandbox, r.made.image, boot, reached); err != nil {
+		read := func(test string) { h.Report.Count("tests", len(reached), ran, test) }
+		if err := coverage.Reached(ctx, h.Sandbox, r.made.image, boot, reached, read); err != nil {
 			return order.Map{}, "", result, err
 		}
 	}
