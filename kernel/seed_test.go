@@ -259,31 +259,40 @@ func TestSeedOfAnotherConfiguration(t *testing.T) {
 	b.wants(b.series("mine too", "", map[string]string{"main.c": "1", "other.c": "6"}), "main.o other.o")
 }
 
-// A folder gives up its objects for those of another configuration, if it would else compile what
-// includes a header that differs. It keeps them if only a source differs.
+// A folder gives up its objects for those of another configuration if a header has changed and make
+// has less to do with the others. It keeps them if only a source differs, or if as few objects depend on the
+// header as on the configuration.
 func TestSeedInPlaceOfOwn(t *testing.T) {
 	files := configuredTree(t)
 	files["all.h"] = "int main(void)\n{\n\treturn 0;\n}\n"
-	files["Makefile"] = strings.Replace(files["Makefile"], "$(O)/%.o: %.c", "$(O)/%.o: %.c all.h", 1)
+	files["few.h"] = files["all.h"]
+	files["Makefile"] = strings.NewReplacer(
+		"$(O)/%.o: %.c", "$(O)/other.o: few.h\n$(O)/%.o: %.c all.h",
+		"-o $@ $(CURDIR)/$<", "-o $@ $(CURDIR)/$<\n"+`	@{ test $* = other || echo " (wildcard include/config/GOOD) "; echo " $(addprefix $(CURDIR)/,$^) "; } > $(O)/.$*.o.cmd`,
+	).Replace(files["Makefile"])
 	tree := hosttest.Folder(t, files)
 	b, whole := newSeedbench(t, source.Base{}, tree), newSeedbench(t, source.Base{}, tree)
 	good := b.config
-	header, source := map[string]string{"all.h": "1"}, map[string]string{"other.c": "6"}
 	b.wants(b.series("mine", "", nil), "config main.o other.o")
 	b.config.Options, whole.config.Options = nil, nil
 	b.wants(b.series("check", "", nil), "config main.o")
-
-	b.config = good
-	b.wants(b.series("mine", "", source), "other.o")
-	b.config.Options = nil
-	b.wants(b.series("check", "", source), "other.o")
-
-	b.config = good
-	b.wants(b.series("mine", "", header), "main.o other.o")
-	b.config.Options = nil
-	want := whole.wants(b.series("check", "", header), "config main.o other.o")
-	if id := b.wants(b.series("check", "", header), "config main.o"); id != want {
-		t.Errorf("build ID %s, want %s, which a whole build has", id, want)
+	for _, tc := range []struct{ file, mine, check string }{
+		{"other.c", "other.o", "other.o"},
+		{"few.h", "other.o", "other.o"},
+		{"all.h", "main.o other.o", "config main.o"},
+	} {
+		edit := map[string]string{tc.file: "6"}
+		b.config = good
+		b.wants(b.series("mine", "", edit), tc.mine)
+		b.config.Options = nil
+		id := b.wants(b.series("check", "", edit), tc.check)
+		if want, _ := whole.built(whole.base, b.series("check", "", edit)); id != want {
+			t.Errorf("%s: build ID %s, want %s, which a whole build has", tc.file, id, want)
+		}
+		b.config = good
+		b.built(b.base, b.series("mine", "", nil))
+		b.config.Options = nil
+		b.built(b.base, b.series("check", "", nil))
 	}
 }
 

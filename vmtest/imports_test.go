@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"kernel/series":     {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/shell", "internal/wire", "kernel/patch", "kernel/source", "kernel/thread"},
 	"kernel/source":     {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/shell"},
 	"kernel/kbuild":     {"internal/blame", "internal/host", "internal/sandbox"},
-	"kernel/work":       {"internal/cache", "internal/host", "internal/sandbox", "kernel/source"},
+	"kernel/work":       {"internal/cache", "internal/host", "internal/sandbox", "kconfig", "kernel/source"},
 	"kernel":            {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "internal/store", "internal/wire", "kconfig", "kernel/kbuild", "kernel/patch", "kernel/series", "kernel/source", "kernel/symbols", "kernel/work"},
 	"kernel/debuginfo":  {"internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/sandbox", "internal/store", "internal/wire", "kernel", "kernel/kbuild"},
 	"kernel/selftests":  {"internal/blame", "internal/cache", "internal/host", "internal/sandbox", "kernel", "kernel/kbuild"},

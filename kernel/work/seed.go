@@ -66,9 +66,8 @@ func (f Folder) nearer() []string {
 	return dirs
 }
 
-// worthCopying reports whether the objects of another folder can be copied, and are so much
-// nearer than those in this one that make has less to do. Objects in this folder are given up
-// only if many of them have to be compiled again.
+// worthCopying reports whether the objects of another folder can be copied, and leave make less to do
+// than those in this one.
 func (f Folder) worthCopying(dir string) (distance, bool) {
 	o, err := readObjects(dir)
 	if err != nil || !f.canBegin(o) { // one that is damaged is not used
@@ -79,7 +78,15 @@ func (f Folder) worthCopying(dir string) (distance, bool) {
 		return theirs, true
 	}
 	own, err := readObjects(f.Dir)
-	return theirs, err == nil && f.distance(own).wide && !theirs.wide && !theirs.far
+	if err != nil || !f.distance(own).wide || theirs.wide || theirs.far {
+		return distance{}, false
+	}
+	ours, err := f.stale(f.Dir, own)
+	if err != nil {
+		return distance{}, false
+	}
+	left, err := f.stale(dir, o)
+	return theirs, err == nil && left < ours
 }
 
 // distance says how much make has to compile if it begins with some objects.
@@ -97,14 +104,23 @@ const nearRequests = 6
 
 func (f Folder) distance(o Objects) distance {
 	d := distance{requests: differing(f.Makes.Requests, o.Requests), wide: o.Base != f.Makes.Base}
-	for path := range source.Merged(f.Makes.Over, o.Over) {
-		if o.Over[path] != f.Makes.Over[path] {
-			d.files++
-			d.wide = d.wide || filepath.Ext(path) != ".c"
-		}
+	for _, path := range f.otherFiles(o) {
+		d.files++
+		d.wide = d.wide || filepath.Ext(path) != ".c"
 	}
 	d.far = d.requests > nearRequests
 	return d
+}
+
+// otherFiles returns the files that differ, of those that a series touches.
+func (f Folder) otherFiles(o Objects) []string {
+	var all []string
+	for path := range source.Merged(f.Makes.Over, o.Over) {
+		if o.Over[path] != f.Makes.Over[path] {
+			all = append(all, path)
+		}
+	}
+	return all
 }
 
 // compare returns a negative number if make has less to do than for another distance.

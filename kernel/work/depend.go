@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+package work
+
+import (
+	"bytes"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/kconfig"
+)
+
+// stale returns how many objects in a folder make would compile again here, because they depend on
+// files that differ, or on options that this folder's own .config has otherwise.
+func (f Folder) stale(dir string, o Objects) (int, error) {
+	words, err := f.otherOptions(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range f.otherFiles(o) {
+		seen := f.Seen(filepath.Join(f.Src(), file))
+		words = append(words, []byte(" "+seen+" "), []byte(" "+seen+"\n"))
+	}
+	n, out := 0, filepath.Join(dir, "out")
+	err = filepath.WalkDir(out, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(path, ".o.cmd") {
+			return err
+		}
+		name, err := filepath.Rel(out, path)
+		if err != nil {
+			return err
+		}
+		text, err := sandbox.ReadMade(out, name)
+		if slices.ContainsFunc(words, func(word []byte) bool { return bytes.Contains(text, word) }) {
+			n++
+		}
+		return err
+	})
+	return n, err
+}
+
+// otherOptions returns what kbuild writes into the command file of an object that depends on an option,
+// for each option that another folder's .config has otherwise.
+func (f Folder) otherOptions(dir string) ([][]byte, error) {
+	var values [2]map[string]string
+	for i, folder := range []string{f.Dir, dir} {
+		text, err := sandbox.ReadMade(filepath.Join(folder, "out"), ".config")
+		if err != nil {
+			return nil, err
+		}
+		values[i] = kconfig.Values(text)
+	}
+	var words [][]byte
+	for _, all := range values {
+		for name := range all {
+			if values[0][name] != values[1][name] {
+				words = append(words, []byte("include/config/"+strings.TrimPrefix(name, "CONFIG_")+")"))
+			}
+		}
+	}
+	return words, nil
+}
