@@ -187,7 +187,7 @@ type lock struct{ key, holder string }
 
 // copyObjects makes the work folder a copy of another one. Both are locked.
 func (f Folder) copyObjects(ctx context.Context, from string) error {
-	f.Report.Step("copy the objects of a kernel that was built from code of your own: make compiles what differs")
+	f.Report.Step("copy the objects of another kernel: make compiles what differs")
 	tmp, err := cache.Scratch(filepath.Dir(f.Dir), filepath.Base(f.Dir))
 	if err != nil {
 		return err
