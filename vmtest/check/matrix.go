@@ -49,6 +49,7 @@ type step struct {
 	several.Step
 
 	folder string // names the place that it builds in, if other steps build there, too; see worker.Item
+	after  string // names the step that builds what it needs; "": none
 
 	// ask returns a blame.RuleError or a blame.BuildError if the tree is at fault, and any
 	// other error if it could not find out.
@@ -76,7 +77,12 @@ func (c *checking) fill(ctx context.Context) error {
 		}
 		at, step, k := to(q.Patch+1, c.series), c.steps[q.Step], len(items)
 		asked = append(asked, q)
-		items = append(items, worker.Item{Name: fmt.Sprintf("%s %d/%d %s", c.series.Name, at.n, at.of, step.Name), MemoryMB: c.memory(step), Folder: step.folder, Run: func(ctx context.Context, share worker.Share) (err error) {
+		name := func(step string) string { return fmt.Sprintf("%s %d/%d %s", c.series.Name, at.n, at.of, step) }
+		after := ""
+		if step.after != "" {
+			after = name(step.after)
+		}
+		items = append(items, worker.Item{Name: name(step.Name), MemoryMB: c.memory(step), Folder: step.folder, After: after, Run: func(ctx context.Context, share worker.Share) (err error) {
 			if step.Heavy {
 				c.Report.Step("%s (cell %d of %d, %d left)", share.Item, n+1, len(all), len(all)-n-1)
 			}

@@ -169,6 +169,7 @@ func TestFillInOneFolder(t *testing.T) {
 	}{
 		"one folder":  {[]step{{folder: "y"}}, "a1 with 4, a2 with 4"},
 		"builds":      {[]step{{folder: builds}, {}}, "a1 with 0, b1 with 2, b2 with 2, a2 with 0"},
+		"boots":       {[]step{{folder: builds}, {folder: builds}, {after: "a"}}, "a1 with 0, b1 with 0, c1 with 2, a2 with 0, b2 with 0, c2 with 2"},
 		"two folders": {[]step{{folder: "y"}, {folder: "y"}, {folder: "n"}}, "a1 with 2, c1 with 2, c2 with 2, b1 with 4, a2 with 4, b2 with 4"},
 	} {
 		synctest.Test(t, func(t *testing.T) {

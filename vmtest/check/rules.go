@@ -80,9 +80,9 @@ func (c *checking) rules() []step {
 	}
 	config := c.Request.Config
 	const built = "TIME_NS=y"
-	boots := step{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, boot: c.boots}
+	boots := step{Step: several.Step{Name: Boots, Heavy: true, Boots: true}, boot: c.boots, after: built}
 	if !c.asked(built) { // nothing has built the kernel that it boots
-		boots.folder = builds
+		boots.folder, boots.after = builds, ""
 	}
 	return []step{
 		formal("form", c.form),

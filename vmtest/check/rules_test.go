@@ -56,15 +56,15 @@ func TestEarlyWithoutDesign(t *testing.T) {
 	}
 }
 
-// A kernel boots beside what the next patch has to build. A check that only boots builds its kernels
+// A kernel boots when it has been built, beside what the next patch has to build. A check that only boots builds its kernels
 // itself, one after the other.
 func TestBootsFolder(t *testing.T) {
 	for want, only := range map[string][]string{"": nil, builds: {Boots, "form"}} {
 		c := asked(t, false)
 		c.Only = only
 		for _, s := range c.rules() {
-			if s.Name == Boots && s.folder != want {
-				t.Errorf("-steps %v: the folder is %q, want %q", only, s.folder, want)
+			if s.Name == Boots && (s.folder != want || (s.after == "") != (want != "")) {
+				t.Errorf("-steps %v: the folder is %q, after %q, want %q", only, s.folder, s.after, want)
 			}
 		}
 	}

@@ -22,6 +22,7 @@ type Item struct {
 	MemoryMB int    // that it is likely to need
 	Kernel   string // names the kernel that it builds, unless the cache has it; "": none that another item needs, too
 	Folder   string // names the folder that it builds in, which one item at a time can do; "": none that another item needs, too
+	After    string // names an earlier item of the list, which has to end before this one begins; "": none
 
 	// Run does the work, on a part of the machine. When its context ends, it ends all that it
 	// has begun, and returns.
@@ -49,9 +50,10 @@ type Panic struct {
 func (p *Panic) Error() string { return fmt.Sprintf("%s: panic: %v\n%s", p.Item, p.Value, p.Stack) }
 
 // Work runs the items, and yields the number of each and what its Run returned, as soon as it has
-// ended. The loop runs in the goroutine of the caller. Items begin in their order, with two
+// ended. The loop runs in the goroutine of the caller. Items begin in their order, with three
 // exceptions: an item whose kernel another one is building begins behind those that need not wait,
-// and one whose folder is in use begins when it is free.
+// one whose folder is in use begins when it is free, and one that is after another when that has
+// ended.
 //
 // When ctx ends, no item begins any more, and those that run are yielded when they have ended.
 // Items that have not begun are yielded last, with ErrNotRun. If the caller leaves the loop, Work
@@ -145,14 +147,19 @@ func (s *shift) next(ctx context.Context) bool {
 }
 
 // first returns the place in left of the item that begins next, or -1 if all have to wait for a
-// folder. Two items that build one kernel would have one waiting for the other, and all other items
+// folder or for another item. Two items that build one kernel would have one waiting for the other, and all other items
 // for a free place.
 func (s *shift) first() int {
-	built, used := make(map[string]bool), s.folders()
+	built, open, used := make(map[string]bool), make(map[string]bool), s.folders()
 	for i := range s.running {
-		built[s.items[i].Kernel] = true
+		built[s.items[i].Kernel], open[s.items[i].Name] = true, true
 	}
-	free := func(i int) bool { return !used[s.items[i].Folder] }
+	for _, i := range s.left {
+		open[s.items[i].Name] = true
+	}
+	free := func(i int) bool {
+		return !used[s.items[i].Folder] && (s.items[i].After == "" || !open[s.items[i].After])
+	}
 	at := slices.IndexFunc(s.left, func(i int) bool {
 		k := s.items[i].Kernel
 		return free(i) && (k == "" || s.known[k] || !built[k])

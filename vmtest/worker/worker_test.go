@@ -134,6 +134,20 @@ func TestFolders(t *testing.T) {
 	})
 }
 
+// An item begins when the one before it has ended, and others begin meanwhile. An item that is after none of
+// the list waits for nothing.
+func TestAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		items := itemsOf([]job{{seconds: 1}, {seconds: 3}, {seconds: 1}, {seconds: 1}, {seconds: 2}})
+		items[0].Folder, items[1].Folder = "x", "x"
+		items[2].After, items[3].After, items[4].After = "b", "a", "another"
+		got := schedule(t.Context(), Worker{Jobs: 2}, items)
+		if want := "0: +a +e 1: -a +b 2: -e +d 3: -d 4: -b +c 5: -c"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
+
 // What programs take that do not belong to the list counts, too: the memory is looked at before
 // each item.
 func TestMemoryOfOthers(t *testing.T) {
