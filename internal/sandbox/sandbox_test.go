@@ -210,6 +210,18 @@ func TestSandboxWorks(t *testing.T) {
 	}
 }
 
+// A guest beside a build gets the CPU first, also if somebody has started both with a low priority.
+func TestSandboxGivesWay(t *testing.T) {
+	needSandbox(t)
+	own, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := sh(t, t.TempDir(), nil, "nice"), fmt.Sprintln(max(lowNice, 20-own)); got != want {
+		t.Errorf("the command has the nice value %q, want %q", got, want)
+	}
+}
+
 // If the system allows no more user namespaces, Try says which setting forbids them.
 func TestTrySandboxSays(t *testing.T) {
 	if os.Getenv("VMTEST_TRY") != "" {
