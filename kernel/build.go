@@ -242,7 +242,10 @@ func (b *build) compile(ctx context.Context) error {
 	if err != nil {
 		return b.failed(ctx, "build", err)
 	}
-	if err := errors.Join(b.forgetUnlinked(ctx), b.SetCompiled()); err != nil {
+	if err := b.forgetUnlinked(ctx); err != nil {
+		return err
+	}
+	if err := b.SetCompiled(); err != nil {
 		return err
 	}
 	b.Report.Count("objects", count.Done, count.Done, "vmlinux")

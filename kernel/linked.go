@@ -4,7 +4,6 @@ package kernel
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,7 +57,7 @@ func (b *build) rememberLinked(ctx context.Context) error {
 	if err != nil || objects == nil {
 		return ctx.Err() // make writes an archive anew that is damaged
 	}
-	return cache.WriteJSON(b.wasLinked(), objects)
+	return cache.WriteFile(b.wasLinked(), []byte(strings.Join(objects, "\n")))
 }
 
 // forgetUnlinked deletes the objects of which vmlinux was linked before the build, and is not any more.
@@ -67,10 +66,6 @@ func (b *build) forgetUnlinked(ctx context.Context) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var before []string
-	if err == nil {
-		err = json.Unmarshal(text, &before)
-	}
 	if err != nil {
 		return err
 	}
@@ -78,12 +73,15 @@ func (b *build) forgetUnlinked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if now == nil { // an older kernel than the one before: nobody knows which objects it has
+		return os.Remove(b.wasLinked())
+	}
 	root, err := os.OpenRoot(b.Out())
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	for _, object := range before {
+	for _, object := range strings.Fields(string(text)) {
 		if slices.Contains(now, object) {
 			continue
 		}

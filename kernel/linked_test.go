@@ -73,7 +73,7 @@ func TestObjectOfOptionSwitchedOff(t *testing.T) {
 				t.Fatalf("with the option there are %d files of other.o, want 3", n)
 			}
 			if cut { // it has linked the archive, and noted before what was in the last one
-				if err := cache.WriteJSON(filepath.Join(folder, "linked"), []string{"main.o", "other.o"}); err != nil {
+				if err := os.WriteFile(filepath.Join(folder, "linked"), []byte("main.o\nother.o\n"), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				out := filepath.Join(folder, "out")
@@ -91,5 +91,28 @@ func TestObjectOfOptionSwitchedOff(t *testing.T) {
 				t.Errorf("with the option again there are warnings of %q, want one of other.c", got)
 			}
 		})
+	}
+}
+
+// A kernel without the archive keeps its objects, whatever a build before it was linked of. Without them a
+// linter would find nothing to ask about, and say nothing.
+func TestObjectsOfKernelWithoutArchive(t *testing.T) {
+	b := newSeedbench(t, source.Base{}, hosttest.Folder(t, twoSources("int other;\n")))
+	tree, err := Apply(b.ctx, b.Host, b.base, series.Series{Name: "control"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := Spec{Tree: tree, Config: b.config}
+	folder := filepath.Join(b.Cache.Dir, "work", spec.workKey())
+	if err := cache.WriteFile(filepath.Join(folder, "linked"), []byte("main.o\nother.o\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Build(b.ctx, b.Host, spec); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range []string{"main.o", "other.o"} {
+		if _, err := os.Lstat(filepath.Join(folder, "out", object)); err != nil {
+			t.Error(err)
+		}
 	}
 }

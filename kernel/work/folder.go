@@ -2,8 +2,8 @@
 
 // Package work keeps the work folders of the cache, in which make builds kernels. In a work
 // folder builds of one series follow each other, so that make compiles only what changed.
-// A folder begins as a copy of one in which only code of the user was built, with the
-// same configuration or with another one.
+// A folder begins as a copy of one in which only code of the user, or the same code of others, was
+// built, with the same configuration or with another one.
 package work
 
 import (

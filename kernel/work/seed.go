@@ -44,10 +44,17 @@ func (f Folder) isNew() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
+// keeps reports that the folder has objects that are never given up: make compiles few of them again,
+// or nobody knows what they were made of.
+func (f Folder) keeps() bool {
+	own, err := readObjects(f.Dir)
+	return !f.isNew() && (err != nil || !f.distance(own).wide)
+}
+
 // nearer returns the work folders whose objects make it worth to give up those in this one. The
 // nearest comes first.
 func (f Folder) nearer() []string {
-	if f.Sandbox.Off {
+	if f.Sandbox.Off || f.keeps() {
 		return nil
 	}
 	found, err := filepath.Glob(filepath.Join(filepath.Dir(f.Dir), "*", "compiled"))
@@ -78,7 +85,7 @@ func (f Folder) worthCopying(dir string) (distance, bool) {
 		return theirs, true
 	}
 	own, err := readObjects(f.Dir)
-	if err != nil || !f.distance(own).wide || theirs.wide || theirs.far {
+	if err != nil || f.keeps() || theirs.wide || theirs.far {
 		return distance{}, false
 	}
 	ours, err := f.stale(f.Dir, own)

@@ -147,8 +147,8 @@ func (s *shift) next(ctx context.Context) bool {
 }
 
 // first returns the place in left of the item that begins next, or -1 if all have to wait for a
-// folder or for another item. Two items that build one kernel would have one waiting for the other, and all other items
-// for a free place.
+// folder or for another item. Two items that build one kernel would have one waiting for the
+// other, and all other items for a free place.
 func (s *shift) first() int {
 	built, open, used := make(map[string]bool), make(map[string]bool), s.folders()
 	for i := range s.running {
