@@ -46,7 +46,7 @@ func introduce(p *wire.Plan, config []byte) (wire.Hello, error) {
 	if h.Lane, err = bootParam(wire.LaneParam); err != nil {
 		return wire.Hello{}, err
 	}
-	if h.Shard, err = shardParam(); err != nil {
+	if h.Shard, err = countParam(wire.ShardParam, 0); err != nil { // 0 if the lane is not split
 		return wire.Hello{}, err
 	}
 	*p = p.In(h.Lane).Shard(h.Lane, h.Shard)
@@ -83,18 +83,19 @@ func bootParam(name string) (string, error) {
 	return "", fmt.Errorf("%w: %s", errNoParam, name)
 }
 
-// shardParam returns the number of this guest's shard, or 0 if its lane is not split.
-func shardParam() (int, error) {
-	text, err := bootParam(wire.ShardParam)
+// countParam returns the number above 0 that a kernel parameter has, or otherwise if the kernel has no such
+// parameter.
+func countParam(name string, otherwise int) (int, error) {
+	text, err := bootParam(name)
 	if errors.Is(err, errNoParam) {
-		return 0, nil
+		return otherwise, nil
 	}
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%s=%s is no number of a shard", wire.ShardParam, text)
+		return 0, fmt.Errorf("%s=%s is no number above 0", name, text)
 	}
 	return n, nil
 }

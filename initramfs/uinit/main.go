@@ -115,7 +115,11 @@ func runPlan() error {
 	if err != nil {
 		return out.trouble(err)
 	}
-	r := runner{out: out, key: key, counts: counts, ring: trace, sysctls: settings, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
+	tries, err := countParam(wire.TriesParam, 1)
+	if err != nil {
+		return out.trouble(err)
+	}
+	r := runner{out: out, key: key, tries: tries, counts: counts, ring: trace, sysctls: settings, env: []string{wire.LaneEnv + "=" + hello.Lane, wire.DesignEnv + "=" + plan.Design, wire.CloneFlagsEnv + "=" + strconv.FormatUint(plan.CloneFlags, 10), wire.LongEnv + "=" + long}}
 	if debug == nil { // else the host sends frames
 		r.overdue = out.overdue()
 	}

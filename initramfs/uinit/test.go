@@ -28,6 +28,7 @@ type runner struct {
 	out      *records
 	overdue  <-chan int    // numbers of tests that the host wants ended
 	patience time.Duration // beyond a test's timeout, in guest time
+	tries    int           // how often a test runs at most
 	key      string        // the run's key
 	counts   gcov
 	ring     ring
@@ -35,39 +36,50 @@ type runner struct {
 	env      []string // tells a test where it runs
 }
 
-// run runs one test in a process of its own and writes its records. What the
-// test has changed in the guest is undone before the record of its end. An error
-// means that uinit failed, not the test.
+// run runs one test and writes its records. It runs a test again that the emulator
+// may have ended. An error means that uinit failed, not the test.
 func (r runner) run(t wire.Test) error {
+	for try := 1; ; try++ {
+		again, err := r.once(t, try < r.tries)
+		if !again || err != nil {
+			return err
+		}
+	}
+}
+
+// once runs one test in a process of its own and writes its records. What the
+// test has changed in the guest is undone before the record of its end. again
+// says that it is to run again.
+func (r runner) once(t wire.Test, mayRepeat bool) (again bool, err error) {
 	out, seq := r.out, r.out.seq
 	if err := announce("start " + t.String()); err != nil {
-		return err
+		return false, err
 	}
 	if err := out.write(wire.Record{Type: wire.TypeStart, TestID: &t.TestID}); err != nil {
-		return err
+		return false, err
 	}
 	dir, err := mountTmp(t)
 	if err != nil {
-		return err
+		return false, err
 	}
 	output, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return false, err
 	}
 	cmd := r.command(t, dir)
 	cmd.Stdout, cmd.Stderr = w, w
 	if err := r.counts.reset(); err != nil {
-		return err
+		return false, err
 	}
 	if err := r.ring.start(); err != nil {
-		return err
+		return false, err
 	}
 	began := uptime()
 	if err := startUnprotected(cmd); err != nil {
-		return errors.Join(err, w.Close(), output.Close())
+		return false, errors.Join(err, w.Close(), output.Close())
 	}
 	if err := w.Close(); err != nil {
-		return err
+		return false, err
 	}
 	copied := make(chan copyResult, 1)
 	go func() { copied <- copyOutput(out, t.TestID, output) }()
@@ -75,28 +87,31 @@ func (r runner) run(t wire.Test) error {
 	end := r.await(cmd, seq, time.Duration(t.TimeoutS*float64(time.Second))+r.patience)
 	end.DurationS = uptime() - began
 	if err := r.ring.stop(); err != nil {
-		return err
+		return false, err
 	}
 	left, err := endStrays(graceOf(end), killAll)
 	if err != nil {
-		return err
+		return false, err
 	}
 	end.LeftProcesses, end.LeftNames = left.count, left.names
 	c := <-copied // the copy ends, because every process that could write has ended
 	if err := errors.Join(c.err, output.Close()); err != nil {
-		return err
+		return false, err
 	}
 	end.Dropped = c.dropped
-	if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), unmountTmp()); err != nil {
-		return err
+	end.Again = mayRepeat && !end.TimedOut && wire.MayRepeat(t.TestID, end, c.output)
+	if !end.Again {
+		if err := errors.Join(r.reportLeft(t.TestID, leaveDir(dir)), r.counts.report(out, t.TestID), r.ring.report(out, t.TestID, end)); err != nil {
+			return false, err
+		}
 	}
-	if err := errors.Join(r.counts.report(out, t.TestID), r.ring.report(out, t.TestID, end)); err != nil {
-		return err
+	if err := unmountTmp(); err != nil {
+		return false, err
 	}
 	if end.Sysctls, err = r.sysctls.restore(); err != nil {
-		return err
+		return false, err
 	}
-	return out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
+	return end.Again, out.write(wire.Record{Type: wire.TypeEnd, TestID: &t.TestID, End: &end})
 }
 
 // command returns the command that runs a test in its folder dir.
@@ -173,13 +188,13 @@ func (r runner) await(cmd *exec.Cmd, seq int, timeout time.Duration) wire.End {
 }
 
 type copyResult struct {
+	output  []byte // the first OutputLimit bytes
 	dropped int64
 	err     error
 }
 
 // copyOutput passes on the first OutputLimit and the last OutputTail bytes.
 func copyOutput(out *records, id wire.TestID, r io.Reader) copyResult {
-	var passed int
 	var held []byte
 	var c copyResult
 	pass := func(data []byte) {
@@ -192,9 +207,9 @@ func copyOutput(out *records, id wire.TestID, r io.Reader) copyResult {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
-		now := min(n, max(0, wire.OutputLimit-passed))
+		now := min(n, wire.OutputLimit-len(c.output))
 		pass(buf[:now])
-		passed += now
+		c.output = append(c.output, buf[:now]...)
 		held = append(held, buf[now:n]...)
 		if extra := len(held) - wire.OutputTail; extra > 0 {
 			held = append(held[:0], held[extra:]...)

@@ -21,7 +21,7 @@ func TestNames(t *testing.T) {
 		// A relative path would be another file in the folder of each test.
 		{"a path of the guest", absolute, []string{PlanPath, KeyPath, DebugPath, TracePath, ShellPath, TestDir, FirstTest, CarriedDir, ShareDir, KselftestDir, GcovDir, TraceDir, RecordTTY}},
 		// The kernel takes a parameter with a dot for one of a module, and does not pass it to init.
-		{"vmtest.NAME", prefixed("vmtest."), []string{BootParam, FromParam, LaneParam, LongParam, ShardParam}},
+		{"vmtest.NAME", prefixed("vmtest."), []string{BootParam, FromParam, LaneParam, LongParam, ShardParam, TriesParam}},
 		{"VMTEST_NAME", prefixed("VMTEST_"), []string{LaneEnv, LongEnv, DesignEnv, CloneFlagsEnv, LeaveEnv, LeftEnv, CommandEnv}},
 		{"a word", word, []string{FrameReady, FrameTaken, FrameStdout, FrameStderr, FrameExit, FrameTrouble, FrameStart, FrameInput, FrameEnd, FrameSize, FrameRedraw}},
 		{"a line", word, []string{ShellBegins, ShellEnds}},

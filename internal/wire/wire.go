@@ -291,6 +291,7 @@ type End struct {
 	TimedOut  bool    `json:"timed_out,omitempty"`
 	DurationS float64 `json:"duration_s"`              // guest seconds, CLOCK_MONOTONIC
 	Dropped   int64   `json:"dropped_bytes,omitempty"` // bytes that the guest dropped from the middle of the output; see OutputLimit
+	Again     bool    `json:"again,omitempty"`         // the emulator may have ended it, and the guest runs it again; see Tries
 
 	// What the test has done to the guest, and the guest has undone.
 	LeftProcesses int      `json:"left_processes,omitempty"` // number of processes that outlived the test, and that the guest killed

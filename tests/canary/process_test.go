@@ -70,6 +70,47 @@ func bomb(refused uintptr) {
 	}
 }
 
+// trapped is what a 32-bit program prints of the Go runtime that QEMU's emulation ends. No CPU has these flags.
+const trapped = "SIGTRAP: trace trap\nPC=0x8096945 m=0 sigcode=2\n\neax    0x0\neflags 0xfffcf7ae\ncs     0x23\n"
+
+// TestTrapped ends as if QEMU's emulation had ended it, each time that it runs.
+func TestTrapped(t *testing.T) {
+	inGuest(t)
+	claim("/proc/self/fd/1", trapped)
+	unix.Exit(2)
+}
+
+// TestTrappedOnce ends as if QEMU's emulation had ended it, and passes when it runs again.
+func TestTrappedOnce(t *testing.T) {
+	inGuest(t)
+	if strings.Count(kernelLog(t), "vmtest: start canary."+t.Name()+"\n") == 1 {
+		claim("/proc/self/fd/1", trapped)
+		unix.Exit(2)
+	}
+}
+
+// kernelLog returns what the kernel has logged since it booted.
+func kernelLog(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	var all strings.Builder
+	record := make([]byte, 8192)
+	for {
+		n, err := unix.Read(fd, record)
+		if err == unix.EAGAIN {
+			return all.String()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(record[:n])
+	}
+}
+
 // TestKillUinit kills uinit, which writes the records.
 func TestKillUinit(t *testing.T) {
 	inGuest(t)

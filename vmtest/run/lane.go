@@ -167,6 +167,10 @@ func (l *lane) watch(r wire.Record) {
 			l.Report.Step("%s %s ended, %s, after %.2f s", l.label(), r.TestID, how(*r.End), r.End.DurationS)
 		}
 		l.running = -1
+		if r.End.Again {
+			l.Report.Step("%s %s: QEMU's emulation seems to have ended it, and not the kernel: it runs again", l.label(), r.TestID)
+			return
+		}
 		l.ended.Add(1)
 	case wire.TypeDone:
 		l.done = r.Key == l.guest.Key

@@ -263,6 +263,9 @@ const marker = "\x16"
 func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
 	r := TestResult{Output: t.readable(), LatenessS: t.lateness(name)}
 	r.Status, r.Note = statusOf(name, t, x)
+	if r.Note == "" && t.tries > 0 {
+		r.Note = ranAgain
+	}
 	if t.end != nil {
 		r.DurationS = t.end.DurationS
 	}
@@ -273,6 +276,12 @@ func judgeTest(name string, t *testRecords, x wire.Exit) TestResult {
 	r.Trace = t.recorded()
 	return r
 }
+
+// Notes of a test that the emulator has ended, and not the kernel, and of one that the emulator may have ended before.
+const (
+	emulatorEnded = "QEMU's emulation ended it, and not the kernel: it had flags that no CPU has; run it again"
+	ranAgain      = "it ran again, as QEMU's emulation seems to have ended it before"
+)
 
 func statusOf(name string, t *testRecords, x wire.Exit) (s Status, note string) {
 	switch {
@@ -292,7 +301,7 @@ func statusOf(name string, t *testRecords, x wire.Exit) (s Status, note string) 
 	case t.end.Exit == 1 && fail == 1 && pass == 0 && skip == 0:
 		return Fail, ""
 	}
-	if flagsRE.Match(t.output) {
+	if wire.EmulatorEnded(t.output) {
 		return Crash, emulatorEnded
 	}
 	return Crash, "it ended without one clear result"

@@ -21,13 +21,18 @@ type Live struct {
 func (l *Live) Take(r wire.Record) (result TestResult, ended bool) {
 	switch r.Type {
 	case wire.TypeStart:
-		l.test = testRecords{started: true}
+		l.test = testRecords{started: true, tries: l.test.tries}
 	case wire.TypeOutput:
 		l.test.output = append(l.test.output, r.Data...)
 	case wire.TypeEnd:
+		if r.End.Again {
+			l.test.tries++
+			return TestResult{}, false
+		}
 		l.test.end = r.End
 		result = judgeTest(r.TestID.Name, &l.test, wire.Exit{})
 		result.TestID = *r.TestID
+		l.test = testRecords{}
 		return result, true
 	}
 	return TestResult{}, false

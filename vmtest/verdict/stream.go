@@ -42,9 +42,20 @@ type taint struct {
 
 type testRecords struct {
 	started bool
+	tries   int // that the emulator may have ended
 	output  []byte
 	trace   []byte // compressed
 	end     *wire.End
+}
+
+// again forgets a try that the emulator may have ended. It is an error if the guest runs a test again for
+// another reason, or too often.
+func (t *testRecords) again(id wire.TestID, boot wire.Boot) error {
+	if boot.Accel != "tcg" || !wire.MayRepeat(id, *t.end, t.output) || t.tries+1 >= wire.Tries {
+		return fmt.Errorf("the guest runs %s again for no reason", id)
+	}
+	*t = testRecords{tries: t.tries + 1}
+	return nil
 }
 
 // counts returns how often the output has this result of the test itself, not of a subtest.
@@ -177,6 +188,9 @@ func (s *stream) take(n int, r wire.Record, plan wire.Plan, boot wire.Boot) erro
 	}
 	s.taints = append(s.taints, taint{*r.Taint, "during " + r.TestID.String(), s.moment()})
 	t.end, s.running = r.End, nil
+	if r.End.Again {
+		return t.again(*r.TestID, boot)
+	}
 	return nil
 }
 

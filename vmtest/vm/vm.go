@@ -263,6 +263,7 @@ func (g Guest) options(bootID, logLevel string) (*qemu.Options, error) {
 	}
 	cpu := "host"
 	if g.Accel == TCG {
+		kernelArgs = append(kernelArgs, fmt.Sprintf("%s=%d", wire.TriesParam, wire.Tries))
 		// TCG takes an instruction for each step of "rep stosb" and "rep
 		// movsb". With ERMS the kernel clears and copies pages byte by
 		// byte, which took an eighth of all instructions of the tests.
