@@ -13,6 +13,7 @@ import (
 
 	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
+	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/kbuild"
 	"timens-vmtest/kernel/series"
 	"timens-vmtest/vmtest/run"
@@ -107,10 +108,12 @@ func (c *checking) whole(ctx context.Context) ([]string, error) {
 		}
 		req.Config = req.Config.Merge(counting)
 		counted := filepath.Join(c.dir, several.CoverageDir)
-		items = append(items, one("coverage", "all tests on a kernel that counts which changed lines run", counted, func(ctx context.Context, h host.Host) error {
+		build, counts := c.counting(req), one("coverage", "all tests on a kernel that counts which changed lines run", counted, func(ctx context.Context, h host.Host) error {
 			_, err := run.Remembered(ctx, h, req, counted)
 			return err
-		}))
+		})
+		counts.After = build.Name
+		items = append(items, build, counts)
 	}
 	for _, err := range worker.InOrder(c.Worker.Work(ctx, items)) {
 		if err != nil {
@@ -118,6 +121,25 @@ func (c *checking) whole(ctx context.Context) ([]string, error) {
 		}
 	}
 	return abiChanges(compared, c.series)
+}
+
+// counting builds the kernel of a request that counts lines. It has all cores, because what runs beside
+// it boots. If the kernel does not build, the run that needs it says why.
+func (c *checking) counting(req run.Request) worker.Item {
+	return worker.Item{Name: c.series.Name + " kernel that counts", MemoryMB: run.BuildMB(c.UsableCores()), Run: func(ctx context.Context, share worker.Share) error {
+		h := share.Of(c.Host)
+		h.Cores = c.Host.Cores
+		at := to(len(c.series.Patches), c.series)
+		at.on = h
+		tree, err := c.tree(ctx, at)
+		if err != nil {
+			return err
+		}
+		if _, err := kernel.Build(ctx, h, kernel.Spec{Tree: tree, Config: req.Config, Make: req.Make, Coverage: true, Share: req.ShareKernel}); ctx.Err() != nil {
+			return err
+		}
+		return nil
+	}}
 }
 
 // abiChanges returns what changes for user space: how clone3()'s structures lie in memory,
