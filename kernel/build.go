@@ -232,7 +232,7 @@ func (b *build) compile(ctx context.Context) error {
 		}
 	}
 	count := kbuild.ObjectCounter{Total: total, Report: b.Report, Out: b.Out() + "/"}
-	if err := b.rememberLinked(ctx); err != nil {
+	if err := errors.Join(b.rememberLinked(ctx), b.ForgetLeftOut()); err != nil {
 		return err
 	}
 	err := b.runMake(ctx, &count, "vmlinux")

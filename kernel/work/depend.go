@@ -24,8 +24,20 @@ func (f Folder) stale(dir string, o Objects) (int, error) {
 		seen := f.Seen(filepath.Join(f.Src(), file))
 		words = append(words, []byte(" "+seen+" "), []byte(" "+seen+"\n"))
 	}
-	n, out := 0, filepath.Join(dir, "out")
-	err = filepath.WalkDir(out, func(path string, d fs.DirEntry, err error) error {
+	n := 0
+	err = eachCommand(filepath.Join(dir, "out"), func(_ string, text []byte) error {
+		if slices.ContainsFunc(words, func(word []byte) bool { return bytes.Contains(text, word) }) {
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
+// eachCommand calls do with the name and the text of each file in which kbuild keeps what an object depends
+// on.
+func eachCommand(out string, do func(name string, text []byte) error) error {
+	return filepath.WalkDir(out, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(path, ".o.cmd") {
 			return err
 		}
@@ -34,12 +46,11 @@ func (f Folder) stale(dir string, o Objects) (int, error) {
 			return err
 		}
 		text, err := sandbox.ReadMade(out, name)
-		if slices.ContainsFunc(words, func(word []byte) bool { return bytes.Contains(text, word) }) {
-			n++
+		if err != nil {
+			return err
 		}
-		return err
+		return do(name, text)
 	})
-	return n, err
 }
 
 // otherOptions returns what kbuild writes into the command file of an object that depends on an option,
@@ -54,12 +65,29 @@ func (f Folder) otherOptions(dir string) ([][]byte, error) {
 		values[i] = kconfig.Values(text)
 	}
 	var words [][]byte
-	for _, all := range values {
-		for name := range all {
-			if values[0][name] != values[1][name] {
-				words = append(words, []byte("include/config/"+strings.TrimPrefix(name, "CONFIG_")+")"))
-			}
-		}
+	for _, option := range differ(values[0], values[1]) {
+		words = append(words, dependsOn(option))
 	}
 	return words, nil
+}
+
+// differ returns the options that two configurations do not have alike, each once.
+func differ(a, b map[string]string) []string {
+	var names []string
+	for name, value := range a {
+		if b[name] != value {
+			names = append(names, name)
+		}
+	}
+	for name := range b {
+		if _, both := a[name]; !both {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// dependsOn returns what kbuild writes into the command file of an object that depends on an option.
+func dependsOn(option string) []byte {
+	return []byte("include/config/" + strings.TrimPrefix(option, "CONFIG_") + ")")
 }

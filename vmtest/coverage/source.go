@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"timens-vmtest/kernel/cpp"
 	"timens-vmtest/kernel/patch"
 	"timens-vmtest/vmtest/verdict"
 )
@@ -78,104 +79,26 @@ var (
 // configuration sets.
 func parseSource(text []byte, enabled map[string]bool) source {
 	s := source{{}}
-	var branches conditions
-	inComment, continued, init := false, false, false
-	for line := range strings.Lines(string(text)) {
-		code, open := withoutComments(line, inComment)
-		inComment = open
-		code = strings.TrimRight(code, " \t\n")
-		var l sourceLine
+	init := false
+	for line := range cpp.Lines(text, func(option string) (set, known bool) { return enabled[option], true }) {
+		l := sourceLine{leftOut: line.LeftOut}
 		switch {
-		case strings.TrimSpace(line) == "":
+		case strings.TrimSpace(line.Text) == "":
 			l.uncounted = verdict.BlankLine
-		case strings.TrimSpace(code) == "":
+		case strings.TrimSpace(line.Code) == "":
 			l.uncounted = verdict.CommentLine
-		case continued || strings.HasPrefix(strings.TrimSpace(code), "#"):
+		case line.Directive:
 			l.uncounted = directive
-			branches.take(strings.TrimSpace(code), enabled)
-			continued = strings.HasSuffix(code, `\`)
-		case onlyBraces.MatchString(code):
+		case onlyBraces.MatchString(line.Code):
 			l.uncounted = brace
 		}
-		if l.uncounted == "" && topLevel.MatchString(code) && !label.MatchString(code) {
-			init = initRE.MatchString(code)
+		if l.uncounted == "" && topLevel.MatchString(line.Code) && !label.MatchString(line.Code) {
+			init = initRE.MatchString(line.Code)
 		}
-		l.init, l.leftOut = init, branches.leftOut()
+		l.init = init
 		s = append(s, l)
 	}
 	return s
-}
-
-// withoutComments returns a line without its comments. open says that the line begins in a
-// comment; the second result says that it ends in one. A "/*" in a string is taken for a
-// comment. That is rare, and the worst result is that a line without code of its own is
-// called a comment.
-func withoutComments(line string, open bool) (string, bool) {
-	var code strings.Builder
-	for line != "" {
-		if open {
-			_, rest, closed := strings.Cut(line, "*/")
-			if !closed {
-				return code.String(), true
-			}
-			line, open = rest, false
-		}
-		before, rest, opened := strings.Cut(line, "/*")
-		if before, _, slashes := strings.Cut(before, "//"); slashes {
-			code.WriteString(before)
-			return code.String(), false
-		}
-		code.WriteString(before)
-		line, open = rest, opened
-	}
-	return code.String(), open
-}
-
-// conditions are the open #if directives, the innermost last.
-type conditions []condition
-
-// condition is the condition of the current branch of an #if. It is known if the
-// configuration alone decides it.
-type condition struct{ known, value bool }
-
-var (
-	ifConfig = regexp.MustCompile(`^#\s*(?:ifdef\s+|if\s+defined\(?\s*|if\s+IS_ENABLED\()(CONFIG_\w+)\)?$`)
-	ifNot    = regexp.MustCompile(`^#\s*(?:ifndef\s+|if\s+!\s*defined\(?\s*|if\s+!\s*IS_ENABLED\()(CONFIG_\w+)\)?$`)
-	ifAny    = regexp.MustCompile(`^#\s*if`)
-	elif     = regexp.MustCompile(`^#\s*elif`)
-	elseAny  = regexp.MustCompile(`^#\s*else`)
-	endif    = regexp.MustCompile(`^#\s*endif`)
-)
-
-// take updates the conditions by one directive.
-func (c *conditions) take(text string, enabled map[string]bool) {
-	top := len(*c) - 1
-	switch {
-	case ifAny.MatchString(text):
-		next := condition{}
-		if m := ifConfig.FindStringSubmatch(text); m != nil {
-			next = condition{true, enabled[m[1]]}
-		} else if m := ifNot.FindStringSubmatch(text); m != nil {
-			next = condition{true, !enabled[m[1]]}
-		}
-		*c = append(*c, next)
-	case elif.MatchString(text) && top >= 0:
-		(*c)[top].known = false
-	case elseAny.MatchString(text) && top >= 0:
-		(*c)[top].value = !(*c)[top].value
-	case endif.MatchString(text) && top >= 0:
-		*c = (*c)[:top]
-	}
-}
-
-// leftOut reports whether the configuration leaves out the current line.
-func (c conditions) leftOut() bool {
-	for _, one := range c {
-		if one.known && !one.value {
-			return true
-		}
-	}
-	return false
 }
 
 // options returns the options that a .config sets to y or m.
