@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 	"vmtest/verdict/recording": {"internal/wire", "vmtest/verdict"},
 	"vmtest/report":            {"internal/shell", "internal/wire", "vmtest/page/look", "vmtest/several", "vmtest/verdict"},
 	"vmtest/order":             {"internal/wire"},
-	"vmtest/coverage":          {"internal/cache", "internal/sandbox", "internal/wire", "kernel", "kernel/cpp", "kernel/patch", "vmtest/verdict"},
+	"vmtest/coverage":          {"internal/cache", "internal/host", "internal/sandbox", "internal/wire", "kernel", "kernel/cpp", "kernel/patch", "vmtest/verdict"},
 	"vmtest/run": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/nearest", "internal/shell", "internal/wire", "kconfig", "kernel", "kernel/debuginfo", "kernel/kbuild", "kernel/series",
 		"kernel/selftests", "kernel/source", "kernel/symbols", "tests/layout", "vmtest/coverage", "vmtest/order", "vmtest/report", "vmtest/verdict", "vmtest/vm"},
 	"vmtest/check": {"initramfs", "internal/blame", "internal/cache", "internal/host", "internal/reasons", "internal/sandbox", "internal/wire", "kconfig",

@@ -8,14 +8,17 @@ package coverage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"timens-vmtest/internal/cache"
-	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 	"timens-vmtest/kernel/patch"
@@ -38,7 +41,7 @@ type test struct {
 // every line of changes which tests ran it, or why it cannot be counted. It is an error
 // if a test that ended lacks counts of a profiled source, or if the notes of image are
 // damaged.
-func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes []patch.FileDiff, boots []Boot) (verdict.Coverage, error) {
+func Measure(ctx context.Context, h host.Host, image kernel.Image, changes []patch.FileDiff, boots []Boot) (verdict.Coverage, error) {
 	config, err := os.ReadFile(image.Config)
 	if err != nil {
 		return verdict.Coverage{}, err
@@ -48,7 +51,7 @@ func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes [
 		return verdict.Coverage{}, err
 	}
 	defer cache.RemoveAll(tmp)
-	counts, err := newCounts(image, box, tmp)
+	counts, err := newCounts(h, image, tmp)
 	if err != nil {
 		return verdict.Coverage{}, err
 	}
@@ -74,19 +77,42 @@ func Measure(ctx context.Context, box sandbox.Box, image kernel.Image, changes [
 
 // read returns the lines that ran in each test of a record stream.
 func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
-	var tests []test
-	err := each(counts, records, func(id wire.TestID, gcda map[string][]byte) error {
-		lines, err := counts.Lines(ctx, gcda)
-		tests = append(tests, test{id.String(), lines})
-		return err
+	var tests []*test
+	err := each(ctx, counts, records, func(id wire.TestID) func(context.Context, map[string][]byte) error {
+		t := &test{name: id.String()}
+		tests = append(tests, t)
+		return func(ctx context.Context, gcda map[string][]byte) (err error) {
+			t.lines, err = counts.Lines(ctx, gcda)
+			return err
+		}
 	})
-	return tests, err
+	var all []test
+	for _, t := range tests {
+		all = append(all, *t)
+	}
+	return all, err
 }
 
-// each calls do for each test of a record stream that has ended, with the counters of each
-// profiled source. It stops at a record that cannot be parsed: the judge reports that.
-func each(counts *Counts, records []byte, do func(id wire.TestID, gcda map[string][]byte) error) error {
-	gcda := make(map[string][]byte)
+// each calls begin for each test of a record stream that has ended, in their order, and then what it
+// returned, with the counters of each profiled source. That happens for several tests at the same time.
+// each stops at a record that cannot be parsed: the judge reports that.
+func each(ctx context.Context, counts *Counts, records []byte, begin func(wire.TestID) func(context.Context, map[string][]byte) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(cap(counts.dirs))
+	return errors.Join(counts.eachTest(records, func(id wire.TestID, gcda map[string][]byte) {
+		do := begin(id)
+		group.Go(func() error {
+			if err := do(ctx, gcda); err != nil {
+				return fmt.Errorf("%s: %w", id, err)
+			}
+			return nil
+		})
+	}), group.Wait())
+}
+
+// eachTest calls do for each test of a record stream that has ended.
+func (c *Counts) eachTest(records []byte, do func(wire.TestID, map[string][]byte)) error {
+	var gcda map[string][]byte
 	for line := range bytes.Lines(records) {
 		r, err := wire.ParseRecord(bytes.TrimSuffix(line, []byte("\n")))
 		if err != nil {
@@ -94,9 +120,9 @@ func each(counts *Counts, records []byte, do func(id wire.TestID, gcda map[strin
 		}
 		switch r.Type {
 		case wire.TypeStart:
-			clear(gcda)
+			gcda = make(map[string][]byte)
 		case wire.TypeCounts:
-			source, err := counts.source(r.Path)
+			source, err := c.source(r.Path)
 			if err != nil {
 				return err
 			}
@@ -110,12 +136,10 @@ func each(counts *Counts, records []byte, do func(id wire.TestID, gcda map[strin
 			if r.End.Again {
 				continue
 			}
-			if has, want := slices.Sorted(maps.Keys(gcda)), counts.sources(); !slices.Equal(has, want) {
+			if has, want := slices.Sorted(maps.Keys(gcda)), c.sources(); !slices.Equal(has, want) {
 				return fmt.Errorf("%s: counts of %v came, want counts of %v", r.TestID, has, want)
 			}
-			if err := do(*r.TestID, gcda); err != nil {
-				return fmt.Errorf("%s: %w", r.TestID, err)
-			}
+			do(*r.TestID, gcda)
 		}
 	}
 	return nil

@@ -14,9 +14,12 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/kernel"
 )
@@ -43,34 +46,78 @@ func (l Lines) add(file string, line int, r ran) {
 	l[file][line] = sum
 }
 
-// Counts reads the counter files of one kernel. The kernel names such a file by the path
-// at which the object was built.
+// Counts reads the counter files of one kernel, those of several tests at the same time. The kernel names such
+// a file by the path at which the object was built.
 type Counts struct {
 	image kernel.Image
 	box   sandbox.Box
-	dir   string           // has the compiler's notes, and the counters while gcov reads them
+	dirs  chan string // those that no gcov uses; each has the compiler's notes, and the counters while gcov reads them
+
+	sync.Mutex
 	known map[string]Lines // results of gcov, by source and digest of the counters
 }
 
-// newCounts copies the compiler's notes of a kernel to the folder dir, and verifies them.
-func newCounts(image kernel.Image, box sandbox.Box, dir string) (*Counts, error) {
-	c := &Counts{image, box, dir, make(map[string]Lines)}
+// newCounts copies the compiler's notes of a kernel to folders in tmp, one for each core, and verifies them.
+func newCounts(h host.Host, image kernel.Image, tmp string) (*Counts, error) {
+	n := h.UsableCores()
+	c := &Counts{image: image, box: h.Sandbox, dirs: make(chan string, n), known: make(map[string]Lines)}
+	for i := range n {
+		dir := filepath.Join(tmp, strconv.Itoa(i))
+		if err := copyNotes(image, dir); err != nil {
+			return nil, err
+		}
+		c.dirs <- dir
+	}
+	return c, nil
+}
+
+// copyNotes copies the compiler's notes of a kernel to the folder dir, and verifies them.
+func copyNotes(image kernel.Image, dir string) error {
 	for _, source := range slices.Sorted(maps.Keys(image.Profiled)) {
 		from := filepath.Join(filepath.Dir(image.Vmlinux), "gcov", kernel.Notes(source))
 		to := filepath.Join(dir, kernel.Notes(source))
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return nil, err
+			return err
 		}
 		if err := cache.CopyFile(from, to); err != nil {
-			return nil, err
+			return err
 		}
 		if got, err := cache.HashFile(to); err != nil {
-			return nil, err
+			return err
 		} else if got != image.Profiled[source] {
-			return nil, fmt.Errorf("%s is damaged; remove %s to have it built again", from, filepath.Dir(image.Vmlinux))
+			return fmt.Errorf("%s is damaged; remove %s to have it built again", from, filepath.Dir(image.Vmlinux))
 		}
 	}
-	return c, nil
+	return nil
+}
+
+// gcov returns what gcov prints about the counters of some sources. It waits until a folder is free.
+func (c *Counts) gcov(ctx context.Context, gcda map[string][]byte, sources []string, args ...string) ([]byte, error) {
+	dir := <-c.dirs
+	defer func() { c.dirs <- dir }()
+	for _, source := range sources {
+		name := kernel.Counters(source)
+		if err := os.WriteFile(filepath.Join(dir, name), gcda[source], 0o644); err != nil {
+			return nil, err
+		}
+		args = append(args, name)
+	}
+	return c.box.Run(ctx, sandbox.Place{Dir: dir, Writable: []string{dir}}, "gcov", args...)
+}
+
+// recall returns the lines that gcov has named before for these counters of a source.
+func (c *Counts) recall(key string) (Lines, bool) {
+	c.Lock()
+	defer c.Unlock()
+	l, ok := c.known[key]
+	return l, ok
+}
+
+// remember keeps the lines that gcov has named.
+func (c *Counts) remember(key string, l Lines) {
+	c.Lock()
+	defer c.Unlock()
+	c.known[key] = l
 }
 
 // source returns the profiled source that a counter file of the guest belongs to.
@@ -92,41 +139,32 @@ func (c *Counts) source(name string) (string, error) {
 // ran. gcda has the counters of each source. It is an error if gcov cannot read them.
 func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, error) {
 	all := make(Lines)
-	asked := make(map[string]string) // key in c.known, by the name of the counter file
-	args := []string{"--json-format", "--stdout"}
+	var unknown, keys []string
 	for _, source := range slices.Sorted(maps.Keys(gcda)) {
 		key := fmt.Sprintf("%s %x", source, sha256.Sum256(gcda[source]))
-		if l, ok := c.known[key]; ok {
+		if l, ok := c.recall(key); ok {
 			all.merge(l)
 			continue
 		}
-		name := kernel.Counters(source)
-		if err := os.WriteFile(filepath.Join(c.dir, name), gcda[source], 0o644); err != nil {
-			return nil, err
-		}
-		asked[name], args = key, append(args, name)
+		unknown, keys = append(unknown, source), append(keys, key)
 	}
-	if len(asked) == 0 {
+	if unknown == nil {
 		return all, nil
 	}
-	out, err := c.box.Run(ctx, sandbox.Place{Dir: c.dir, Writable: []string{c.dir}}, "gcov", args...)
+	out, err := c.gcov(ctx, gcda, unknown, "--json-format", "--stdout")
 	if err != nil {
 		return nil, err
 	}
 	answers, err := parseGcov(out)
 	if err != nil {
-		return nil, fmt.Errorf("gcov of %s: %w", strings.Join(args[2:], " "), err)
+		return nil, fmt.Errorf("gcov of %s: %w", strings.Join(unknown, " "), err)
 	}
-	for source := range gcda {
-		key, ok := asked[kernel.Counters(source)]
-		if !ok {
-			continue
-		}
+	for i, source := range unknown {
 		l := answers[kernel.Counters(source)]
 		if len(l[source]) == 0 {
 			return nil, fmt.Errorf("gcov of %s: no lines of %s in its output", kernel.Counters(source), source)
 		}
-		c.known[key] = l
+		c.remember(keys[i], l)
 		all.merge(l)
 	}
 	return all, nil

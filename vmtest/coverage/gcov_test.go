@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +16,8 @@ import (
 	"testing"
 
 	"timens-vmtest/internal/cache"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/host/hosttest"
-	"timens-vmtest/internal/sandbox"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 )
@@ -61,7 +62,7 @@ int main(int n, char **arg)
 
 func TestCounts(t *testing.T) {
 	image, gcda := counting(t)
-	c, err := newCounts(image, sandbox.Box{}, t.TempDir())
+	c, err := newCounts(host.Host{}, image, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,14 +96,14 @@ func TestCounts(t *testing.T) {
 	if err := os.WriteFile(note, []byte("damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newCounts(image, sandbox.Box{}, t.TempDir()); err == nil || !strings.Contains(err.Error(), note+" is damaged") {
+	if _, err := newCounts(host.Host{}, image, t.TempDir()); err == nil || !strings.Contains(err.Error(), note+" is damaged") {
 		t.Errorf("damaged notes: got %v", err)
 	}
 }
 
-// Of the functions of a kernel, those that ran are reached.
-func TestReached(t *testing.T) {
-	image, gcda := counting(t)
+// packed compresses counters, as the guest does.
+func packed(t *testing.T, gcda []byte) []byte {
+	t.Helper()
 	var small bytes.Buffer
 	z := gzip.NewWriter(&small)
 	if _, err := z.Write(gcda); err != nil {
@@ -111,6 +112,13 @@ func TestReached(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return small.Bytes()
+}
+
+// Of the functions of a kernel, those that ran are reached.
+func TestReached(t *testing.T) {
+	image, gcda := counting(t)
+	small := packed(t, gcda)
 	id := wire.TestID{Package: "p/386", Name: "TestA"}
 	stream := func(records ...wire.Record) string {
 		var text []byte
@@ -125,11 +133,11 @@ func TestReached(t *testing.T) {
 		return hosttest.Folder(t, map[string]string{wire.RecordsFile: string(text)})
 	}
 	start, end := wire.Record{Type: wire.TypeStart}, wire.Record{Type: wire.TypeEnd, End: &wire.End{}}
-	counts := wire.Record{Type: wire.TypeCounts, Path: "out/kernel/check.gcda", Data: small.Bytes()}
+	counts := wire.Record{Type: wire.TypeCounts, Path: "out/kernel/check.gcda", Data: small}
 	reached := map[string][]string{"p.TestOther": {"f"}}
 	var said []string
 	read := func(test string) { said = append(said, test) }
-	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached, read); err != nil {
+	if err := Reached(t.Context(), host.Host{}, image, stream(start, counts, end), reached, read); err != nil {
 		t.Fatal(err)
 	}
 	if want := map[string][]string{"p.TestOther": {"f"}, "p/386.TestA": {"main", "twice"}}; !reflect.DeepEqual(reached, want) {
@@ -141,7 +149,7 @@ func TestReached(t *testing.T) {
 	damaged := counts
 	damaged.Data = []byte("x")
 	for what, dir := range map[string]string{"no counts": stream(start, end), "counts that are damaged": stream(start, damaged, end), "no records": t.TempDir()} {
-		if err := Reached(t.Context(), sandbox.Box{}, image, dir, reached, read); err == nil {
+		if err := Reached(t.Context(), host.Host{}, image, dir, reached, read); err == nil {
 			t.Errorf("%s: no error", what)
 		}
 	}
@@ -150,8 +158,52 @@ func TestReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	image.Profiled["kernel/other.c"] = image.Profiled["kernel/check.c"]
-	if err := Reached(t.Context(), sandbox.Box{}, image, stream(start, counts, end), reached, read); err == nil {
+	if err := Reached(t.Context(), host.Host{}, image, stream(start, counts, end), reached, read); err == nil {
 		t.Error("the counts of one source are missing, and there is no error")
+	}
+}
+
+// Several gcov run at the same time, and the tests keep the order of their records.
+func TestReadSideBySide(t *testing.T) {
+	image, gcda := counting(t)
+	small := packed(t, gcda)
+	var records []byte
+	var want []string
+	for i := range 12 {
+		id := wire.TestID{Package: "p", Name: fmt.Sprintf("Test%d", i)}
+		want = append(want, id.String())
+		for _, r := range []wire.Record{
+			{Type: wire.TypeStart}, // a try that the emulator has ended counts nothing
+			{Type: wire.TypeEnd, End: &wire.End{Again: true}},
+			{Type: wire.TypeStart},
+			{Type: wire.TypeCounts, Path: "out/kernel/check.gcda", Data: small},
+			{Type: wire.TypeEnd, End: &wire.End{}},
+		} {
+			r.TestID, r.Taint = &id, new(int64)
+			line, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records = append(append(records, line...), '\n')
+		}
+	}
+	c, err := newCounts(host.Host{Cores: 3}, image, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := read(t.Context(), c, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, one := range tests {
+		got = append(got, one.name)
+		if one.lines["kernel/check.c"][4].Count != 1 {
+			t.Errorf("%s: line 4 ran %d times, want 1", one.name, one.lines["kernel/check.c"][4].Count)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

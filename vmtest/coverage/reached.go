@@ -11,23 +11,24 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 
 	"timens-vmtest/internal/cache"
-	"timens-vmtest/internal/sandbox"
+	"timens-vmtest/internal/host"
 	"timens-vmtest/internal/wire"
 	"timens-vmtest/kernel"
 )
 
 // Reached reads the counts of a boot of image from its folder. It adds the functions that
-// each test ran to reached, by package.Name, and calls read after each. It is an error if a test
-// that ended lacks counts of a profiled source.
-func Reached(ctx context.Context, box sandbox.Box, image kernel.Image, boot string, reached map[string][]string, read func(test string)) error {
+// each test ran to reached, by package.Name, and calls read after each; no two calls overlap. It is an
+// error if a test that ended lacks counts of a profiled source.
+func Reached(ctx context.Context, h host.Host, image kernel.Image, boot string, reached map[string][]string, read func(test string)) error {
 	tmp, err := os.MkdirTemp("", "vmtest-gcov-")
 	if err != nil {
 		return err
 	}
 	defer cache.RemoveAll(tmp)
-	counts, err := newCounts(image, box, tmp)
+	counts, err := newCounts(h, image, tmp)
 	if err != nil {
 		return err
 	}
@@ -36,14 +37,19 @@ func Reached(ctx context.Context, box sandbox.Box, image kernel.Image, boot stri
 	if err != nil {
 		return err
 	}
-	err = each(counts, records, func(id wire.TestID, gcda map[string][]byte) error {
-		functions, err := counts.functions(ctx, gcda)
-		if err != nil {
-			return err
+	var one sync.Mutex
+	err = each(ctx, counts, records, func(id wire.TestID) func(context.Context, map[string][]byte) error {
+		return func(ctx context.Context, gcda map[string][]byte) error {
+			functions, err := counts.functions(ctx, gcda)
+			if err != nil {
+				return err
+			}
+			one.Lock()
+			defer one.Unlock()
+			reached[id.String()] = functions
+			read(id.String())
+			return nil
 		}
-		reached[id.String()] = functions
-		read(id.String())
-		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -54,15 +60,7 @@ func Reached(ctx context.Context, box sandbox.Box, image kernel.Image, boot stri
 // functions returns the names of the functions that ran. gcda has the counters of each
 // source.
 func (c *Counts) functions(ctx context.Context, gcda map[string][]byte) ([]string, error) {
-	args := []string{"--no-output", "--function-summaries"}
-	for _, source := range slices.Sorted(maps.Keys(gcda)) {
-		name := kernel.Counters(source)
-		if err := os.WriteFile(filepath.Join(c.dir, name), gcda[source], 0o644); err != nil {
-			return nil, err
-		}
-		args = append(args, name)
-	}
-	out, err := c.box.Run(ctx, sandbox.Place{Dir: c.dir, Writable: []string{c.dir}}, "gcov", args...)
+	out, err := c.gcov(ctx, gcda, slices.Sorted(maps.Keys(gcda)), "--no-output", "--function-summaries")
 	if err != nil {
 		return nil, err
 	}

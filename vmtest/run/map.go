@@ -60,7 +60,7 @@ func Map(ctx context.Context, h host.Host, req Request, dir string) (order.Map, 
 	h.Report.Step("read which functions the tests reach")
 	for _, boot := range bootsIn(filepath.Join(dir, wire.Virtual)) {
 		read := func(test string) { h.Report.Count("tests", len(reached), ran, test) }
-		if err := coverage.Reached(ctx, h.Sandbox, r.made.image, boot, reached, read); err != nil {
+		if err := coverage.Reached(ctx, h, r.made.image, boot, reached, read); err != nil {
 			return order.Map{}, "", result, err
 		}
 	}

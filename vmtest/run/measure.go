@@ -20,7 +20,7 @@ func (r *runner) measure(ctx context.Context, p prepared, lanes []string) error 
 	}
 	boots := r.counted(p.archive.Plan, lanes)
 	r.Report.Step("read which lines of %d changed files ran", len(changes))
-	measured, err := coverage.Measure(ctx, r.Sandbox, p.image, changes, boots)
+	measured, err := coverage.Measure(ctx, r.Host, p.image, changes, boots)
 	if err != nil {
 		return err
 	}
