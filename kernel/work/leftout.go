@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"timens-vmtest/internal/sandbox"
-	"timens-vmtest/kconfig"
 	"timens-vmtest/kernel/cpp"
 )
 
@@ -37,12 +36,14 @@ func (f Folder) ForgetLeftOut() error {
 	if err != nil {
 		return err
 	}
-	v := visible{Folder: f, configs: [2]map[string]string{kconfig.Values(before), kconfig.Values(now)}, files: make(map[string]*file), set: make(map[string]bool)}
+	v := visible{Folder: f, configs: [2]map[string]string{settings(before), settings(now)}, files: make(map[string]*file), set: make(map[string]bool)}
 	if v.changed = differ(v.configs[0], v.configs[1]); v.changed == nil || v.hasModules() {
 		return nil
 	}
 	learn := func(_ string, text []byte) error {
-		v.learn(text)
+		if slices.ContainsFunc(v.changed, func(option string) bool { return bytes.Contains(text, dependsOn(option)) }) {
+			v.learn(text)
+		}
 		return nil
 	}
 	if err := eachCommand(f.Out(), learn); err != nil {
@@ -62,6 +63,20 @@ func (f Folder) ForgetLeftOut() error {
 	})
 }
 
+// settings returns the options that a .config or an auto.conf sets. An auto.conf has no quotes.
+func settings(text []byte) map[string]string {
+	all := make(map[string]string)
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(name, prefix) {
+			all[name] = strings.Trim(value, `"`)
+		}
+	}
+	return all
+}
+
+// prefix is how the name of each option begins.
+const prefix = "CONFIG_"
+
 // visible finds out which options the compiler gets to see.
 type visible struct {
 	Folder
@@ -74,7 +89,7 @@ type visible struct {
 // file is a file that objects are made of.
 type file struct {
 	text     []byte
-	mentions map[string]bool // options that stand in a line which is not left out; nil: it was not looked for them
+	mentions map[string]bool // options that stand in a line which is not left out; nil: nobody has looked for them
 }
 
 // hasModules reports whether an option is a module. #ifdef does not see it then, and IS_ENABLED() does.
@@ -90,13 +105,11 @@ func (v *visible) hasModules() bool {
 }
 
 // setsOption matches what gives an option another value than the configuration does.
-var setsOption = regexp.MustCompile(`(?m)(?:^\s*#\s*(?:define|undef)\s+| -[DU] ?)(CONFIG_\w+)`)
+var setsOption = regexp.MustCompile(`(?:^\s*#\s*(?:define|undef)\s+| -[DU] ?)(CONFIG_\w+)`)
 
 // learn reads the files that an object was made of, and finds out which options they set.
 func (v *visible) learn(command []byte) {
-	for _, m := range setsOption.FindAllSubmatch(command, -1) {
-		v.set[string(m[1])] = true
-	}
+	v.learnSet(command)
 	for _, name := range filesOf(string(command)) {
 		if _, ok := v.files[name]; ok {
 			continue
@@ -107,7 +120,17 @@ func (v *visible) learn(command []byte) {
 			continue
 		}
 		v.files[name] = &file{text: text}
-		for _, m := range setsOption.FindAllSubmatch(text, -1) {
+		v.learnSet(text)
+	}
+}
+
+// learnSet finds out which options a text sets.
+func (v *visible) learnSet(text []byte) {
+	for line := range bytes.Lines(text) {
+		if !bytes.Contains(line, []byte(prefix)) {
+			continue // what follows is slow
+		}
+		for _, m := range setsOption.FindAllSubmatch(line, -1) {
 			v.set[string(m[1])] = true
 		}
 	}
@@ -126,9 +149,9 @@ func (v *visible) without(command []byte) []byte {
 
 // sees reports whether the compiler may see an option in some files.
 func (v *visible) sees(names []string, option string) bool {
-	return v.set[option] || slices.ContainsFunc(names, func(name string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
 		f := v.files[name]
-		return f == nil || v.mentions(f)[option]
+		return f == nil || bytes.Contains(f.text, []byte(option)) && v.mentions(f)[option]
 	})
 }
 

@@ -62,8 +62,8 @@ func TestForgetLeftOut(t *testing.T) {
 			text = strings.ReplaceAll(text, "SRC", f.Src())
 			files := map[string]string{
 				"src/a.c": "#include \"a.h\"\n" + tc.source, "src/include/a.h": tc.header, "out/include/generated/b.h": "int b;\n", command: text,
-				"out/include/config/auto.conf": "CONFIG_ON=y\n" + tc.more + tc.before,
-				"out/.config":                  "CONFIG_ON=y\n# CONFIG_OFF is not set\nCONFIG_X=y\n" + tc.more + tc.after,
+				"out/include/config/auto.conf": "CONFIG_ON=y\nCONFIG_XY=a b\n" + tc.more + tc.before,
+				"out/.config":                  "CONFIG_ON=y\n# CONFIG_OFF is not set\nCONFIG_X=y\nCONFIG_XY=\"a b\"\n" + tc.more + tc.after,
 			}
 			if tc.header == "" {
 				delete(files, "src/include/a.h")
