@@ -23,6 +23,8 @@ type Progress struct {
 	terminal bool
 	bar      *progressbar.ProgressBar
 	barTotal int
+	barOf    string    // what it counts
+	barSince time.Time // it counts that
 	said     time.Time // when the last plain line was printed
 	noted    sync.Map  // what has been said once
 }
@@ -31,6 +33,9 @@ type Progress struct {
 func New() *Progress {
 	return &Progress{w: os.Stderr, terminal: term.IsTerminal(int(os.Stderr.Fd()))}
 }
+
+// turn is how long the live line shows what one of several items counts, before it may show another one.
+const turn = 3 * time.Second
 
 // plainEvery is the time between two lines of progress if standard error is not a terminal.
 const plainEvery = 15 * time.Second
@@ -66,9 +71,12 @@ func (p *Progress) Count(what string, done, total int, name string) {
 		}
 		return
 	}
-	if p.bar == nil || p.barTotal != total {
+	if p.bar != nil && p.barOf != what && time.Since(p.barSince) < turn {
+		return
+	}
+	if p.bar == nil || p.barOf != what || p.barTotal != total {
 		p.drop()
-		p.barTotal = total
+		p.barTotal, p.barOf, p.barSince = total, what, time.Now()
 		limit := total
 		if limit == 0 {
 			limit = -1
@@ -78,7 +86,7 @@ func (p *Progress) Count(what string, done, total int, name string) {
 			progressbar.OptionSetWidth(20), progressbar.OptionClearOnFinish(),
 			progressbar.OptionThrottle(50*time.Millisecond), progressbar.OptionSetPredictTime(true))
 	}
-	p.bar.Describe(fmt.Sprintf("%s %-40.40s", what, name))
+	p.bar.Describe(fmt.Sprintf("%-48.48s", what+" "+name))
 	// A progress line that cannot be drawn is no reason to stop a build.
 	_ = p.bar.Set(done)
 }

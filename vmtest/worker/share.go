@@ -25,8 +25,7 @@ func (s Share) Of(h host.Host) host.Host {
 	return h
 }
 
-// named is a Reporter that says which item it is that reports. Of several items that count, no
-// line could show all.
+// named is a Reporter that says which item it is that reports.
 type named struct {
 	host.Reporter
 	item string
@@ -36,4 +35,6 @@ func (n named) Step(format string, args ...any) {
 	n.Reporter.Step("%s: %s", n.item, fmt.Sprintf(format, args...))
 }
 
-func (n named) Count(string, int, int, string) {}
+func (n named) Count(what string, done, total int, name string) {
+	n.Reporter.Count(what+" of "+n.item, done, total, name)
+}

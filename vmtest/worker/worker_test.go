@@ -327,14 +327,14 @@ func (s *steps) Note(text string) { s.Step("%s", text) }
 
 func (s *steps) Count(what string, _, _ int, _ string) { s.said = append(s.said, "count "+what) }
 
-// Beside others an item says which one it is, and does not count.
+// Beside others an item says which one it is.
 func TestOf(t *testing.T) {
 	for _, tc := range []struct {
 		share Share
 		want  string
 	}{
 		{Share{Item: "a", Cores: 3}, "build 7 %|count objects"},
-		{Share{Item: "a", Cores: 3, Beside: true}, "a: build 7 %"},
+		{Share{Item: "a", Cores: 3, Beside: true}, "a: build 7 %|count objects of a"},
 	} {
 		var said steps
 		h := tc.share.Of(host.Host{Report: &said, Results: "r"})
