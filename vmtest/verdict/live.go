@@ -21,7 +21,7 @@ type Live struct {
 func (l *Live) Take(r wire.Record) (result TestResult, ended bool) {
 	switch r.Type {
 	case wire.TypeStart:
-		l.test = testRecords{started: true, tries: l.test.tries}
+		l.test = testRecords{tries: l.test.tries}
 	case wire.TypeOutput:
 		l.test.output = append(l.test.output, r.Data...)
 	case wire.TypeEnd:
