@@ -24,8 +24,8 @@ func MayRepeat(id TestID, end End, output []byte) bool {
 	return EmulatorEnded(output) || end.Signal == "SIGTRAP" && strings.HasSuffix(id.Package, I386)
 }
 
-// Tries is how often a guest runs a test at most that the emulator may have ended. That happens to one
-// of some thousand 32-bit programs. What the kernel does to a program, it does each time.
+// Tries is how often a guest runs a test at most that the emulator may have ended. A kernel that ends the
+// program each time is found. One that does so now and then is not.
 const Tries = 3
 
 // TriesParam is the kernel parameter with Tries. Only a guest under TCG has it: no other one runs a test

@@ -23,8 +23,8 @@ type Progress struct {
 	terminal bool
 	bar      *progressbar.ProgressBar
 	barTotal int
-	barOf    string    // what it counts
-	barSince time.Time // it counts that
+	barOf    string    // what the bar counts
+	barSince time.Time // when it began to count that
 	said     time.Time // when the last plain line was printed
 	noted    sync.Map  // what has been said once
 }
