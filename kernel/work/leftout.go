@@ -40,30 +40,47 @@ func (f Folder) ForgetLeftOut() error {
 	if v.changed = differ(v.configs[0], v.configs[1]); v.changed == nil || v.hasModules() {
 		return nil
 	}
-	learn := func(_ string, text []byte) error {
+	var commands []command
+	err = eachCommand(f.Out(), func(name string, text []byte) error {
 		if slices.ContainsFunc(v.changed, func(option string) bool { return bytes.Contains(text, dependsOn(option)) }) {
-			v.learn(text)
+			c := command{name, text, filesOf(string(text))}
+			v.learn(c)
+			commands = append(commands, c)
 		}
 		return nil
-	}
-	if err := eachCommand(f.Out(), learn); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	return eachCommand(f.Out(), func(name string, text []byte) error {
-		left := v.without(text)
-		if len(left) == len(text) {
-			return nil
+	for _, c := range commands { // what the code sets is known now
+		if left := v.without(c); len(left) < len(c.text) {
+			if err := f.rewrite(c.name, left); err != nil {
+				return err
+			}
 		}
-		file, err := sandbox.OpenMade(f.Out(), name, os.O_TRUNC|os.O_WRONLY)
-		if err != nil {
-			return err
-		}
-		_, err = file.Write(left)
-		return errors.Join(err, file.Close())
-	})
+	}
+	return nil
 }
 
-// settings returns the options that a .config or an auto.conf sets. An auto.conf has no quotes.
+// command is the command file of an object.
+type command struct {
+	name  string // relative to the output folder
+	text  []byte
+	files []string // that the object was made of
+}
+
+// rewrite replaces the contents of a file that make has made.
+func (f Folder) rewrite(name string, text []byte) error {
+	file, err := sandbox.OpenMade(f.Out(), name, os.O_TRUNC|os.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
+}
+
+// settings returns the options that a .config or an auto.conf sets. An auto.conf has no quotes, and nothing
+// for an empty text, which kconfig.Values would not find.
 func settings(text []byte) map[string]string {
 	all := make(map[string]string)
 	for line := range strings.Lines(string(text)) {
@@ -108,9 +125,9 @@ func (v *visible) hasModules() bool {
 var setsOption = regexp.MustCompile(`(?:^\s*#\s*(?:define|undef)\s+| -[DU] ?)(CONFIG_\w+)`)
 
 // learn reads the files that an object was made of, and finds out which options they set.
-func (v *visible) learn(command []byte) {
-	v.learnSet(command)
-	for _, name := range filesOf(string(command)) {
+func (v *visible) learn(c command) {
+	v.learnSet(c.text)
+	for _, name := range c.files {
 		if _, ok := v.files[name]; ok {
 			continue
 		}
@@ -137,14 +154,15 @@ func (v *visible) learnSet(text []byte) {
 }
 
 // without returns the command file of an object without the options that it does not depend on.
-func (v *visible) without(command []byte) []byte {
+func (v *visible) without(c command) []byte {
+	text := c.text
 	for _, option := range v.changed {
 		line := slices.Concat([]byte("    $(wildcard "), dependsOn(option), []byte(" \\\n"))
-		if bytes.Contains(command, line) && !v.sees(filesOf(string(command)), option) {
-			command = bytes.ReplaceAll(command, line, nil)
+		if bytes.Contains(text, line) && !v.sees(c.files, option) {
+			text = bytes.ReplaceAll(text, line, nil)
 		}
 	}
-	return command
+	return text
 }
 
 // sees reports whether the compiler may see an option in some files.

@@ -77,40 +77,40 @@ func Measure(ctx context.Context, h host.Host, image kernel.Image, changes []pat
 
 // read returns the lines that ran in each test of a record stream.
 func read(ctx context.Context, counts *Counts, records []byte) ([]test, error) {
-	var tests []*test
-	err := each(ctx, counts, records, func(id wire.TestID) func(context.Context, map[string][]byte) error {
-		t := &test{name: id.String()}
-		tests = append(tests, t)
-		return func(ctx context.Context, gcda map[string][]byte) (err error) {
-			t.lines, err = counts.Lines(ctx, gcda)
-			return err
-		}
+	return each(ctx, counts, records, func(ctx context.Context, id wire.TestID, gcda map[string][]byte) (test, error) {
+		lines, err := counts.Lines(ctx, gcda)
+		return test{id.String(), lines}, err
 	})
-	var all []test
-	for _, t := range tests {
-		all = append(all, *t)
-	}
-	return all, err
 }
 
-// each calls begin for each test of a record stream that has ended, in their order, and then what it
-// returned, with the counters of each profiled source. That happens for several tests at the same time.
-// each stops at a record that cannot be parsed: the judge reports that.
-func each(ctx context.Context, counts *Counts, records []byte, begin func(wire.TestID) func(context.Context, map[string][]byte) error) error {
+// each calls ask for each test of a record stream that has ended, with the counters of each profiled source,
+// for several tests at the same time. It returns the answers in the order of the tests. It stops at a record
+// that cannot be parsed: the judge reports that.
+func each[T any](ctx context.Context, counts *Counts, records []byte, ask func(context.Context, wire.TestID, map[string][]byte) (T, error)) ([]T, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cap(counts.dirs))
-	return errors.Join(counts.eachTest(records, func(id wire.TestID, gcda map[string][]byte) {
-		do := begin(id)
-		group.Go(func() error {
-			if err := do(ctx, gcda); err != nil {
+	var answers []*T
+	err := counts.eachTest(records, func(id wire.TestID, gcda map[string][]byte) {
+		answer := new(T)
+		answers = append(answers, answer)
+		group.Go(func() (err error) {
+			if *answer, err = ask(ctx, id, gcda); err != nil {
 				return fmt.Errorf("%s: %w", id, err)
 			}
 			return nil
 		})
-	}), group.Wait())
+	})
+	if err := errors.Join(err, group.Wait()); err != nil {
+		return nil, err
+	}
+	var all []T
+	for _, answer := range answers {
+		all = append(all, *answer)
+	}
+	return all, nil
 }
 
-// eachTest calls do for each test of a record stream that has ended.
+// eachTest calls do for each test of a record stream that has ended, one after the other.
 func (c *Counts) eachTest(records []byte, do func(wire.TestID, map[string][]byte)) error {
 	var gcda map[string][]byte
 	for line := range bytes.Lines(records) {

@@ -52,15 +52,13 @@ type Counts struct {
 	image kernel.Image
 	box   sandbox.Box
 	dirs  chan string // those that no gcov uses; each has the compiler's notes, and the counters while gcov reads them
-
-	sync.Mutex
-	known map[string]Lines // results of gcov, by source and digest of the counters
+	known sync.Map    // results of gcov, which are Lines, by source and digest of the counters
 }
 
 // newCounts copies the compiler's notes of a kernel to folders in tmp, one for each core, and verifies them.
 func newCounts(h host.Host, image kernel.Image, tmp string) (*Counts, error) {
 	n := h.UsableCores()
-	c := &Counts{image: image, box: h.Sandbox, dirs: make(chan string, n), known: make(map[string]Lines)}
+	c := &Counts{image: image, box: h.Sandbox, dirs: make(chan string, n)}
 	for i := range n {
 		dir := filepath.Join(tmp, strconv.Itoa(i))
 		if err := copyNotes(image, dir); err != nil {
@@ -105,21 +103,6 @@ func (c *Counts) gcov(ctx context.Context, gcda map[string][]byte, sources []str
 	return c.box.Run(ctx, sandbox.Place{Dir: dir, Writable: []string{dir}}, "gcov", args...)
 }
 
-// recall returns the lines that gcov has named before for these counters of a source.
-func (c *Counts) recall(key string) (Lines, bool) {
-	c.Lock()
-	defer c.Unlock()
-	l, ok := c.known[key]
-	return l, ok
-}
-
-// remember keeps the lines that gcov has named.
-func (c *Counts) remember(key string, l Lines) {
-	c.Lock()
-	defer c.Unlock()
-	c.known[key] = l
-}
-
 // source returns the profiled source that a counter file of the guest belongs to.
 func (c *Counts) source(name string) (string, error) {
 	var found string
@@ -142,8 +125,8 @@ func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, erro
 	var unknown, keys []string
 	for _, source := range slices.Sorted(maps.Keys(gcda)) {
 		key := fmt.Sprintf("%s %x", source, sha256.Sum256(gcda[source]))
-		if l, ok := c.recall(key); ok {
-			all.merge(l)
+		if l, ok := c.known.Load(key); ok {
+			all.merge(l.(Lines))
 			continue
 		}
 		unknown, keys = append(unknown, source), append(keys, key)
@@ -164,7 +147,7 @@ func (c *Counts) Lines(ctx context.Context, gcda map[string][]byte) (Lines, erro
 		if len(l[source]) == 0 {
 			return nil, fmt.Errorf("gcov of %s: no lines of %s in its output", kernel.Counters(source), source)
 		}
-		c.remember(keys[i], l)
+		c.known.Store(keys[i], l)
 		all.merge(l)
 	}
 	return all, nil

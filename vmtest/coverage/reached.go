@@ -38,18 +38,16 @@ func Reached(ctx context.Context, h host.Host, image kernel.Image, boot string, 
 		return err
 	}
 	var one sync.Mutex
-	err = each(ctx, counts, records, func(id wire.TestID) func(context.Context, map[string][]byte) error {
-		return func(ctx context.Context, gcda map[string][]byte) error {
-			functions, err := counts.functions(ctx, gcda)
-			if err != nil {
-				return err
-			}
-			one.Lock()
-			defer one.Unlock()
-			reached[id.String()] = functions
-			read(id.String())
-			return nil
+	_, err = each(ctx, counts, records, func(ctx context.Context, id wire.TestID, gcda map[string][]byte) (none struct{}, err error) {
+		functions, err := counts.functions(ctx, gcda)
+		if err != nil {
+			return none, err
 		}
+		one.Lock()
+		defer one.Unlock()
+		reached[id.String()] = functions
+		read(id.String())
+		return none, nil
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
